@@ -1,0 +1,3 @@
+"""Quarterdeck: the broker of a shared AI computer."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,98 @@
+"""What is free on a node now, and what could ever be free on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from quarterdeck.core.cluster.demand import Grant, Resources
+from quarterdeck.core.cluster.hardware import Node, NodeState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The free part of one node of one site."""
+
+    site: str
+    node: Node
+    free_devices: tuple[str, ...]
+    free_cpus: int
+    free_memory_bytes: int
+
+    @classmethod
+    def empty(cls, site: str, node: Node) -> Room:
+        """The room of a node on which nothing runs."""
+        return cls(
+            site, node, tuple(d.id for d in node.devices), node.cpus, node.memory_bytes
+        )
+
+    def fits(self, wanted: Resources) -> bool:
+        """Whether a replica with these needs could start here now."""
+        return (
+            self.node.state is NodeState.READY
+            and len(self.free_devices) >= wanted.gpus
+            and self.free_cpus >= wanted.cpus
+            and self.free_memory_bytes >= wanted.memory_bytes
+            and has_model(self.node, wanted)
+        )
+
+    def grant(self, wanted: Resources) -> Grant:
+        """The grant that `fits` promised: the first free devices in inventory order."""
+        assert self.fits(wanted)
+        return Grant(
+            self.node.name, self.free_devices[: wanted.gpus], wanted.cpus, wanted.memory_bytes
+        )
+
+    def without(self, grant: Grant) -> Room:
+        """What is left after a grant. A device that is not free is a bug."""
+        held = frozenset(grant.devices)
+        left = tuple(device for device in self.free_devices if device not in held)
+        assert len(left) == len(self.free_devices) - len(grant.devices), (
+            f"{grant} takes a device of {self.node.name} that is not free: {self.free_devices}"
+        )
+        return replace(
+            self,
+            free_devices=left,
+            free_cpus=self.free_cpus - grant.cpus,
+            free_memory_bytes=self.free_memory_bytes - grant.memory_bytes,
+        )
+
+
+def has_model(node: Node, wanted: Resources) -> bool:
+    """Whether the node's GPUs are of the wanted model; no wish is met by every node.
+
+    Nodes have one model each; `A100` also matches a longer name that starts with it, such as
+    `A100-SXM4-80GB`, because people write the short one.
+    """
+    if wanted.gpus == 0 or wanted.gpu_model is None:
+        return True
+    wish = wanted.gpu_model.casefold()
+    return bool(node.devices) and node.devices[0].model.casefold().startswith(wish)
+
+
+def could_ever_fit(node: Node, wanted: Resources) -> bool:
+    """Whether the node would fit these needs if nothing else ran on it and it were up."""
+    return (
+        len(node.devices) >= wanted.gpus
+        and node.cpus >= wanted.cpus
+        and node.memory_bytes >= wanted.memory_bytes
+        and has_model(node, wanted)
+    )
+
+
+def rooms_of(site: str, nodes: Iterable[Node], grants: Iterable[Grant]) -> dict[str, Room]:
+    """Rooms by node name: each node less what is granted on it.
+
+    A grant on a node that has left the site, or on a device that has left its node, takes nothing:
+    there is nothing left to take.
+    """
+    rooms = {node.name: Room.empty(site, node) for node in nodes}
+    for grant in grants:
+        room = rooms.get(grant.node)
+        if room is not None:
+            present = tuple(device for device in grant.devices if device in room.free_devices)
+            rooms[grant.node] = room.without(replace(grant, devices=present))
+    return rooms

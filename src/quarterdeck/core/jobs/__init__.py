@@ -1,0 +1,1 @@
+"""What a job is, which steps it may take, and what its history says."""

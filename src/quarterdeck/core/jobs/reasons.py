@@ -1,0 +1,22 @@
+"""Stable codes that say why a job is where it is. They are part of the API: never renamed."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a job or an attempt ended, is being stopped, or went back to the queue."""
+
+    COMPLETED = "completed"
+    """The command ended by itself with code 0 on every rank."""
+    USER_ERROR = "user_error"
+    """The command ended with a code other than 0, or by a signal that was not ours."""
+    CANCELLED_BY_USER = "cancelled_by_user"
+    """Somebody asked for it with `cancel`."""
+    REQUEUED_BY_USER = "requeued_by_user"
+    """Somebody asked for another attempt with `requeue`."""
+    NODE_FAILURE = "node_failure"
+    """A node or the runner on it was lost while the attempt was alive."""
+    SETUP_FAILED = "setup_failed"
+    """The work folder could not be laid out or the command could not be started."""

@@ -1,0 +1,164 @@
+"""What a job asks for, and the checks that make a spec that exists a spec that is right."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from quarterdeck.basics.errors import Invalid
+from quarterdeck.core.cluster.demand import Demand, Resources
+from quarterdeck.core.jobs.reasons import Reason
+from quarterdeck.core.limits import LIMITS
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+_ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+STOP_SIGNALS: Final = ("TERM", "INT", "HUP", "USR1", "USR2", "QUIT")
+
+
+class Priority(StrEnum):
+    """Named classes; raw integers sort in opposite directions in different systems."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+    @property
+    def rank(self) -> int:
+        """Larger goes first."""
+        return _PRIORITY_RANK[self]
+
+
+_PRIORITY_RANK: Final = {Priority.LOW: -1, Priority.NORMAL: 0, Priority.HIGH: 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often, and after which ends, an attempt is followed by another one."""
+
+    limit: int = 0
+    on: tuple[Reason, ...] = (Reason.NODE_FAILURE,)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """How a running attempt is asked to stop: a signal, then time, then the kill."""
+
+    signal: str = "TERM"
+    grace_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """Everything a person asked for. `snapshot` is the digest of the work folder's manifest."""
+
+    command: tuple[str, ...]
+    name: str = "job"
+    team: str = "default"
+    env: tuple[tuple[str, str], ...] = ()
+    demand: Demand = field(default_factory=Demand)
+    ranks_per_node: int = 1
+    snapshot: str | None = None
+    priority: Priority = Priority.NORMAL
+    retry: Retry = field(default_factory=Retry)
+    stopping: Stopping = field(default_factory=Stopping)
+
+    def __post_init__(self) -> None:
+        """Refuse what no engine could run."""
+        _check_names(self)
+        _check_command(self.command)
+        _check_env(self.env)
+        _check_demand(self.demand)
+        _check_range("ranks_per_node", self.ranks_per_node, 1, LIMITS.ranks_per_node_max)
+        _check_range("retry.limit", self.retry.limit, 0, LIMITS.retries_max)
+        _check_range("stop.grace", self.stopping.grace_s, 0, LIMITS.grace_s_max)
+        if self.stopping.signal not in STOP_SIGNALS:
+            raise Invalid(
+                f"stop.signal is {self.stopping.signal!r}",
+                field="stop.signal",
+                hint=f"use one of {', '.join(STOP_SIGNALS)}",
+            )
+        if self.snapshot is not None and _DIGEST.fullmatch(self.snapshot) is None:
+            raise Invalid(
+                f"snapshot is {self.snapshot!r}, not a SHA-256 digest",
+                field="snapshot",
+                hint="upload the work folder first and use the digest that the server returned",
+            )
+
+
+def _check_names(spec: JobSpec) -> None:
+    for name, value in (("name", spec.name), ("team", spec.team)):
+        if len(value) > LIMITS.name_chars_max or _NAME.fullmatch(value) is None:
+            raise Invalid(
+                f"{name} is {_shown(value)}",
+                field=name,
+                hint=f"use up to {LIMITS.name_chars_max} letters, digits, '.', '_' or '-', "
+                "starting with a letter or digit",
+            )
+
+
+def _check_command(command: tuple[str, ...]) -> None:
+    if not command or not command[0]:
+        raise Invalid(
+            "the job has no command", field="run", hint="say what to run, for example run: python train.py"
+        )
+    size = sum(len(part.encode("utf-8", "surrogateescape")) + 1 for part in command)
+    if len(command) > LIMITS.command_arguments_max or size > LIMITS.command_bytes_max:
+        raise Invalid(
+            f"the command has {len(command)} arguments and {size} bytes; "
+            f"at most {LIMITS.command_arguments_max} and {LIMITS.command_bytes_max}",
+            field="run",
+            hint="put it into a script in the work folder",
+        )
+    if any("\0" in part for part in command):
+        raise Invalid("the command contains a NUL byte", field="run", hint="remove it")
+
+
+def _check_env(env: tuple[tuple[str, str], ...]) -> None:
+    size = 0
+    for name, value in env:
+        size += len(name) + len(value.encode("utf-8", "surrogateescape")) + 2
+        if _ENV_NAME.fullmatch(name) is None:
+            raise Invalid(
+                f"env has a variable named {_shown(name)}",
+                field="env",
+                hint="names are letters, digits and '_', not starting with a digit",
+            )
+        if name.startswith("QD_"):
+            raise Invalid(
+                f"env sets {name}; names that start with QD_ belong to Quarterdeck",
+                field="env",
+                hint="choose another name",
+            )
+        if "\0" in value:
+            raise Invalid(f"env.{name} contains a NUL byte", field="env", hint="remove it")
+    if len(env) > LIMITS.env_variables_max or size > LIMITS.env_bytes_max:
+        raise Invalid(
+            f"env has {len(env)} variables and {size} bytes; "
+            f"at most {LIMITS.env_variables_max} and {LIMITS.env_bytes_max}",
+            field="env",
+            hint="put large values into a file in the work folder",
+        )
+
+
+def _check_demand(demand: Demand) -> None:
+    wanted: Resources = demand.resources
+    _check_range("nodes", demand.nodes, 1, LIMITS.nodes_max)
+    _check_range("resources.gpu", wanted.gpus, 0, LIMITS.gpus_per_node_max)
+    _check_range("resources.cpu", wanted.cpus, 1, LIMITS.cpus_per_node_max)
+    _check_range("resources.memory", wanted.memory_bytes, 0, 2**60)
+
+
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise Invalid(
+            f"{name} is {value}; it goes from {low:g} to {high:g}",
+            field=name,
+            hint="choose a value in that range",
+        )
+
+
+def _shown(text: str) -> str:
+    return repr(text) if len(text) <= 80 else f"{text[:77]!r}… ({len(text)} characters)"

@@ -1,0 +1,102 @@
+"""Snapshot in, plan out: the one function that schedules, plans and explains.
+
+The order is priority, then first come. A job that does not fit now lets later ones pass, but only
+until it has waited `policy.patience_s`: from then on nothing passes it, so what comes free collects
+for it. A job whose needs could not be met by the nodes that are up, even if those were empty, does
+not hold the queue: waiting behind it would help nobody.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.core.cluster.hardware import NodeState
+from quarterdeck.core.cluster.room import Room, could_ever_fit
+from quarterdeck.core.scheduling.plan import Blocker, Placement, Plan, Verdict
+from quarterdeck.core.scheduling.verdicts import behind, explain_no_room
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from quarterdeck.basics.ids import JobId
+    from quarterdeck.core.cluster.demand import Demand, Grant
+    from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
+
+
+class _Free:
+    """The rooms as this plan uses them up. Rooms only shrink here, so a demand that failed once
+    fails for the rest of the plan and is not tried again."""
+
+    def __init__(self, rooms: Iterable[Room]) -> None:
+        self._by_site: dict[str, dict[str, Room]] = {}
+        for room in sorted(rooms, key=lambda room: (room.site, room.node.name)):
+            self._by_site.setdefault(room.site, {})[room.node.name] = room
+        self._failed: set[Demand] = set()
+
+    def rooms(self) -> list[Room]:
+        return [room for site in self._by_site.values() for room in site.values()]
+
+    def take(self, demand: Demand) -> tuple[str, tuple[Grant, ...]] | None:
+        """The first site that fits the whole gang gives it; otherwise nothing is taken."""
+        if demand in self._failed:
+            return None
+        for site, rooms in self._by_site.items():
+            if demand.site not in (None, site):
+                continue
+            fitting = [room for room in rooms.values() if room.fits(demand.resources)]
+            if len(fitting) < demand.nodes:
+                continue
+            chosen = sorted(fitting, key=_tightness)[: demand.nodes]
+            chosen.sort(key=lambda room: room.node.name)
+            grants = tuple(room.grant(demand.resources) for room in chosen)
+            for room, grant in zip(chosen, grants, strict=True):
+                rooms[room.node.name] = room.without(grant)
+            return site, grants
+        self._failed.add(demand)
+        return None
+
+
+def make_plan(snapshot: Snapshot, policy: Policy) -> Plan:
+    """Place what fits, in order, and say of every other job why not."""
+    free = _Free(snapshot.rooms)
+    placements: list[Placement] = []
+    verdicts: dict[JobId, Verdict] = {}
+    ahead: Waiting | None = None
+    for waiting in sorted(snapshot.waiting, key=lambda waiting: waiting.order):
+        if ahead is not None:
+            verdicts[waiting.job_id] = behind(waiting, ahead)
+            continue
+        taken = free.take(waiting.demand)
+        if taken is not None:
+            site, grants = taken
+            placements.append(Placement(waiting.job_id, waiting.revision, site, grants))
+            continue
+        verdict = explain_no_room(waiting, free.rooms(), snapshot.holders)
+        verdicts[waiting.job_id] = verdict
+        if verdict.blocked_by is Blocker.NO_CAPACITY and _holds_the_queue(
+            waiting, snapshot, policy
+        ):
+            ahead = waiting
+    return Plan(snapshot.epoch, tuple(placements), verdicts)
+
+
+def _tightness(room: Room) -> tuple[int, int, str]:
+    """Best fit: the node with least left goes first, so that whole nodes stay whole."""
+    return (len(room.free_devices), room.free_cpus, room.node.name)
+
+
+def _holds_the_queue(waiting: Waiting, snapshot: Snapshot, policy: Policy) -> bool:
+    waited_s = (snapshot.now_ns - waiting.submitted_at_ns) / NS_PER_S
+    if waited_s < policy.patience_s:
+        return False
+    demand = waiting.demand
+    up = [
+        room
+        for room in snapshot.rooms
+        if demand.site in (None, room.site)
+        and room.node.state is NodeState.READY
+        and could_ever_fit(room.node, demand.resources)
+    ]
+    sites = {room.site for room in up}
+    return any(sum(room.site == site for room in up) >= demand.nodes for site in sites)

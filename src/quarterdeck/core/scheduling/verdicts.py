@@ -1,0 +1,185 @@
+"""Why a job does not start: one dominant reason, the numbers behind it, and what would help."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quarterdeck.basics.ids import JobId
+from quarterdeck.core.cluster.demand import Demand, Resources
+from quarterdeck.core.cluster.hardware import NodeState
+from quarterdeck.core.cluster.room import Room, could_ever_fit, has_model
+from quarterdeck.core.scheduling.plan import Blocker, Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from quarterdeck.core.scheduling.snapshot import Holder, Waiting
+
+HOLDERS_SHOWN_MAX = 5
+
+
+def behind(waiting: Waiting, ahead: Waiting) -> Verdict:
+    """The verdict of a job that may not pass another one any more."""
+    return Verdict(
+        waiting.job_id,
+        Blocker.BEHIND_OTHERS,
+        f"{ahead.job_id} is before it ({ahead.demand}) and has waited so long that nothing may "
+        "pass it any more",
+        hint=f"it is looked at again once {ahead.job_id} has started; `qd explain {ahead.job_id}`",
+        held_by=(ahead.job_id,),
+    )
+
+
+def explain_no_room(
+    waiting: Waiting, rooms: Sequence[Room], holders: Iterable[Holder]
+) -> Verdict:
+    """The verdict of a job for which no site has enough room now."""
+    never = never_fits(waiting.demand, rooms)
+    if never is not None:
+        return Verdict(waiting.job_id, Blocker.UNSATISFIABLE, never.message, never.hint,
+                       never.numbers)
+    site, candidates = _closest_site(waiting.demand, rooms)
+    demand, wanted = waiting.demand, waiting.demand.resources
+    able = [room for room in candidates if could_ever_fit(room.node, wanted)]
+    fitting = sum(room.fits(wanted) for room in able)
+    down = sum(room.node.state is not NodeState.READY for room in able)
+    free_gpus = sum(len(room.free_devices) for room in able if room.node.state is NodeState.READY)
+    numbers = {
+        "nodes_wanted": demand.nodes,
+        "nodes_free_now": fitting,
+        "nodes_able": len(able),
+        "nodes_down": down,
+        "gpus_wanted": demand.nodes * wanted.gpus,
+        "gpus_free_now": free_gpus,
+        "gpus_total": sum(len(room.node.devices) for room in able),
+        "largest_free_gpus_on_a_node": max((len(room.free_devices) for room in able), default=0),
+    }
+    held_by = _largest_holders(site, wanted, holders)
+    return Verdict(
+        waiting.job_id,
+        Blocker.NO_CAPACITY,
+        _not_now_message(demand, site, numbers),
+        hint=_cheapest_change(demand, able, numbers, held_by),
+        numbers=numbers,
+        held_by=held_by,
+    )
+
+
+def never_fits(demand: Demand, rooms: Sequence[Room]) -> Verdict | None:
+    """A verdict if no site could fit the demand even when empty and up; None if one could."""
+    site, candidates = _closest_site(demand, rooms)
+    wanted = demand.resources
+    able = [room for room in candidates if could_ever_fit(room.node, wanted)]
+    if len(able) >= demand.nodes:
+        return None
+    nobody = JobId("")
+    if demand.site is not None and not candidates:
+        known = ", ".join(sorted({room.site for room in rooms})) or "none"
+        return Verdict(nobody, Blocker.UNSATISFIABLE, f"there is no site {demand.site!r}",
+                       hint=f"sites: {known}")
+    if not able:
+        message, hint = _no_node_is_able(wanted, candidates)
+    else:
+        message = (
+            f"{demand.nodes} nodes wanted, but only {len(able)} of site {site}'s "
+            f"{len(candidates)} nodes could ever fit {_per_node(wanted)}"
+        )
+        hint = f"ask for at most {len(able)} nodes"
+    numbers = {"nodes_wanted": demand.nodes, "nodes_able": len(able)}
+    return Verdict(nobody, Blocker.UNSATISFIABLE, message, hint, numbers)
+
+
+def _closest_site(demand: Demand, rooms: Sequence[Room]) -> tuple[str, list[Room]]:
+    """The site that comes closest to fitting: most nodes free for it, then most that could be."""
+    by_site: dict[str, list[Room]] = {}
+    for room in rooms:
+        if demand.site in (None, room.site):
+            by_site.setdefault(room.site, []).append(room)
+    wanted = demand.resources
+
+    def closeness(site: str) -> tuple[int, int, str]:
+        fitting = sum(room.fits(wanted) for room in by_site[site])
+        able = sum(could_ever_fit(room.node, wanted) for room in by_site[site])
+        return (-able, -fitting, site)
+
+    if not by_site:
+        return demand.site or "", []
+    site = min(by_site, key=closeness)
+    return site, by_site[site]
+
+
+def _per_node(wanted: Resources) -> str:
+    parts = []
+    if wanted.gpus:
+        parts.append(f"{wanted.gpus} {wanted.gpu_model + ' ' if wanted.gpu_model else ''}GPUs")
+    parts.append(f"{wanted.cpus} CPUs")
+    if wanted.memory_bytes:
+        parts.append(f"{wanted.memory_bytes / 2**30:.4g} GiB")
+    return ", ".join(parts)
+
+
+def _no_node_is_able(wanted: Resources, candidates: Sequence[Room]) -> tuple[str, str]:
+    """The first need that no node meets, and the most that one node has."""
+    if not candidates:
+        return "no site has any node yet", "wait until a site's agent has reported its nodes"
+    with_model = [room.node for room in candidates if has_model(room.node, wanted)]
+    if not with_model:
+        models = sorted({d.model for room in candidates for d in room.node.devices[:1]})
+        return (
+            f"no node has a {wanted.gpu_model} GPU",
+            f"GPU models here: {', '.join(models) or 'none'}",
+        )
+    for need, have, noun in (
+        (wanted.gpus, max(len(node.devices) for node in with_model), "GPUs"),
+        (wanted.cpus, max(node.cpus for node in with_model), "CPUs"),
+        (wanted.memory_bytes, max(node.memory_bytes for node in with_model), "bytes of memory"),
+    ):
+        if need > have:
+            return (
+                f"{need} {noun} on one node wanted, but the largest node has {have}",
+                f"ask for at most {have} {noun} per node, or for more nodes",
+            )
+    return (
+        f"no single node has {_per_node(wanted)} together",
+        "ask for less of one of them per node",
+    )
+
+
+def _not_now_message(demand: Demand, site: str, numbers: dict[str, int]) -> str:
+    wanted = demand.resources
+    message = (
+        f"waiting for {demand}: {numbers['nodes_free_now']} of the {demand.nodes} nodes needed "
+        f"are free now at site {site} ({numbers['nodes_able']} could fit it)"
+    )
+    if wanted.gpus:
+        message += f"; {numbers['gpus_free_now']} of {numbers['gpus_total']} GPUs are free"
+    if numbers["nodes_down"]:
+        message += f"; {numbers['nodes_down']} nodes are down"
+    return message
+
+
+def _cheapest_change(
+    demand: Demand, able: Sequence[Room], numbers: dict[str, int], held_by: tuple[JobId, ...]
+) -> str:
+    wanted = demand.resources
+    free = numbers["nodes_free_now"]
+    if free:
+        return f"with {free} node{'s'[: free > 1]} instead of {demand.nodes} it would start now"
+    largest = numbers["largest_free_gpus_on_a_node"]
+    if wanted.gpus > largest > 0:
+        same = sum(len(room.free_devices) >= largest for room in able)
+        if same >= demand.nodes:
+            return f"with {largest} GPUs per node instead of {wanted.gpus} it would start now"
+    if held_by:
+        return f"it starts when enough of {', '.join(held_by)} has ended"
+    return "it starts when nodes come back or jobs end"
+
+
+def _largest_holders(
+    site: str, wanted: Resources, holders: Iterable[Holder]
+) -> tuple[JobId, ...]:
+    here = [holder for holder in holders if holder.site == site]
+    if wanted.gpus:
+        here = [holder for holder in here if holder.gpus]
+    here.sort(key=lambda holder: (-holder.gpus, -holder.cpus, holder.job_id))
+    return tuple(holder.job_id for holder in here[:HOLDERS_SHOWN_MAX])

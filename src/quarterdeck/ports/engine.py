@@ -1,0 +1,94 @@
+"""What runs attempts at one site: this machine's processes now, Slurm or Kubernetes later.
+
+Everything is keyed by our job id and attempt number, so everything may be said twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from quarterdeck.basics.ids import JobId
+from quarterdeck.core.cluster.demand import Grant
+from quarterdeck.core.cluster.hardware import Node
+from quarterdeck.core.jobs.events import Sighting
+from quarterdeck.core.jobs.spec import JobSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class AttemptRef(NamedTuple):
+    """Names one attempt everywhere."""
+
+    job_id: JobId
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchOrder:
+    """Run this attempt on exactly these grants; replica `i` has `grants[i]`."""
+
+    ref: AttemptRef
+    spec: JobSpec
+    grants: tuple[Grant, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What the engine says of one attempt: the level of each replica that it knows."""
+
+    ref: AttemptRef
+    sightings: tuple[Sighting, ...]
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether every replica that was seen is gone."""
+        return all(sight.state.is_gone for sight in self.sightings)
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What an engine can do, as data."""
+
+    has_exact_devices: bool = True
+    has_gangs: bool = True
+
+
+class Engine(Protocol):
+    """The face of every engine. Each call raises `Unavailable` when the engine does not answer."""
+
+    @property
+    def abilities(self) -> Abilities:
+        """What this engine can do."""
+        ...
+
+    def list_nodes(self) -> tuple[Node, ...]:
+        """What the site has now, devices in a stable order."""
+        ...
+
+    def launch(self, order: LaunchOrder) -> None:
+        """Start the attempt. Twice is once, also across restarts of the caller.
+
+        An order whose attempt was ever launched and has since been forgotten is not launched
+        again. A failure to prepare is reported as a sighting, not raised.
+        """
+        ...
+
+    def stop(self, ref: AttemptRef, grace_s: float) -> None:
+        """Ask the attempt to stop and kill what is left after the grace. Unknown: nothing.
+
+        Said again with a shorter grace, the shorter one counts.
+        """
+        ...
+
+    def observe(self) -> list[Observation]:
+        """One call for all attempts that were launched and not forgotten, dead ones included."""
+        ...
+
+    def forget(self, refs: Iterable[AttemptRef]) -> None:
+        """The control plane knows how these ended: drop them from `observe`, keep logs and results.
+
+        Only for attempts of which nothing lives; others are left as they are.
+        """
+        ...

@@ -1,0 +1,149 @@
+"""The truth: jobs, sites and the log of everything that happened to them.
+
+Every change of state and its event commit in one transaction, and what `transact` returned has
+survived a power cut. Transactions run one after the other; `work` may see what earlier ones wrote,
+must be quick, must do no I/O of its own, and is either kept whole or not at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from quarterdeck.basics.ids import JobId
+from quarterdeck.core.cluster.events import SiteReported
+from quarterdeck.core.cluster.hardware import Site
+from quarterdeck.core.jobs.events import JobEvent
+from quarterdeck.core.jobs.job import Job
+from quarterdeck.core.jobs.states import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """One entry of the log about a job: its event number `revision`, at place `seq` of the log."""
+
+    seq: int
+    job_id: JobId
+    revision: int
+    event: JobEvent
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRecord:
+    """One entry of the log about a site."""
+
+    seq: int
+    event: SiteReported
+
+
+Record = JobRecord | SiteRecord
+
+
+@dataclass(frozen=True, slots=True)
+class KeptReply:
+    """What a request with an idempotency key was answered, and a digest of what it asked."""
+
+    key: str
+    request_digest: str
+    job_id: JobId
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs to list: newest first, those submitted before the job `before` (a cursor)."""
+
+    states: tuple[JobState, ...] = ()
+    name: str | None = None
+    before: JobId | None = None
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """All that a control plane needs to go on: jobs that are not final, sites, and the log's head."""
+
+    head: int
+    jobs: tuple[Job, ...]
+    sites: tuple[Site, ...] = field(default=())
+
+
+class Transaction(Protocol):
+    """One unit of work."""
+
+    def find_job(self, job_id: JobId) -> Job | None:
+        """The job as earlier transactions left it, or None."""
+        ...
+
+    def append(self, before: Job | None, events: Sequence[JobEvent], after: Job) -> None:
+        """Write the events and the job they lead to; `Stale` unless the store still holds
+        `before` (None: no such job yet)."""
+        ...
+
+    def append_site(self, event: SiteReported) -> None:
+        """Write what a site has; the site then is what the event says."""
+        ...
+
+    def find_reply(self, key: str) -> KeptReply | None:
+        """The reply kept under an idempotency key."""
+        ...
+
+    def keep_reply(self, reply: KeptReply) -> None:
+        """Keep a reply under its key; a key is written once."""
+        ...
+
+    def drop_replies(self, before_ns: int) -> int:
+        """Forget replies older than that; says how many."""
+        ...
+
+
+class Store(Protocol):
+    """Where the truth is kept. Reads see everything committed before they began."""
+
+    def transact(self, work: Callable[[Transaction], T]) -> T:
+        """Run the work, make it durable, return what it returned.
+
+        What `work` raises is raised here, with nothing written. `Unavailable` when the store
+        could not be reached or could not keep it.
+        """
+        ...
+
+    def find_job(self, job_id: JobId) -> Job | None:
+        """The job, or None."""
+        ...
+
+    def list_jobs(self, wanted: JobFilter) -> list[Job]:
+        """One page of jobs, newest first."""
+        ...
+
+    def count_jobs(self) -> dict[JobState, int]:
+        """How many jobs are in each state (states without any may be absent)."""
+        ...
+
+    def load_active(self) -> Active:
+        """All unfinished jobs and all sites, as of one instant of the log."""
+        ...
+
+    def list_records(
+        self, after: int, *, limit: int = 1000, job_id: JobId | None = None
+    ) -> list[Record]:
+        """Log entries with `seq` greater than `after`, in order, perhaps of one job only."""
+        ...
+
+    def head(self) -> int:
+        """The last `seq` of the log; 0 when it is empty."""
+        ...
+
+    def replace_jobs(self, jobs: Iterator[Job], sites: Iterator[Site]) -> None:
+        """Put these in place of every job and site that the store holds: for `restore`, which
+        has rebuilt them from the log. The log itself is not touched."""
+        ...
+
+    def close(self) -> None:
+        """Finish what was accepted, then let go of everything. Closing twice is closing once."""
+        ...

@@ -33,10 +33,11 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class StopOrder:
-    """This attempt should not run any more."""
+    """This attempt, of so many replicas, should not run any more."""
 
     ref: AttemptRef
     grace_s: float
+    replicas: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,11 @@ class Transaction(Protocol):
         """Write what a site has; the site then is what the event says."""
         ...
 
+    def has_capacity_news(self, after: int) -> bool:
+        """Whether a `Placed` or a `SiteReported` was written after that place of the log: what a
+        plan made there must not overlook. Earlier transactions of the same commit count."""
+        ...
+
     def find_reply(self, key: str) -> KeptReply | None:
         """The reply kept under an idempotency key."""
         ...

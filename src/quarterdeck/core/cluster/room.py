@@ -83,16 +83,18 @@ def could_ever_fit(node: Node, wanted: Resources) -> bool:
     )
 
 
-def rooms_of(site: str, nodes: Iterable[Node], grants: Iterable[Grant]) -> dict[str, Room]:
-    """Rooms by node name: each node less what is granted on it.
+def room_of(site: str, node: Node, grants: Iterable[Grant]) -> Room:
+    """The node less what is granted on it, in one pass.
 
-    A grant on a node that has left the site, or on a device that has left its node, takes nothing:
-    there is nothing left to take.
+    A granted device that has left its node takes nothing: there is nothing left to take. A device
+    granted twice is a bug.
     """
-    rooms = {node.name: Room.empty(site, node) for node in nodes}
+    held: set[str] = set()
+    cpus, memory_bytes = node.cpus, node.memory_bytes
     for grant in grants:
-        room = rooms.get(grant.node)
-        if room is not None:
-            present = tuple(device for device in grant.devices if device in room.free_devices)
-            rooms[grant.node] = room.without(replace(grant, devices=present))
-    return rooms
+        assert held.isdisjoint(grant.devices), f"{grant} holds a device that is held: {held}"
+        held.update(grant.devices)
+        cpus -= grant.cpus
+        memory_bytes -= grant.memory_bytes
+    free = tuple(device.id for device in node.devices if device.id not in held)
+    return Room(site, node, free, cpus, memory_bytes)

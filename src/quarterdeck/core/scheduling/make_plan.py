@@ -8,12 +8,13 @@ not hold the queue: waiting behind it would help nobody.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.cluster.hardware import NodeState
 from quarterdeck.core.cluster.room import Room, could_ever_fit
-from quarterdeck.core.scheduling.plan import Blocker, Placement, Plan, Verdict
+from quarterdeck.core.scheduling.plan import Placement, Plan, Verdict
 from quarterdeck.core.scheduling.verdicts import behind, explain_no_room
 
 if TYPE_CHECKING:
@@ -61,24 +62,40 @@ def make_plan(snapshot: Snapshot, policy: Policy) -> Plan:
     """Place what fits, in order, and say of every other job why not."""
     free = _Free(snapshot.rooms)
     placements: list[Placement] = []
-    verdicts: dict[JobId, Verdict] = {}
+    left: list[Waiting] = []
     ahead: Waiting | None = None
+    passed_over = 0
     for waiting in sorted(snapshot.waiting, key=lambda waiting: waiting.order):
-        if ahead is not None:
-            verdicts[waiting.job_id] = behind(waiting, ahead)
-            continue
-        taken = free.take(waiting.demand)
+        taken = free.take(waiting.demand) if ahead is None else None
         if taken is not None:
             site, grants = taken
             placements.append(Placement(waiting.job_id, waiting.revision, site, grants))
             continue
-        verdict = explain_no_room(waiting, free.rooms(), snapshot.holders)
-        verdicts[waiting.job_id] = verdict
-        if verdict.blocked_by is Blocker.NO_CAPACITY and _holds_the_queue(
-            waiting, snapshot, policy
-        ):
-            ahead = waiting
-    return Plan(snapshot.epoch, tuple(placements), verdicts)
+        left.append(waiting)
+        if ahead is None:
+            passed_over += 1
+            if _holds_the_queue(waiting, snapshot, policy):
+                ahead = waiting
+    verdicts = _explain(left[:passed_over], free.rooms(), snapshot)
+    for waiting in left[passed_over:]:
+        assert ahead is not None
+        verdicts[waiting.job_id] = behind(waiting, ahead)
+    return Plan(snapshot.as_of, tuple(placements), verdicts)
+
+
+def _explain(
+    left: Iterable[Waiting], rooms: list[Room], snapshot: Snapshot
+) -> dict[JobId, Verdict]:
+    """One verdict per job, from what is free after the plan; jobs alike share the reckoning."""
+    by_demand: dict[Demand, Verdict] = {}
+    verdicts: dict[JobId, Verdict] = {}
+    for waiting in left:
+        verdict = by_demand.get(waiting.demand)
+        if verdict is None:
+            verdict = explain_no_room(waiting, rooms, snapshot.holders)
+            by_demand[waiting.demand] = verdict
+        verdicts[waiting.job_id] = replace(verdict, job_id=waiting.job_id)
+    return verdicts
 
 
 def _tightness(room: Room) -> tuple[int, int, str]:

@@ -50,6 +50,6 @@ class Verdict:
 class Plan:
     """Placements in the order of the queue; every waiting job has either one or a verdict."""
 
-    epoch: int
+    as_of: int
     placements: tuple[Placement, ...] = ()
     verdicts: Mapping[JobId, Verdict] = field(default_factory=dict)

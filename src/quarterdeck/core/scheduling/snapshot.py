@@ -38,13 +38,14 @@ class Holder:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything a plan depends on. `epoch` changes whenever capacity is taken or lost.
+    """Everything a plan depends on. `as_of` is the place in the event log that it was taken at.
 
-    Capacity that comes free does not change it: a plan made before is still right.
+    A plan made on it holds until capacity is taken or a site changes; capacity that only comes
+    free leaves it right.
     """
 
     now_ns: int
-    epoch: int
+    as_of: int
     rooms: tuple[Room, ...]
     waiting: tuple[Waiting, ...]
     holders: tuple[Holder, ...] = ()

@@ -1,0 +1,1 @@
+"""The site agent: makes one engine match what the control plane wants, and reports what it sees."""

@@ -1,0 +1,141 @@
+"""One turn of the site agent: observe, exchange, act.
+
+Level-triggered and idempotent: a turn compares what should be with what is, and does the
+difference. Nothing is remembered that a new agent would not find again, so an agent may be killed
+between any two lines. It knows neither what the engine is nor where the control plane is.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from quarterdeck.agent.snapshots import fetch_snapshot
+from quarterdeck.basics.errors import QuarterdeckError, Unavailable
+from quarterdeck.core.jobs.events import Sighting
+from quarterdeck.core.jobs.reasons import Reason
+from quarterdeck.core.jobs.states import ReplicaState
+from quarterdeck.ports.engine import AttemptRef, LaunchOrder, Observation
+from quarterdeck.ports.site import Desired, Report, StopOrder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from quarterdeck.core.cluster.hardware import Node
+    from quarterdeck.ports.blobs import Blobs
+    from quarterdeck.ports.engine import Engine
+    from quarterdeck.ports.site import ControlLink
+
+log = logging.getLogger(__name__)
+
+
+class SiteAgent:
+    """The agent of one site. Not for several threads at once."""
+
+    def __init__(self, site: str, engine: Engine, link: ControlLink, blobs: Blobs) -> None:
+        self._site = site
+        self._engine = engine
+        self._link = link
+        self._blobs = blobs
+        self._cursor = 0
+        self._run: dict[AttemptRef, LaunchOrder] = {}
+        self._stop: dict[AttemptRef, StopOrder] = {}
+        self._gone: set[AttemptRef] = set()
+        self._asked_to_stop: dict[AttemptRef, float] = {}
+        self._own_sightings: dict[AttemptRef, tuple[Sighting, ...]] = {}
+        self._accepted: dict[AttemptRef, tuple[Sighting, ...]] = {}
+        self._accepted_nodes: tuple[Node, ...] | None = None
+
+    def turn(self) -> bool:
+        """Observe, exchange, act; says whether another turn has something to do at once.
+
+        Raises `Unavailable` when the engine or the control plane did not answer: nothing was
+        forgotten, the next turn says it again.
+        """
+        seen = {one.ref: one.sightings for one in self._engine.observe()}
+        nodes = self._engine.list_nodes()
+        told = {ref: sight for ref, sight in seen.items() if self._accepted.get(ref) != sight}
+        told.update(self._own_sightings)
+        report = Report(
+            site=self._site,
+            cursor=self._cursor,
+            observations=tuple(Observation(ref, sight) for ref, sight in told.items()),
+            nodes=None if nodes == self._accepted_nodes else nodes,
+        )
+        desired = self._link.exchange(report)
+        self._accepted.update(told)
+        self._accepted_nodes = nodes
+        self._take_wishes(desired, seen)
+        return self._act(seen)
+
+    def _take_wishes(self, desired: Desired, seen: Iterable[AttemptRef]) -> None:
+        if desired.is_complete:
+            self._run.clear()
+            self._stop.clear()
+            wanted = {run.ref for run in desired.run} | {stop.ref for stop in desired.stop}
+            self._gone = {ref for ref in seen if ref not in wanted}
+            self._own_sightings.clear()
+        for run in desired.run:
+            self._run[run.ref] = run
+        for stop in desired.stop:
+            self._run.pop(stop.ref, None)
+            self._stop[stop.ref] = stop
+        for ref in desired.gone:
+            self._run.pop(ref, None)
+            self._stop.pop(ref, None)
+            self._own_sightings.pop(ref, None)
+            self._gone.add(ref)
+        self._cursor = desired.cursor
+
+    def _act(self, seen: dict[AttemptRef, tuple[Sighting, ...]]) -> bool:
+        for ref, run in self._run.items():
+            if ref not in seen and ref not in self._own_sightings:
+                self._launch(run)
+        for ref, stop in self._stop.items():
+            if ref not in seen:
+                self._own_sightings[ref] = _never_launched(stop)
+            elif self._asked_to_stop.get(ref) != stop.grace_s:
+                self._engine.stop(ref, stop.grace_s)
+                self._asked_to_stop[ref] = stop.grace_s
+        self._clear_away(seen)
+        return any(self._accepted.get(ref) != own for ref, own in self._own_sightings.items())
+
+    def _launch(self, run: LaunchOrder) -> None:
+        """A launch that fails is tried again with the next turn; the others go on."""
+        try:
+            fetch_snapshot(run.spec.snapshot, self._blobs, self._link)
+            self._engine.launch(run)
+        except Unavailable as error:
+            log.warning("launch of %s/%d: %s", *run.ref, error)
+        except QuarterdeckError as error:
+            message = f"the site could not prepare it: {error}"
+            self._own_sightings[run.ref] = tuple(
+                Sighting(rank, ReplicaState.EXITED, reason=Reason.SETUP_FAILED, message=message)
+                for rank in range(len(run.grants))
+            )
+
+    def _clear_away(self, seen: dict[AttemptRef, tuple[Sighting, ...]]) -> None:
+        """Forget what has ended and is known to have; what still lives must not, and is killed."""
+        ended = []
+        for ref in self._gone:
+            sightings = seen.get(ref)
+            if sightings is not None and not Observation(ref, sightings).is_gone:
+                if self._asked_to_stop.get(ref) != 0.0:
+                    self._engine.stop(ref, 0.0)
+                    self._asked_to_stop[ref] = 0.0
+            else:
+                ended.append(ref)
+        self._engine.forget([ref for ref in ended if ref in seen])
+        for ref in ended:
+            self._gone.discard(ref)
+            self._asked_to_stop.pop(ref, None)
+            self._accepted.pop(ref, None)
+
+
+def _never_launched(stop: StopOrder) -> tuple[Sighting, ...]:
+    """The engine does not know the attempt, and only this agent could have told it to: whoever
+    waits for its end may stop waiting."""
+    return tuple(
+        Sighting(rank, ReplicaState.EXITED, message="stopped before it was launched")
+        for rank in range(stop.replicas)
+    )

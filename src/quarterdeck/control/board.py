@@ -1,0 +1,259 @@
+"""The state of the present in memory: unfinished jobs, sites, and what is free on each node.
+
+The board is a projection of the event log and never ahead of it. It is brought up to date by
+reading the log from where it stopped, so it sees its own process's commits and everybody else's by
+the same way, and a crash loses nothing that a start does not read back.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from quarterdeck.basics.ids import JobId
+from quarterdeck.core.cluster.hardware import Site
+from quarterdeck.core.cluster.room import Room, room_of
+from quarterdeck.core.jobs.events import Ended, Placed, StopRequested
+from quarterdeck.core.jobs.evolve import evolve
+from quarterdeck.core.jobs.states import JobState
+from quarterdeck.core.scheduling.snapshot import Holder, Snapshot, Waiting
+from quarterdeck.ports.engine import AttemptRef
+from quarterdeck.ports.store import JobRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from quarterdeck.core.cluster.demand import Grant
+    from quarterdeck.core.jobs.job import Job
+    from quarterdeck.ports.store import Record, Store
+
+PAGE: Final = 2000
+
+
+@dataclass(slots=True)
+class _SiteBoard:
+    """One site's nodes, who holds what on them, and when each attempt's wish last changed."""
+
+    site: Site
+    floor: int
+    rooms: dict[str, Room] = field(default_factory=dict)
+    dirty: set[str] = field(default_factory=set)
+    held: dict[str, dict[JobId, Grant]] = field(default_factory=dict)
+    wished_at: dict[AttemptRef, int] = field(default_factory=dict)
+    gone_at: dict[AttemptRef, int] = field(default_factory=dict)
+
+    def set_nodes(self, site: Site) -> None:
+        self.site = site
+        self.rooms = {node.name: Room.empty(site.name, node) for node in site.nodes}
+        self.dirty = set(self.rooms)
+
+    def refresh(self) -> None:
+        for name in self.dirty:
+            room = self.rooms.get(name)
+            if room is not None:
+                holds = self.held.get(name, {})
+                self.rooms[name] = room_of(self.site.name, room.node, holds.values())
+        self.dirty.clear()
+
+    def hold(self, job_id: JobId, grants: Iterable[Grant]) -> None:
+        for grant in grants:
+            self.held.setdefault(grant.node, {})[job_id] = grant
+            self.dirty.add(grant.node)
+
+    def release(self, job_id: JobId, grants: Iterable[Grant]) -> None:
+        for grant in grants:
+            self.held[grant.node].pop(job_id, None)
+            self.dirty.add(grant.node)
+
+    def wish(self, ref: AttemptRef, seq: int, *, is_gone: bool) -> None:
+        self.wished_at.pop(ref, None)
+        if is_gone:
+            self.gone_at[ref] = seq
+        else:
+            self.wished_at[ref] = seq
+
+    def drop_gone(self, until: int) -> None:
+        """The site has heard everything up to there: what is gone need not be told again."""
+        for ref, seq in list(self.gone_at.items()):
+            if seq > until:
+                break
+            del self.gone_at[ref]
+            self.floor = max(self.floor, seq)
+
+
+class Board:
+    """See the module. Every method may be called from any thread."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.RLock()
+        self._jobs: dict[JobId, Job] = {}
+        self._queued: dict[JobId, Waiting] = {}
+        self._sites: dict[str, _SiteBoard] = {}
+        self._cursor = 0
+        self._load()
+
+    @property
+    def cursor(self) -> int:
+        """The place of the log that the board stands at."""
+        return self._cursor
+
+    def catch_up(self) -> bool:
+        """Read the log to its end; says whether there was anything new."""
+        moved = False
+        with self._lock:
+            while records := self._store.list_records(self._cursor, limit=PAGE):
+                for record in records:
+                    self._apply(record)
+                    self._cursor = record.seq
+                moved = True
+                if len(records) < PAGE:
+                    break
+        return moved
+
+    def snapshot(self, now_ns: int) -> Snapshot:
+        """What the scheduler looks at, as of the board's place in the log."""
+        with self._lock:
+            return Snapshot(
+                now_ns=now_ns,
+                as_of=self._cursor,
+                rooms=tuple(self._rooms()),
+                waiting=tuple(self._queued.values()),
+                holders=tuple(self._holders()),
+            )
+
+    def find_job(self, job_id: JobId) -> Job | None:
+        """An unfinished job, or None."""
+        with self._lock:
+            return self._jobs.get(job_id)
+
+    def list_job_ids(self) -> list[JobId]:
+        """All unfinished jobs, oldest first."""
+        with self._lock:
+            return list(self._jobs)
+
+    def count_queued(self) -> int:
+        """How many jobs wait."""
+        with self._lock:
+            return len(self._queued)
+
+    def list_rooms(self) -> list[tuple[Room, list[JobId]]]:
+        """Every node with what is free of it and who holds the rest."""
+        with self._lock:
+            return [
+                (room, list(self._sites[room.site].held.get(room.node.name, {})))
+                for room in self._rooms()
+            ]
+
+    def find_site(self, name: str) -> Site | None:
+        """A site as last reported, or None before its first report."""
+        with self._lock:
+            site = self._sites.get(name)
+            return site.site if site else None
+
+    def list_wishes(self, site: str, since: int) -> tuple[list[AttemptRef], list[AttemptRef], bool]:
+        """Attempts of a site whose wish changed after a place of the log: live ones, gone ones,
+        and whether these are all there are (because the board cannot tell since when)."""
+        with self._lock:
+            board = self._sites.get(site)
+            if board is None:
+                return [], [], True
+            if since < board.floor or since > self._cursor or since == 0:
+                return list(board.wished_at), [], True
+            board.drop_gone(since)
+            live = _newer(board.wished_at, since)
+            return live, _newer(board.gone_at, since), False
+
+    def _load(self) -> None:
+        active = self._store.load_active()
+        self._cursor = active.head
+        for site in active.sites:
+            self._site(site.name).set_nodes(site)
+        for job in active.jobs:
+            self._keep(job)
+            live = job.live_attempt
+            if live is not None:
+                board = self._site(live.site)
+                board.hold(job.id, job.grants())
+                board.wish(AttemptRef(job.id, live.number), active.head, is_gone=False)
+
+    def _site(self, name: str) -> _SiteBoard:
+        if name not in self._sites:
+            self._sites[name] = _SiteBoard(Site(name), floor=self._cursor)
+        return self._sites[name]
+
+    def _apply(self, record: Record) -> None:
+        if not isinstance(record, JobRecord):
+            event = record.event
+            self._site(event.site).set_nodes(Site(event.site, event.nodes))
+            return
+        before = self._jobs.get(record.job_id)
+        if before is None and record.revision > 1:
+            before = self._reopened(record)
+        after = evolve(before, record.job_id, record.event)
+        assert after.revision == record.revision, (after.story, record)
+        if isinstance(record.event, Placed | StopRequested | Ended):
+            self._apply_to_site(record, after)
+        self._keep(after)
+
+    def _reopened(self, record: JobRecord) -> Job | None:
+        """A finished job that goes on: its past is read from the log, up to this event."""
+        job: Job | None = None
+        for past in self._store.list_records(0, limit=1_000_000, job_id=record.job_id):
+            if past.seq < record.seq and isinstance(past, JobRecord):
+                job = evolve(job, past.job_id, past.event)
+        return job
+
+    def _apply_to_site(self, record: JobRecord, after: Job) -> None:
+        attempt = after.attempt
+        assert attempt is not None
+        board = self._site(attempt.site)
+        grants = [replica.grant for replica in attempt.replicas]
+        if isinstance(record.event, Placed):
+            board.hold(after.id, grants)
+        elif isinstance(record.event, Ended):
+            board.release(after.id, grants)
+        ref = AttemptRef(after.id, attempt.number)
+        board.wish(ref, record.seq, is_gone=not attempt.holds_devices)
+
+    def _keep(self, job: Job) -> None:
+        self._queued.pop(job.id, None)
+        if job.state.is_final:
+            self._jobs.pop(job.id, None)
+            return
+        self._jobs[job.id] = job
+        if job.state is JobState.QUEUED:
+            self._queued[job.id] = Waiting(
+                job.id,
+                job.spec.demand,
+                job.spec.priority.rank,
+                job.submitted_at_ns,
+                job.revision,
+            )
+
+    def _rooms(self) -> Iterable[Room]:
+        for board in self._sites.values():
+            board.refresh()
+            yield from board.rooms.values()
+
+    def _holders(self) -> Iterable[Holder]:
+        for board in self._sites.values():
+            for ref in board.wished_at:
+                job = self._jobs[ref.job_id]
+                wanted = job.spec.demand.resources
+                nodes = job.spec.demand.nodes
+                yield Holder(
+                    job.id, board.site.name, nodes, nodes * wanted.gpus, nodes * wanted.cpus
+                )
+
+
+def _newer(changed_at: dict[AttemptRef, int], since: int) -> list[AttemptRef]:
+    """Those that changed after a place of the log, oldest first. The dict is in that order."""
+    newer = []
+    for ref in reversed(changed_at):
+        if changed_at[ref] <= since:
+            break
+        newer.append(ref)
+    newer.reverse()
+    return newer

@@ -1,0 +1,50 @@
+"""What would happen to a job if it were submitted now. Nothing is changed by asking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from quarterdeck.basics.ids import JobId
+from quarterdeck.control.submit import check_acceptable
+from quarterdeck.core.scheduling.make_plan import make_plan
+from quarterdeck.core.scheduling.snapshot import Waiting
+
+if TYPE_CHECKING:
+    from quarterdeck.control.plane import ControlPlane
+    from quarterdeck.core.jobs.spec import JobSpec
+    from quarterdeck.core.scheduling.plan import Placement, Plan, Verdict
+    from quarterdeck.core.scheduling.snapshot import Snapshot
+
+PLANNED = JobId("planned")
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Where a queued job stands: a placement if it starts at the next look, else a verdict.
+
+    `position` counts from 1 and is its place in the queue of `queue_length` jobs.
+    """
+
+    placement: Placement | None
+    verdict: Verdict | None
+    position: int
+    queue_length: int
+
+
+def plan(plane: ControlPlane, spec: JobSpec) -> Outlook:
+    """The outlook of a job that does not exist; the same refusals as `submit`."""
+    check_acceptable(plane, spec)
+    now_ns = plane.clock.now_ns()
+    snapshot = plane.board.snapshot(now_ns)
+    waiting = Waiting(PLANNED, spec.demand, spec.priority.rank, now_ns, 0)
+    imagined = replace(snapshot, waiting=(*snapshot.waiting, waiting))
+    return outlook_of(PLANNED, imagined, make_plan(imagined, plane.policy))
+
+
+def outlook_of(job_id: JobId, snapshot: Snapshot, made: Plan) -> Outlook:
+    """What a plan says of one job of its snapshot."""
+    order = sorted(snapshot.waiting, key=lambda waiting: waiting.order)
+    position = next(n for n, waiting in enumerate(order, start=1) if waiting.job_id == job_id)
+    placement = next((one for one in made.placements if one.job_id == job_id), None)
+    return Outlook(placement, made.verdicts.get(job_id), position, len(order))

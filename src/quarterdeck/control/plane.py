@@ -1,0 +1,29 @@
+"""What every verb of the control plane works on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from quarterdeck.control.signal import Signal
+from quarterdeck.core.scheduling.snapshot import Policy
+
+if TYPE_CHECKING:
+    from quarterdeck.control.board import Board
+    from quarterdeck.ports.blobs import Blobs
+    from quarterdeck.ports.clock import Clock
+    from quarterdeck.ports.ids import Ids
+    from quarterdeck.ports.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPlane:
+    """The ports and the board. `changed` rings after every commit that adds to the event log."""
+
+    store: Store
+    clock: Clock
+    ids: Ids
+    blobs: Blobs
+    board: Board
+    policy: Policy = field(default_factory=Policy)
+    changed: Signal = field(default_factory=Signal)

@@ -1,0 +1,48 @@
+"""Look at the board, plan, and commit the plan if the world has not moved meanwhile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quarterdeck.basics.errors import Stale
+from quarterdeck.control.steps import take_events
+from quarterdeck.core.jobs import decide
+from quarterdeck.core.jobs.states import JobState
+from quarterdeck.core.scheduling.make_plan import make_plan
+
+if TYPE_CHECKING:
+    from quarterdeck.control.plane import ControlPlane
+    from quarterdeck.core.scheduling.plan import Plan
+    from quarterdeck.ports.store import Transaction
+
+
+def schedule(plane: ControlPlane) -> int:
+    """Place what fits now; says how many jobs were placed.
+
+    Raises `Stale` when capacity was taken or a site changed between the look and the commit:
+    then nothing was written, and the caller looks again.
+    """
+    plane.board.catch_up()
+    if plane.board.count_queued() == 0:
+        return 0
+    now_ns = plane.clock.now_ns()
+    made = make_plan(plane.board.snapshot(now_ns), plane.policy)
+    if not made.placements:
+        return 0
+    placed = plane.store.transact(lambda tx: _commit(tx, made, now_ns))
+    plane.changed.ring()
+    return placed
+
+
+def _commit(tx: Transaction, made: Plan, now_ns: int) -> int:
+    """Write the plan. A job that was cancelled meanwhile just drops out: its room stays free."""
+    if tx.has_capacity_news(made.as_of):
+        raise Stale("capacity changed while the plan was made", hint="look again")
+    placed = 0
+    for placement in made.placements:
+        job = tx.find_job(placement.job_id)
+        if job is None or job.state is not JobState.QUEUED or job.revision != placement.revision:
+            continue
+        take_events(tx, job, [decide.place(job, placement.site, placement.grants, now_ns)])
+        placed += 1
+    return placed

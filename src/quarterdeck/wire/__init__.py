@@ -1,0 +1,1 @@
+"""What travels over HTTP, one folder per version, and nothing else."""

@@ -1,0 +1,211 @@
+"""Jobs: what is asked, and how it went."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from quarterdeck.wire.v1.base import Answer, Request
+
+PriorityName = Literal["low", "normal", "high"]
+StateName = Literal[
+    "queued", "starting", "running", "stopping", "succeeded", "failed", "cancelled"
+]
+FINAL_STATES: frozenset[StateName] = frozenset({"succeeded", "failed", "cancelled"})
+
+
+class ResourcesRequest(Request):
+    """What each node of the job needs."""
+
+    gpu: int | str = Field(
+        default=0,
+        description="GPUs per node: a number, or model and number such as `A100:8`.",
+        examples=["A100:8"],
+    )
+    cpu: int = Field(default=1, description="CPUs (hardware threads) per node.")
+    memory: str | None = Field(
+        default=None, description="Memory per node with its unit.", examples=["64GiB"]
+    )
+
+
+class RetryRequest(Request):
+    """After which ends the job gets another attempt."""
+
+    limit: int = Field(default=0, description="How many further attempts at most.")
+    on: list[str] = Field(
+        default=["node_failure"],
+        description="Reason codes of an attempt's end that lead to another one.",
+    )
+
+
+class StopRequest(Request):
+    """How a running command is asked to stop."""
+
+    signal: str = Field(default="TERM", description="TERM, INT, HUP, USR1, USR2 or QUIT.")
+    grace: str = Field(
+        default="30s", description="Time between the signal and the kill.", examples=["60s"]
+    )
+
+
+class JobRequest(Request):
+    """A job to run. The keys are those of the job file."""
+
+    name: str = Field(default="job", description="A name for people; it need not be unique.")
+    team: str = Field(default="default", description="Who pays.")
+    run: str | list[str] = Field(
+        description="The command: a line for `sh -c`, or a list of arguments that no shell sees."
+    )
+    env: dict[str, str] = Field(default={}, description="Variables added to the command's own.")
+    nodes: int = Field(default=1, description="How many different nodes; all start or none.")
+    ranks_per_node: int = Field(default=1, description="How many copies of the command per node.")
+    resources: ResourcesRequest = Field(default_factory=ResourcesRequest)
+    priority: PriorityName = Field(default="normal", description="Higher goes first.")
+    retry: RetryRequest = Field(default_factory=RetryRequest)
+    stop: StopRequest = Field(default_factory=StopRequest)
+    site: str | None = Field(default=None, description="Only this site; any when left out.")
+    snapshot: str | None = Field(
+        default=None, description="Digest of the work folder's manifest, from `POST /v1/snapshots`."
+    )
+
+
+class GrantView(Answer):
+    """What one replica holds."""
+
+    node_rank: int
+    node: str
+    gpus: list[str] = Field(description="UUIDs of the GPUs.")
+    cpus: int
+    memory_bytes: int
+
+
+class RankView(Answer):
+    """How one rank of the command ended."""
+
+    rank: int
+    code: int | None = Field(description="Exit code, when it ended by itself.")
+    signal: int | None = Field(description="Number of the signal that ended it.")
+    stopped: bool = Field(description="Whether it ended because it was asked to.")
+
+
+class ReplicaView(Answer):
+    """One node's part of an attempt."""
+
+    node_rank: int
+    node: str
+    state: str
+    started_at: str | None
+    ended_at: str | None
+    ranks: list[RankView]
+    message: str
+
+
+class AttemptView(Answer):
+    """One numbered try. Times are ISO 8601 in UTC."""
+
+    number: int
+    state: str
+    site: str
+    placed_at: str
+    started_at: str | None
+    ended_at: str | None
+    reason: str | None
+    message: str
+    exit_code: int | None
+    placement: list[GrantView]
+    replicas: list[ReplicaView]
+
+
+class JobView(Answer):
+    """A job and everything that happened to it. Times are ISO 8601 in UTC."""
+
+    id: str
+    name: str
+    team: str
+    owner: str
+    state: StateName
+    reason: str | None = Field(description="A stable code that says why it is in this state.")
+    message: str = Field(description="The same for people, with the numbers.")
+    exit_code: int | None = Field(description="128 + n for an end by signal n.")
+    priority: PriorityName
+    command: list[str]
+    env: dict[str, str]
+    nodes: int
+    ranks_per_node: int
+    gpus_per_node: int
+    cpus_per_node: int
+    memory_bytes_per_node: int
+    demand: str = Field(description="The shape for people, for example `2 nodes × 8 GPUs`.")
+    snapshot: str | None
+    pretend: bool = Field(description="Whether its devices are imaginary.")
+    submitted_at: str
+    started_at: str | None
+    ended_at: str | None
+    placement: list[GrantView] = Field(description="What it holds now; empty when nothing.")
+    attempts: list[AttemptView]
+
+
+class JobPage(Answer):
+    """Jobs, newest first."""
+
+    jobs: list[JobView]
+    next_before: str | None = Field(
+        description="Pass as `before` for the next page; null on the last one."
+    )
+
+
+class CancelRequest(Request):
+    """Nothing to say yet; kept a body so that options can be added."""
+
+
+class RequeueRequest(Request):
+    """Nothing to say yet; kept a body so that options can be added."""
+
+
+class VerdictView(Answer):
+    """Why a job does not start now."""
+
+    blocked_by: str = Field(description="no_capacity, behind_others or unsatisfiable.")
+    message: str
+    hint: str
+    numbers: dict[str, int]
+    held_by: list[str] = Field(description="Jobs that hold the most of what it needs.")
+
+
+class ExplanationView(Answer):
+    """Why a job is in its state, and what would help."""
+
+    job: JobView
+    summary: str = Field(description="One sentence.")
+    position: int | None = Field(description="Place in the queue, from 1; null when not queued.")
+    queue_length: int
+    verdict: VerdictView | None
+    would_place: list[GrantView] = Field(
+        description="Where the next decision would put it, when it fits now."
+    )
+
+
+class PlanView(Answer):
+    """What would happen to a job if it were submitted now. Nothing is changed by asking."""
+
+    starts_now: bool
+    site: str | None
+    placement: list[GrantView]
+    position: int | None
+    verdict: VerdictView | None
+
+
+class ResultView(Answer):
+    """One file that an attempt left under `$QD_RESULTS`."""
+
+    path: str
+    node_rank: int
+    size_bytes: int
+
+
+class ResultList(Answer):
+    """Everything that an attempt left."""
+
+    job_id: str
+    attempt: int
+    files: list[ResultView]

@@ -11,7 +11,8 @@
     └── Unavailable        the world's turn: retry later
 
 Each carries a stable `code`, a message with the numbers in it, and a `hint` that says what to do.
-Only the API's `problems` module knows HTTP statuses. A bug is an `AssertionError`, never one of these.
+Only the API's `problems` module knows HTTP statuses. A bug is an `AssertionError`, never one of
+these.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from quarterdeck.basics.ids import JobId
 from quarterdeck.core.cluster.hardware import Site
 from quarterdeck.core.cluster.room import Room, room_of
-from quarterdeck.core.jobs.events import Ended, Placed, StopRequested
+from quarterdeck.core.jobs.events import Ended, Placed, Seen, Started, StopRequested
 from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.core.jobs.states import JobState
 from quarterdeck.core.scheduling.snapshot import Holder, Snapshot, Waiting
@@ -92,12 +92,18 @@ class Board:
         self._queued: dict[JobId, Waiting] = {}
         self._sites: dict[str, _SiteBoard] = {}
         self._cursor = 0
+        self._stirs = 0
         self._load()
 
     @property
     def cursor(self) -> int:
         """The place of the log that the board stands at."""
         return self._cursor
+
+    @property
+    def stirs(self) -> int:
+        """Counts what may let a job start: a job that came, an attempt that ended, a site."""
+        return self._stirs
 
     def catch_up(self) -> bool:
         """Read the log to its end; says whether there was anything new."""
@@ -187,12 +193,15 @@ class Board:
         if not isinstance(record, JobRecord):
             event = record.event
             self._site(event.site).set_nodes(Site(event.site, event.nodes))
+            self._stirs += 1
             return
         before = self._jobs.get(record.job_id)
         if before is None and record.revision > 1:
             before = self._reopened(record)
         after = evolve(before, record.job_id, record.event)
         assert after.revision == record.revision, (after.story, record)
+        if not isinstance(record.event, Placed | Seen | Started):
+            self._stirs += 1
         if isinstance(record.event, Placed | StopRequested | Ended):
             self._apply_to_site(record, after)
         self._keep(after)

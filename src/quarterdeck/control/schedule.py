@@ -16,22 +16,33 @@ if TYPE_CHECKING:
     from quarterdeck.ports.store import Transaction
 
 
-def schedule(plane: ControlPlane) -> int:
-    """Place what fits now; says how many jobs were placed.
+class Scheduler:
+    """Turns of the scheduler over one control plane. One thread at a time."""
 
-    Raises `Stale` when capacity was taken or a site changed between the look and the commit:
-    then nothing was written, and the caller looks again.
-    """
-    plane.board.catch_up()
-    if plane.board.count_queued() == 0:
-        return 0
-    now_ns = plane.clock.now_ns()
-    made = make_plan(plane.board.snapshot(now_ns), plane.policy)
-    if not made.placements:
-        return 0
-    placed = plane.store.transact(lambda tx: _commit(tx, made, now_ns))
-    plane.changed.ring()
-    return placed
+    def __init__(self, plane: ControlPlane) -> None:
+        self._plane = plane
+        self._planned_at = -1
+
+    def turn(self) -> int:
+        """Place what fits now; says how many jobs were placed.
+
+        Does nothing when nothing has come, gone or ended since the last plan. Raises `Stale` when
+        capacity was taken or a site changed between the look and the commit: then nothing was
+        written, and the next turn looks again.
+        """
+        plane = self._plane
+        plane.board.catch_up()
+        stirs = plane.board.stirs
+        if stirs == self._planned_at or plane.board.count_queued() == 0:
+            return 0
+        now_ns = plane.clock.now_ns()
+        made = make_plan(plane.board.snapshot(now_ns), plane.policy)
+        placed = 0
+        if made.placements:
+            placed = plane.store.transact(lambda tx: _commit(tx, made, now_ns))
+            plane.changed.ring()
+        self._planned_at = stirs
+        return placed
 
 
 def _commit(tx: Transaction, made: Plan, now_ns: int) -> int:

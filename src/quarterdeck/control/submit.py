@@ -47,9 +47,7 @@ class Accepted:
     is_replayed: bool = False
 
 
-def submit(
-    plane: ControlPlane, spec: JobSpec, actor: str, asked: Asked | None = None
-) -> Accepted:
+def submit(plane: ControlPlane, spec: JobSpec, actor: str, asked: Asked | None = None) -> Accepted:
     """Put the job into the queue, once per key.
 
     Raises `Unsatisfiable` for what could never fit, `Invalid` for an unknown work folder, and

@@ -64,7 +64,7 @@ class ControlLink(Protocol):
         ...
 
     def open_blob(self, digest: str) -> BinaryIO:
-        """Bytes that a launch needs, such as a file of a work folder; `NotFound` or `Unavailable`."""
+        """Bytes that a launch needs, such as a work folder's file; `NotFound` or `Unavailable`."""
         ...
 
 
@@ -92,7 +92,7 @@ class SiteFiles(Protocol):
     def read_log(
         self, job_id: JobId, attempt: int, node_rank: int, offset: int, limit: int
     ) -> LogChunk:
-        """Up to `limit` bytes from `offset`; an attempt or replica without a log has an empty one."""
+        """Up to `limit` bytes from `offset`; a replica without a log has an empty one."""
         ...
 
     def list_results(self, job_id: JobId, attempt: int) -> list[ResultFile]:

@@ -66,7 +66,7 @@ class JobFilter:
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """All that a control plane needs to go on: jobs that are not final, sites, and the log's head."""
+    """All that a control plane goes on with: unfinished jobs, sites, and the log's head."""
 
     head: int
     jobs: tuple[Job, ...]

@@ -25,9 +25,7 @@ class Room:
     @classmethod
     def empty(cls, site: str, node: Node) -> Room:
         """The room of a node on which nothing runs."""
-        return cls(
-            site, node, tuple(d.id for d in node.devices), node.cpus, node.memory_bytes
-        )
+        return cls(site, node, tuple(d.id for d in node.devices), node.cpus, node.memory_bytes)
 
     def fits(self, wanted: Resources) -> bool:
         """Whether a replica with these needs could start here now."""

@@ -130,6 +130,8 @@ def _own_failure(replica: Replica) -> Reason | None:
         return Reason.NODE_FAILURE
     if replica.reason is Reason.SETUP_FAILED:
         return Reason.SETUP_FAILED
+    if not replica.exits:
+        return Reason.NODE_FAILURE
     if any(end.exit_code != 0 and not end.stopped for end in replica.exits):
         return Reason.USER_ERROR
     return None
@@ -143,7 +145,7 @@ def _failure(replica: Replica) -> tuple[Reason, str]:
         end = next(e for e in replica.exits if e.exit_code != 0 and not e.stopped)
         how = f"code {end.code}" if end.code is not None else f"signal {end.signal}"
         return reason, f"rank {end.rank} ({where}) ended with {how}"
-    return reason, f"{where}: {replica.message or reason.value}"
+    return reason, f"{where}: {replica.message or 'it ended without having run the command'}"
 
 
 def _stop(

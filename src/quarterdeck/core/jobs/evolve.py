@@ -130,9 +130,7 @@ def _(event: ev.Seen, job: Job) -> Job:
         before = replicas[sight.node_rank]
         replicas[sight.node_rank] = replace(
             before,
-            state=take_step(
-                REPLICA_STEPS, before.state, _SIGNAL_OF_SIGHT[sight.state], job.story
-            ),
+            state=take_step(REPLICA_STEPS, before.state, _SIGNAL_OF_SIGHT[sight.state], job.story),
             started_at_ns=sight.started_at_ns or before.started_at_ns,
             ended_at_ns=sight.ended_at_ns,
             exits=sight.exits,

@@ -1,4 +1,4 @@
-"""A job, its numbered attempts, and their replicas: immutable, and only what has happened so far."""
+"""A job, its numbered attempts and their replicas: immutable, and only what has happened."""
 
 from __future__ import annotations
 

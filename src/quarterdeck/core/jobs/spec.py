@@ -102,7 +102,9 @@ def _check_names(spec: JobSpec) -> None:
 def _check_command(command: tuple[str, ...]) -> None:
     if not command or not command[0]:
         raise Invalid(
-            "the job has no command", field="run", hint="say what to run, for example run: python train.py"
+            "the job has no command",
+            field="run",
+            hint="say what to run, for example run: python train.py",
         )
     size = sum(len(part.encode("utf-8", "surrogateescape")) + 1 for part in command)
     if len(command) > LIMITS.command_arguments_max or size > LIMITS.command_bytes_max:

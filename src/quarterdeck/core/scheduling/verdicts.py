@@ -30,14 +30,13 @@ def behind(waiting: Waiting, ahead: Waiting) -> Verdict:
     )
 
 
-def explain_no_room(
-    waiting: Waiting, rooms: Sequence[Room], holders: Iterable[Holder]
-) -> Verdict:
+def explain_no_room(waiting: Waiting, rooms: Sequence[Room], holders: Iterable[Holder]) -> Verdict:
     """The verdict of a job for which no site has enough room now."""
     never = never_fits(waiting.demand, rooms)
     if never is not None:
-        return Verdict(waiting.job_id, Blocker.UNSATISFIABLE, never.message, never.hint,
-                       never.numbers)
+        return Verdict(
+            waiting.job_id, Blocker.UNSATISFIABLE, never.message, never.hint, never.numbers
+        )
     site, candidates = _closest_site(waiting.demand, rooms)
     demand, wanted = waiting.demand, waiting.demand.resources
     able = [room for room in candidates if could_ever_fit(room.node, wanted)]
@@ -75,8 +74,12 @@ def never_fits(demand: Demand, rooms: Sequence[Room]) -> Verdict | None:
     nobody = JobId("")
     if demand.site is not None and not candidates:
         known = ", ".join(sorted({room.site for room in rooms})) or "none"
-        return Verdict(nobody, Blocker.UNSATISFIABLE, f"there is no site {demand.site!r}",
-                       hint=f"sites: {known}")
+        return Verdict(
+            nobody,
+            Blocker.UNSATISFIABLE,
+            f"there is no site {demand.site!r}",
+            hint=f"sites: {known}",
+        )
     if not able:
         message, hint = _no_node_is_able(wanted, candidates)
     else:
@@ -175,9 +178,7 @@ def _cheapest_change(
     return "it starts when nodes come back or jobs end"
 
 
-def _largest_holders(
-    site: str, wanted: Resources, holders: Iterable[Holder]
-) -> tuple[JobId, ...]:
+def _largest_holders(site: str, wanted: Resources, holders: Iterable[Holder]) -> tuple[JobId, ...]:
     here = [holder for holder in holders if holder.site == site]
     if wanted.gpus:
         here = [holder for holder in here if holder.gpus]

@@ -9,9 +9,7 @@ from pydantic import Field
 from quarterdeck.wire.v1.base import Answer, Request
 
 PriorityName = Literal["low", "normal", "high"]
-StateName = Literal[
-    "queued", "starting", "running", "stopping", "succeeded", "failed", "cancelled"
-]
+StateName = Literal["queued", "starting", "running", "stopping", "succeeded", "failed", "cancelled"]
 FINAL_STATES: frozenset[StateName] = frozenset({"succeeded", "failed", "cancelled"})
 
 

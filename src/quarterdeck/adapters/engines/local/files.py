@@ -1,0 +1,85 @@
+"""Logs and results of a local site, read from where its runners wrote them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from quarterdeck.adapters.engines.local.spool import Spool
+from quarterdeck.basics.errors import NotFound
+from quarterdeck.ports.engine import AttemptRef
+from quarterdeck.ports.site import LogChunk, ResultFile
+
+if TYPE_CHECKING:
+    from quarterdeck.adapters.engines.local.paths import SitePaths
+    from quarterdeck.basics.ids import JobId
+
+
+class LocalSiteFiles:
+    """A `SiteFiles` on the site's folders."""
+
+    def __init__(self, paths: SitePaths) -> None:
+        self._paths = paths
+
+    def read_log(
+        self, job_id: JobId, attempt: int, node_rank: int, offset: int, limit: int
+    ) -> LogChunk:
+        """Bytes of the log. Whether it is final is asked before the read, so that nothing that is
+        written between the two can be missed."""
+        ref = AttemptRef(job_id, attempt)
+        ended = self._paths.ended_attempt(ref) / str(node_rank)
+        is_ended = ended.exists()
+        folder = ended if is_ended else self._paths.replica(ref, node_rank)
+        is_final = is_ended or _has_exited(folder, node_rank)
+        try:
+            with (folder / "log").open("rb") as stream:
+                stream.seek(offset)
+                data = stream.read(limit)
+                size = os.fstat(stream.fileno()).st_size
+        except FileNotFoundError:
+            return LogChunk(offset, b"", is_final)
+        return LogChunk(offset, data, is_final and offset + len(data) >= size)
+
+    def list_results(self, job_id: JobId, attempt: int) -> list[ResultFile]:
+        """Regular files under each replica's results folder."""
+        found = []
+        root = self._paths.results(AttemptRef(job_id, attempt))
+        for replica in _folders(root):
+            for folder, _, names in os.walk(replica):
+                for name in names:
+                    path = Path(folder) / name
+                    status = path.lstat()
+                    if stat.S_ISREG(status.st_mode):
+                        inside = path.relative_to(replica).as_posix()
+                        found.append(ResultFile(inside, int(replica.name), status.st_size))
+        return sorted(found, key=lambda file: (file.path, file.node_rank))
+
+    def open_result(self, job_id: JobId, attempt: int, node_rank: int, path: str) -> BinaryIO:
+        """One file, if it really lies in the replica's results folder."""
+        root = (self._paths.results(AttemptRef(job_id, attempt)) / str(node_rank)).resolve()
+        try:
+            wanted = (root / path).resolve(strict=True)
+            if wanted.is_relative_to(root) and stat.S_ISREG(wanted.lstat().st_mode):
+                return wanted.open("rb")
+        except (OSError, ValueError):
+            pass
+        raise NotFound(
+            f"job {job_id} left no {path!r} (attempt {attempt}, replica {node_rank})",
+            field="path",
+            hint=f"`qd results {job_id}` lists what there is",
+        )
+
+
+def _has_exited(folder: Path, node_rank: int) -> bool:
+    spool = Spool(folder, node_rank)
+    spool.read()
+    return spool.sighting.state.is_gone
+
+
+def _folders(root: Path) -> list[Path]:
+    try:
+        return sorted(path for path in root.iterdir() if path.is_dir() and path.name.isdigit())
+    except FileNotFoundError:
+        return []

@@ -1,0 +1,89 @@
+"""A launch order as the runner reads it: one JSON file per replica, written once."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from quarterdeck.core.jobs.manifest import parse_manifest
+
+if TYPE_CHECKING:
+    from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
+    from quarterdeck.adapters.engines.local.paths import SitePaths
+    from quarterdeck.core.cluster.hardware import Node
+    from quarterdeck.ports.engine import LaunchOrder
+
+VERSION: Final = 1
+
+
+def make_order(
+    order: LaunchOrder, node_rank: int, node: Node, home_id: str, paths: SitePaths
+) -> dict[str, Any]:
+    """The order of one replica, without its work folder."""
+    spec, ref = order.spec, order.ref
+    return {
+        "version": VERSION,
+        "home_id": home_id,
+        "site": paths.root.name,
+        "job_id": ref.job_id,
+        "attempt": ref.attempt,
+        "node_rank": node_rank,
+        "nnodes": len(order.grants),
+        "ranks_per_node": spec.ranks_per_node,
+        "node": node.name,
+        "address": node.address,
+        "command": list(spec.command),
+        "env": dict(spec.env),
+        "devices": list(order.grants[node_rank].devices),
+        "results_dir": str(paths.results(ref) / str(node_rank)),
+        "checkpoint_dir": str(paths.checkpoint(ref)),
+        "stop_signal": spec.stopping.signal,
+        "grace_s": spec.stopping.grace_s,
+        "barrier": len(order.grants) > 1,
+        "inbox": str(paths.inbox),
+    }
+
+
+def make_snapshot(digest: str | None, blobs: FilesystemBlobs) -> dict[str, Any] | None:
+    """The work folder's files, to be copied from the blobs."""
+    if digest is None:
+        return None
+    with blobs.open(digest) as stream:
+        manifest = parse_manifest(stream.read())
+    files: list[dict[str, Any]] = []
+    for entry in manifest.files:
+        if entry.target is not None:
+            files.append({"path": entry.path, "target": entry.target})
+        else:
+            files.append(
+                {
+                    "path": entry.path,
+                    "mode": entry.mode,
+                    "size": entry.size_bytes,
+                    "digest": entry.digest,
+                }
+            )
+    return {"files": files}
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write the file whole or not at all."""
+    temporary = path.with_name(f".{path.name}.new")
+    temporary.write_text(json.dumps(content, ensure_ascii=True))
+    temporary.rename(path)
+
+
+def poke(folder: Path, word: str) -> None:
+    """Ask a runner to look into its folder. Nobody reading is no error: it looks by itself too."""
+    try:
+        handle = os.open(folder / "control.fifo", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        os.write(handle, f"{word}\n".encode())
+    except OSError:
+        return
+    finally:
+        os.close(handle)

@@ -1,0 +1,107 @@
+"""Read what a runner wrote about its replica, and whether it still lives.
+
+The facts are lines of `status.jsonl`; a live runner holds the lock on `lock`. Nothing here guesses
+from process ids.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from quarterdeck.core.jobs.events import Sighting
+from quarterdeck.core.jobs.job import RankExit
+from quarterdeck.core.jobs.reasons import Reason
+from quarterdeck.core.jobs.states import ReplicaState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_REASONS: Final = {"setup_failed": Reason.SETUP_FAILED}
+
+
+class Spool:
+    """One replica's folder, read from where the last read stopped."""
+
+    def __init__(self, folder: Path, node_rank: int) -> None:
+        self.folder = folder
+        self.sighting = Sighting(node_rank, ReplicaState.PENDING)
+        self.standing: dict[str, Any] | None = None
+        self._offset = 0
+
+    def read(self) -> bool:
+        """Take in new facts; says whether the sighting changed."""
+        try:
+            with (self.folder / "status.jsonl").open("rb") as stream:
+                stream.seek(self._offset)
+                fresh = stream.read()
+        except FileNotFoundError:
+            return False
+        whole = fresh[: fresh.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        before = self.sighting
+        for line in whole.splitlines():
+            self._take(json.loads(line))
+        return self.sighting != before
+
+    @property
+    def was_taken_up(self) -> bool:
+        """Whether a runner ever began with it."""
+        return (self.folder / "lock").exists()
+
+    def is_alive(self) -> bool:
+        """Whether a runner holds the lock now."""
+        try:
+            handle = os.open(self.folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        else:
+            return False
+        finally:
+            os.close(handle)
+
+    def lose(self, message: str) -> None:
+        """The runner is gone without a last word."""
+        self.sighting = replace(
+            self.sighting,
+            state=ReplicaState.LOST,
+            reason=Reason.NODE_FAILURE,
+            message=message,
+        )
+
+    def _take(self, fact: dict[str, Any]) -> None:
+        if self.sighting.state.is_gone:
+            return
+        if fact["kind"] == "standing":
+            self.standing = fact
+            self.sighting = replace(self.sighting, state=ReplicaState.STANDING)
+        elif fact["kind"] == "started":
+            self.sighting = replace(
+                self.sighting, state=ReplicaState.STARTED, started_at_ns=fact["at_ns"]
+            )
+        elif fact["kind"] == "exited":
+            self._take_exit(fact)
+
+    def _take_exit(self, fact: dict[str, Any]) -> None:
+        message = str(fact.get("message", ""))
+        if fact["reason"] == "killed":
+            self.lose(message or "the runner was killed; what it ran was killed after it")
+            return
+        self.sighting = replace(
+            self.sighting,
+            state=ReplicaState.EXITED,
+            ended_at_ns=fact["at_ns"],
+            exits=tuple(
+                RankExit(end["rank"], end.get("code"), end.get("signal"), bool(end.get("stopped")))
+                for end in fact["ranks"]
+            ),
+            reason=_REASONS.get(fact["reason"]),
+            message=message,
+        )

@@ -1,0 +1,1 @@
+"""Ways to find out which GPUs a machine has, real or pretended."""

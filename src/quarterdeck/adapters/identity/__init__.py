@@ -1,0 +1,1 @@
+"""Ways to tell who is asking."""

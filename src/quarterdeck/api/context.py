@@ -1,0 +1,66 @@
+"""What the API works with, made by wiring and the same for every request."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from quarterdeck.control.signal import Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from quarterdeck.control.plane import ControlPlane
+    from quarterdeck.ports.identity import Identity
+    from quarterdeck.ports.site import SiteFiles
+
+
+class Closing:
+    """Set once, from any thread, when the server goes down: streams and long polls then end.
+
+    A web server waits for open answers before it ends, and an event stream is never done by
+    itself; so whoever tells the web server to end tells this first.
+    """
+
+    def __init__(self) -> None:
+        self._flag = threading.Event()
+        self._signal = Signal()
+
+    @property
+    def is_set(self) -> bool:
+        """Whether the server goes down."""
+        return self._flag.is_set()
+
+    def close(self) -> None:
+        """From now on the server goes down. Said twice is said once."""
+        self._flag.set()
+        self._signal.ring()
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call the listener when it is set; the answer ends that."""
+        return self._signal.subscribe(listener)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiContext:
+    """The control plane and what surrounds it.
+
+    `files` holds each site's logs and results by the site's name. `allowed_hosts` are further host
+    names, without port, under which the server may be asked; loopback names always are. `shutdown`
+    is told whether to cancel all jobs first; it only asks for the end and returns at once.
+    `is_ready` is called on the event loop, so it looks at what is in memory.
+    """
+
+    plane: ControlPlane
+    identity: Identity
+    files: Mapping[str, SiteFiles]
+    version: str
+    pid: int
+    home_id: str
+    started_at_ns: int
+    shutdown: Callable[[bool], None]
+    is_ready: Callable[[], bool]
+    allowed_hosts: frozenset[str] = frozenset()
+    blob_bytes_max: int = 16 * 2**30
+    closing: Closing = field(default_factory=Closing)

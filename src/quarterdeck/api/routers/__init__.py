@@ -1,0 +1,1 @@
+"""One module per noun of the API: its routes, and nothing that decides."""

@@ -1,0 +1,166 @@
+"""From what a client wrote to what the core works with: parse once, name the field that is wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING, Final
+
+from quarterdeck.basics.errors import Invalid, NotFound
+from quarterdeck.basics.ids import JobId, is_job_id
+from quarterdeck.basics.quantities import parse_bytes, parse_span_s
+from quarterdeck.core.cluster.demand import Demand, Resources
+from quarterdeck.core.jobs.manifest import Manifest, ManifestFile
+from quarterdeck.core.jobs.reasons import Reason
+from quarterdeck.core.jobs.spec import JobSpec, Priority, Retry, Stopping
+
+if TYPE_CHECKING:
+    from quarterdeck.wire.v1.jobs import JobRequest, RetryRequest
+    from quarterdeck.wire.v1.snapshots import SnapshotRequest
+
+KEYS_NOT_YET: Final = frozenset(
+    {
+        "array", "checkpoint", "image", "inputs", "launcher", "min_runtime", "needs", "outputs",
+        "preemptible", "secrets", "tags", "time_limit", "topology",
+    }
+)  # fmt: skip
+"""Keys of the job file that later versions of the server will take."""
+
+RETRIED: Final = (Reason.NODE_FAILURE, Reason.USER_ERROR, Reason.SETUP_FAILED)
+"""Ends that another attempt may follow; the others are what somebody asked for."""
+
+RETRIED_NOT_YET: Final = frozenset({"preempted", "timed_out"})
+QUANTITY_CHARS_MAX: Final = 40
+_COUNT: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
+_MODEL_AND_COUNT: Final = re.compile(
+    r"(?P<model>[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63})(?::(?P<count>[0-9]{1,9}))?", re.ASCII
+)
+_SIZE: Final = re.compile(r"[0-9.]+\s*[kKmMgGtT]i?[bB](:.*)?", re.ASCII)
+_GPU_HINT: Final = "write a number, or model and number such as A100:8"
+
+
+def to_spec(body: JobRequest) -> JobSpec:
+    """The job's spec. `Invalid` names the field that cannot be used."""
+    wanted = body.resources
+    gpus, gpu_model = parse_gpu(wanted.gpu)
+    memory_bytes = 0
+    if wanted.memory is not None:
+        memory_bytes = parse_bytes(
+            _short(wanted.memory, "resources.memory"), field="resources.memory"
+        )
+    return JobSpec(
+        command=_command(body.run),
+        name=body.name,
+        team=body.team,
+        env=tuple(body.env.items()),
+        demand=Demand(
+            nodes=body.nodes,
+            resources=Resources(gpus, gpu_model, wanted.cpu, memory_bytes),
+            site=body.site,
+        ),
+        ranks_per_node=body.ranks_per_node,
+        snapshot=body.snapshot,
+        priority=Priority(body.priority),
+        retry=_retry(body.retry),
+        stopping=Stopping(
+            body.stop.signal, parse_span_s(_short(body.stop.grace, "stop.grace"), field="stop.grace")
+        ),
+    )
+
+
+def parse_gpu(wanted: int | str) -> tuple[int, str | None]:
+    """How many GPUs per node and of which model: `2`, `"2"`, `"A100:8"`; `"A100"` is one."""
+    if isinstance(wanted, int):
+        return wanted, None
+    text = wanted.strip()
+    if _COUNT.fullmatch(text):
+        return int(text), None
+    if "|" in text or text.lower().startswith("mig-") or _SIZE.fullmatch(text):
+        raise Invalid(
+            f"resources.gpu is {_shown(wanted)}; a choice of models, slices of a GPU and GPUs by "
+            "their memory are not available on this server yet",
+            code="not_available",
+            field="resources.gpu",
+            hint=_GPU_HINT,
+        )
+    match = _MODEL_AND_COUNT.fullmatch(text)
+    if match is None or match["count"] == "0":
+        raise Invalid(
+            f"resources.gpu is {_shown(wanted)}", field="resources.gpu", hint=_GPU_HINT
+        )
+    return int(match["count"] or 1), match["model"].strip()
+
+
+def parse_job_id(text: str) -> JobId:
+    """A job's id from a path. What cannot be one is not there."""
+    if not is_job_id(text):
+        raise NotFound(
+            f"there is no job {_shown(text)}",
+            field="id",
+            hint="an id is a j and nine letters or digits; `qd ps -a` lists the jobs there are",
+        )
+    return JobId(text)
+
+
+def to_manifest(body: SnapshotRequest) -> Manifest:
+    """The work folder's manifest. `Invalid` for whatever could not be laid out safely."""
+    return Manifest(
+        tuple(
+            ManifestFile(entry.path, entry.mode, entry.size, entry.digest, entry.target)
+            for entry in body.files
+        )
+    )
+
+
+def digest_of_request(method: str, path: str, body: JobRequest) -> str:
+    """What tells two requests with one idempotency key apart: what the client wrote, in one order.
+
+    Only fields that were sent count, so a server that has learned new ones still knows a request
+    of yesterday.
+    """
+    sent = body.model_dump(mode="json", exclude_unset=True)
+    canonical = json.dumps([method, path, sent], separators=(",", ":"), sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _command(run: str | list[str]) -> tuple[str, ...]:
+    if isinstance(run, list):
+        return tuple(run)
+    if not run.strip():
+        raise Invalid(
+            "run is empty", field="run", hint="say what to run, for example run: python train.py"
+        )
+    return ("sh", "-c", run)
+
+
+def _retry(wanted: RetryRequest) -> Retry:
+    reasons: dict[Reason, None] = {}
+    allowed = {reason.value: reason for reason in RETRIED}
+    for code in wanted.on:
+        if code not in allowed:
+            is_coming = code in RETRIED_NOT_YET
+            said = "is not available on this server yet" if is_coming else "cannot be retried"
+            raise Invalid(
+                f"retry.on names {_shown(code)}, which {said}",
+                code="not_available" if is_coming else None,
+                field="retry.on",
+                hint=f"use any of {', '.join(allowed)}",
+            )
+        reasons[allowed[code]] = None
+    return Retry(wanted.limit, tuple(reasons))
+
+
+def _short(text: str, field: str) -> str:
+    """A quantity that is longer than any quantity is refused before anybody counts its digits."""
+    if len(text) > QUANTITY_CHARS_MAX:
+        raise Invalid(
+            f"{field} has {len(text)} characters; no quantity needs more than {QUANTITY_CHARS_MAX}",
+            field=field,
+            hint="write a number and a unit",
+        )
+    return text
+
+
+def _shown(text: str) -> str:
+    return ascii(text) if len(text) <= 80 else f"{ascii(text[:77])}… ({len(text)} characters)"

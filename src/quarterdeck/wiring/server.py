@@ -1,0 +1,170 @@
+"""Build one server from its settings, and run it until it is asked to end."""
+
+from __future__ import annotations
+
+import getpass
+import logging
+import os
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from quarterdeck import __version__
+from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
+from quarterdeck.adapters.identity.token import TokenIdentity
+from quarterdeck.adapters.stores.sql.store import open_store
+from quarterdeck.api.app import create_app
+from quarterdeck.api.context import ApiContext
+from quarterdeck.basics.errors import Refused
+from quarterdeck.control.board import Board
+from quarterdeck.control.cancel import cancel_all
+from quarterdeck.control.plane import ControlPlane
+from quarterdeck.control.schedule import Scheduler
+from quarterdeck.control.submit import drop_old_replies
+from quarterdeck.wiring.embedded import SITE, EmbeddedSite
+from quarterdeck.wiring.settings import LOOPBACK_NAMES, Settings
+from quarterdeck.wiring.system import RandomIds, SystemClock
+from quarterdeck.wiring.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quarterdeck.wiring.home import Home
+
+SCHEDULE_EVERY_S = 5.0
+HOUSEKEEPING_EVERY_S = 3600.0
+FIRST_REPORT_S_MAX = 60.0
+STREAMS_END_S_MAX = 3
+BLOB_BYTES_MAX = 64 * 2**30
+log = logging.getLogger(__name__)
+
+
+class Server:
+    """One server on one home that is held by the caller."""
+
+    def __init__(self, settings: Settings, home: Home) -> None:
+        self._settings = settings
+        self._home = home
+        self._listener = _listen(settings)
+        self._closing = threading.Event()
+        self._is_ready = threading.Event()
+        blobs = FilesystemBlobs(home.root / "blobs")
+        self._store = open_store(home.store_url(settings.store))
+        self._plane = ControlPlane(
+            self._store, SystemClock(), RandomIds(), blobs, Board(self._store)
+        )
+        self._site = EmbeddedSite(home, self._plane, blobs, settings.pretend)
+        self._scheduler = Worker("scheduler", Scheduler(self._plane).turn, every_s=SCHEDULE_EVERY_S)
+        self._housekeeping = Worker(
+            "housekeeping",
+            lambda: drop_old_replies(self._plane) * 0,
+            every_s=HOUSEKEEPING_EVERY_S,
+        )
+        self._http = uvicorn.Server(self._http_config())
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        host, port = self._listener.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        return f"{self._settings.scheme}://{shown}:{port}"
+
+    def run(self, on_ready: Callable[[], None]) -> None:
+        """Serve until a signal or a shutdown request. Running jobs go on afterwards."""
+        starting = threading.Thread(target=self._start, args=(on_ready,), daemon=True)
+        starting.start()
+        try:
+            self._http.run(sockets=[self._listener])
+        finally:
+            self._closing.set()
+            starting.join()
+            for part in (self._scheduler, self._housekeeping, self._site, self._store):
+                part.close()
+
+    def _start(self, on_ready: Callable[[], None]) -> None:
+        """Look at what runs before anything new is started; then say that the server is ready."""
+        try:
+            self._site.start()
+            while not self._site.wait_reported(0.2):
+                if self._closing.is_set():
+                    return
+            self._plane.changed.subscribe(self._scheduler.wake)
+            self._scheduler.start()
+            self._housekeeping.start()
+            self._home.announce(self.url, __version__)
+            self._is_ready.set()
+            on_ready()
+        except Exception:
+            log.exception("the server could not start")
+            self._http.should_exit = True
+
+    def _shut_down(self, stop_jobs: bool) -> None:
+        """End the server; with `stop_jobs` once every job has ended. Does not wait."""
+        threading.Thread(target=self._end, args=(stop_jobs,), daemon=True).start()
+
+    def _end(self, stop_jobs: bool) -> None:
+        if stop_jobs:
+            settled = threading.Event()
+            unsubscribe = self._plane.changed.subscribe(settled.set)
+            cancel_all(self._plane, self._owner)
+            while self._plane.board.list_job_ids() and not self._closing.is_set():
+                settled.wait(1.0)
+                settled.clear()
+                self._plane.board.catch_up()
+            unsubscribe()
+        self._closing.set()
+        self._http.should_exit = True
+
+    @property
+    def _owner(self) -> str:
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):
+            return f"uid-{os.getuid()}"
+
+    def _http_config(self) -> uvicorn.Config:
+        settings = self._settings
+        context = ApiContext(
+            plane=self._plane,
+            identity=TokenIdentity(self._home.token(), self._owner),
+            files={SITE: self._site.files},
+            version=__version__,
+            pid=os.getpid(),
+            home_id=self._home.home_id(),
+            started_at_ns=self._plane.clock.now_ns(),
+            allowed_hosts=LOOPBACK_NAMES | settings.allowed_hosts | {settings.host},
+            shutdown=self._shut_down,
+            is_ready=self._is_ready.is_set,
+            closing=self._closing,
+            blob_bytes_max=BLOB_BYTES_MAX,
+        )
+        return uvicorn.Config(
+            create_app(context),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            proxy_headers=settings.behind_proxy,
+            ssl_certfile=settings.tls_cert,
+            ssl_keyfile=settings.tls_key,
+            timeout_graceful_shutdown=STREAMS_END_S_MAX,
+        )
+
+
+def _listen(settings: Settings) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        raise Refused(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}",
+            field="port",
+            hint="use --port 0 for any free port",
+        ) from error
+    else:
+        listener.set_inheritable(False)
+        return listener

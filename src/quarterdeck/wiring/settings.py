@@ -1,0 +1,62 @@
+"""What `qd up` was told, checked before anything is started."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+from quarterdeck.basics.errors import Refused
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One server's settings. `pretend` is `SHAPE:N` or None for this machine's own hardware."""
+
+    home: Path
+    host: str = "127.0.0.1"
+    port: int = 0
+    pretend: str | None = None
+    store: str | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    behind_proxy: bool = False
+    allowed_hosts: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        """Refuse to listen where the token could be read off the wire."""
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise Refused(
+                "one of --tls-cert and --tls-key is given without the other",
+                field="tls_cert",
+                hint="give both, or neither",
+            )
+        for name, path in (("tls_cert", self.tls_cert), ("tls_key", self.tls_key)):
+            if path is not None and not path.is_file():
+                raise Refused(f"{path} is not a file", field=name, hint="give a PEM file")
+        if not self.is_loopback and self.tls_cert is None and not self.behind_proxy:
+            raise Refused(
+                f"--host {self.host} is not a loopback address, and without TLS everybody on the "
+                "way could read the token",
+                code="unsafe_listener",
+                field="host",
+                hint="give --tls-cert and --tls-key, or --behind-proxy if a proxy in front of it "
+                "speaks TLS, or keep 127.0.0.1 and use an SSH tunnel",
+            )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach the listener."""
+        if self.host in LOOPBACK_NAMES:
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def scheme(self) -> str:
+        """`https` with TLS of our own."""
+        return "https" if self.tls_cert is not None else "http"

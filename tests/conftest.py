@@ -1,0 +1,95 @@
+"""What a test may need from this machine, and what happens when it is not there.
+
+A test marked `needs_postgres` and so on is skipped with a reason where the component is missing.
+`QD_TEST_REQUIRE=postgres,gpu` names components that must be there: then a missing one fails the
+test, so that a run which promised to try the real thing cannot pass by skipping it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parent.parent
+
+
+def why_no_postgres() -> str | None:
+    """None when the programs of a PostgreSQL server are here."""
+    if shutil.which("pg_ctl") or any(Path("/usr/lib/postgresql").glob("*/bin/pg_ctl")):
+        return None
+    return "no pg_ctl on PATH or in /usr/lib/postgresql/*/bin"
+
+
+def why_no_slurm() -> str | None:
+    """None when Slurm's client programs are here."""
+    return None if shutil.which("sinfo") and shutil.which("sbatch") else "no sinfo and sbatch"
+
+
+def why_no_torch() -> str | None:
+    """None when torch can be imported."""
+    return None if importlib.util.find_spec("torch") else "torch is not installed"
+
+
+def why_no_gpu() -> str | None:
+    """None when NVML names at least one GPU."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        count = pynvml.nvmlDeviceGetCount()
+        pynvml.nvmlShutdown()
+    except pynvml.NVMLError as error:
+        return f"NVML: {error}"
+    return None if count else "NVML knows no GPU"
+
+
+COMPONENTS: dict[str, Callable[[], str | None]] = {
+    "postgres": cache(why_no_postgres),
+    "slurm": cache(why_no_slurm),
+    "torch": cache(why_no_torch),
+    "gpu": cache(why_no_gpu),
+}
+
+
+def required_components() -> set[str]:
+    """The components that `QD_TEST_REQUIRE` names."""
+    names = {name.strip() for name in os.environ.get("QD_TEST_REQUIRE", "").split(",")} - {""}
+    unknown = names - COMPONENTS.keys()
+    if unknown:
+        raise pytest.UsageError(
+            f"QD_TEST_REQUIRE names {sorted(unknown)}; components: {sorted(COMPONENTS)}"
+        )
+    return names
+
+
+def pytest_configure() -> None:
+    """Refuse a misspelt requirement before anything runs."""
+    required_components()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip, or fail, a test whose component is missing."""
+    for name, find_why_not in COMPONENTS.items():
+        if item.get_closest_marker(f"needs_{name}") is None:
+            continue
+        why_not = find_why_not()
+        if why_not is None:
+            continue
+        if name in required_components():
+            pytest.fail(f"QD_TEST_REQUIRE names {name}, but: {why_not}", pytrace=False)
+        pytest.skip(f"needs {name}: {why_not}")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The folder of the repository."""
+    return ROOT

@@ -99,7 +99,7 @@ def show_training(qd: Terminal, nodes: int, gpus_per_node: int) -> str:
 
     qd.say("cancel", filler, note="the other one makes room")
     qd.say("logs", digits, "-f")
-    qd.say("wait", digits, "--timeout", "60s")
+    qd.say("wait", digits)
     qd.say("show", digits)
     return digits
 

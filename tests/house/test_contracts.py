@@ -35,7 +35,7 @@ OFFENCES = [
     Offence("wire-stays-at-the-door", {"control": "from quarterdeck.wire import v1"}),
     Offence("agent-is-apart", {"agent": "from quarterdeck.control import submit"}),
     Offence("adapters-are-picked-above", {"sim": "from quarterdeck.adapters import stores"}),
-    Offence("engines-are-strangers", {"adapters/blobs": "import quarterdeck.adapters.stores"}),
+    Offence("adapters-are-strangers", {"adapters/gauges": "import quarterdeck.adapters.stores"}),
     Offence("runner-stands-apart", {"runner": "from quarterdeck.basics import times"}),
     Offence("runner-is-left-alone", {"adapters/engines": "import quarterdeck.runner"}),
     Offence("web-framework-in-api", {"control": "import fastapi"}),

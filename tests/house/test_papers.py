@@ -47,7 +47,9 @@ def test_there_is_a_lock_for_each_way_to_install() -> None:
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
 def test_a_lock_names_no_address(lock: Path) -> None:
-    assert not re.search(r"https?:|file:|index-url|find-links|trusted-host|/\w+/\w+/", lock.read_text())
+    assert not re.search(
+        r"https?:|file:/|index-url|find-links|trusted-host|/\w+/\w+/", lock.read_text()
+    )
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
@@ -55,7 +57,9 @@ def test_a_lock_pins_every_package_with_a_hash(lock: Path) -> None:
     text = lock.read_text().replace("\\\n", " ")
     pins = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
     assert pins
-    assert [pin for pin in pins if not re.match(r"\S+==\S+ .*--hash=sha256:[0-9a-f]{64}", pin)] == []
+    assert [
+        pin for pin in pins if not re.match(r"\S+==\S+ .*--hash=sha256:[0-9a-f]{64}", pin)
+    ] == []
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
@@ -120,8 +124,14 @@ def test_the_glossary_defines_the_words_of_the_house_in_order() -> None:
 def test_change_notes_have_a_known_kind() -> None:
     kinds = {
         kind["directory"]
-        for kind in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["towncrier"]["type"]
+        for kind in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["towncrier"][
+            "type"
+        ]
     }
     notes = [path for path in (ROOT / "changelog.d").glob("*.md") if path.name != "README.md"]
-    wrong = [note.name for note in notes if not re.fullmatch(rf"\+?[\w-]+\.({'|'.join(kinds)})(\.\d+)?\.md", note.name)]
+    wrong = [
+        note.name
+        for note in notes
+        if not re.fullmatch(rf"\+?[\w-]+\.({'|'.join(kinds)})(\.\d+)?\.md", note.name)
+    ]
     assert wrong == []

@@ -141,7 +141,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if isinstance(error.__cause__, QuarterdeckError):
         return answer_error(error.__cause__)
-    method, path = request.method, request.url.path
+    method, path = request.method, request.scope["path"]
     if error.status_code == 404:
         return _answer(
             404, "no_such_path", f"there is nothing at {_shown(path)}", "GET /openapi.json lists all"

@@ -1,0 +1,75 @@
+"""The web application: guard outside, routes inside, one way out for every error."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+
+from quarterdeck.api import openapi, problems
+from quarterdeck.api.bodies import BodyLimits
+from quarterdeck.api.feed import Feed
+from quarterdeck.api.guard import Guard
+from quarterdeck.api.problems import BugBarrier
+from quarterdeck.api.routers import (
+    events,
+    health,
+    jobs,
+    logs,
+    nodes,
+    plans,
+    results,
+    server,
+    snapshots,
+)
+from quarterdeck.api.views import PretendNodes
+
+if TYPE_CHECKING:
+    from quarterdeck.api.context import ApiContext
+
+DESCRIPTION = (
+    "Say what should run; Quarterdeck decides where and when, runs it there, and shows how it goes."
+)
+
+
+class _Api(FastAPI):
+    """FastAPI, with the document that says what guard and error handlers do."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = openapi.describe(self)
+        return self.openapi_schema
+
+
+def create_app(context: ApiContext) -> FastAPI:
+    """The API over a control plane. One app serves one event loop.
+
+    Pages that show the document are off: they load scripts from other hosts. Slashes are not
+    redirected: a redirect would be built from the Host header.
+    """
+    app = _Api(
+        title="Quarterdeck",
+        version=context.version,
+        description=DESCRIPTION,
+        openapi_url="/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        middleware=[
+            Middleware(BugBarrier),
+            Middleware(
+                Guard, identity=context.identity, allowed_hosts=context.allowed_hosts
+            ),
+            Middleware(BodyLimits, blob_bytes_max=context.blob_bytes_max),
+        ],
+    )
+    app.state.context = context
+    app.state.feed = Feed(context)
+    app.state.pretend = PretendNodes(context.plane.board)
+    app.state.uploads = anyio.CapacityLimiter(snapshots.UPLOADS_MAX)
+    problems.install(app)
+    for module in (jobs, plans, logs, results, events, nodes, snapshots, server, health):
+        app.include_router(module.router)
+    return app

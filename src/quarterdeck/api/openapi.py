@@ -1,0 +1,81 @@
+"""The OpenAPI document: what the framework knows, plus the token and the problems of every route."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+
+from quarterdeck.api.guard import OPEN_TO_ALL
+from quarterdeck.api.problems import MEDIA_TYPE
+from quarterdeck.wire.v1.events import EventView, LogEnd, LogView
+from quarterdeck.wire.v1.server import Problem
+from quarterdeck.wire.v1.snapshots import SnapshotRequest
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+_REF: Final = "#/components/schemas/{model}"
+_UNSEEN_MODELS: Final = (Problem, EventView, LogView, LogEnd, SnapshotRequest)
+"""Bodies that the framework does not see, because a stream or a worker thread handles them."""
+_WORKFLOW_ERRORS: Final = {
+    "400": "The request cannot be read.",
+    "404": "No such thing, or none that the caller may see.",
+    "409": "Does not fit the present state, or the idempotency key.",
+    "413": "The body is too large.",
+    "422": "A value cannot be used, or can never be satisfied here.",
+    "500": "A fault of the server; the detail has a reference to its log.",
+    "503": "Not now: retry after the time in `Retry-After`.",
+}
+_GUARD_ERRORS: Final = {
+    "401": "No token, or one that is not known here.",
+    "403": "Host or Origin are not this server's.",
+}
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The document, made once per app."""
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        description=app.description,
+        routes=app.routes,
+        openapi_version="3.1.0",
+    )
+    components = document.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    schemas.pop("HTTPValidationError", None)
+    schemas.pop("ValidationError", None)
+    _, definitions = models_json_schema(
+        [(model, "validation") for model in _UNSEEN_MODELS], ref_template=_REF
+    )
+    schemas.update(definitions["$defs"])
+    components["securitySchemes"] = {
+        "token": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The content of the file `token` in the server's home.",
+        }
+    }
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            _complete(method.upper(), path, operation)
+    return document
+
+
+def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
+    """Say what the guard and the error handlers do, which the framework does not know."""
+    is_open = (method, path) in OPEN_TO_ALL
+    operation["security"] = [] if is_open else [{"token": []}]
+    errors = {"403": _GUARD_ERRORS["403"], "503": _WORKFLOW_ERRORS["503"]}
+    if not is_open:
+        errors |= _GUARD_ERRORS | _WORKFLOW_ERRORS
+        if "requestBody" not in operation:
+            del errors["413"]
+    for status, description in errors.items():
+        operation["responses"][status] = {
+            "description": f"{HTTPStatus(int(status)).phrase}: {description}",
+            "content": {MEDIA_TYPE: {"schema": {"$ref": _REF.format(model="Problem")}}},
+        }

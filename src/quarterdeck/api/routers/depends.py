@@ -1,0 +1,48 @@
+"""What a route is given: the context, the feed and the actor. None of it costs a thread."""
+
+from __future__ import annotations
+
+from typing import Annotated, cast
+
+from fastapi import Depends, Path, Query, Request
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from quarterdeck.api.context import ApiContext
+from quarterdeck.api.feed import Feed
+from quarterdeck.api.views import PretendNodes
+from quarterdeck.ports.identity import Actor
+
+
+async def _context_of(request: Request) -> ApiContext:
+    return cast("ApiContext", request.app.state.context)
+
+
+async def _feed_of(request: Request) -> Feed:
+    return cast("Feed", request.app.state.feed)
+
+
+async def _pretend_of(request: Request) -> PretendNodes:
+    return cast("PretendNodes", request.app.state.pretend)
+
+
+async def _actor_of(request: Request) -> Actor:
+    return cast("Actor", request.state.actor)
+
+
+Context = Annotated[ApiContext, Depends(_context_of)]
+TheFeed = Annotated[Feed, Depends(_feed_of)]
+Pretend = Annotated[PretendNodes, Depends(_pretend_of)]
+Caller = Annotated[Actor, Depends(_actor_of)]
+
+JobIdText = Annotated[str, Path(description="The job's id.")]
+AttemptNumber = Annotated[
+    int | None, Query(ge=1, le=2**31 - 1, description="Which attempt; the latest when left out.")
+]
+NodeRank = Annotated[int, Query(ge=0, le=2**31 - 1, description="Which replica, from 0.")]
+DryRun = Annotated[bool, Query(description="Check everything, change nothing.")]
+
+
+def answer(view: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """The body as JSON, written once: a view is right by its making, so nobody checks it again."""
+    return Response(view.model_dump_json(), status, headers, media_type="application/json")

@@ -1,0 +1,97 @@
+"""Events: the log of everything that happens, as a stream."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Final
+
+from fastapi import APIRouter, Header, Query
+from starlette.responses import Response
+
+from quarterdeck.api.routers.depends import Context, TheFeed
+from quarterdeck.api.streaming import KEEP_ALIVE, KEEP_ALIVE_S, event_stream, format_event
+from quarterdeck.api.translate import parse_job_id
+from quarterdeck.api.views import event_view
+from quarterdeck.basics.errors import Invalid
+from quarterdeck.basics.ids import JobId
+from quarterdeck.control.steps import get_job
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from quarterdeck.api.feed import Feed
+
+PAGE: Final = 200
+_SEQ: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
+
+router = APIRouter(prefix="/v1/events", tags=["events"])
+
+
+@router.get(
+    "",
+    operation_id="stream_events",
+    summary="Follow events",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "One message per fact, named by its kind, with an EventView; its `id` "
+            "is the fact's `seq`. The stream never ends by itself. Comments keep it alive.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        }
+    },
+)
+async def stream_events(
+    context: Context,
+    feed: TheFeed,
+    after: Annotated[
+        int | None,
+        Query(
+            ge=0,
+            le=2**62,
+            description="Begin after this `seq`; 0 is everything. Left out: what comes from now.",
+        ),
+    ] = None,
+    job_id: Annotated[str | None, Query(description="Only facts about this job.")] = None,
+    last_event_id: Annotated[
+        str | None, Header(description="The `id` of the last message that arrived.")
+    ] = None,
+) -> Response:
+    """Server-sent events from the event log: what was committed, in order, nothing twice."""
+    known_id = parse_job_id(job_id) if job_id is not None else None
+    if known_id is not None:
+        await feed.in_thread(lambda: get_job(context.plane, known_id))
+    if last_event_id:
+        after = _parse_seq(last_event_id)
+    if after is None:
+        after = await feed.in_thread(context.plane.store.head)
+    return event_stream(_messages(context, feed, after, known_id))
+
+
+async def _messages(
+    context: Context, feed: Feed, after: int, job_id: JobId | None
+) -> AsyncGenerator[bytes, None]:
+    place = after
+
+    def read() -> tuple[bytes, int, int]:
+        records = context.plane.store.list_records(place, limit=PAGE, job_id=job_id)
+        views = [event_view(record) for record in records]
+        messages = [format_event(view.kind, view, str(view.seq)) for view in views]
+        return b"".join(messages), records[-1].seq if records else place, len(records)
+
+    with feed.watch(job_id) as watch:
+        while not watch.is_closing:
+            messages, place, count = await feed.in_thread(read)
+            if messages:
+                yield messages
+            if count < PAGE and not await watch.wait(KEEP_ALIVE_S):
+                yield KEEP_ALIVE
+
+
+def _parse_seq(text: str) -> int:
+    if _SEQ.fullmatch(text) is None:
+        raise Invalid(
+            f"Last-Event-ID is {ascii(text[:80])}",
+            field="Last-Event-ID",
+            hint="send the `id` of the last message, which is its seq",
+        )
+    return int(text)

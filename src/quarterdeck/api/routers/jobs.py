@@ -1,0 +1,184 @@
+"""Jobs: submit, list, show, wait, explain, cancel, requeue."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Header, Query
+from starlette.responses import Response
+
+from quarterdeck.api.routers.depends import (
+    Caller,
+    Context,
+    DryRun,
+    JobIdText,
+    Pretend,
+    TheFeed,
+    answer,
+)
+from quarterdeck.api.translate import digest_of_request, parse_job_id, to_spec
+from quarterdeck.api.views import explanation_view, job_view, plan_view
+from quarterdeck.control.cancel import cancel
+from quarterdeck.control.explain import explain
+from quarterdeck.control.plan import plan
+from quarterdeck.control.requeue import requeue
+from quarterdeck.control.steps import get_job
+from quarterdeck.control.submit import Asked, submit
+from quarterdeck.core.jobs import decide
+from quarterdeck.core.jobs.states import JobState
+from quarterdeck.ports.store import JobFilter
+from quarterdeck.wire.v1.jobs import (
+    CancelRequest,
+    ExplanationView,
+    JobPage,
+    JobRequest,
+    JobView,
+    PlanView,
+    RequeueRequest,
+    StateName,
+)
+
+PAGE_MAX: Final = 1000
+WAIT_S_MAX: Final = 300.0
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+
+@router.post(
+    "",
+    operation_id="submit_job",
+    summary="Submit a job",
+    status_code=201,
+    response_model=JobView,
+    response_description="The job; it survives a power cut from here on.",
+    responses={200: {"model": PlanView, "description": "With `dry_run`: what would happen."}},
+)
+def submit_job(
+    body: JobRequest,
+    context: Context,
+    caller: Caller,
+    pretend: Pretend,
+    idempotency_key: Annotated[
+        str | None,
+        Header(description="Kept 24 hours: the same request with the same key is one job."),
+    ] = None,
+    dry_run: DryRun = False,
+) -> Response:
+    """Put a job into the queue, once per idempotency key."""
+    spec = to_spec(body)
+    if dry_run:
+        return answer(plan_view(plan(context.plane, spec)))
+    asked = None
+    if idempotency_key is not None:
+        asked = Asked(idempotency_key, digest_of_request("POST", "/v1/jobs", body))
+    accepted = submit(context.plane, spec, caller.name, asked)
+    headers = {"Location": f"/v1/jobs/{accepted.job.id}"}
+    if accepted.is_replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return answer(job_view(accepted.job, pretend), 201, headers)
+
+
+@router.get("", operation_id="list_jobs", summary="List jobs", response_model=JobPage)
+def list_jobs(
+    context: Context,
+    pretend: Pretend,
+    state: Annotated[
+        list[StateName] | None, Query(description="Only jobs in one of these states.")
+    ] = None,
+    name: Annotated[str | None, Query(description="Only jobs of this name.")] = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Jobs per page.")] = 100,
+    before: Annotated[
+        str | None, Query(description="The `next_before` of the page before this one.")
+    ] = None,
+) -> Response:
+    """One page of jobs, newest first."""
+    wanted = JobFilter(
+        states=tuple(JobState(one) for one in state or ()),
+        name=name,
+        before=parse_job_id(before) if before is not None else None,
+        limit=limit + 1,
+    )
+    jobs = context.plane.store.list_jobs(wanted)
+    next_before = jobs[limit - 1].id if len(jobs) > limit else None
+    views = [job_view(job, pretend) for job in jobs[:limit]]
+    return answer(JobPage(jobs=views, next_before=next_before))
+
+
+@router.get("/{job_id}", operation_id="show_job", summary="Show a job", response_model=JobView)
+async def show_job(
+    job_id: JobIdText,
+    context: Context,
+    feed: TheFeed,
+    pretend: Pretend,
+    wait_s: Annotated[
+        float,
+        Query(ge=0, le=WAIT_S_MAX, description="Answer when the job is final, or after this long."),
+    ] = 0.0,
+) -> Response:
+    """The job and everything that happened to it; with `wait_s`, once it is final."""
+    known_id = parse_job_id(job_id)
+    until_s = time.monotonic() + wait_s
+    with feed.watch(known_id) if wait_s > 0 else feed.no_watch() as watch:
+        while True:
+            job = await feed.in_thread(lambda: get_job(context.plane, known_id))
+            left_s = until_s - time.monotonic()
+            if job.state.is_final or watch.is_closing or left_s <= 0:
+                return answer(job_view(job, pretend))
+            await watch.wait(left_s)
+
+
+@router.get(
+    "/{job_id}/explanation",
+    operation_id="explain_job",
+    summary="Explain a job's state",
+    response_model=ExplanationView,
+)
+def explain_job(job_id: JobIdText, context: Context, pretend: Pretend) -> Response:
+    """Why the job is where it is, with the numbers, and what would help."""
+    return answer(explanation_view(explain(context.plane, parse_job_id(job_id)), pretend))
+
+
+@router.post(
+    "/{job_id}/cancel", operation_id="cancel_job", summary="Cancel a job", response_model=JobView
+)
+def cancel_job(
+    job_id: JobIdText,
+    context: Context,
+    caller: Caller,
+    pretend: Pretend,
+    body: CancelRequest | None = None,  # noqa: ARG001 - its form is checked
+    dry_run: DryRun = False,
+) -> Response:
+    """Take the job out of the queue, or stop what runs. Cancelling twice is cancelling once."""
+    known_id = parse_job_id(job_id)
+    if dry_run:
+        job = get_job(context.plane, known_id)
+        decide.cancel(job, caller.name, context.plane.clock.now_ns())
+    else:
+        job = cancel(context.plane, known_id, caller.name)
+    return answer(job_view(job, pretend))
+
+
+@router.post(
+    "/{job_id}/requeue",
+    operation_id="requeue_job",
+    summary="Give a job another attempt",
+    response_model=JobView,
+)
+def requeue_job(
+    job_id: JobIdText,
+    context: Context,
+    caller: Caller,
+    pretend: Pretend,
+    body: RequeueRequest | None = None,  # noqa: ARG001 - its form is checked
+    dry_run: DryRun = False,
+) -> Response:
+    """Put a finished job back into the queue; a running attempt is stopped first."""
+    known_id = parse_job_id(job_id)
+    if dry_run:
+        job = get_job(context.plane, known_id)
+        decide.requeue(job, caller.name, context.plane.clock.now_ns())
+    else:
+        job = requeue(context.plane, known_id, caller.name)
+    return answer(job_view(job, pretend))

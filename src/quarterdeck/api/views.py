@@ -1,0 +1,247 @@
+"""From what the core works with to what a client reads. Times become ISO 8601 text in UTC."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from quarterdeck.basics.times import to_iso
+from quarterdeck.core.jobs import events as ev
+from quarterdeck.core.jobs.states import JobState
+from quarterdeck.ports.store import JobRecord
+from quarterdeck.wire.v1.cluster import NodeView
+from quarterdeck.wire.v1.events import EventView
+from quarterdeck.wire.v1.jobs import (
+    AttemptView,
+    ExplanationView,
+    GrantView,
+    JobView,
+    PlanView,
+    RankView,
+    ReplicaView,
+    VerdictView,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from quarterdeck.basics.ids import JobId
+    from quarterdeck.control.board import Board
+    from quarterdeck.control.explain import Explanation
+    from quarterdeck.control.plan import Outlook
+    from quarterdeck.core.cluster.demand import Grant
+    from quarterdeck.core.cluster.hardware import Site
+    from quarterdeck.core.cluster.room import Room
+    from quarterdeck.core.jobs.job import Attempt, Job, Replica
+    from quarterdeck.core.scheduling.plan import Verdict
+    from quarterdeck.ports.store import Record
+
+_CAPITAL: Final = re.compile(r"(?<!^)(?=[A-Z])")
+_STATE_AFTER: Final[dict[type, str]] = {
+    ev.Submitted: JobState.QUEUED.value,
+    ev.Placed: JobState.STARTING.value,
+    ev.Started: JobState.RUNNING.value,
+    ev.StopRequested: JobState.STOPPING.value,
+    ev.Cancelled: JobState.CANCELLED.value,
+    ev.Requeued: JobState.QUEUED.value,
+}
+
+
+class PretendNodes:
+    """Which nodes have imaginary devices, by site, reckoned once per report of the site."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._known: dict[str, tuple[Site, frozenset[str]]] = {}
+
+    def holds(self, job: Job) -> bool:
+        """Whether the job's latest attempt is, or was, on imaginary devices."""
+        attempt = job.attempt
+        if attempt is None:
+            return False
+        site = self._board.find_site(attempt.site)
+        if site is None:
+            return False
+        known = self._known.get(site.name)
+        if known is None or known[0] is not site:
+            known = (site, frozenset(node.name for node in site.nodes if node.pretend))
+            self._known[site.name] = known
+        return any(replica.grant.node in known[1] for replica in attempt.replicas)
+
+
+def job_view(job: Job, pretend: PretendNodes) -> JobView:
+    """The whole job. Its start is that of the latest attempt, once it is out of the queue."""
+    spec = job.spec
+    wanted = spec.demand.resources
+    attempt = job.attempt
+    has_left_queue = attempt is not None and job.state is not JobState.QUEUED
+    return JobView(
+        id=job.id,
+        name=spec.name,
+        team=spec.team,
+        owner=job.actor,
+        state=job.state.value,
+        reason=job.reason.value if job.reason else None,
+        message=job.message,
+        exit_code=job.exit_code,
+        priority=spec.priority.value,
+        command=list(spec.command),
+        env=dict(spec.env),
+        nodes=spec.demand.nodes,
+        ranks_per_node=spec.ranks_per_node,
+        gpus_per_node=wanted.gpus,
+        cpus_per_node=wanted.cpus,
+        memory_bytes_per_node=wanted.memory_bytes,
+        demand=str(spec.demand),
+        snapshot=spec.snapshot,
+        pretend=pretend.holds(job),
+        submitted_at=to_iso(job.submitted_at_ns),
+        started_at=_iso(attempt.started_at_ns) if attempt and has_left_queue else None,
+        ended_at=_iso(job.ended_at_ns),
+        placement=grant_views(job.grants()),
+        attempts=[_attempt_view(attempt) for attempt in job.attempts],
+    )
+
+
+def grant_views(grants: Iterable[Grant]) -> list[GrantView]:
+    """What the replicas hold, in their order."""
+    return [
+        GrantView(
+            node_rank=rank,
+            node=grant.node,
+            gpus=list(grant.devices),
+            cpus=grant.cpus,
+            memory_bytes=grant.memory_bytes,
+        )
+        for rank, grant in enumerate(grants)
+    ]
+
+
+def _attempt_view(attempt: Attempt) -> AttemptView:
+    return AttemptView(
+        number=attempt.number,
+        state=attempt.state.value,
+        site=attempt.site,
+        placed_at=to_iso(attempt.placed_at_ns),
+        started_at=_iso(attempt.started_at_ns),
+        ended_at=_iso(attempt.ended_at_ns),
+        reason=attempt.reason.value if attempt.reason else None,
+        message=attempt.message,
+        exit_code=attempt.exit_code,
+        placement=grant_views(replica.grant for replica in attempt.replicas),
+        replicas=[_replica_view(replica) for replica in attempt.replicas],
+    )
+
+
+def _replica_view(replica: Replica) -> ReplicaView:
+    return ReplicaView(
+        node_rank=replica.node_rank,
+        node=replica.grant.node,
+        state=replica.state.value,
+        started_at=_iso(replica.started_at_ns),
+        ended_at=_iso(replica.ended_at_ns),
+        ranks=[
+            RankView(rank=end.rank, code=end.code, signal=end.signal, stopped=end.stopped)
+            for end in replica.exits
+        ],
+        message=replica.message,
+    )
+
+
+def plan_view(outlook: Outlook) -> PlanView:
+    """The outlook of a job that does not exist."""
+    placement = outlook.placement
+    return PlanView(
+        starts_now=placement is not None,
+        site=placement.site if placement else None,
+        placement=grant_views(placement.grants) if placement else [],
+        position=outlook.position,
+        verdict=_verdict_view(outlook.verdict),
+    )
+
+
+def explanation_view(told: Explanation, pretend: PretendNodes) -> ExplanationView:
+    """Why a job is in its state."""
+    outlook = told.outlook
+    placement = outlook.placement if outlook else None
+    return ExplanationView(
+        job=job_view(told.job, pretend),
+        summary=told.summary,
+        position=outlook.position if outlook else None,
+        queue_length=told.queue_length,
+        verdict=_verdict_view(outlook.verdict) if outlook else None,
+        would_place=grant_views(placement.grants) if placement else [],
+    )
+
+
+def _verdict_view(verdict: Verdict | None) -> VerdictView | None:
+    if verdict is None:
+        return None
+    return VerdictView(
+        blocked_by=verdict.blocked_by.value,
+        message=verdict.message,
+        hint=verdict.hint,
+        numbers=dict(verdict.numbers),
+        held_by=list(verdict.held_by),
+    )
+
+
+def node_view(room: Room, job_ids: Sequence[JobId]) -> NodeView:
+    """One machine. All its GPUs are of one model."""
+    node = room.node
+    return NodeView(
+        name=node.name,
+        site=room.site,
+        state=node.state.value,
+        pretend=node.pretend,
+        gpu_model=node.devices[0].model if node.devices else None,
+        gpus=len(node.devices),
+        gpus_free=len(room.free_devices),
+        cpus=node.cpus,
+        cpus_free=room.free_cpus,
+        memory_bytes=node.memory_bytes,
+        memory_free_bytes=room.free_memory_bytes,
+        jobs=list(job_ids),
+    )
+
+
+def event_view(record: Record) -> EventView:
+    """One entry of the log. `data` holds the fact's own fields, whose names are as lasting as the
+    stored log itself; only their times are put into text."""
+    event = record.event
+    job_id, revision, state = None, None, None
+    if isinstance(record, JobRecord):
+        job_id, revision = record.job_id, record.revision
+        is_end = isinstance(event, ev.Ended)
+        state = event.next_state.value if is_end else _STATE_AFTER.get(type(event))
+    data = _with_text_times(msgspec.to_builtins(event))
+    at = data.pop("at")
+    return EventView(
+        seq=record.seq,
+        kind=_CAPITAL.sub("_", type(event).__name__).lower(),
+        at=at,
+        job_id=job_id,
+        revision=revision,
+        state=state,
+        data=data,
+    )
+
+
+def _with_text_times(plain: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
+    if isinstance(plain, list | tuple):
+        return [_with_text_times(part) for part in plain]
+    if not isinstance(plain, dict):
+        return plain
+    text: dict[str, Any] = {}
+    for name, value in plain.items():
+        if name == "at_ns" or name.endswith("_at_ns"):
+            text[name.removesuffix("_ns")] = _iso(value)
+        else:
+            text[name] = _with_text_times(value)
+    return text
+
+
+def _iso(at_ns: int | None) -> str | None:
+    return None if at_ns is None else to_iso(at_ns)

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from e2e.deck import Deck, kill_and_wait, until
 from quarterdeck.sdk import Client, JobRequest
 
+from e2e.deck import Deck, kill_and_wait, until
 from quarterdeck.basics.chance import Chance
 
 KILLS = int(os.environ.get("QD_TEST_KILLS", "20"))

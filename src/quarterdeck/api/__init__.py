@@ -1,1 +1,1 @@
-"""The HTTP API: who may ask, what was asked, what is answered; the work itself is done by control."""
+"""The HTTP API: who may ask, what was asked and what is answered; control does the work."""

@@ -16,25 +16,20 @@ if TYPE_CHECKING:
     from quarterdeck.ports.site import SiteFiles
 
 
-class Closing:
+class Closing(threading.Event):
     """Set once, from any thread, when the server goes down: streams and long polls then end.
 
     A web server waits for open answers before it ends, and an event stream is never done by
-    itself; so whoever tells the web server to end tells this first.
+    itself; so whoever tells the web server to end sets this first.
     """
 
     def __init__(self) -> None:
-        self._flag = threading.Event()
+        super().__init__()
         self._signal = Signal()
 
-    @property
-    def is_set(self) -> bool:
-        """Whether the server goes down."""
-        return self._flag.is_set()
-
-    def close(self) -> None:
+    def set(self) -> None:
         """From now on the server goes down. Said twice is said once."""
-        self._flag.set()
+        super().set()
         self._signal.ring()
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio.to_thread
@@ -85,7 +86,7 @@ class Feed:
     @contextmanager
     def watch(self, job_id: JobId | None) -> Iterator[Watch]:
         """Wake on every commit from here on that touches the job; None: on every commit."""
-        watch = Watch(lambda: self._closing.is_set)
+        watch = Watch(self._closing.is_set)
         self._watches.setdefault(job_id, set()).add(watch)
         if self._task is None or self._task.done():
             # The board is never ahead of the log, so nothing from here on is missed.
@@ -117,7 +118,7 @@ class Feed:
 
         endings = [self._plane.changed.subscribe(ring), self._closing.subscribe(ring)]
         try:
-            while not self._closing.is_set:
+            while not self._closing.is_set():
                 self._is_ringing = False
                 self._rung.clear()
                 cursor = await self._read(cursor)
@@ -130,12 +131,11 @@ class Feed:
 
     async def _read(self, cursor: int) -> int:
         """Wake for everything after that place of the log; the answer is the new place."""
+        store = self._plane.store
         while True:
             try:
-                records = await self.in_thread(
-                    lambda at=cursor: self._plane.store.list_records(at, limit=PAGE)  # type: ignore[misc]
-                )
-            except Exception:
+                records = await self.in_thread(partial(store.list_records, cursor, limit=PAGE))
+            except Exception:  # noqa: BLE001 - logged, and tried again
                 # Those who wait find out for themselves when they look; this must go on for them.
                 _log.exception("the log could not be read for waiting clients")
                 await asyncio.sleep(RETRY_S)

@@ -1,4 +1,4 @@
-"""The OpenAPI document: what the framework knows, plus the token and the problems of every route."""
+"""The OpenAPI document: what the framework knows, plus the token and the problems of each route."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _REF: Final = "#/components/schemas/{model}"
 _UNSEEN_MODELS: Final = (Problem, EventView, LogView, LogEnd, SnapshotRequest)
 """Bodies that the framework does not see, because a stream or a worker thread handles them."""
-_WORKFLOW_ERRORS: Final = {
+_ROUTE_ERRORS: Final = {
     "400": "The request cannot be read.",
     "404": "No such thing, or none that the caller may see.",
     "409": "Does not fit the present state, or the idempotency key.",
@@ -69,9 +69,9 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
     """Say what the guard and the error handlers do, which the framework does not know."""
     is_open = (method, path) in OPEN_TO_ALL
     operation["security"] = [] if is_open else [{"token": []}]
-    errors = {"403": _GUARD_ERRORS["403"], "503": _WORKFLOW_ERRORS["503"]}
+    errors = {"403": _GUARD_ERRORS["403"], "503": _ROUTE_ERRORS["503"]}
     if not is_open:
-        errors |= _GUARD_ERRORS | _WORKFLOW_ERRORS
+        errors |= _GUARD_ERRORS | _ROUTE_ERRORS
         if "requestBody" not in operation:
             del errors["413"]
     for status, description in errors.items():

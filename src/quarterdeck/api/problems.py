@@ -144,7 +144,10 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     method, path = request.method, request.scope["path"]
     if error.status_code == 404:
         return _answer(
-            404, "no_such_path", f"there is nothing at {_shown(path)}", "GET /openapi.json lists all"
+            404,
+            "no_such_path",
+            f"there is nothing at {_shown(path)}",
+            "GET /openapi.json lists every path",
         )
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")

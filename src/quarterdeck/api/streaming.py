@@ -31,7 +31,8 @@ class Streamed(StreamingResponse):
         media_type: str,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(pieces, headers={**PLAIN_HEADERS, **(headers or {})}, media_type=media_type)
+        all_headers = {**PLAIN_HEADERS, **(headers or {})}
+        super().__init__(pieces, headers=all_headers, media_type=media_type)
         self._pieces = pieces
 
     async def stream_response(self, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""From what a client wrote to what the core works with: parse once, name the field that is wrong."""
+"""From what a client wrote to what the core works with: parse once, name what is wrong."""
 
 from __future__ import annotations
 
@@ -63,9 +63,7 @@ def to_spec(body: JobRequest) -> JobSpec:
         snapshot=body.snapshot,
         priority=Priority(body.priority),
         retry=_retry(body.retry),
-        stopping=Stopping(
-            body.stop.signal, parse_span_s(_short(body.stop.grace, "stop.grace"), field="stop.grace")
-        ),
+        stopping=Stopping(body.stop.signal, _grace_s(body.stop.grace)),
     )
 
 
@@ -151,6 +149,10 @@ def _retry(wanted: RetryRequest) -> Retry:
     return Retry(wanted.limit, tuple(reasons))
 
 
+def _grace_s(text: str) -> float:
+    return parse_span_s(_short(text, "stop.grace"), field="stop.grace")
+
+
 def _short(text: str, field: str) -> str:
     """A quantity that is longer than any quantity is refused before anybody counts its digits."""
     if len(text) > QUANTITY_CHARS_MAX:
@@ -163,4 +165,4 @@ def _short(text: str, field: str) -> str:
 
 
 def _shown(text: str) -> str:
-    return ascii(text) if len(text) <= 80 else f"{ascii(text[:77])}… ({len(text)} characters)"
+    return ascii(text) if len(text) <= 80 else f"{text[:77]!a}… ({len(text)} characters)"

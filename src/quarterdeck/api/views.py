@@ -214,8 +214,10 @@ def event_view(record: Record) -> EventView:
     job_id, revision, state = None, None, None
     if isinstance(record, JobRecord):
         job_id, revision = record.job_id, record.revision
-        is_end = isinstance(event, ev.Ended)
-        state = event.next_state.value if is_end else _STATE_AFTER.get(type(event))
+        if isinstance(event, ev.Ended):
+            state = event.next_state.value
+        else:
+            state = _STATE_AFTER.get(type(event))
     data = _with_text_times(msgspec.to_builtins(event))
     at = data.pop("at")
     return EventView(

@@ -90,7 +90,7 @@ async def _messages(
 def _parse_seq(text: str) -> int:
     if _SEQ.fullmatch(text) is None:
         raise Invalid(
-            f"Last-Event-ID is {ascii(text[:80])}",
+            f"Last-Event-ID is {text[:80]!a}",
             field="Last-Event-ID",
             hint="send the `id` of the last message, which is its seq",
         )

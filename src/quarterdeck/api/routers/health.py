@@ -20,6 +20,6 @@ async def probe_health() -> Response:
 @router.get("/readyz", operation_id="probe_readiness", summary="Whether jobs can be submitted")
 async def probe_readiness(context: Context) -> Response:
     """Says that a site has reported its nodes and the server is not going down."""
-    if context.closing.is_set or not context.is_ready():
+    if context.closing.is_set() or not context.is_ready():
         raise Unavailable("the server is not ready", code="not_ready", hint="ask again in a second")
     return JSONResponse({"status": "ready"})

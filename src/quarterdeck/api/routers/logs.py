@@ -93,6 +93,7 @@ async def stream_log(
     job_id: JobIdText,
     context: Context,
     feed: TheFeed,
+    *,
     attempt: AttemptNumber = None,
     node_rank: NodeRank = 0,
     offset: Offset = 0,
@@ -137,7 +138,7 @@ def _parse_resume_id(text: str) -> tuple[int, int]:
     match = _RESUME_ID.fullmatch(text)
     if match is None:
         raise Invalid(
-            f"Last-Event-ID is {ascii(text[:80])}",
+            f"Last-Event-ID is {text[:80]!a}",
             field="Last-Event-ID",
             hint="send the `id` of the last message, which is <attempt>:<offset>",
         )

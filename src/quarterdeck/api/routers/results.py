@@ -86,7 +86,7 @@ def _open(
     chosen = choose_attempt(job, attempt)
     if chosen is None or not path or "\0" in path or ".." in path.split("/"):
         raise NotFound(
-            f"job {job.id} has left no file {ascii(path[:80])}",
+            f"job {job.id} has left no file {path[:80]!a}",
             field="path",
             hint="GET /v1/jobs/{id}/results lists what there is",
         )

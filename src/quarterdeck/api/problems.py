@@ -53,6 +53,9 @@ _STATUS_OF_CLASS: Final[tuple[tuple[type[QuarterdeckError], int], ...]] = (
     (Stale, 409),
     (Unavailable, 503),
 )
+_EITHER_OR: Final = (("run",), ("resources", "gpu"))
+"""Fields of two possible types: the framework adds each type that it tried to the name."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -169,9 +172,7 @@ def explain_invalid(faults: Sequence[Any]) -> QuarterdeckError:
     fault = faults[0]
     kind = str(fault.get("type", ""))
     place = [str(part) for part in fault.get("loc", ())]
-    field = ".".join(place[1:]) if place[:1] in (["body"], ["query"], ["path"], ["header"]) else (
-        ".".join(place)
-    )
+    field = _field_of(place)
     more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
     if kind == "json_invalid":
         reason = (fault.get("ctx") or {}).get("error", "")
@@ -193,6 +194,17 @@ def explain_invalid(faults: Sequence[Any]) -> QuarterdeckError:
         field=field,
         hint="GET /openapi.json describes every field",
     )
+
+
+def _field_of(place: list[str]) -> str:
+    """The field's name as the client knows it: without where it was looked for, and without the
+    type that was tried where a field may have one of two."""
+    if place[:1] in (["body"], ["query"], ["path"], ["header"]):
+        place = place[1:]
+    for either in _EITHER_OR:
+        if tuple(place[: len(either)]) == either:
+            place = list(either)
+    return ".".join(place)
 
 
 def _unknown_key(field: str, more: str) -> Invalid:

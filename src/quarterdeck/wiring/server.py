@@ -16,7 +16,7 @@ from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
 from quarterdeck.adapters.identity.token import TokenIdentity
 from quarterdeck.adapters.stores.sql.store import open_store
 from quarterdeck.api.app import create_app
-from quarterdeck.api.context import ApiContext
+from quarterdeck.api.context import ApiContext, Closing
 from quarterdeck.basics.errors import Refused
 from quarterdeck.control.board import Board
 from quarterdeck.control.cancel import cancel_all
@@ -30,6 +30,7 @@ from quarterdeck.wiring.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
     from quarterdeck.wiring.home import Home
 
@@ -48,7 +49,7 @@ class Server:
         self._settings = settings
         self._home = home
         self._listener = _listen(settings)
-        self._closing = threading.Event()
+        self._closing = Closing()
         self._is_ready = threading.Event()
         blobs = FilesystemBlobs(home.root / "blobs")
         self._store = open_store(home.store_url(settings.store))
@@ -62,7 +63,7 @@ class Server:
             lambda: drop_old_replies(self._plane) * 0,
             every_s=HOUSEKEEPING_EVERY_S,
         )
-        self._http = uvicorn.Server(self._http_config())
+        self._http = _Http(self._http_config(), self._closing)
 
     @property
     def url(self) -> str:
@@ -151,6 +152,19 @@ class Server:
             ssl_keyfile=settings.tls_key,
             timeout_graceful_shutdown=STREAMS_END_S_MAX,
         )
+
+
+class _Http(uvicorn.Server):
+    """Ends the streams as soon as a signal asks for the end; they would never end by themselves."""
+
+    def __init__(self, config: uvicorn.Config, closing: Closing) -> None:
+        super().__init__(config)
+        self._closing = closing
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal."""
+        self._closing.set()
+        super().handle_exit(sig, frame)
 
 
 def _listen(settings: Settings) -> socket.socket:

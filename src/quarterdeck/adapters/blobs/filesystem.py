@@ -11,13 +11,15 @@ import hashlib
 import os
 import shutil
 import tempfile
+from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from quarterdeck.basics.errors import Invalid, NotFound, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 class FilesystemBlobs:
@@ -38,21 +40,22 @@ class FilesystemBlobs:
         path = self._path(digest)
         if path.exists():
             return
-        handle, name = tempfile.mkstemp(dir=self._incoming)
+        with _disk_of(digest):
+            handle, name = tempfile.mkstemp(dir=self._incoming)
         try:
-            with os.fdopen(handle, "wb") as stream:
+            with os.fdopen(handle, "wb", buffering=0) as stream:
                 hasher = hashlib.sha256()
                 for chunk in chunks:
                     hasher.update(chunk)
-                    stream.write(chunk)
+                    with _disk_of(digest):
+                        _write_whole(stream, chunk)
                 _check(digest, hasher.hexdigest())
-                stream.flush()
-                os.fsync(stream.fileno())
-            path.parent.mkdir(exist_ok=True)
-            Path(name).rename(path)
-            _sync_folder(path.parent)
-        except OSError as error:
-            raise _not_kept(digest, error) from error
+                with _disk_of(digest):
+                    os.fsync(stream.fileno())
+            with _disk_of(digest):
+                path.parent.mkdir(exist_ok=True)
+                Path(name).rename(path)
+                _sync_folder(path.parent)
         finally:
             Path(name).unlink(missing_ok=True)
 
@@ -76,6 +79,12 @@ def _check(digest: str, found: str) -> None:
         )
 
 
+def _write_whole(stream: FileIO, chunk: bytes) -> None:
+    left = memoryview(chunk)
+    while left:
+        left = left[stream.write(left) :]
+
+
 def _sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -84,11 +93,18 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _not_kept(digest: str, error: OSError) -> Unavailable:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Unavailable(
-            f"blob {digest} was not kept: the server's disk is full",
-            code="disk_full",
-            hint="free some space where QD_HOME is, then try again",
-        )
-    return Unavailable(f"blob {digest} was not kept: {error}", hint="look at the server's disk")
+@contextmanager
+def _disk_of(digest: str) -> Iterator[None]:
+    """Errors of our disk, told apart from those of whoever sends the bytes."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise Unavailable(
+                f"blob {digest} was not kept: the server's disk is full",
+                code="disk_full",
+                hint="free some space where QD_HOME is, then try again",
+            ) from error
+        raise Unavailable(
+            f"blob {digest} was not kept: {error}", hint="look at the server's disk"
+        ) from error

@@ -1,0 +1,215 @@
+"""A real control plane behind the real API; only the outside world is played."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, BinaryIO
+
+import uvicorn
+from quarterdeck.adapters.stores.memory import MemoryStore
+
+from quarterdeck.adapters.blobs.memory import MemoryBlobs
+from quarterdeck.adapters.identity.token import TokenIdentity
+from quarterdeck.api.app import create_app
+from quarterdeck.api.context import ApiContext, Closing
+from quarterdeck.basics.errors import NotFound
+from quarterdeck.basics.ids import JobId, format_id
+from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.control.board import Board
+from quarterdeck.control.plane import ControlPlane
+from quarterdeck.control.reconcile import reconcile
+from quarterdeck.control.schedule import Scheduler
+from quarterdeck.core.cluster.hardware import Device, Node
+from quarterdeck.core.jobs.events import Sighting
+from quarterdeck.core.jobs.job import RankExit
+from quarterdeck.core.jobs.states import ReplicaState
+from quarterdeck.ports.engine import AttemptRef, Observation
+from quarterdeck.ports.site import LogChunk, Report, ResultFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from fastapi import FastAPI
+
+TOKEN = "t0ken-of-this-home"
+START_NS = 1_700_000_000 * NS_PER_S
+SITE = "local"
+
+
+class Clock:
+    """A clock that moves a millisecond whenever somebody looks."""
+
+    def __init__(self) -> None:
+        self._now_ns = START_NS
+        self._lock = threading.Lock()
+
+    def now_ns(self) -> int:
+        with self._lock:
+            self._now_ns += NS_PER_S // 1000
+            return self._now_ns
+
+
+class Ids:
+    """Ids by number."""
+
+    def __init__(self) -> None:
+        self._last = 0
+        self._lock = threading.Lock()
+
+    def new_job_id(self) -> JobId:
+        with self._lock:
+            self._last += 1
+            return JobId(format_id("j", self._last))
+
+
+class Files:
+    """The site's logs and results, in memory."""
+
+    def __init__(self) -> None:
+        self.logs: dict[tuple[str, int, int], bytes] = {}
+        self.results: dict[tuple[str, int, int, str], bytes] = {}
+        self.opened: list[BinaryIO] = []
+
+    def write(self, job_id: str, data: bytes, *, attempt: int = 1, node_rank: int = 0) -> None:
+        key = (job_id, attempt, node_rank)
+        self.logs[key] = self.logs.get(key, b"") + data
+
+    def read_log(
+        self, job_id: JobId, attempt: int, node_rank: int, offset: int, limit: int
+    ) -> LogChunk:
+        whole = self.logs.get((job_id, attempt, node_rank), b"")
+        return LogChunk(offset, whole[offset : offset + limit], is_final=False)
+
+    def list_results(self, job_id: JobId, attempt: int) -> list[ResultFile]:
+        return [
+            ResultFile(path, rank, len(data))
+            for (one, number, rank, path), data in sorted(self.results.items())
+            if (one, number) == (job_id, attempt)
+        ]
+
+    def open_result(self, job_id: JobId, attempt: int, node_rank: int, path: str) -> BinaryIO:
+        data = self.results.get((job_id, attempt, node_rank, path))
+        if data is None:
+            raise NotFound(f"there is no result {path}")
+        file = io.BytesIO(data)
+        self.opened.append(file)
+        return file
+
+
+@dataclass
+class House:
+    """The control plane, its site as a person with buttons, and the app."""
+
+    plane: ControlPlane
+    files: Files
+    closing: Closing
+    app: FastAPI
+    shutdowns: list[bool] = field(default_factory=list)
+    is_ready: bool = True
+    url: str = ""
+
+    def report_nodes(self, *, nodes: int = 2, gpus: int = 8, pretend: bool = True) -> None:
+        inventory = tuple(
+            Node(
+                name=f"dgx-{number}",
+                cpus=64,
+                memory_bytes=2**40,
+                devices=tuple(
+                    Device(f"GPU-{number}-{index}", "A100-SXM4-80GB", 80 * 2**30)
+                    for index in range(gpus)
+                ),
+                pretend=pretend,
+            )
+            for number in range(1, nodes + 1)
+        )
+        reconcile(self.plane, Report(SITE, 0, nodes=inventory))
+
+    def place(self) -> int:
+        return Scheduler(self.plane).turn()
+
+    def see(self, job_id: str, state: ReplicaState, *codes: int, attempt: int = 1) -> None:
+        job = self.plane.store.find_job(JobId(job_id))
+        assert job is not None
+        live = job.live_attempt
+        assert live is not None
+        now_ns = self.plane.clock.now_ns()
+        is_gone = state.is_gone
+        sightings = tuple(
+            Sighting(
+                replica.node_rank,
+                state,
+                started_at_ns=now_ns if state is not ReplicaState.STANDING else None,
+                ended_at_ns=now_ns if is_gone else None,
+                exits=tuple(RankExit(rank, code=code) for rank, code in enumerate(codes)),
+            )
+            for replica in live.replicas
+        )
+        seen = Observation(AttemptRef(JobId(job_id), attempt), sightings)
+        reconcile(self.plane, Report(SITE, 0, (seen,)))
+
+    def run(self, job_id: str, *, attempt: int = 1) -> None:
+        self.place()
+        self.see(job_id, ReplicaState.STANDING, attempt=attempt)
+        self.see(job_id, ReplicaState.STARTED, attempt=attempt)
+
+    def end(self, job_id: str, code: int = 0, *, attempt: int = 1) -> None:
+        self.see(job_id, ReplicaState.EXITED, code, attempt=attempt)
+
+
+def make_house(blob_bytes_max: int = 2**20) -> House:
+    store = MemoryStore()
+    plane = ControlPlane(store, Clock(), Ids(), MemoryBlobs(), Board(store))
+    files, closing = Files(), Closing()
+    shutdowns: list[bool] = []
+    context = ApiContext(
+        plane=plane,
+        identity=TokenIdentity(TOKEN, "ada"),
+        files={SITE: files},
+        version="0.1.0",
+        pid=4711,
+        home_id="h0me",
+        started_at_ns=START_NS,
+        allowed_hosts=frozenset({"deck.example.org"}),
+        shutdown=shutdowns.append,
+        is_ready=lambda: house.is_ready,
+        blob_bytes_max=blob_bytes_max,
+        closing=closing,
+    )
+    house = House(plane, files, closing, create_app(context), shutdowns)
+    house.report_nodes()
+    return house
+
+
+@contextmanager
+def served(house: House) -> Iterator[uvicorn.Server]:
+    """The app behind a real server on a free loopback port."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            house.app, host="127.0.0.1", port=0, lifespan="off", log_level="error",
+            access_log=False,
+        )
+    )  # fmt: skip
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    wait_until(lambda: server.started)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    house.url = f"http://127.0.0.1:{port}"
+    try:
+        yield server
+    finally:
+        house.closing.set()
+        server.should_exit = True
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+def wait_until(is_so: Callable[[], object], deadline_s: float = 10.0) -> None:
+    """Look until it is so."""
+    until_s = time.monotonic() + deadline_s
+    while not is_so():
+        assert time.monotonic() < until_s, "it did not come true in time"
+        threading.Event().wait(0.005)

@@ -1,0 +1,94 @@
+"""The OpenAPI document says what the server does: every route, its token and its problems."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fastapi.routing import APIRoute
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fastapi.testclient import TestClient
+
+    from integration.api.house import House
+
+PROMISED = {
+    "submit_job", "list_jobs", "show_job", "explain_job", "cancel_job", "requeue_job", "plan_job",
+    "read_log", "stream_log", "list_results", "read_result", "stream_events", "list_nodes",
+    "keep_snapshot", "put_blob", "show_server", "shut_down_server", "probe_health",
+    "probe_readiness",
+}  # fmt: skip
+
+
+@pytest.fixture
+def document(client: TestClient) -> dict[str, Any]:
+    made: dict[str, Any] = client.get("/openapi.json").json()
+    return made
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield method, path, operation
+
+
+def test_the_document_is_openapi_3_1_and_needs_the_token(
+    document: dict[str, Any], stranger: TestClient
+) -> None:
+    assert document["openapi"].startswith("3.1")
+    assert stranger.get("/openapi.json").status_code == 401
+
+
+def test_every_route_is_in_it_under_a_lasting_name(
+    house: House, document: dict[str, Any]
+) -> None:
+    assert {operation["operationId"] for _, _, operation in operations(document)} == PROMISED
+    assert all(operation["summary"] for _, _, operation in operations(document))
+    described = {(method.upper(), path) for method, path, _ in operations(document)}
+    routed = {
+        (method, re.sub(r":path\}", "}", route.path))
+        for route in house.app.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    }
+    assert routed <= described
+
+
+def test_every_operation_but_the_probes_asks_for_the_token(document: dict[str, Any]) -> None:
+    for _, path, operation in operations(document):
+        is_open = path in {"/healthz", "/readyz"}
+        assert operation["security"] == ([] if is_open else [{"token": []}])
+        assert ("401" in operation["responses"]) is not is_open
+    assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+
+
+def test_every_refusal_is_described_as_a_problem(document: dict[str, Any]) -> None:
+    for _, path, operation in operations(document):
+        refusals = {code: r for code, r in operation["responses"].items() if int(code) >= 400}
+        assert "403" in refusals, path
+        for refusal in refusals.values():
+            assert refusal["content"] == {
+                "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+            }
+
+
+def test_every_reference_in_it_leads_somewhere_and_every_field_is_named(
+    document: dict[str, Any],
+) -> None:
+    schemas = document["components"]["schemas"]
+    assert {"Problem", "JobView", "EventView", "LogView", "LogEnd", "SnapshotRequest"} <= set(
+        schemas
+    )
+    referred = set(re.findall(r"#/components/schemas/([A-Za-z0-9_]+)", str(document)))
+    assert referred <= set(schemas)
+    for _, path, operation in operations(document):
+        for parameter in operation.get("parameters", []):
+            assert parameter.get("description"), (path, parameter["name"])
+
+
+def test_pages_that_load_scripts_from_elsewhere_are_off(client: TestClient) -> None:
+    for path in ("/docs", "/redoc", "/docs/oauth2-redirect"):
+        assert client.get(path).status_code == 404

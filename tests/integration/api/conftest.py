@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fastapi.testclient import TestClient
 
-from integration.api.house import TOKEN, House, make_house, served
+from tests.integration.api.house import TOKEN, House, make_house, served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from fastapi.testclient import TestClient
 
-    from integration.api.house import House
+    from tests.integration.api.house import House
 
 PROMISED = {
     "submit_job", "list_jobs", "show_job", "explain_job", "cancel_job", "requeue_job", "plan_job",

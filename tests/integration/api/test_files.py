@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
-from integration.api.house import TOKEN, make_house, served, wait_until
+from tests.integration.api.house import TOKEN, make_house, served, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fastapi.testclient import TestClient
 
-    from integration.api.house import House
+    from tests.integration.api.house import House
 
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 

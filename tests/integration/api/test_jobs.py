@@ -11,7 +11,7 @@ from quarterdeck.wire.v1.jobs import ExplanationView, JobPage, JobView, PlanView
 if TYPE_CHECKING:
     from fastapi.testclient import TestClient
 
-    from integration.api.house import House
+    from tests.integration.api.house import House
 
 GANG = {"run": "python train.py", "nodes": 2, "resources": {"gpu": "A100:8", "memory": "64GiB"}}
 

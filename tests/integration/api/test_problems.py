@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 if TYPE_CHECKING:
     from fastapi.testclient import TestClient
 
-    from integration.api.house import House
+    from tests.integration.api.house import House
 
 JSON = {"Content-Type": "application/json"}
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import httpx2
 import pytest
 
-from integration.api.house import TOKEN, served, wait_until
 from quarterdeck.api import follow, streaming
 from quarterdeck.api.routers import events as events_router
+from tests.integration.api.house import TOKEN, served, wait_until
 
 if TYPE_CHECKING:
-    from integration.api.house import House
+    from tests.integration.api.house import House
 
 
 class Message(NamedTuple):

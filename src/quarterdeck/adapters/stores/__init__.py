@@ -1,0 +1,1 @@
+"""Where jobs, sites and the event log are kept."""

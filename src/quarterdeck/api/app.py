@@ -59,9 +59,7 @@ def create_app(context: ApiContext) -> FastAPI:
         redirect_slashes=False,
         middleware=[
             Middleware(BugBarrier),
-            Middleware(
-                Guard, identity=context.identity, allowed_hosts=context.allowed_hosts
-            ),
+            Middleware(Guard, identity=context.identity, allowed_hosts=context.allowed_hosts),
             Middleware(BodyLimits, blob_bytes_max=context.blob_bytes_max),
         ],
     )

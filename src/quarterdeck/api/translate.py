@@ -84,9 +84,7 @@ def parse_gpu(wanted: int | str) -> tuple[int, str | None]:
         )
     match = _MODEL_AND_COUNT.fullmatch(text)
     if match is None or match["count"] == "0":
-        raise Invalid(
-            f"resources.gpu is {_shown(wanted)}", field="resources.gpu", hint=_GPU_HINT
-        )
+        raise Invalid(f"resources.gpu is {_shown(wanted)}", field="resources.gpu", hint=_GPU_HINT)
     return int(match["count"] or 1), match["model"].strip()
 
 

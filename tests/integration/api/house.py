@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
 import uvicorn
-from quarterdeck.adapters.stores.memory import MemoryStore
 
 from quarterdeck.adapters.blobs.memory import MemoryBlobs
 from quarterdeck.adapters.identity.token import TokenIdentity
+from quarterdeck.adapters.stores.memory import MemoryStore
 from quarterdeck.api.app import create_app
 from quarterdeck.api.context import ApiContext, Closing
 from quarterdeck.basics.errors import NotFound
@@ -67,9 +67,11 @@ class Ids:
 
 
 class Files:
-    """The site's logs and results, in memory."""
+    """The site's logs and results, in memory. Nobody reads a log while `is_open` is not set."""
 
     def __init__(self) -> None:
+        self.is_open = threading.Event()
+        self.is_open.set()
         self.logs: dict[tuple[str, int, int], bytes] = {}
         self.results: dict[tuple[str, int, int, str], bytes] = {}
         self.opened: list[BinaryIO] = []
@@ -81,6 +83,7 @@ class Files:
     def read_log(
         self, job_id: JobId, attempt: int, node_rank: int, offset: int, limit: int
     ) -> LogChunk:
+        assert self.is_open.wait(20)
         whole = self.logs.get((job_id, attempt, node_rank), b"")
         return LogChunk(offset, whole[offset : offset + limit], is_final=False)
 

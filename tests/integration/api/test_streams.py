@@ -196,6 +196,17 @@ def test_events_come_in_order_and_resume_without_loss_or_doubles(
     assert last.data["seq"] == int(last_id) + 1
 
 
+def test_a_long_past_comes_page_after_page(
+    live: House, http: httpx2.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events_router, "PAGE", 3)
+    for _ in range(10):
+        submit(http)
+    with http.stream("GET", "/v1/events?after=0") as answer:
+        messages = messages_of(answer)
+        assert [next(messages).data["seq"] for _ in range(11)] == list(range(1, 12))
+
+
 def test_events_without_a_place_begin_now_and_may_be_of_one_job(
     live: House, http: httpx2.Client
 ) -> None:
@@ -266,6 +277,28 @@ def test_many_who_wait_take_no_threads_from_those_who_submit(
     for thread in waiting:
         thread.join(10)
     assert states == ["cancelled"] * 60
+
+
+def test_slow_files_of_many_streams_do_not_hold_up_those_who_submit(
+    live: House, http: httpx2.Client
+) -> None:
+    job_id = submit(http)
+    live.run(job_id)
+    live.files.write(job_id, b"x")
+    live.files.is_open.clear()
+    streams = [
+        threading.Thread(target=http.get, args=(f"/v1/jobs/{job_id}/logs/stream",))
+        for _ in range(50)
+    ]
+    for thread in streams:
+        thread.start()
+    wait_until(lambda: sum(map(len, live.app.state.feed._watches.values())) == 50)
+    assert submit(http)
+    live.end(job_id)
+    live.files.is_open.set()
+    for thread in streams:
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 def test_a_client_that_goes_away_leaves_nothing_behind(live: House, http: httpx2.Client) -> None:

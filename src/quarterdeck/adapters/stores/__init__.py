@@ -1,1 +1,1 @@
-"""Where jobs, sites and the event log are kept."""
+"""Where the truth is kept: jobs, sites and the event log."""

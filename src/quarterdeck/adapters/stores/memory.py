@@ -1,15 +1,16 @@
-"""A store in memory, for tests and the simulator: the same promises, except to survive."""
+"""A store in memory, for tests and the simulator. Nothing survives it."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from quarterdeck.basics.errors import Conflict, Stale
 from quarterdeck.core.cluster.hardware import Site
 from quarterdeck.core.jobs.events import Placed
-from quarterdeck.ports.store import Active, JobRecord, SiteRecord
+from quarterdeck.ports.store import Active, JobFilter, JobRecord, KeptReply, Record, SiteRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -19,157 +20,185 @@ if TYPE_CHECKING:
     from quarterdeck.core.jobs.events import JobEvent
     from quarterdeck.core.jobs.job import Job
     from quarterdeck.core.jobs.states import JobState
-    from quarterdeck.ports.store import JobFilter, KeptReply, Record, Transaction
+    from quarterdeck.ports.store import Transaction
 
 T = TypeVar("T")
 
 
 class MemoryStore:
-    """A `Store` whose truth is a list of records and the jobs they led to."""
+    """See the module. `jobs` is in the order of submission, `log[i]` has `seq` i + 1."""
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
-        self.records: list[Record] = []
+        self._lock = threading.RLock()
+        self._is_busy = False
         self.jobs: dict[JobId, Job] = {}
+        self.active: dict[JobId, Job] = {}
         self.sites: dict[str, Site] = {}
+        self.log: list[Record] = []
         self.replies: dict[str, KeptReply] = {}
+        self.capacity_seq = 0
+        self._log_of: dict[JobId, list[JobRecord]] = {}
 
     def transact(self, work: Callable[[Transaction], T]) -> T:
-        """Run the work on a layer of its own, then lay it over what is there."""
-        with self.lock:
-            layer = _Layer(self)
-            result = work(layer)
-            layer.keep()
-            return result
+        """Run the work on a buffer, then take the buffer over."""
+        with self._lock:
+            assert not self._is_busy, "a work of the store called `transact`"
+            self._is_busy = True
+            try:
+                buffer = _Buffer(self)
+                outcome = work(buffer)
+                self._take(buffer)
+            finally:
+                self._is_busy = False
+        return outcome
 
     def find_job(self, job_id: JobId) -> Job | None:
         """The job, or None."""
-        with self.lock:
+        with self._lock:
             return self.jobs.get(job_id)
 
     def list_jobs(self, wanted: JobFilter) -> list[Job]:
-        """One page, newest first: jobs are kept in the order in which they came."""
-        with self.lock:
-            newest_first = reversed(self.jobs.values())
-            page: list[Job] = []
-            is_past = wanted.before is None
-            for job in newest_first:
-                if len(page) == wanted.limit:
-                    break
-                if not is_past:
-                    is_past = job.id == wanted.before
-                elif (not wanted.states or job.state in wanted.states) and (
-                    wanted.name in (None, job.spec.name)
-                ):
-                    page.append(job)
-            return page
+        """One page of jobs, newest first."""
+        with self._lock:
+            if wanted.before is not None and wanted.before not in self.jobs:
+                return []
+            newest = reversed(self.jobs.values())
+            if wanted.before is not None:
+                for job in newest:
+                    if job.id == wanted.before:
+                        break
+            matching = (job for job in newest if _matches(job, wanted))
+            return list(islice(matching, wanted.limit))
 
     def count_jobs(self) -> dict[JobState, int]:
         """How many jobs are in each state."""
-        with self.lock:
+        with self._lock:
             return dict(Counter(job.state for job in self.jobs.values()))
 
     def load_active(self) -> Active:
-        """Unfinished jobs, sites and the head of the log."""
-        with self.lock:
-            unfinished = tuple(job for job in self.jobs.values() if not job.state.is_final)
-            return Active(len(self.records), unfinished, tuple(self.sites.values()))
+        """Unfinished jobs, oldest first, and all sites."""
+        with self._lock:
+            jobs = (self.jobs[job_id] for job_id in self.jobs if job_id in self.active)
+            sites = (self.sites[name] for name in sorted(self.sites))
+            return Active(len(self.log), tuple(jobs), tuple(sites))
 
     def list_records(
         self, after: int, *, limit: int = 1000, job_id: JobId | None = None
     ) -> list[Record]:
-        """Records with a higher `seq`; the record with `seq` n is number n - 1 of the list."""
-        with self.lock:
+        """Log entries after a place."""
+        with self._lock:
             if job_id is None:
-                return self.records[max(0, after) : max(0, after) + limit]
-            its_own = (
-                record
-                for record in self.records[max(0, after) :]
-                if isinstance(record, JobRecord) and record.job_id == job_id
-            )
-            return [record for record, _ in zip(its_own, range(limit), strict=False)]
+                return self.log[after : after + limit]
+            later = (record for record in self._log_of.get(job_id, ()) if record.seq > after)
+            return list(islice(later, limit))
 
     def head(self) -> int:
         """The last `seq`."""
-        with self.lock:
-            return len(self.records)
+        with self._lock:
+            return len(self.log)
 
     def replace_jobs(self, jobs: Iterator[Job], sites: Iterator[Site]) -> None:
-        """Put these in place of what is there, in the order in which they were submitted."""
-        new_jobs = {job.id: job for job in jobs}
-        new_sites = {site.name: site for site in sites}
-        with self.lock:
-            born = [
-                record.job_id
-                for record in self.records
-                if isinstance(record, JobRecord) and record.revision == 1
-            ]
-            self.jobs = {job_id: new_jobs[job_id] for job_id in born if job_id in new_jobs}
-            self.sites = new_sites
+        """Put these in place of all jobs and sites, jobs in the order in which they came."""
+        given = {job.id: job for job in jobs}
+        given_sites = {site.name: site for site in sites}
+        with self._lock:
+            for job_id in given:
+                assert job_id in self._log_of, f"job {job_id} is not in the log"
+            order = sorted(given, key=lambda job_id: self._log_of[job_id][0].seq)
+            self.jobs = {job_id: given[job_id] for job_id in order}
+            self.active = {key: job for key, job in self.jobs.items() if not job.state.is_final}
+            self.sites = given_sites
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """There is nothing to let go of."""
+
+    def _take(self, buffer: _Buffer) -> None:
+        for record in buffer.records:
+            self.log.append(record)
+            if isinstance(record, JobRecord):
+                self._log_of.setdefault(record.job_id, []).append(record)
+        self.capacity_seq = max(self.capacity_seq, buffer.capacity_seq)
+        for job_id, job in buffer.jobs.items():
+            self.jobs[job_id] = job
+            if job.state.is_final:
+                self.active.pop(job_id, None)
+            else:
+                self.active[job_id] = job
+        self.sites.update(buffer.sites)
+        if buffer.replies is not None:
+            self.replies = buffer.replies
 
 
-class _Layer:
-    """A `Transaction`: what its work wrote so far, over the store."""
+class _Buffer:
+    """The transaction: what one work has written so far, over what the store holds."""
 
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
-        self._records: list[Record] = []
-        self._jobs: dict[JobId, Job] = {}
-        self._sites: dict[str, Site] = {}
-        self._replies: dict[str, KeptReply] = {}
-        self._replies_before_ns: int | None = None
+        self.records: list[Record] = []
+        self.jobs: dict[JobId, Job] = {}
+        self.sites: dict[str, Site] = {}
+        self.replies: dict[str, KeptReply] | None = None
+        self.capacity_seq = 0
 
     def find_job(self, job_id: JobId) -> Job | None:
-        return self._jobs.get(job_id) or self._store.jobs.get(job_id)
+        """The job as this work or earlier ones left it."""
+        return self.jobs.get(job_id) or self._store.jobs.get(job_id)
 
     def append(self, before: Job | None, events: Sequence[JobEvent], after: Job) -> None:
-        present = self.find_job(after.id)
-        revision = before.revision if before is not None else 0
-        if (present.revision if present is not None else 0) != revision:
-            raise Stale(f"job {after.id} has changed meanwhile", hint="look again")
-        for number, event in enumerate(events, start=revision + 1):
-            self._records.append(JobRecord(self._next_seq(), after.id, number, event))
-        self._jobs[after.id] = after
+        """Write a job's events; `Stale` unless it is as `before` says."""
+        known = self.find_job(after.id)
+        held, wanted = known.revision if known else 0, before.revision if before else 0
+        if held != wanted:
+            raise Stale(f"job {after.id} has had {held} events, not {wanted}", hint="look again")
+        assert events, f"nothing happened to job {after.id}"
+        assert after.revision == held + len(events), f"{after.id}: {held}, {events}, {after}"
+        for revision, event in enumerate(events, start=held + 1):
+            self.records.append(JobRecord(self._next_seq(), after.id, revision, event))
+            if isinstance(event, Placed):
+                self.capacity_seq = self.records[-1].seq
+        self.jobs[after.id] = after
 
     def append_site(self, event: SiteReported) -> None:
-        self._records.append(SiteRecord(self._next_seq(), event))
-        self._sites[event.site] = Site(event.site, event.nodes)
+        """Write a site's report."""
+        self.capacity_seq = self._next_seq()
+        self.records.append(SiteRecord(self.capacity_seq, event))
+        self.sites[event.site] = Site(event.site, event.nodes)
 
     def has_capacity_news(self, after: int) -> bool:
-        return any(
-            isinstance(record, SiteRecord) or isinstance(record.event, Placed)
-            for record in (*self._store.records[max(0, after) :], *self._records)
-            if record.seq > after
-        )
+        """Whether capacity changed hands after a place of the log."""
+        return max(self.capacity_seq, self._store.capacity_seq) > after
 
     def find_reply(self, key: str) -> KeptReply | None:
-        reply = self._replies.get(key) or self._store.replies.get(key)
-        floor = self._replies_before_ns
-        return None if reply is None or (floor is not None and reply.at_ns < floor) else reply
+        """The reply under a key."""
+        return self._kept().get(key)
 
     def keep_reply(self, reply: KeptReply) -> None:
-        if self.find_reply(reply.key) is not None:
-            raise Conflict(f"the key {reply.key!r} has a reply", hint="use a new key")
-        self._replies[reply.key] = reply
+        """Keep a reply under a key that has none."""
+        if reply.key in self._kept():
+            raise Conflict(f"a reply is already kept under {reply.key!r}", hint="use another key")
+        self._own_replies()[reply.key] = reply
 
     def drop_replies(self, before_ns: int) -> int:
-        old = [key for key, reply in self._store.replies.items() if reply.at_ns < before_ns]
-        self._replies_before_ns = max(before_ns, self._replies_before_ns or before_ns)
+        """Forget older ones."""
+        old = [key for key, reply in self._kept().items() if reply.at_ns < before_ns]
+        for key in old:
+            del self._own_replies()[key]
         return len(old)
 
-    def keep(self) -> None:
-        """The work has returned: lay what it wrote over the store."""
-        store = self._store
-        floor = self._replies_before_ns
-        if floor is not None:
-            store.replies = {k: r for k, r in store.replies.items() if r.at_ns >= floor}
-        store.records += self._records
-        store.jobs.update(self._jobs)
-        store.sites.update(self._sites)
-        store.replies.update(self._replies)
+    def _kept(self) -> dict[str, KeptReply]:
+        return self._store.replies if self.replies is None else self.replies
+
+    def _own_replies(self) -> dict[str, KeptReply]:
+        if self.replies is None:
+            self.replies = dict(self._store.replies)
+        return self.replies
 
     def _next_seq(self) -> int:
-        return len(self._store.records) + len(self._records) + 1
+        return len(self._store.log) + len(self.records) + 1
+
+
+def _matches(job: Job, wanted: JobFilter) -> bool:
+    return (not wanted.states or job.state in wanted.states) and wanted.name in (
+        None,
+        job.spec.name,
+    )

@@ -107,5 +107,3 @@ def _on_thread(chunks: AsyncIterator[bytes]) -> Iterator[bytes]:
     while (chunk := anyio.from_thread.run(fetch_next)) is not None:
         if chunk:
             yield chunk
-
-

@@ -232,8 +232,12 @@ class LocalEngine:
                     continue
                 if not spool.was_taken_up:
                     unheard.append(spool.folder)
-                elif spool.sighting.state is not ReplicaState.PENDING and not spool.is_alive():
+                elif spool.is_alive():
+                    spool.is_doubted = False
+                elif spool.is_doubted or spool.sighting.state is not ReplicaState.PENDING:
                     dead.append((tracked, spool))
+                else:
+                    spool.is_doubted = True
         if self._swept_at:
             self._launcher.start_runners(unheard)
         if dead:

@@ -24,12 +24,17 @@ _REASONS: Final = {"setup_failed": Reason.SETUP_FAILED}
 
 
 class Spool:
-    """One replica's folder, read from where the last read stopped."""
+    """One replica's folder, read from where the last read stopped.
+
+    `is_doubted`: at the last look a runner had begun with it but held no lock and had said nothing,
+    which is right for an instant only.
+    """
 
     def __init__(self, folder: Path, node_rank: int) -> None:
         self.folder = folder
         self.sighting = Sighting(node_rank, ReplicaState.PENDING)
         self.standing: dict[str, Any] | None = None
+        self.is_doubted = False
         self._offset = 0
 
     def read(self) -> bool:

@@ -1,1 +1,1 @@
-"""The store on SQLite or PostgreSQL, through SQLAlchemy Core."""
+"""The store in a SQL database: a SQLite file, or PostgreSQL by URL."""

@@ -1,52 +1,79 @@
 """Jobs, sites and events as JSON text, and back.
 
-msgspec reads the dataclasses' own types, so what comes back is checked. Fields that a newer version
-wrote are ignored, fields that an older one did not know take their defaults.
+Reading is strict about what is there and takes no notice of fields it does not know, so a newer
+server may add fields and an older one still reads the log. An event's kind is its class's name and
+has a column of its own.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from quarterdeck.basics.ids import JobId
+from quarterdeck.basics.errors import Invalid, Refused
 from quarterdeck.core.cluster.events import SiteReported
 from quarterdeck.core.cluster.hardware import Site
-from quarterdeck.core.jobs.events import JOB_EVENTS, JobEvent
+from quarterdeck.core.jobs.events import JOB_EVENTS, JobEvent, Placed
 from quarterdeck.core.jobs.job import Job
 from quarterdeck.ports.store import JobRecord, Record, SiteRecord
 
-_ENCODER: Final = msgspec.json.Encoder()
-_JOB: Final = msgspec.json.Decoder(Job)
-_SITE: Final = msgspec.json.Decoder(Site)
-_SITE_REPORTED: Final = msgspec.json.Decoder(SiteReported)
-_JOB_EVENTS: Final[dict[str, msgspec.json.Decoder[JobEvent]]] = {
+if TYPE_CHECKING:
+    from quarterdeck.basics.ids import JobId
+
+SITE_KIND: Final = SiteReported.__name__
+CAPACITY_KINDS: Final = (Placed.__name__, SITE_KIND)
+
+_encoder = msgspec.json.Encoder()
+_jobs = msgspec.json.Decoder(Job)
+_sites = msgspec.json.Decoder(Site)
+_reports = msgspec.json.Decoder(SiteReported)
+_events: Final[dict[str, msgspec.json.Decoder[JobEvent]]] = {
     kind.__name__: msgspec.json.Decoder(kind) for kind in JOB_EVENTS
 }
-CAPACITY_KINDS: Final = ("Placed", "SiteReported")
 
 
 def encode(value: Job | Site | JobEvent | SiteReported) -> str:
-    """JSON text."""
-    return _ENCODER.encode(value).decode()
+    """JSON text. `Invalid` for text that has no UTF-8 form, such as bytes taken for characters."""
+    try:
+        return _encoder.encode(value).decode()
+    except UnicodeEncodeError as error:
+        raise Invalid(
+            f"text that is not Unicode cannot be kept: {error.object[error.start : error.end]!r}",
+            hint="write the command and its environment in UTF-8",
+        ) from error
 
 
-def decode_job(text: str) -> Job:
-    """The job that `encode` wrote."""
-    return _JOB.decode(text)
+def check_text(text: str, field: str) -> str:
+    """Text for a column of its own; `Invalid` for what some database could not hold."""
+    if "\0" in text or not text.isascii() and _has_surrogates(text):
+        raise Invalid(f"{field} is {text!r}, which cannot be kept", field=field, hint="rename it")
+    return text
 
 
-def decode_site(text: str) -> Site:
-    """The site that `encode` wrote."""
-    return _SITE.decode(text)
+def decode_job(document: str) -> Job:
+    """A job as `encode` wrote it."""
+    return _jobs.decode(document)
 
 
-def decode_record(
-    seq: int, kind: str, job_id: str | None, revision: int | None, data: str
-) -> Record:
-    """One row of the event log."""
+def decode_site(document: str) -> Site:
+    """A site as `encode` wrote it."""
+    return _sites.decode(document)
+
+
+def decode_record(seq: int, kind: str, job_id: JobId | None, revision: int, data: str) -> Record:
+    """One row of the log."""
     if job_id is None:
-        return SiteRecord(seq, _SITE_REPORTED.decode(data))
-    assert revision is not None, seq
-    return JobRecord(seq, JobId(job_id), revision, _JOB_EVENTS[kind].decode(data))
+        return SiteRecord(seq, _reports.decode(data))
+    decoder = _events.get(kind)
+    if decoder is None:
+        raise Refused(
+            f"entry {seq} of the event log is a {kind!r}, which this version does not know",
+            code="store_too_new",
+            hint="use the version of Quarterdeck that wrote it, or a newer one",
+        )
+    return JobRecord(seq, job_id, revision, decoder.decode(data))
+
+
+def _has_surrogates(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)

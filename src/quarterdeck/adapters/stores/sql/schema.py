@@ -1,52 +1,75 @@
-"""The tables. The migrations in `migrations` make them; a test checks that the two agree."""
+"""The tables. Migrations make them; a test compares the two.
+
+The log is the truth and only grows. `jobs` and `sites` are what it leads to, written in the same
+transaction, so that nothing has to be replayed to answer a question. Whole values are JSON in one
+column each; what is searched for has a column of its own beside it.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text
+import sqlalchemy as sa
 
-METADATA: Final = MetaData()
+REVISION: Final = "0001"
+"""The newest migration: what a database must be at before this code uses it."""
 
-EVENTS: Final = Table(
+metadata = sa.MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s"})
+
+# SQLite keeps rows by an INTEGER primary key directly, without an index beside it.
+_BigKey = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+events = sa.Table(
     "events",
-    METADATA,
-    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-    Column("kind", String(32), nullable=False),
-    Column("job_id", String(16)),
-    Column("revision", Integer),
-    Column("data", Text, nullable=False),
-    Index("events_of_job", "job_id", "revision", unique=True),
+    metadata,
+    sa.Column("seq", _BigKey, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("job_id", sa.Text),
+    sa.Column("site", sa.Text),
+    sa.Column("revision", sa.BigInteger),
+    sa.Column("at_ns", sa.BigInteger, nullable=False),
+    sa.Column("data", sa.Text, nullable=False),
+    sa.UniqueConstraint("job_id", "revision", name="uq_events_job_id_revision"),
 )
-"""The truth. `seq` is given by the writer, without gaps, in the order of the commits."""
 
-JOBS: Final = Table(
+jobs = sa.Table(
     "jobs",
-    METADATA,
-    Column("job_id", String(16), primary_key=True),
-    Column("submitted_seq", BigInteger, nullable=False, unique=True),
-    Column("state", String(16), nullable=False),
-    Column("name", String(128), nullable=False),
-    Column("document", Text, nullable=False),
-    Index("jobs_by_state", "state", "submitted_seq"),
-    Index("jobs_by_name", "name", "submitted_seq"),
+    metadata,
+    sa.Column("job_id", sa.Text, primary_key=True),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("submitted_seq", sa.BigInteger, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.UniqueConstraint("submitted_seq", name="uq_jobs_submitted_seq"),
+    sa.Index(None, "state", "submitted_seq"),
+    sa.Index(None, "name", "submitted_seq"),
 )
-"""What the events have led to, so that nobody needs to replay them."""
 
-SITES: Final = Table(
+sites = sa.Table(
     "sites",
-    METADATA,
-    Column("name", String(128), primary_key=True),
-    Column("document", Text, nullable=False),
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
 )
 
-REPLIES: Final = Table(
+replies = sa.Table(
     "replies",
-    METADATA,
-    Column("key", String(255), primary_key=True),
-    Column("request_digest", String(64), nullable=False),
-    Column("job_id", String(16), nullable=False),
-    Column("at_ns", BigInteger, nullable=False),
-    Index("replies_by_age", "at_ns"),
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("request_digest", sa.Text, nullable=False),
+    sa.Column("job_id", sa.Text, nullable=False),
+    sa.Column("at_ns", sa.BigInteger, nullable=False),
+    sa.Index(None, "at_ns"),
 )
-"""Answers to requests that carried an idempotency key."""
+
+meta = sa.Table(
+    "meta",
+    metadata,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("value", sa.BigInteger, nullable=False),
+)
+
+REWRITES: Final = "rewrites"
+"""Counts how often `jobs` was rebuilt behind the log's back: whoever remembers jobs forgets them
+when it has moved."""

@@ -1,12 +1,15 @@
-"""Runs the migrations on the connection that `upgrade` gives."""
+"""How Alembic runs our migrations: on the connection and in the transaction that it is given."""
+
+from __future__ import annotations
 
 from alembic import context
 
-from quarterdeck.adapters.stores.sql.schema import METADATA
+from quarterdeck.adapters.stores.sql.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=METADATA,
+    target_metadata=metadata,
     transactional_ddl=True,
 )
-context.run_migrations()
+with context.begin_transaction():
+    context.run_migrations()

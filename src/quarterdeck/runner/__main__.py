@@ -1,0 +1,45 @@
+"""`python -I -S FOLDER COMMAND`: the launcher, one replica, or the reaper."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+if not __package__:
+    # Run as a folder: make it the package that it is, without leaving its surroundings importable.
+    _here = os.path.dirname(os.path.abspath(__file__))
+    __package__ = os.path.basename(_here)
+    sys.path.insert(0, os.path.dirname(_here))
+    __import__(__package__)
+    del sys.path[0]
+
+
+def main(arguments: list[str]) -> int:
+    """Run one of the three."""
+    parser = argparse.ArgumentParser(prog="runner")
+    commands = parser.add_subparsers(dest="command", required=True)
+    launcher = commands.add_parser("launcher", help="fork a runner per replica folder")
+    launcher.add_argument("--site", required=True)
+    launcher.add_argument("--idle-s", type=float, default=3.0)
+    replica = commands.add_parser("replica", help="run one replica")
+    replica.add_argument("folder")
+    reap = commands.add_parser("reap", help="kill what carries these marks")
+    reap.add_argument("--marker", action="append", required=True)
+    given = parser.parse_args(arguments)
+    if given.command == "launcher":
+        from .launcher import run_launcher
+
+        return run_launcher(given.site, given.idle_s)
+    if given.command == "replica":
+        from .replica import run_replica
+
+        return run_replica(os.path.abspath(given.folder))
+    from .processes import kill_marked
+
+    kill_marked(set(given.marker))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,61 @@
+"""The environment of each rank: the field's own names for rendezvous, ours for the rest."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from .processes import MARK
+
+
+def inherited() -> dict[str, str]:
+    """What the launcher was started with, less everything that is Quarterdeck's own."""
+    return {name: text for name, text in os.environ.items() if not name.startswith("QD_")}
+
+
+def make_environment(
+    order: dict[str, Any], local_rank: int, peers: list[dict[str, Any]], hostfile: str
+) -> dict[str, str]:
+    """All variables of one rank."""
+    per_node = order["ranks_per_node"]
+    first = peers[0]
+    environment = inherited()
+    environment.update(order["env"])
+    environment.update(
+        {
+            "MASTER_ADDR": first["address"],
+            "MASTER_PORT": str(first["port"]),
+            "WORLD_SIZE": str(order["nnodes"] * per_node),
+            "RANK": str(order["node_rank"] * per_node + local_rank),
+            "LOCAL_RANK": str(local_rank),
+            "LOCAL_WORLD_SIZE": str(per_node),
+            "QD_JOB_ID": order["job_id"],
+            "QD_ATTEMPT": str(order["attempt"]),
+            "QD_NODE_RANK": str(order["node_rank"]),
+            "QD_NNODES": str(order["nnodes"]),
+            "QD_NODE": order["node"],
+            "QD_GPUS_PER_NODE": str(len(order["devices"])),
+            "QD_HOSTFILE": hostfile,
+            "QD_RESULTS": order["results_dir"],
+            "QD_CHECKPOINT": order["checkpoint_dir"],
+            "CUDA_VISIBLE_DEVICES": ",".join(order["devices"]),
+            MARK: make_mark(order),
+        }
+    )
+    return environment
+
+
+def make_mark(order: dict[str, Any]) -> str:
+    """What tells this replica's processes from all others, also of another home."""
+    return "%s/%s/%d/%d" % (
+        order["home_id"],
+        order["job_id"],
+        order["attempt"],
+        order["node_rank"],
+    )
+
+
+def write_hostfile(path: str, peers: list[dict[str, Any]], slots: int) -> None:
+    """One line per node, in the form that Open MPI and DeepSpeed read."""
+    with open(path, "w") as stream:
+        stream.writelines("%s slots=%d\n" % (peer["host"], slots) for peer in peers)

@@ -1,0 +1,140 @@
+"""Find and kill everything that a replica started, however it tried to get away.
+
+Three ways lead to a process: it is a descendant of ours; it was left by its parent and came to us,
+because we are a subreaper (man 2 prctl, PR_SET_CHILD_SUBREAPER); or its environment carries the
+replica's mark, which a child inherits. A process that changes its mark *and* leaves its parents is
+found as long as its subreaper lives.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+from typing import Callable, Iterable
+
+MARK = "QD_REPLICA"
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+ROUND_MS = 20
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def become_subreaper() -> None:
+    """Orphans among our descendants become our children instead of init's."""
+    if _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
+
+
+def die_with_parent() -> None:
+    """SIGKILL this process when the thread that forked it ends."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def read_parents() -> dict[int, int]:
+    """The parent of every process."""
+    parents = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            parent = read_parent(int(name))
+            if parent is not None:
+                parents[int(name)] = parent
+    return parents
+
+
+def read_parent(pid: int) -> int | None:
+    """The parent of a living process; None for one that is gone or only waits to be reaped."""
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as stream:
+            fields = stream.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in (b"Z", b"X") else int(fields[1])
+
+
+def read_mark(pid: int) -> str:
+    """The replica that the process says it belongs to, or an empty string."""
+    try:
+        with open("/proc/%d/environ" % pid, "rb") as stream:
+            variables = stream.read().split(b"\0")
+    except OSError:
+        return ""
+    prefix = MARK.encode() + b"="
+    for variable in variables:
+        if variable.startswith(prefix):
+            return os.fsdecode(variable[len(prefix) :])
+    return ""
+
+
+def find_descendants(root: int, parents: dict[int, int]) -> set[int]:
+    """All living processes below `root`."""
+    children: dict[int, list[int]] = {}
+    for pid, parent in parents.items():
+        children.setdefault(parent, []).append(pid)
+    found: set[int] = set()
+    left = [root]
+    while left:
+        for child in children.get(left.pop(), ()):
+            if child not in found:
+                found.add(child)
+                left.append(child)
+    return found
+
+
+def kill_descendants(reap: Callable[[], None], spared: Iterable[int] = ()) -> None:
+    """Kill everything below this process, again and again until nothing is left.
+
+    A process may fork while it is looked at; what it forked is below us in the next round. `reap`
+    collects our children; what is spared keeps what is below it.
+    """
+    while True:
+        reap()
+        parents = read_parents()
+        for pid in spared:
+            parents.pop(pid, None)
+        found = find_descendants(os.getpid(), parents)
+        if not found:
+            return
+        kill_all(found)
+
+
+def kill_marked(marks: set[str]) -> None:
+    """Kill every process that carries one of the marks, and what is below it, until none is left.
+
+    Kills no other process: a mark is read again right before the kill.
+    """
+    while True:
+        parents = read_parents()
+        marked = {pid for pid in parents if pid != os.getpid() and read_mark(pid) in marks}
+        found = set(marked)
+        for pid in marked:
+            found |= find_descendants(pid, parents)
+        found.discard(os.getpid())
+        if not found:
+            return
+        kill_all(found)
+
+
+def kill_all(pids: Iterable[int]) -> None:
+    """SIGKILL them, and wait a little until they are gone. A pid cannot pass to another process
+    while we hold its pidfd."""
+    handles = []
+    for pid in pids:
+        try:
+            handle = os.pidfd_open(pid)
+        except OSError:
+            continue
+        handles.append(handle)
+        try:
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+        except OSError:
+            continue
+    poller = select.poll()
+    for handle in handles:
+        poller.register(handle, select.POLLIN)
+    if handles:
+        poller.poll(ROUND_MS)
+    for handle in handles:
+        os.close(handle)

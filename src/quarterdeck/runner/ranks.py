@@ -1,0 +1,100 @@
+"""The command's ranks on this node: start them, know how each ended, signal them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from typing import Any, NoReturn
+
+from .processes import die_with_parent
+
+EXEC_FAILED = {FileNotFoundError: 127, NotADirectoryError: 127, PermissionError: 126}
+
+
+class Ranks:
+    """Processes that were forked here, each with a session and process group of its own."""
+
+    def __init__(self, first_rank: int) -> None:
+        self._first_rank = first_rank
+        self._running: dict[int, int] = {}
+        self._ended: dict[int, dict[str, Any]] = {}
+        self.stopping = False
+
+    def start(self, command: list[str], environment: dict[str, str], folder: str, log: int) -> int:
+        """Fork and execute one rank; its output goes to the log, as it writes it."""
+        rank = self._first_rank + len(self._running) + len(self._ended)
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            _become(command, environment, folder, log, parent)
+        self._running[pid] = rank
+        return pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether any rank lives."""
+        return bool(self._running)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a rank ended otherwise than with code 0, and was not asked to."""
+        return any((end["code"] != 0) and not end["stopped"] for end in self._ended.values())
+
+    def reap(self) -> None:
+        """Take note of every child that has ended; grandchildren that came to us are let go."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            rank = self._running.pop(pid, None)
+            if rank is not None:
+                self._ended[rank] = self._describe(rank, status)
+
+    def signal(self, number: int) -> None:
+        """Send a signal to every rank's process group."""
+        self.stopping = True
+        for pid in self._running:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, number)
+
+    def ends(self) -> list[dict[str, Any]]:
+        """How each rank ended, by rank."""
+        return [self._ended[rank] for rank in sorted(self._ended)]
+
+    def _describe(self, rank: int, status: int) -> dict[str, Any]:
+        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+        code = os.WEXITSTATUS(status) if number is None else None
+        stopped = self.stopping and code != 0
+        return {"rank": rank, "code": code, "signal": number, "stopped": stopped}
+
+
+def _become(
+    command: list[str], environment: dict[str, str], folder: str, log: int, parent: int
+) -> NoReturn:
+    """In the child: become the command. Never returns."""
+    code = 127
+    try:
+        die_with_parent()
+        if os.getppid() != parent:
+            os._exit(125)
+        os.setsid()
+        for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        os.umask(0o022)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.chdir(folder)
+        os.execvpe(command[0], command, environment)
+    except OSError as error:
+        code = EXEC_FAILED.get(type(error), 126)
+        os.write(2, ("qd: %s: %s\n" % (command[0], error.strerror)).encode())
+    finally:
+        os._exit(code)

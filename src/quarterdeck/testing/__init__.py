@@ -1,0 +1,1 @@
+"""What we ship to those who test with the house: builders, and suites that adapters must pass."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import anyio
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
@@ -24,6 +23,7 @@ from quarterdeck.api.routers import (
     server,
     snapshots,
 )
+from quarterdeck.api.threads import Threads
 from quarterdeck.api.views import PretendNodes
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def create_app(context: ApiContext) -> FastAPI:
     Pages that show the document are off: they load scripts from other hosts. Slashes are not
     redirected: a redirect would be built from the Host header.
     """
+    threads = Threads()
     app = _Api(
         title="Quarterdeck",
         version=context.version,
@@ -64,9 +65,9 @@ def create_app(context: ApiContext) -> FastAPI:
         ],
     )
     app.state.context = context
-    app.state.feed = Feed(context)
+    app.state.threads = threads
+    app.state.feed = Feed(context, threads)
     app.state.pretend = PretendNodes(context.plane.board)
-    app.state.uploads = anyio.CapacityLimiter(snapshots.UPLOADS_MAX)
     problems.install(app)
     for module in (jobs, plans, logs, results, events, nodes, snapshots, server, health):
         app.include_router(module.router)

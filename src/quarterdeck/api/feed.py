@@ -12,9 +12,9 @@ import contextlib
 import logging
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
-import anyio.to_thread
+import anyio
 
 from quarterdeck.ports.store import JobRecord
 
@@ -22,16 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from quarterdeck.api.context import ApiContext
+    from quarterdeck.api.threads import Threads
     from quarterdeck.basics.ids import JobId
 
 PAGE: Final = 2000
 PAUSE_S: Final = 0.005
 """Between two reads, so that a burst of commits is read as one."""
 RETRY_S: Final = 0.5
-THREADS_MAX: Final = 8
-"""Reads for waiting clients at once; they never take the threads that submits need."""
-
-T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
@@ -63,20 +60,16 @@ class Watch:
 
 
 class Feed:
-    """See the module. To be used on one event loop; `in_thread` runs what blocks beside it."""
+    """See the module. To be used on one event loop."""
 
-    def __init__(self, context: ApiContext) -> None:
+    def __init__(self, context: ApiContext, threads: Threads) -> None:
         self._plane = context.plane
         self._closing = context.closing
         self._watches: dict[JobId | None, set[Watch]] = {}
         self._task: asyncio.Task[None] | None = None
         self._rung = asyncio.Event()
         self._is_ringing = False
-        self._threads = anyio.CapacityLimiter(THREADS_MAX)
-
-    async def in_thread(self, work: Callable[[], T]) -> T:
-        """Run something that reads store or files, on a thread set apart for waiting clients."""
-        return await anyio.to_thread.run_sync(work, limiter=self._threads)
+        self._threads = threads
 
     @contextmanager
     def no_watch(self) -> Iterator[Watch]:
@@ -134,7 +127,9 @@ class Feed:
         store = self._plane.store
         while True:
             try:
-                records = await self.in_thread(partial(store.list_records, cursor, limit=PAGE))
+                records = await self._threads.read_store(
+                    partial(store.list_records, cursor, limit=PAGE)
+                )
             except Exception:  # noqa: BLE001 - logged, and tried again
                 # Those who wait find out for themselves when they look; this must go on for them.
                 _log.exception("the log could not be read for waiting clients")

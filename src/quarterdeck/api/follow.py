@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from quarterdeck.api.context import ApiContext
     from quarterdeck.api.feed import Feed, Watch
+    from quarterdeck.api.threads import Threads
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.jobs.job import Attempt, Job
     from quarterdeck.ports.site import LogChunk
@@ -46,19 +47,23 @@ class Place:
     is_fixed: bool
 
 
-async def follow(context: ApiContext, feed: Feed, place: Place) -> AsyncGenerator[bytes, None]:
+async def follow(
+    context: ApiContext, feed: Feed, threads: Threads, place: Place
+) -> AsyncGenerator[bytes, None]:
     """The messages of the log from that place on; after the last of them, how the job ended."""
     with feed.watch(place.job_id) as watch:
-        follower = _Follower(context, feed, watch, place)
+        follower = _Follower(context, threads, watch, place)
         async with aclosing(follower.run()) as messages:
             async for message in messages:
                 yield message
 
 
 class _Follower:
-    def __init__(self, context: ApiContext, feed: Feed, watch: Watch, place: Place) -> None:
+    def __init__(
+        self, context: ApiContext, threads: Threads, watch: Watch, place: Place
+    ) -> None:
         self._context = context
-        self._feed = feed
+        self._threads = threads
         self._watch = watch
         self._place = place
         self._poll_s = POLL_S_MIN
@@ -105,13 +110,14 @@ class _Follower:
         return await self._watch.wait(timeout_s)
 
     async def _load_job(self) -> Job:
-        return await self._feed.in_thread(lambda: get_job(self._context.plane, self._place.job_id))
+        plane, job_id = self._context.plane, self._place.job_id
+        return await self._threads.read_store(lambda: get_job(plane, job_id))
 
     async def _read(self, attempt: Attempt, *, is_over: bool) -> LogView | None:
         """The next whole characters, or None when there are none yet, or none any more."""
         place = self._place
         try:
-            chunk = await self._feed.in_thread(lambda: self._read_chunk(attempt))
+            chunk = await self._threads.read_files(lambda: self._read_chunk(attempt))
         except Unavailable:
             # A site that does not answer for a while does not end the stream of a job that runs.
             if is_over:

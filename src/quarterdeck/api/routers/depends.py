@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from quarterdeck.api.context import ApiContext
 from quarterdeck.api.feed import Feed
+from quarterdeck.api.threads import Threads
 from quarterdeck.api.views import PretendNodes
 from quarterdeck.ports.identity import Actor
 
@@ -22,6 +23,10 @@ async def _feed_of(request: Request) -> Feed:
     return cast("Feed", request.app.state.feed)
 
 
+async def _threads_of(request: Request) -> Threads:
+    return cast("Threads", request.app.state.threads)
+
+
 async def _pretend_of(request: Request) -> PretendNodes:
     return cast("PretendNodes", request.app.state.pretend)
 
@@ -32,6 +37,7 @@ async def _actor_of(request: Request) -> Actor:
 
 Context = Annotated[ApiContext, Depends(_context_of)]
 TheFeed = Annotated[Feed, Depends(_feed_of)]
+TheThreads = Annotated[Threads, Depends(_threads_of)]
 Pretend = Annotated[PretendNodes, Depends(_pretend_of)]
 Caller = Annotated[Actor, Depends(_actor_of)]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
-from quarterdeck.api.routers.depends import Context, TheFeed
+from quarterdeck.api.routers.depends import Context, TheFeed, TheThreads
 from quarterdeck.api.streaming import KEEP_ALIVE, KEEP_ALIVE_S, event_stream, format_event
 from quarterdeck.api.translate import parse_job_id
 from quarterdeck.api.views import event_view
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from quarterdeck.api.feed import Feed
+    from quarterdeck.api.threads import Threads
 
 PAGE: Final = 200
 _SEQ: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
@@ -43,6 +44,7 @@ router = APIRouter(prefix="/v1/events", tags=["events"])
 async def stream_events(
     context: Context,
     feed: TheFeed,
+    threads: TheThreads,
     after: Annotated[
         int | None,
         Query(
@@ -59,16 +61,16 @@ async def stream_events(
     """Server-sent events from the event log: what was committed, in order, nothing twice."""
     known_id = parse_job_id(job_id) if job_id is not None else None
     if known_id is not None:
-        await feed.in_thread(lambda: get_job(context.plane, known_id))
+        await threads.read_store(lambda: get_job(context.plane, known_id))
     if last_event_id:
         after = _parse_seq(last_event_id)
     if after is None:
-        after = await feed.in_thread(context.plane.store.head)
-    return event_stream(_messages(context, feed, after, known_id))
+        after = await threads.read_store(context.plane.store.head)
+    return event_stream(_messages(context, feed, threads, after, known_id))
 
 
 async def _messages(
-    context: Context, feed: Feed, after: int, job_id: JobId | None
+    context: Context, feed: Feed, threads: Threads, after: int, job_id: JobId | None
 ) -> AsyncGenerator[bytes, None]:
     place = after
 
@@ -80,7 +82,7 @@ async def _messages(
 
     with feed.watch(job_id) as watch:
         while not watch.is_closing:
-            messages, place, count = await feed.in_thread(read)
+            messages, place, count = await threads.read_store(read)
             if messages:
                 yield messages
             if count < PAGE and not await watch.wait(KEEP_ALIVE_S):

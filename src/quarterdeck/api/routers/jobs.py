@@ -15,6 +15,7 @@ from quarterdeck.api.routers.depends import (
     JobIdText,
     Pretend,
     TheFeed,
+    TheThreads,
     answer,
 )
 from quarterdeck.api.translate import digest_of_request, parse_job_id, to_spec
@@ -110,6 +111,7 @@ async def show_job(
     job_id: JobIdText,
     context: Context,
     feed: TheFeed,
+    threads: TheThreads,
     pretend: Pretend,
     wait_s: Annotated[
         float,
@@ -121,7 +123,7 @@ async def show_job(
     until_s = time.monotonic() + wait_s
     with feed.watch(known_id) if wait_s > 0 else feed.no_watch() as watch:
         while True:
-            job = await feed.in_thread(lambda: get_job(context.plane, known_id))
+            job = await threads.read_store(lambda: get_job(context.plane, known_id))
             left_s = until_s - time.monotonic()
             if job.state.is_final or watch.is_closing or left_s <= 0:
                 return answer(job_view(job, pretend))

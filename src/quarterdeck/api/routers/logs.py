@@ -9,13 +9,21 @@ from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
 from quarterdeck.api.follow import Place, follow
-from quarterdeck.api.routers.depends import AttemptNumber, Context, JobIdText, NodeRank, TheFeed
+from quarterdeck.api.routers.depends import (
+    AttemptNumber,
+    Context,
+    JobIdText,
+    NodeRank,
+    TheFeed,
+    TheThreads,
+)
 from quarterdeck.api.sites import check_node_rank, choose_attempt, site_files
 from quarterdeck.api.streaming import PLAIN_HEADERS, event_stream
 from quarterdeck.api.translate import parse_job_id
 from quarterdeck.basics.errors import Invalid
 from quarterdeck.basics.ids import JobId
 from quarterdeck.control.steps import get_job
+from quarterdeck.ports.site import LogChunk
 
 READ_BYTES_MAX: Final = 2**20
 _RESUME_ID: Final = re.compile(r"([0-9]{1,9}):([0-9]{1,18})", re.ASCII)
@@ -49,31 +57,40 @@ LOG_HEADERS: Final[dict[str, Any]] = {
         }
     },
 )
-def read_log(
+async def read_log(
     job_id: JobIdText,
     context: Context,
+    threads: TheThreads,
     attempt: AttemptNumber = None,
     node_rank: NodeRank = 0,
     offset: Offset = 0,
 ) -> Response:
     """Bytes of a replica's log. A job that has not started yet has an empty one."""
-    job = get_job(context.plane, parse_job_id(job_id))
-    check_node_rank(job, node_rank)
-    chosen = choose_attempt(job, attempt)
-    data, next_offset, is_final = b"", offset, job.state.is_final
-    if chosen is not None:
-        files = site_files(context, chosen)
-        chunk = files.read_log(job.id, chosen.number, node_rank, offset, READ_BYTES_MAX)
-        data, next_offset = chunk.data, chunk.offset + len(chunk.data)
-        # The job was read before the file: after its end nothing is written any more.
-        is_short = len(data) < READ_BYTES_MAX
-        is_final = chunk.is_final or (is_short and not chosen.holds_devices)
+    known_id = parse_job_id(job_id)
+    chunk = await threads.read_files(
+        lambda: _read(context, known_id, attempt, node_rank, offset)
+    )
     headers = {
         **PLAIN_HEADERS,
-        "QD-Next-Offset": str(next_offset),
-        "QD-Final": "true" if is_final else "false",
+        "QD-Next-Offset": str(chunk.offset + len(chunk.data)),
+        "QD-Final": "true" if chunk.is_final else "false",
     }
-    return Response(data, headers=headers, media_type="text/plain; charset=utf-8")
+    return Response(chunk.data, headers=headers, media_type="text/plain; charset=utf-8")
+
+
+def _read(
+    context: Context, job_id: JobId, attempt: int | None, node_rank: int, offset: int
+) -> LogChunk:
+    job = get_job(context.plane, job_id)
+    check_node_rank(job, node_rank)
+    chosen = choose_attempt(job, attempt)
+    if chosen is None:
+        return LogChunk(offset, b"", is_final=job.state.is_final)
+    files = site_files(context, chosen)
+    chunk = files.read_log(job.id, chosen.number, node_rank, offset, READ_BYTES_MAX)
+    # The job was read before the file: after its end nothing is written any more.
+    is_drained = len(chunk.data) < READ_BYTES_MAX and not chosen.holds_devices
+    return LogChunk(chunk.offset, chunk.data, is_final=chunk.is_final or is_drained)
 
 
 @router.get(
@@ -93,6 +110,7 @@ async def stream_log(
     job_id: JobIdText,
     context: Context,
     feed: TheFeed,
+    threads: TheThreads,
     *,
     attempt: AttemptNumber = None,
     node_rank: NodeRank = 0,
@@ -104,10 +122,10 @@ async def stream_log(
     """Server-sent events. Without `attempt` the stream begins with the latest attempt and goes on
     with the next ones until the job is final; with it, it ends with that attempt."""
     known_id = parse_job_id(job_id)
-    place = await feed.in_thread(
+    place = await threads.read_store(
         lambda: _start(context, known_id, attempt, node_rank, offset, last_event_id)
     )
-    return event_stream(follow(context, feed, place))
+    return event_stream(follow(context, feed, threads, place))
 
 
 def _start(

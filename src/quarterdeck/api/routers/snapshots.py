@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Final
 
 import anyio.from_thread
-import anyio.to_thread
 from fastapi import APIRouter, Depends, Path, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from quarterdeck.api.bodies import parse_body
-from quarterdeck.api.routers.depends import Context, answer
+from quarterdeck.api.routers.depends import Context, TheThreads, answer
 from quarterdeck.api.translate import to_manifest
 from quarterdeck.basics.errors import Unavailable
 from quarterdeck.control.snapshots import keep_snapshot
@@ -20,8 +19,6 @@ from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-UPLOADS_MAX: Final = 16
-"""Uploads at once; further ones wait their turn."""
 STALL_S_MAX: Final = 60.0
 """An upload that brings nothing for this long gives its turn to others."""
 
@@ -77,6 +74,7 @@ async def put_blob(
     ],
     request: Request,
     context: Context,
+    threads: TheThreads,
 ) -> Response:
     """Keep the bytes under their digest. They go to disk as they come, never as a whole to
     memory."""
@@ -86,7 +84,7 @@ async def put_blob(
         context.plane.blobs.put(digest, _on_thread(chunks))
 
     try:
-        await anyio.to_thread.run_sync(keep, limiter=request.app.state.uploads)
+        await threads.take_upload(keep)
     except ClientDisconnect:
         raise Unavailable("the upload broke off", hint="send it again") from None
     return Response(status_code=204)

@@ -1,60 +1,83 @@
-"""Refuse folders on network file systems, where locks and SQLite's log cannot be trusted.
+"""Refuse a home on a network file system before anything is written there.
 
-SQLite: "WAL does not work over a network filesystem" (https://www.sqlite.org/wal.html).
+A write-ahead log needs shared memory and locks that every process agrees on. Over a network these
+fail quietly, and a database that was damaged that way is found much later
+(https://www.sqlite.org/wal.html, https://www.sqlite.org/faq.html#q5).
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from quarterdeck.basics.errors import Refused
 
 NETWORK_TYPES: Final = frozenset(
-    (
-        *("nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ncpfs", "9p"),
-        *("lustre", "gpfs", "ceph", "beegfs", "glusterfs", "orangefs", "wekafs", "ocfs2", "gfs2"),
-        *("fuse.glusterfs", "fuse.sshfs", "fuse.s3fs", "fuse.gcsfuse", "fuse.rclone"),
-    )
-)
-_OCTAL: Final = re.compile(r"\\([0-7]{3})")
+    {
+        "9p", "acfs", "afs", "beegfs", "ceph", "cifs", "coda", "gpfs", "glusterfs", "lustre",
+        "ncpfs", "nfs", "nfs4", "orangefs", "panfs", "pvfs2", "smb2", "smb3", "smbfs", "wekafs",
+    }
+)  # fmt: skip
+NETWORK_FUSE_TYPES: Final = frozenset(
+    {
+        "blobfuse", "blobfuse2", "ceph", "ceph-fuse", "curlftpfs", "davfs", "gcsfuse", "glusterfs",
+        "goofys", "hdfs", "juicefs", "lustre", "moosefs", "mfs", "mount-s3", "rclone", "s3fs",
+        "seaweedfs", "sshfs",
+    }
+)  # fmt: skip
+_MOUNTS: Final = Path("/proc/self/mountinfo")
+_ESCAPE: Final = re.compile(r"\\([0-7]{3})")
 
 
-def refuse_network_mount(folder: Path, mountinfo: str | None = None) -> None:
-    """Raises `Refused` if the folder lies, or would lie, on a network file system.
+class Mount(NamedTuple):
+    """Where a file system is mounted, and of which type it is."""
 
-    `mountinfo` has the form of /proc/self/mountinfo (man 5 proc), which is read when it is left
-    out; a machine without that file is not judged.
+    point: Path
+    type: str
+
+    @property
+    def is_network(self) -> bool:
+        """Whether other machines may hold the files. A machine that was started from a 9p file
+        system (a virtual machine, a sandbox) has it to itself, so `/` may be one."""
+        if self.type == "9p":
+            return self.point != Path("/")
+        kind, _, driver = self.type.partition(".")
+        return self.type in NETWORK_TYPES or (kind == "fuse" and driver in NETWORK_FUSE_TYPES)
+
+
+def refuse_network_mount(path: Path, mountinfo_text: str | None = None) -> None:
+    """Raise `Refused` when the path, which need not exist yet, is on a network file system.
+
+    Without mountinfo (not on Linux) nothing is known, so nothing is refused.
     """
-    if mountinfo is None:
+    if mountinfo_text is None:
         try:
-            mountinfo = Path("/proc/self/mountinfo").read_text()
+            mountinfo_text = _MOUNTS.read_text(errors="surrogateescape")
         except OSError:
             return
-    kind = _find_type(folder.absolute().resolve(), mountinfo)
-    if kind in NETWORK_TYPES:
+    mount = find_mount(path.resolve(), mountinfo_text)
+    if mount is not None and mount.is_network:
         raise Refused(
-            f"{folder} is on a network file system ({kind}), where file locks and SQLite cannot "
-            "be trusted",
+            f"{path} is on a network file system ({mount.type} at {mount.point})",
             code="network_file_system",
             field="home",
-            hint="put the home on a local disk, with --home or QD_HOME; jobs may still use "
-            "shared folders",
+            hint="put QD_HOME on a local disk or use PostgreSQL: --store postgresql://…",
         )
 
 
-def _find_type(folder: Path, mountinfo: str) -> str | None:
-    """The type of the innermost mount that holds the folder; of equal ones the last is on top."""
-    best: tuple[int, str] | None = None
-    for line in mountinfo.splitlines():
+def find_mount(path: Path, mountinfo_text: str) -> Mount | None:
+    """The mount that a path is on: the deepest one above it, and of several at one point the last,
+    which hides the others."""
+    found: Mount | None = None
+    for line in mountinfo_text.splitlines():
         before, separator, after = line.partition(" - ")
-        fields = before.split()
+        fields = before.split(" ")
         if not separator or len(fields) < 5:
             continue
-        point = Path(_OCTAL.sub(lambda match: chr(int(match[1], 8)), fields[4]))
-        if folder.is_relative_to(point):
-            depth = len(point.parts)
-            if best is None or depth >= best[0]:
-                best = (depth, after.split()[0])
-    return best[1] if best else None
+        point = Path(_ESCAPE.sub(lambda match: chr(int(match[1], 8)), fields[4]))
+        if path.is_relative_to(point) and (
+            found is None or len(point.parts) >= len(found.point.parts)
+        ):
+            found = Mount(point, after.split(" ")[0])
+    return found

@@ -1,44 +1,47 @@
-"""Bring a database's tables up to this version, with Alembic's migrations."""
+"""Bring a database to the tables of this code when it is opened, or refuse a newer one."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect, text
+import sqlalchemy as sa
 
-from quarterdeck.adapters.stores.sql.writer import LOG_LOCK
+from quarterdeck.adapters.stores.sql.schema import REVISION
 from quarterdeck.basics.errors import Refused
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy.engine import Connection
 
-NEWEST: Final = "0001"
-MIGRATIONS: Final = Path(__file__).parent / "migrations"
+    from quarterdeck.adapters.stores.sql.database import Database
+
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def upgrade(engine: Engine) -> None:
-    """Make or change the tables, in one transaction; a database that is up to date costs one read.
+def upgrade(database: Database) -> None:
+    """Run the migrations that are missing, all in one transaction.
 
-    Raises `Refused` for a database that a newer version wrote.
+    Servers that start together queue up here, and the second one finds nothing left to do. The
+    usual start, with nothing to do, does without Alembic, which takes a while to import.
     """
-    with engine.begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOG_LOCK})
-        present = _find_revision(connection)
-        if present == NEWEST:
+    with database.connect() as connection:
+        if _find_revision(connection) == REVISION:
             return
-        _migrate(connection, present)
+    with database.writing() as connection:
+        found = _find_revision(connection)
+        if found != REVISION:
+            _migrate(connection, found)
 
 
 def _find_revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
+    """What the database is at, or None for one without our tables."""
+    if not sa.inspect(connection).has_table("alembic_version"):
         return None
-    revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
-    return str(revision) if revision is not None else None
+    text = "SELECT version_num FROM alembic_version"
+    return connection.exec_driver_sql(text).scalar_one_or_none()
 
 
-def _migrate(connection: Connection, present: str | None) -> None:
+def _migrate(connection: Connection, found: str | None) -> None:
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -47,12 +50,12 @@ def _migrate(connection: Connection, present: str | None) -> None:
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if present is not None and present not in known:
+    if found is not None and found not in known:
         raise Refused(
-            f"the database is at version {present}, which this quarterdeck does not know "
-            f"(it knows up to {NEWEST})",
-            code="database_too_new",
+            f"the store is of a newer version of Quarterdeck: it is at revision {found}, and this "
+            f"version knows revisions up to {REVISION}",
+            code="store_too_new",
             field="store",
-            hint="use the newer quarterdeck that wrote it, or another home",
+            hint="install the newer version again; a store is never taken back to an older one",
         )
-    command.upgrade(config, "head")
+    command.upgrade(config, REVISION)

@@ -1,0 +1,289 @@
+"""One commit, and the transactions that share it.
+
+A transaction writes into a buffer of its own. When its work has returned, the buffer is merged into
+the batch, where the next transaction of the same commit sees it; when the work has raised, the
+buffer is dropped. So one work's failure costs the others nothing, and the database sees the whole
+batch as a few statements of many rows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from quarterdeck.adapters.stores.sql import schema
+from quarterdeck.adapters.stores.sql.codec import (
+    CAPACITY_KINDS,
+    SITE_KIND,
+    check_text,
+    decode_job,
+    encode,
+)
+from quarterdeck.adapters.stores.sql.database import unavailable
+from quarterdeck.basics.errors import Conflict, Stale, Unavailable
+from quarterdeck.core.cluster.hardware import Site
+from quarterdeck.core.jobs.job import Job
+from quarterdeck.ports.store import KeptReply
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.engine import Connection, Row
+
+    from quarterdeck.adapters.stores.sql.recent import Recent
+    from quarterdeck.adapters.stores.sql.statements import Statement, Statements
+    from quarterdeck.basics.ids import JobId
+    from quarterdeck.core.cluster.events import SiteReported
+    from quarterdeck.core.jobs.events import JobEvent
+
+Values = dict[str, object]
+
+
+class Writes:
+    """What was written and is not in the database yet. `jobs` has None for a job that was looked
+    for and is not there."""
+
+    def __init__(self) -> None:
+        self.events: list[Values] = []
+        self.jobs: dict[JobId, Job | None] = {}
+        self.documents: dict[JobId, str] = {}
+        self.sites: dict[str, str] = {}
+        self.replies: dict[str, KeptReply] = {}
+        self.dropped_before_ns: int | None = None
+        self.has_capacity_news = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to commit."""
+        return not (self.events or self.replies) and self.dropped_before_ns is None
+
+    def drop_replies(self, before_ns: int) -> int:
+        """Forget those kept here that are older; says how many."""
+        old = [key for key, reply in self.replies.items() if reply.at_ns < before_ns]
+        for key in old:
+            del self.replies[key]
+        return len(old)
+
+    def has_dropped(self, at_ns: int) -> bool:
+        """Whether a reply of that age is dropped, if the database still has it."""
+        return self.dropped_before_ns is not None and at_ns < self.dropped_before_ns
+
+
+class Batch:
+    """The writes of one commit, over what the database holds under the writers' lock."""
+
+    def __init__(self, connection: Connection, statements: Statements, recent: Recent) -> None:
+        self._connection = connection
+        self._statements = statements
+        self._recent = recent
+        self._head = recent.stamp.head
+        self._capacity_seq = 0
+        self._submitted_seq: dict[JobId, int] = {}
+        self.writes = Writes()
+        self.broken: Unavailable | None = None
+
+    def find_job(self, job_id: JobId) -> Job | None:
+        """The job as the batch, the last commits or the database have it."""
+        known = self.writes.jobs
+        if job_id in known:
+            return known[job_id]
+        job = self._recent.jobs.get(job_id)
+        if job is None:
+            row = self._ask(self._statements.find_job, job_id=job_id)
+            job = decode_job(row[0]) if row is not None else None
+        known[job_id] = job
+        return job
+
+    def find_reply(self, key: str) -> KeptReply | None:
+        """The reply as the batch or the database have it."""
+        reply = self.writes.replies.get(key)
+        if reply is not None:
+            return reply
+        row = self._ask(self._statements.find_reply, key=key)
+        if row is None or self.writes.has_dropped(row[2]):
+            return None
+        return KeptReply(key, *row)
+
+    def count_replies(self, before_ns: int, since_ns: int) -> int:
+        """How many the database has of an age."""
+        row = self._ask(self._statements.count_replies, before_ns=before_ns, since_ns=since_ns)
+        return int(row[0]) if row is not None else 0
+
+    def has_capacity_news(self, after: int) -> bool:
+        """Whether capacity changed hands after a place of the log."""
+        recent = self._recent
+        if max(self._capacity_seq, recent.capacity_seq) > after:
+            return True
+        if after >= recent.capacity_known_from:
+            return False
+        return self._ask(self._statements.has_capacity_news, after=after, limit=1) is not None
+
+    def merge(self, new: Writes) -> None:
+        """Take over what a work that has returned wrote; its events get their places now."""
+        mine = self.writes
+        for event in new.events:
+            self._head += 1
+            event["seq"] = self._head
+            if event["kind"] in CAPACITY_KINDS:
+                self._capacity_seq = self._head
+            if event["revision"] == 1:
+                self._submitted_seq[event["job_id"]] = self._head  # type: ignore[index]
+        mine.events += new.events
+        mine.jobs.update(new.jobs)
+        mine.documents.update(new.documents)
+        mine.sites.update(new.sites)
+        if new.dropped_before_ns is not None:
+            mine.drop_replies(new.dropped_before_ns)
+            mine.dropped_before_ns = max(mine.dropped_before_ns or 0, new.dropped_before_ns)
+        mine.replies.update(new.replies)
+
+    def flush(self) -> None:
+        """Send it all to the database. Committing is the caller's."""
+        to, writes, said = self._connection, self.writes, self._statements
+        said.add_event.run_many(to, writes.events)
+        added, changed = self._job_rows()
+        said.add_job.run_many(to, added)
+        said.change_job.run_many(to, changed)
+        said.put_site.run_many(
+            to, [{"name": name, "document": text} for name, text in writes.sites.items()]
+        )
+        if writes.dropped_before_ns is not None:
+            said.drop_replies.run(to, before_ns=writes.dropped_before_ns)
+        said.add_reply.run_many(to, [_reply_row(reply) for reply in writes.replies.values()])
+
+    def remember(self) -> None:
+        """It is committed: the next batch may count on it."""
+        held = {job_id: job for job_id, job in self.writes.jobs.items() if job is not None}
+        self._recent.keep(self._head, held, self._capacity_seq)
+
+    def _job_rows(self) -> tuple[list[Values], list[Values]]:
+        added: list[Values] = []
+        changed: list[Values] = []
+        for job_id, document in self.writes.documents.items():
+            job = self.writes.jobs[job_id]
+            assert job is not None
+            row: Values = {"revision": job.revision, "state": job.state.value, "document": document}
+            submitted_seq = self._submitted_seq.get(job_id)
+            if submitted_seq is None:
+                changed.append({**row, "of_job": job_id})
+            else:
+                name = job.spec.name
+                added.append(
+                    {**row, "job_id": job_id, "name": name, "submitted_seq": submitted_seq}
+                )
+        return added, changed
+
+    def _ask(self, statement: Statement, **values: object) -> Row[tuple[object, ...]] | None:
+        """One row. After an error nothing of this batch can be kept any more, whatever the work
+        makes of it."""
+        if self.broken is not None:
+            raise self.broken
+        try:
+            return statement.run(self._connection, **values).first()
+        except SQLAlchemyError as error:
+            self.broken = unavailable(error)
+            raise self.broken from error
+
+
+class SqlTransaction:
+    """The port's transaction: one work's writes over those of the batch."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+        self.writes = Writes()
+
+    def find_job(self, job_id: JobId) -> Job | None:
+        """The job as this work or earlier ones left it."""
+        return self.writes.jobs.get(job_id) or self._batch.find_job(job_id)
+
+    def append(self, before: Job | None, events: Sequence[JobEvent], after: Job) -> None:
+        """Write a job's events; `Stale` unless it is as `before` says."""
+        known = self.find_job(after.id)
+        held, wanted = known.revision if known else 0, before.revision if before else 0
+        if held != wanted:
+            raise Stale(f"job {after.id} has had {held} events, not {wanted}", hint="look again")
+        assert events, f"nothing happened to job {after.id}"
+        assert after.revision == held + len(events), f"{after.id}: {held}, {events}, {after}"
+        document = encode(after)
+        job_id = check_text(after.id, "id")
+        rows = [
+            _event_row(type(event).__name__, event.at_ns, encode(event), job_id, revision)
+            for revision, event in enumerate(events, start=held + 1)
+        ]
+        self.writes.events += rows
+        self.writes.jobs[after.id] = after
+        self.writes.documents[after.id] = document
+        if not self.writes.has_capacity_news:
+            self.writes.has_capacity_news = any(row["kind"] in CAPACITY_KINDS for row in rows)
+
+    def append_site(self, event: SiteReported) -> None:
+        """Write a site's report."""
+        name = check_text(event.site, "site")
+        row = _event_row(SITE_KIND, event.at_ns, encode(event), site=name)
+        self.writes.sites[name] = encode(Site(name, event.nodes))
+        self.writes.events.append(row)
+        self.writes.has_capacity_news = True
+
+    def has_capacity_news(self, after: int) -> bool:
+        """Whether capacity changed hands after a place of the log."""
+        return self.writes.has_capacity_news or self._batch.has_capacity_news(after)
+
+    def find_reply(self, key: str) -> KeptReply | None:
+        """The reply under a key."""
+        mine = self.writes.replies.get(key)
+        if mine is not None:
+            return mine
+        reply = self._batch.find_reply(key)
+        return None if reply is None or self.writes.has_dropped(reply.at_ns) else reply
+
+    def keep_reply(self, reply: KeptReply) -> None:
+        """Keep a reply under a key that has none."""
+        for field in ("key", "request_digest", "job_id"):
+            check_text(getattr(reply, field), field)
+        if self.find_reply(reply.key) is not None:
+            raise Conflict(f"a reply is already kept under {reply.key!r}", hint="use another key")
+        self.writes.replies[reply.key] = reply
+
+    def drop_replies(self, before_ns: int) -> int:
+        """Forget older ones."""
+        mine, batch = self.writes, self._batch.writes
+        dropped = mine.drop_replies(before_ns)
+        since_ns = max(mine.dropped_before_ns or 0, batch.dropped_before_ns or 0)
+        if before_ns > since_ns:
+            dropped += self._batch.count_replies(before_ns, since_ns)
+        dropped += sum(
+            not mine.has_dropped(reply.at_ns)
+            for reply in batch.replies.values()
+            if reply.at_ns < before_ns
+        )
+        mine.dropped_before_ns = max(mine.dropped_before_ns or 0, before_ns)
+        return dropped
+
+
+def _event_row(
+    kind: str,
+    at_ns: int,
+    data: str,
+    job_id: str | None = None,
+    revision: int | None = None,
+    site: str | None = None,
+) -> Values:
+    return {
+        "kind": kind,
+        "job_id": job_id,
+        "site": site,
+        "revision": revision,
+        "at_ns": at_ns,
+        "data": data,
+    }
+
+
+def _reply_row(reply: KeptReply) -> Values:
+    assert set(schema.replies.c.keys()) == {"key", "request_digest", "job_id", "at_ns"}
+    return {
+        "key": reply.key,
+        "request_digest": reply.request_digest,
+        "job_id": reply.job_id,
+        "at_ns": reply.at_ns,
+    }

@@ -59,9 +59,7 @@ async def follow(
 
 
 class _Follower:
-    def __init__(
-        self, context: ApiContext, threads: Threads, watch: Watch, place: Place
-    ) -> None:
+    def __init__(self, context: ApiContext, threads: Threads, watch: Watch, place: Place) -> None:
         self._context = context
         self._threads = threads
         self._watch = watch

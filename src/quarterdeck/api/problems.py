@@ -15,7 +15,6 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from quarterdeck.api.translate import KEYS_NOT_YET
 from quarterdeck.basics.errors import (
     Conflict,
     Invalid,
@@ -26,6 +25,7 @@ from quarterdeck.basics.errors import (
     Unavailable,
     Unsatisfiable,
 )
+from quarterdeck.wire.v1.jobs import KEYS_NOT_YET
 from quarterdeck.wire.v1.server import Problem
 
 if TYPE_CHECKING:

@@ -19,14 +19,6 @@ if TYPE_CHECKING:
     from quarterdeck.wire.v1.jobs import JobRequest, RetryRequest
     from quarterdeck.wire.v1.snapshots import SnapshotRequest
 
-KEYS_NOT_YET: Final = frozenset(
-    {
-        "array", "checkpoint", "image", "inputs", "launcher", "min_runtime", "needs", "outputs",
-        "preemptible", "secrets", "tags", "time_limit", "topology",
-    }
-)  # fmt: skip
-"""Keys of the job file that later versions of the server will take."""
-
 RETRIED: Final = (Reason.NODE_FAILURE, Reason.USER_ERROR, Reason.SETUP_FAILED)
 """Ends that another attempt may follow; the others are what somebody asked for."""
 

@@ -43,7 +43,7 @@ def command(home: Path | None, *, stop_jobs: bool) -> None:
             hint="`qd up` starts it again; its jobs go on",
         ) from None
     with Client(url=server["url"], token=token) as client:
-        client.shutdown(stop_jobs=stop_jobs)
+        client.shut_down(stop_jobs=stop_jobs)
     _wait_for_end(handle, STOP_JOBS_S_MAX if stop_jobs else END_S_MAX, server["pid"])
     click.echo(f"the server (pid {server['pid']}) has ended")
 

@@ -42,9 +42,7 @@ def test_the_document_is_openapi_3_1_and_needs_the_token(
     assert stranger.get("/openapi.json").status_code == 401
 
 
-def test_every_route_is_in_it_under_a_lasting_name(
-    house: House, document: dict[str, Any]
-) -> None:
+def test_every_route_is_in_it_under_a_lasting_name(house: House, document: dict[str, Any]) -> None:
     assert {operation["operationId"] for _, _, operation in operations(document)} == PROMISED
     assert all(operation["summary"] for _, _, operation in operations(document))
     described = {(method.upper(), path) for method, path, _ in operations(document)}

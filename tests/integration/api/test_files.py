@@ -95,7 +95,8 @@ def test_an_upload_that_breaks_off_keeps_nothing_and_frees_its_turn(live: House)
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(
             f"PUT /v1/blobs/{digest_of(data)} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 1000\r\n"
-            f"Authorization: Bearer {TOKEN}\r\n\r\n".encode() + data[:10]
+            f"Authorization: Bearer {TOKEN}\r\n\r\n".encode()
+            + data[:10]
         )
         wait_until(lambda: live.app.state.threads.uploads == 1)
     wait_until(lambda: live.app.state.threads.uploads == 0)

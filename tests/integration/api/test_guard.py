@@ -45,8 +45,20 @@ def test_every_path_and_method_but_two_probes_needs_a_token(
                 assert answer.json()["code"] == "no_token"
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "localhost:",
-                                  "[::1", "10.0.0.1", "user@localhost", "localhost:8:1", "0.0.0.0"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "127.0.0.1.evil.example",
+        "",
+        "localhost:",
+        "[::1",
+        "10.0.0.1",
+        "user@localhost",
+        "localhost:8:1",
+        "0.0.0.0",
+    ],
+)
 def test_a_foreign_host_is_refused_everywhere(house: House, client: TestClient, host: str) -> None:
     for path in paths_of(house):
         for method in METHODS:
@@ -56,8 +68,17 @@ def test_a_foreign_host_is_refused_everywhere(house: House, client: TestClient, 
                 assert answer.json()["code"] == "bad_host"
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "https://localhost.evil.example",
-                                    "file://", "http://127.0.0.1@evil.example", "localhost"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://evil.example",
+        "null",
+        "https://localhost.evil.example",
+        "file://",
+        "http://127.0.0.1@evil.example",
+        "localhost",
+    ],
+)
 def test_a_foreign_origin_is_refused_everywhere(
     house: House, client: TestClient, origin: str
 ) -> None:
@@ -69,9 +90,20 @@ def test_a_foreign_origin_is_refused_everywhere(
                 assert answer.json()["code"] == "bad_origin"
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8000", "LOCALHOST", "localhost:1",
-                                  "[::1]", "[::1]:8000", "127.8.9.1", "deck.example.org",
-                                  "Deck.Example.org:443"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.0.0.1:8000",
+        "LOCALHOST",
+        "localhost:1",
+        "[::1]",
+        "[::1]:8000",
+        "127.8.9.1",
+        "deck.example.org",
+        "Deck.Example.org:443",
+    ],
+)
 def test_own_names_are_let_in_as_host_and_as_origin(client: TestClient, host: str) -> None:
     for scheme in ("http", "https"):
         headers = {"Host": host, "Origin": f"{scheme}://{host}"}
@@ -83,8 +115,17 @@ def test_two_host_headers_are_refused(client: TestClient) -> None:
     assert client.get("/healthz", headers=headers).status_code == 403
 
 
-@pytest.mark.parametrize("credentials", ["Bearer wrong", "Bearer ", "Bearer", "Basic dXNlcjpwdw==",
-                                         "t0ken-of-this-home", "Bearer t0ken-of-this-hom\xe9"])
+@pytest.mark.parametrize(
+    "credentials",
+    [
+        "Bearer wrong",
+        "Bearer ",
+        "Bearer",
+        "Basic dXNlcjpwdw==",
+        "t0ken-of-this-home",
+        "Bearer t0ken-of-this-hom\xe9",
+    ],
+)
 def test_a_wrong_token_is_refused(stranger: TestClient, credentials: str) -> None:
     headers = [(b"Authorization", credentials.encode("latin-1"))]
     answer = stranger.get("/v1/server", headers=headers)

@@ -94,8 +94,9 @@ def test_unknown_paths_and_methods_are_problems(client: TestClient) -> None:
     assert "GET" in answer.headers["allow"]
 
 
-@pytest.mark.parametrize("path", ["", "/explanation", "/logs", "/logs/stream", "/results",
-                                  "/results/0/a", "?wait_s=5"])
+@pytest.mark.parametrize(
+    "path", ["", "/explanation", "/logs", "/logs/stream", "/results", "/results/0/a", "?wait_s=5"]
+)
 def test_an_unknown_job_is_a_404(client: TestClient, path: str) -> None:
     for job_id in ("j000000042", "x", "j%00", "%ED%A0%80"):
         assert problem_of(client.get(f"/v1/jobs/{job_id}{path}"), 404)["code"] == "not_found"
@@ -192,8 +193,21 @@ def test_no_bytes_make_the_server_fail(client: TestClient, content: bytes) -> No
 @given(
     value=st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=12)
     | st.integers().map(str),
-    name=st.sampled_from(["state", "name", "limit", "before", "wait_s", "attempt", "node_rank",
-                          "offset", "after", "job_id", "dry_run"]),
+    name=st.sampled_from(
+        [
+            "state",
+            "name",
+            "limit",
+            "before",
+            "wait_s",
+            "attempt",
+            "node_rank",
+            "offset",
+            "after",
+            "job_id",
+            "dry_run",
+        ]
+    ),
 )
 def test_no_query_makes_the_server_fail(client: TestClient, name: str, value: str) -> None:
     made = client.post("/v1/jobs", json={"run": "true"}).json()["id"]

@@ -67,9 +67,7 @@ def has_watchers(house: House) -> bool:
     return bool(house.app.state.feed._watches)
 
 
-def test_a_log_is_followed_to_its_last_byte_and_then_ends(
-    live: House, http: httpx2.Client
-) -> None:
+def test_a_log_is_followed_to_its_last_byte_and_then_ends(live: House, http: httpx2.Client) -> None:
     job_id = submit(http)
     with http.stream("GET", f"/v1/jobs/{job_id}/logs/stream") as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")

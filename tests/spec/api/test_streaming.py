@@ -30,10 +30,13 @@ def test_a_stream_that_cannot_be_sent_is_closed_although_somebody_still_holds_it
         if message.get("body"):
             raise OSError("the client has gone")
 
-    held = pieces()
-    with pytest.raises(OSError, match="gone"):
-        asyncio.run(Streamed(held, "text/plain").stream_response(send))
-    assert let_go == ["file"]
+    async def stream() -> None:
+        held = pieces()
+        with pytest.raises(OSError, match="gone"):
+            await Streamed(held, "text/plain").stream_response(send)
+        assert let_go == ["file"]
+
+    asyncio.run(stream())
 
 
 def test_a_message_is_one_line_of_data_whatever_it_holds() -> None:

@@ -67,9 +67,7 @@ async def read_log(
 ) -> Response:
     """Bytes of a replica's log. A job that has not started yet has an empty one."""
     known_id = parse_job_id(job_id)
-    chunk = await threads.read_files(
-        lambda: _read(context, known_id, attempt, node_rank, offset)
-    )
+    chunk = await threads.read_files(lambda: _read(context, known_id, attempt, node_rank, offset))
     headers = {
         **PLAIN_HEADERS,
         "QD-Next-Offset": str(chunk.offset + len(chunk.data)),

@@ -12,6 +12,14 @@ PriorityName = Literal["low", "normal", "high"]
 StateName = Literal["queued", "starting", "running", "stopping", "succeeded", "failed", "cancelled"]
 FINAL_STATES: frozenset[StateName] = frozenset({"succeeded", "failed", "cancelled"})
 
+KEYS_NOT_YET: frozenset[str] = frozenset(
+    {
+        *("array", "checkpoint", "image", "inputs", "launcher", "min_runtime", "needs"),
+        *("outputs", "preemptible", "secrets", "tags", "time_limit", "topology"),
+    }
+)
+"""Keys of the job file that later versions of the server will take: refused, never ignored."""
+
 
 class ResourcesRequest(Request):
     """What each node of the job needs."""

@@ -46,7 +46,7 @@ def encode(value: Job | Site | JobEvent | SiteReported) -> str:
 
 def check_text(text: str, field: str) -> str:
     """Text for a column of its own; `Invalid` for what some database could not hold."""
-    if "\0" in text or not text.isascii() and _has_surrogates(text):
+    if "\0" in text or _has_surrogates(text):
         raise Invalid(f"{field} is {text!r}, which cannot be kept", field=field, hint="rename it")
     return text
 

@@ -43,8 +43,10 @@ _POSTGRES_SETUP: Final = (
     # A writer that froze lets go of the lock; one that is frozen cannot do so itself.
     "SET idle_in_transaction_session_timeout = '60s'",
     # What `transact` returned has survived a power cut, whatever the server's default is.
-    "SELECT set_config('synchronous_commit', 'on', false) "
-    "WHERE current_setting('synchronous_commit') = 'off'",
+    (
+        "SELECT set_config('synchronous_commit', 'on', false) "
+        "WHERE current_setting('synchronous_commit') = 'off'"
+    ),
 )
 _POSTGRES_CONNECT: Final[dict[str, Any]] = {
     "connect_timeout": 10,
@@ -215,6 +217,12 @@ def unavailable(error: SQLAlchemyError) -> Unavailable:
     """The driver's error as one of ours."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     said = (str(cause).strip() or type(cause).__name__).splitlines()[0]
+    if "disk is full" in said or "No space left" in said:
+        return Unavailable(
+            f"the store's disk is full: {said}",
+            code="disk_full",
+            hint="free some space; nothing was written, and running jobs go on",
+        )
     return Unavailable(
         f"the store did not answer as it should: {said}",
         code="store_unavailable",

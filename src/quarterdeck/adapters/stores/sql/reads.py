@@ -1,75 +1,118 @@
-"""Questions to the database. Each sees everything that was committed before it began."""
+"""Reads: each sees everything that was committed before it began, whoever wrote it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import func, select
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
+from quarterdeck.adapters.stores.sql import schema
 from quarterdeck.adapters.stores.sql.codec import decode_job, decode_record, decode_site
-from quarterdeck.adapters.stores.sql.schema import EVENTS, JOBS, SITES
-from quarterdeck.core.jobs.states import FINAL_STATES, JobState
-from quarterdeck.ports.store import Active
+from quarterdeck.adapters.stores.sql.database import as_unavailable
+from quarterdeck.core.jobs.states import JobState
+from quarterdeck.ports.store import Active, JobFilter, Record
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection
+    from collections.abc import Callable
 
+    from sqlalchemy.engine import Connection
+
+    from quarterdeck.adapters.stores.sql.database import Database
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.jobs.job import Job
-    from quarterdeck.ports.store import JobFilter, Record
 
-_UNFINISHED: Final = tuple(sorted(state.value for state in JobState if state not in FINAL_STATES))
-
-
-def find_job(connection: Connection, job_id: JobId) -> Job | None:
-    """The job, or None."""
-    query = select(JOBS.c.document).where(JOBS.c.job_id == job_id)
-    document = connection.execute(query).scalar()
-    return decode_job(document) if document is not None else None
+T = TypeVar("T")
 
 
-def list_jobs(connection: Connection, wanted: JobFilter) -> list[Job]:
-    """One page, newest first."""
-    query = select(JOBS.c.document).order_by(JOBS.c.submitted_seq.desc()).limit(wanted.limit)
+class Reads:
+    """The reading half of the store. Any thread may call it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find_job(self, job_id: JobId) -> Job | None:
+        """The job, or None."""
+        statement = self._database.statements.find_job
+        row = self._ask(lambda connection: statement.run(connection, job_id=job_id).first())
+        return decode_job(row[0]) if row is not None else None
+
+    def list_jobs(self, wanted: JobFilter) -> list[Job]:
+        """One page, newest first."""
+        query = _page(wanted)
+        rows = self._ask(lambda connection: connection.execute(query).all())
+        return [decode_job(document) for (document,) in rows]
+
+    def count_jobs(self) -> dict[JobState, int]:
+        """How many jobs are in each state."""
+        state = schema.jobs.c.state
+        query = sa.select(state, sa.func.count()).group_by(state)
+        rows = self._ask(lambda connection: connection.execute(query).all())
+        return {JobState(name): count for name, count in rows}
+
+    def load_active(self) -> Active:
+        """Unfinished jobs, oldest first, and sites, of one instant."""
+        jobs, sites = schema.jobs.c, schema.sites.c
+        unfinished = [state.value for state in JobState if not state.is_final]
+        of_jobs = (
+            sa.select(jobs.document).where(jobs.state.in_(unfinished)).order_by(jobs.submitted_seq)
+        )
+        of_sites = sa.select(sites.document).order_by(sites.name)
+
+        def load() -> Active:
+            with self._database.reading() as connection:
+                head = self._database.statements.head.run(connection).scalar_one()
+                return Active(
+                    head,
+                    tuple(decode_job(text) for text in connection.execute(of_jobs).scalars()),
+                    tuple(decode_site(text) for text in connection.execute(of_sites).scalars()),
+                )
+
+        return self._retry(load)
+
+    def list_records(self, after: int, limit: int, job_id: JobId | None) -> list[Record]:
+        """Log entries after a place."""
+        said = self._database.statements
+        if job_id is None:
+            rows = self._ask(lambda at: said.list_records.run(at, after=after, limit=limit).all())
+        else:
+            of_job = said.list_records_of_job
+            rows = self._ask(
+                lambda at: of_job.run(at, after=after, limit=limit, job_id=job_id).all()
+            )
+        return [decode_record(row[0], row[1], row[2], row[3], row[4]) for row in rows]
+
+    def head(self) -> int:
+        """The last `seq`."""
+        statement = self._database.statements.head
+        return int(self._ask(lambda connection: statement.run(connection).scalar_one()))
+
+    def _ask(self, question: Callable[[Connection], T]) -> T:
+        def ask() -> T:
+            with self._database.connect() as connection:
+                return question(connection)
+
+        return self._retry(ask)
+
+    def _retry(self, read: Callable[[], T]) -> T:
+        """A pooled connection may have been lost while it was idle; reading twice harms nobody."""
+        with as_unavailable():
+            try:
+                return read()
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+            return read()
+
+
+def _page(wanted: JobFilter) -> sa.Select[str]:
+    jobs = schema.jobs.c
+    query = sa.select(jobs.document).order_by(jobs.submitted_seq.desc()).limit(wanted.limit)
     if wanted.states:
-        query = query.where(JOBS.c.state.in_([state.value for state in wanted.states]))
+        query = query.where(jobs.state.in_([state.value for state in wanted.states]))
     if wanted.name is not None:
-        query = query.where(JOBS.c.name == wanted.name)
+        query = query.where(jobs.name == wanted.name)
     if wanted.before is not None:
-        cursor = select(JOBS.c.submitted_seq).where(JOBS.c.job_id == wanted.before)
-        query = query.where(JOBS.c.submitted_seq < cursor.scalar_subquery())
-    return [decode_job(document) for document in connection.execute(query).scalars()]
-
-
-def count_jobs(connection: Connection) -> dict[JobState, int]:
-    """How many jobs are in each state."""
-    query = select(JOBS.c.state, func.count()).group_by(JOBS.c.state)
-    return {JobState(state): count for state, count in connection.execute(query)}
-
-
-def load_active(connection: Connection) -> Active:
-    """Unfinished jobs in the order in which they came, sites, and the head of the log."""
-    jobs = (
-        select(JOBS.c.document).where(JOBS.c.state.in_(_UNFINISHED)).order_by(JOBS.c.submitted_seq)
-    )
-    sites = select(SITES.c.document).order_by(SITES.c.name)
-    return Active(
-        head(connection),
-        tuple(decode_job(document) for document in connection.execute(jobs).scalars()),
-        tuple(decode_site(document) for document in connection.execute(sites).scalars()),
-    )
-
-
-def list_records(
-    connection: Connection, after: int, limit: int, job_id: JobId | None
-) -> list[Record]:
-    """Log entries after a place."""
-    query = select(EVENTS).where(EVENTS.c.seq > after).order_by(EVENTS.c.seq).limit(limit)
-    if job_id is not None:
-        query = query.where(EVENTS.c.job_id == job_id)
-    return [decode_record(*row) for row in connection.execute(query)]
-
-
-def head(connection: Connection) -> int:
-    """The last `seq`, or 0."""
-    return int(connection.execute(select(func.coalesce(func.max(EVENTS.c.seq), 0))).scalar_one())
+        cursor = sa.select(jobs.submitted_seq).where(jobs.job_id == wanted.before)
+        query = query.where(jobs.submitted_seq < cursor.scalar_subquery())
+    return query

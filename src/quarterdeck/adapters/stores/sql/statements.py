@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from quarterdeck.adapters.stores.sql import schema
 from quarterdeck.adapters.stores.sql.codec import CAPACITY_KINDS
@@ -24,10 +25,11 @@ class Statement:
     ) -> None:
         assert isinstance(clause, sa.ClauseElement)
         compiled = clause.compile(dialect=dialect, column_keys=list(columns) or None)
+        assert isinstance(compiled, SQLCompiler)
         self._sql = str(compiled)
-        self._own = {key: value for key, value in compiled.params.items() if value is not None}
+        self._own = {key: bind.value for key, bind in compiled.binds.items() if not bind.required}
 
-    def run(self, connection: Connection, **values: object) -> CursorResult[Any]:
+    def run(self, connection: Connection, **values: object) -> CursorResult[*tuple[Any, ...]]:
         """Execute it once."""
         return connection.exec_driver_sql(self._sql, {**self._own, **values})
 
@@ -62,8 +64,7 @@ class Statements:
         self.list_records = said(page)
         self.list_records_of_job = said(page.where(events.job_id == job_id))
         is_capacity = events.kind.in_([sa.literal_column(f"'{kind}'") for kind in CAPACITY_KINDS])
-        news = sa.select(sa.literal_column("1")).select_from(schema.events).where(after)
-        self.has_capacity_news = said(news.where(is_capacity).limit(limit))
+        self.has_capacity_news = said(sa.select(events.seq).where(after, is_capacity).limit(limit))
 
         self.find_job = said(sa.select(jobs.document).where(jobs.job_id == job_id))
         self.find_reply = said(

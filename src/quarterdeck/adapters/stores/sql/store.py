@@ -1,25 +1,29 @@
-"""The store on SQLite or PostgreSQL: one writer, as many readers as there are threads."""
+"""The store in a SQL database, as the port wants it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+import threading
+from itertools import islice
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from sqlalchemy import delete, insert, select
-from sqlalchemy.exc import SQLAlchemyError
+import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from quarterdeck.adapters.stores.sql import reads
+from quarterdeck.adapters.stores.sql import schema
 from quarterdeck.adapters.stores.sql.codec import encode
-from quarterdeck.adapters.stores.sql.engines import make_engines
-from quarterdeck.adapters.stores.sql.failures import as_unavailable
-from quarterdeck.adapters.stores.sql.schema import EVENTS, JOBS, SITES
+from quarterdeck.adapters.stores.sql.database import as_unavailable, open_database, unavailable
+from quarterdeck.adapters.stores.sql.reads import Reads
 from quarterdeck.adapters.stores.sql.upgrade import upgrade
-from quarterdeck.adapters.stores.sql.writer import Writer, job_row
+from quarterdeck.adapters.stores.sql.writer import Writer
+from quarterdeck.basics.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy.engine import Connection
 
+    from quarterdeck.adapters.stores.sql.database import Database
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.hardware import Site
     from quarterdeck.core.jobs.job import Job
@@ -27,86 +31,109 @@ if TYPE_CHECKING:
     from quarterdeck.ports.store import Active, JobFilter, Record, Transaction
 
 T = TypeVar("T")
+REWRITE_BATCH: Final = 500
 
 
-def open_store(url: str) -> SqlStore:
-    """The store at `sqlite:///PATH` or `postgresql://…`, its tables made or brought up to date.
-
-    Raises `Refused` for an address that cannot be used or a database newer than this version, and
-    `Unavailable` when the database does not answer.
-    """
-    writing, reading = make_engines(url)
+def open_store(address: str | Path) -> SqlStore:
+    """The store at a path, a `sqlite:///PATH` or a `postgresql://…` address, made or brought up to
+    date when need be. Raises `Invalid`, `Refused` or `Unavailable`; never shows the password."""
+    database = open_database(address)
     try:
-        upgrade(writing)
-    except SQLAlchemyError as error:
-        raise as_unavailable(error) from None
-    return SqlStore(writing, reading)
+        upgrade(database)
+    except BaseException as error:
+        database.close()
+        if isinstance(error, OperationalError):
+            raise unavailable(error) from error
+        if isinstance(error, SQLAlchemyError):
+            raise Refused(
+                f"the store cannot be used: {unavailable(error).message}",
+                field="store",
+                hint="it must be an empty database or one that Quarterdeck made",
+            ) from error
+        raise
+    return SqlStore(database)
 
 
 class SqlStore:
-    """A `Store` on a database."""
+    """See `open_store`. Any thread may use it."""
 
-    def __init__(self, writing: Engine, reading: Engine) -> None:
-        self._engines = (writing, reading)
-        self._reading = reading
-        self._writer = Writer(writing)
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._reads = Reads(database)
+        self._writer = Writer(database)
+        self._closing = threading.Lock()
 
     def transact(self, work: Callable[[Transaction], T]) -> T:
-        """Run the work with others in one commit."""
+        """Run the work in the next commit and wait until that is on disk."""
         return self._writer.transact(work)
 
     def find_job(self, job_id: JobId) -> Job | None:
         """The job, or None."""
-        return self._read(lambda connection: reads.find_job(connection, job_id))
+        return self._reads.find_job(job_id)
 
     def list_jobs(self, wanted: JobFilter) -> list[Job]:
-        """One page, newest first."""
-        return self._read(lambda connection: reads.list_jobs(connection, wanted))
+        """One page of jobs, newest first."""
+        return self._reads.list_jobs(wanted)
 
     def count_jobs(self) -> dict[JobState, int]:
         """How many jobs are in each state."""
-        return self._read(reads.count_jobs)
+        return self._reads.count_jobs()
 
     def load_active(self) -> Active:
-        """Unfinished jobs, sites and the head of the log, as of one instant."""
-        return self._read(reads.load_active)
+        """Unfinished jobs, oldest first, and all sites, of one instant."""
+        return self._reads.load_active()
 
     def list_records(
         self, after: int, *, limit: int = 1000, job_id: JobId | None = None
     ) -> list[Record]:
         """Log entries after a place."""
-        return self._read(lambda connection: reads.list_records(connection, after, limit, job_id))
+        return self._reads.list_records(after, limit, job_id)
 
     def head(self) -> int:
         """The last `seq`."""
-        return self._read(reads.head)
+        return self._reads.head()
 
     def replace_jobs(self, jobs: Iterator[Job], sites: Iterator[Site]) -> None:
-        """Put these in place of what is there, in one commit."""
-        self._writer.alone(lambda connection: _replace(connection, jobs, sites))
+        """Put these in place of all jobs and sites, in one transaction of its own."""
+        with as_unavailable(), self._database.writing() as connection:
+            connection.execute(sa.delete(schema.jobs))
+            connection.execute(sa.delete(schema.sites))
+            while batch := list(islice(jobs, REWRITE_BATCH)):
+                _add_jobs(connection, batch)
+            rows = [{"name": site.name, "document": encode(site)} for site in sites]
+            if rows:
+                connection.execute(sa.insert(schema.sites), rows)
+            meta = schema.meta
+            connection.execute(
+                sa.update(meta).where(meta.c.key == schema.REWRITES).values(value=meta.c.value + 1)
+            )
 
     def close(self) -> None:
-        """Finish what was handed in, then close every connection."""
-        self._writer.close()
-        for engine in self._engines:
-            engine.dispose()
-
-    def _read(self, question: Callable[[Connection], T]) -> T:
-        try:
-            with self._reading.begin() as connection:
-                return question(connection)
-        except SQLAlchemyError as error:
-            raise as_unavailable(error) from None
+        """Finish what was accepted, then let go of the database."""
+        with self._closing:
+            self._writer.close()
+            self._database.close()
 
 
-def _replace(connection: Connection, jobs: Iterator[Job], sites: Iterator[Site]) -> None:
-    query = select(EVENTS.c.job_id, EVENTS.c.seq).where(EVENTS.c.revision == 1)
-    born = {row.job_id: row.seq for row in connection.execute(query)}
-    connection.execute(delete(JOBS))
-    connection.execute(delete(SITES))
-    rows: list[dict[str, Any]] = [job_row(job, born[job.id]) for job in jobs]
-    if rows:
-        connection.execute(insert(JOBS), rows)
-    placed = [{"name": site.name, "document": encode(site)} for site in sites]
-    if placed:
-        connection.execute(insert(SITES), placed)
+def _add_jobs(connection: Connection, jobs: list[Job]) -> None:
+    """The order of submission is the one in which the log first names them."""
+    events = schema.events.c
+    born = sa.select(events.job_id, events.seq).where(events.revision == 1)
+    ids = [job.id for job in jobs]
+    submitted_seq = {
+        row[0]: row[1] for row in connection.execute(born.where(events.job_id.in_(ids)))
+    }
+    for job_id in ids:
+        assert job_id in submitted_seq, f"job {job_id} is not in the log"
+    rows = [
+        {
+            "job_id": job.id,
+            "revision": job.revision,
+            "state": job.state.value,
+            "name": job.spec.name,
+            "submitted_seq": submitted_seq[job.id],
+            "document": encode(job),
+        }
+        for job in jobs
+    ]
+    connection.execute(sa.insert(schema.jobs), rows)

@@ -8,11 +8,10 @@ batch as a few statements of many rows.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from quarterdeck.adapters.stores.sql import schema
 from quarterdeck.adapters.stores.sql.codec import (
     CAPACITY_KINDS,
     SITE_KIND,
@@ -22,6 +21,7 @@ from quarterdeck.adapters.stores.sql.codec import (
 )
 from quarterdeck.adapters.stores.sql.database import unavailable
 from quarterdeck.basics.errors import Conflict, Stale, Unavailable
+from quarterdeck.basics.ids import JobId
 from quarterdeck.core.cluster.hardware import Site
 from quarterdeck.core.jobs.job import Job
 from quarterdeck.ports.store import KeptReply
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from quarterdeck.adapters.stores.sql.recent import Recent
     from quarterdeck.adapters.stores.sql.statements import Statement, Statements
-    from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.events import SiteReported
     from quarterdeck.core.jobs.events import JobEvent
 
@@ -51,12 +50,17 @@ class Writes:
         self.sites: dict[str, str] = {}
         self.replies: dict[str, KeptReply] = {}
         self.dropped_before_ns: int | None = None
-        self.has_capacity_news = False
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to commit."""
         return not (self.events or self.replies) and self.dropped_before_ns is None
+
+    @property
+    def capacity_place(self) -> int:
+        """The place among these events, from 1, of the last that is capacity news; 0 for none."""
+        places = range(len(self.events), 0, -1)
+        return next((n for n in places if self.events[n - 1]["kind"] in CAPACITY_KINDS), 0)
 
     def drop_replies(self, before_ns: int) -> int:
         """Forget those kept here that are older; says how many."""
@@ -77,7 +81,7 @@ class Batch:
         self._connection = connection
         self._statements = statements
         self._recent = recent
-        self._head = recent.stamp.head
+        self.head = recent.stamp.head
         self._capacity_seq = 0
         self._submitted_seq: dict[JobId, int] = {}
         self.writes = Writes()
@@ -103,7 +107,7 @@ class Batch:
         row = self._ask(self._statements.find_reply, key=key)
         if row is None or self.writes.has_dropped(row[2]):
             return None
-        return KeptReply(key, *row)
+        return KeptReply(key, row[0], row[1], row[2])
 
     def count_replies(self, before_ns: int, since_ns: int) -> int:
         """How many the database has of an age."""
@@ -123,12 +127,12 @@ class Batch:
         """Take over what a work that has returned wrote; its events get their places now."""
         mine = self.writes
         for event in new.events:
-            self._head += 1
-            event["seq"] = self._head
+            self.head += 1
+            event["seq"] = self.head
             if event["kind"] in CAPACITY_KINDS:
-                self._capacity_seq = self._head
+                self._capacity_seq = self.head
             if event["revision"] == 1:
-                self._submitted_seq[event["job_id"]] = self._head  # type: ignore[index]
+                self._submitted_seq[JobId(str(event["job_id"]))] = self.head
         mine.events += new.events
         mine.jobs.update(new.jobs)
         mine.documents.update(new.documents)
@@ -155,7 +159,7 @@ class Batch:
     def remember(self) -> None:
         """It is committed: the next batch may count on it."""
         held = {job_id: job for job_id, job in self.writes.jobs.items() if job is not None}
-        self._recent.keep(self._head, held, self._capacity_seq)
+        self._recent.keep(self.head, held, self._capacity_seq)
 
     def _job_rows(self) -> tuple[list[Values], list[Values]]:
         added: list[Values] = []
@@ -174,7 +178,7 @@ class Batch:
                 )
         return added, changed
 
-    def _ask(self, statement: Statement, **values: object) -> Row[tuple[object, ...]] | None:
+    def _ask(self, statement: Statement, **values: object) -> Row[*tuple[Any, ...]] | None:
         """One row. After an error nothing of this batch can be kept any more, whatever the work
         makes of it."""
         if self.broken is not None:
@@ -207,15 +211,12 @@ class SqlTransaction:
         assert after.revision == held + len(events), f"{after.id}: {held}, {events}, {after}"
         document = encode(after)
         job_id = check_text(after.id, "id")
-        rows = [
+        self.writes.events += [
             _event_row(type(event).__name__, event.at_ns, encode(event), job_id, revision)
             for revision, event in enumerate(events, start=held + 1)
         ]
-        self.writes.events += rows
         self.writes.jobs[after.id] = after
         self.writes.documents[after.id] = document
-        if not self.writes.has_capacity_news:
-            self.writes.has_capacity_news = any(row["kind"] in CAPACITY_KINDS for row in rows)
 
     def append_site(self, event: SiteReported) -> None:
         """Write a site's report."""
@@ -223,11 +224,12 @@ class SqlTransaction:
         row = _event_row(SITE_KIND, event.at_ns, encode(event), site=name)
         self.writes.sites[name] = encode(Site(name, event.nodes))
         self.writes.events.append(row)
-        self.writes.has_capacity_news = True
 
     def has_capacity_news(self, after: int) -> bool:
         """Whether capacity changed hands after a place of the log."""
-        return self.writes.has_capacity_news or self._batch.has_capacity_news(after)
+        place = self.writes.capacity_place
+        is_own = place > 0 and self._batch.head + place > after
+        return is_own or self._batch.has_capacity_news(after)
 
     def find_reply(self, key: str) -> KeptReply | None:
         """The reply under a key."""
@@ -280,7 +282,6 @@ def _event_row(
 
 
 def _reply_row(reply: KeptReply) -> Values:
-    assert set(schema.replies.c.keys()) == {"key", "request_digest", "job_id", "at_ns"}
     return {
         "key": reply.key,
         "request_digest": reply.request_digest,

@@ -1,279 +1,164 @@
-"""The one writer: many transactions, one commit.
+"""The one writer: a thread that runs everybody's transactions and commits them in groups.
 
-Callers hand in their work and wait. The writer takes all that wait, runs them one after the other
-in one database transaction and commits once, so that the cost of a sync is shared by all of them.
-In PostgreSQL an advisory lock makes the order of commits the order of the log, also among several
-servers.
+Whatever waits when a commit has ended goes into the next one together, so one sync to disk serves
+all of them, and a lone caller waits for nobody. Callers block until their transaction is on disk.
+
+When the outcome of a commit is not known (the connection broke), nothing is assumed: every caller
+hears `Unavailable`, the connection is thrown away, and the next batch starts by looking at what the
+database really holds. A caller that asks again is protected by revisions and idempotency keys.
 """
 
 from __future__ import annotations
 
-import queue
 import threading
-from collections import OrderedDict
-from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from sqlalchemy import bindparam, delete, func, insert, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from quarterdeck.adapters.stores.sql.codec import CAPACITY_KINDS, decode_job, encode
-from quarterdeck.adapters.stores.sql.failures import as_unavailable
-from quarterdeck.adapters.stores.sql.layers import Layer, Written
-from quarterdeck.adapters.stores.sql.schema import EVENTS, JOBS, REPLIES, SITES
+from quarterdeck.adapters.stores.sql.database import unavailable
+from quarterdeck.adapters.stores.sql.recent import Recent, Stamp
+from quarterdeck.adapters.stores.sql.transaction import Batch, SqlTransaction
 from quarterdeck.basics.errors import Unavailable
-from quarterdeck.ports.store import KeptReply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy.engine import Connection
 
-    from quarterdeck.basics.ids import JobId
-    from quarterdeck.core.jobs.job import Job
+    from quarterdeck.adapters.stores.sql.database import Database
     from quarterdeck.ports.store import Transaction
 
 T = TypeVar("T")
-BATCH_MAX: Final = 512
-CACHED_JOBS_MAX: Final = 20_000
-LOG_LOCK: Final = 0x71_64_6C_6F_67
-"""The advisory lock of the log: "qdlog" in ASCII."""
 
-_HEAD: Final = select(func.coalesce(func.max(EVENTS.c.seq), 0))
+
+class _Call:
+    """One caller's work, and what came of it."""
+
+    __slots__ = ("done", "error", "outcome", "work")
+
+    def __init__(self, work: Callable[[Transaction], Any]) -> None:
+        self.work = work
+        self.outcome: Any = None
+        self.error: BaseException | None = None
+        self.done = threading.Event()
 
 
 class Writer:
-    """Owns the only connection that writes."""
+    """See the module."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._waiting: queue.SimpleQueue[_Asked[Any] | None] = queue.SimpleQueue()
-        self._cache = _JobCache()
-        self._lock = threading.Lock()
-        self._is_closed = False
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._recent = Recent()
+        self._connection: Connection | None = None
+        self._wake = threading.Condition()
+        self._waiting: list[_Call] = []
+        self._is_closing = False
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
     def transact(self, work: Callable[[Transaction], T]) -> T:
-        """Hand the work in, wait for the commit."""
-        return self._ask(_Asked(work))
-
-    def alone(self, work: Callable[[Connection], T]) -> T:
-        """Run work on the connection itself, as a commit of its own."""
-        return self._ask(_Asked(None, work))
+        """Have the work run, and wait until it is on disk."""
+        assert threading.current_thread() is not self._thread, "a work called `transact`"
+        call = _Call(work)
+        with self._wake:
+            if self._is_closing:
+                raise Unavailable("the store is closed", code="store_closed", hint="start it again")
+            self._waiting.append(call)
+            self._wake.notify()
+        call.done.wait()
+        if call.error is not None:
+            try:
+                raise call.error
+            finally:
+                # The error's traceback holds this frame: do not hold the error from it.
+                call.error = None
+        return cast("T", call.outcome)
 
     def close(self) -> None:
-        """Finish what was handed in, then end."""
-        with self._lock:
-            if not self._is_closed:
-                self._is_closed = True
-                self._waiting.put(None)
+        """Commit what was accepted, then end."""
+        with self._wake:
+            self._is_closing = True
+            self._wake.notify()
         self._thread.join()
 
-    def _ask(self, asked: _Asked[T]) -> T:
-        with self._lock:
-            if self._is_closed:
-                raise Unavailable("the store is closed", hint="the server is going down")
-            self._waiting.put(asked)
-        return asked.future.result()
-
     def _run(self) -> None:
-        is_last = False
-        while not is_last:
-            batch, is_last = self._take()
-            shared = [asked for asked in batch if asked.on_connection is None]
-            for asked in batch:
-                if asked.on_connection is not None:
-                    self._cache.clear()
-                    self._commit_alone(asked)
-            if shared:
-                self._commit(shared)
+        while calls := self._take():
+            try:
+                self._commit(calls)
+            except Exception as error:  # noqa: BLE001 - a bug must not leave callers waiting
+                self._fail(calls, error)
+            for call in calls:
+                call.done.set()
+        self._disconnect()
 
-    def _take(self) -> tuple[list[_Asked[Any]], bool]:
-        """Everything that waits now, at least one."""
-        batch: list[_Asked[Any]] = []
-        asked = self._waiting.get()
-        while asked is not None:
-            batch.append(asked)
-            if len(batch) == BATCH_MAX or self._waiting.empty():
-                return batch, False
-            asked = self._waiting.get()
-        return batch, True
+    def _take(self) -> Sequence[_Call]:
+        """Whatever waits; nothing only when the store is closing."""
+        with self._wake:
+            while not self._waiting and not self._is_closing:
+                self._wake.wait()
+            calls, self._waiting = self._waiting, []
+            return calls
 
-    def _commit(self, batch: list[_Asked[Any]]) -> None:
-        try:
-            with self._engine.begin() as connection:
-                head = _lock_log(connection)
-                self._cache.trust(head)
-                below = _Committed(connection, self._cache)
-                written = Written(head)
-                outcomes = [_run_work(asked, written, below) for asked in batch]
-                _write(connection, written)
-            self._cache.keep(written)
-        except SQLAlchemyError as error:
-            self._cache.clear()
-            for asked in batch:
-                asked.future.set_exception(as_unavailable(error))
-            return
-        for asked, result, failure in outcomes:
-            if failure is not None:
-                asked.future.set_exception(failure)
+    def _commit(self, calls: Sequence[_Call]) -> None:
+        connection = self._begin()
+        batch = Batch(connection, self._database.statements, self._recent)
+        for call in calls:
+            transaction = SqlTransaction(batch)
+            try:
+                call.outcome = call.work(transaction)
+            except BaseException as error:  # noqa: BLE001 - it is raised in its caller
+                call.error = error
             else:
-                asked.future.set_result(result)
-
-    def _commit_alone(self, asked: _Asked[Any]) -> None:
-        assert asked.on_connection is not None
-        try:
-            with self._engine.begin() as connection:
-                _lock_log(connection)
-                result = asked.on_connection(connection)
-        except SQLAlchemyError as error:
-            asked.future.set_exception(as_unavailable(error))
-        except BaseException as error:  # noqa: BLE001 - it is the caller's, and raised there
-            asked.future.set_exception(error)
+                batch.merge(transaction.writes)
+            if batch.broken is not None:
+                raise batch.broken
+        if batch.writes.is_empty:
+            connection.exec_driver_sql("ROLLBACK")
         else:
-            asked.future.set_result(result)
+            batch.flush()
+            connection.exec_driver_sql("COMMIT")
+        batch.remember()
+
+    def _fail(self, calls: Sequence[_Call], error: Exception) -> None:
+        """Nothing of the batch was kept. That goes for works that raised, too: they may have
+        judged by what others of the batch had written."""
+        self._disconnect()
+        for call in calls:
+            call.outcome, call.error = None, _own_copy(error)
+
+    def _begin(self) -> Connection:
+        """A connection in a writing transaction. One that was lost while nothing happened is no
+        failure: nothing was asked of it yet, so a new one is tried."""
+        if self._connection is not None:
+            try:
+                return self._begin_on(self._connection)
+            except SQLAlchemyError:
+                self._disconnect()
+        self._connection = self._database.connect()
+        return self._begin_on(self._connection)
+
+    def _begin_on(self, connection: Connection) -> Connection:
+        self._database.begin_write(connection)
+        row = self._database.statements.stamp.run(connection).one()
+        self._recent.check(Stamp(row[0], row[1]))
+        return connection
+
+    def _disconnect(self) -> None:
+        """Throw the connection away, and with it whatever it had begun."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.invalidate()
+            connection.close()
 
 
-class _Asked(Generic[T]):
-    """Work that waits, and where its outcome goes."""
-
-    def __init__(
-        self,
-        work: Callable[[Transaction], T] | None,
-        on_connection: Callable[[Connection], T] | None = None,
-    ) -> None:
-        self.work = work
-        self.on_connection = on_connection
-        self.future: Future[T] = Future()
-
-
-class _JobCache:
-    """Jobs as last committed. Worth nothing once somebody else has written to the log."""
-
-    def __init__(self) -> None:
-        self._jobs: OrderedDict[JobId, Job] = OrderedDict()
-        self._head = -1
-
-    def trust(self, head: int) -> None:
-        if head != self._head:
-            self.clear()
-
-    def find(self, job_id: JobId) -> Job | None:
-        return self._jobs.get(job_id)
-
-    def keep(self, written: Written) -> None:
-        self._head = written.head
-        for job_id, job in written.jobs.items():
-            self._jobs.pop(job_id, None)
-            if not job.state.is_final:
-                self._jobs[job_id] = job
-        while len(self._jobs) > CACHED_JOBS_MAX:
-            self._jobs.popitem(last=False)
-
-    def clear(self) -> None:
-        self._jobs.clear()
-        self._head = -1
-
-
-class _Committed:
-    """The database as the batch found it."""
-
-    def __init__(self, connection: Connection, cache: _JobCache) -> None:
-        self._connection = connection
-        self._cache = cache
-
-    def find_job(self, job_id: JobId) -> Job | None:
-        cached = self._cache.find(job_id)
-        if cached is not None:
-            return cached
-        query = select(JOBS.c.document).where(JOBS.c.job_id == job_id)
-        document = self._connection.execute(query).scalar()
-        return decode_job(document) if document is not None else None
-
-    def find_reply(self, key: str) -> KeptReply | None:
-        query = select(REPLIES).where(REPLIES.c.key == key)
-        row = self._connection.execute(query).first()
-        return KeptReply(row.key, row.request_digest, row.job_id, row.at_ns) if row else None
-
-    def count_replies(self, before_ns: int) -> int:
-        query = select(func.count()).select_from(REPLIES).where(REPLIES.c.at_ns < before_ns)
-        return int(self._connection.execute(query).scalar_one())
-
-    def has_capacity_news(self, after: int) -> bool:
-        query = select(EVENTS.c.seq).where(EVENTS.c.seq > after, EVENTS.c.kind.in_(CAPACITY_KINDS))
-        return self._connection.execute(query.limit(1)).first() is not None
-
-
-def _run_work(
-    asked: _Asked[Any], written: Written, below: _Committed
-) -> tuple[_Asked[Any], Any, BaseException | None]:
-    """One transaction of the batch; what it raises is its caller's alone, unless it is the
-    database's."""
-    assert asked.work is not None
-    layer = Layer(written, below)
-    try:
-        result = asked.work(layer)
-    except SQLAlchemyError:
-        raise
-    except BaseException as error:  # noqa: BLE001 - it is the caller's, and raised there
-        return asked, None, error
-    written.lay_over(layer.written)
-    return asked, result, None
-
-
-def _lock_log(connection: Connection) -> int:
-    """Nobody else writes from here to the commit; the log's head."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOG_LOCK})
-    return int(connection.execute(_HEAD).scalar_one())
-
-
-def _write(connection: Connection, written: Written) -> None:
-    if written.replies_before_ns:
-        old = REPLIES.c.at_ns < written.replies_before_ns
-        connection.execute(delete(REPLIES).where(old))
-    if written.events:
-        connection.execute(insert(EVENTS), written.events)
-    _write_jobs(connection, written)
-    for site in written.sites.values():
-        connection.execute(delete(SITES).where(SITES.c.name == site.name))
-        connection.execute(insert(SITES), [{"name": site.name, "document": encode(site)}])
-    if written.replies:
-        rows = [
-            {"key": r.key, "request_digest": r.request_digest, "job_id": r.job_id, "at_ns": r.at_ns}
-            for r in written.replies.values()
-        ]
-        connection.execute(insert(REPLIES), rows)
-
-
-def _write_jobs(connection: Connection, written: Written) -> None:
-    born, changed = [], []
-    for job_id, job in written.jobs.items():
-        if job_id in written.born:
-            born.append(job_row(job, written.born[job_id]))
-        else:
-            row = {"b_job_id": job_id, "state": job.state.value, "document": encode(job)}
-            changed.append(row)
-    if born:
-        connection.execute(insert(JOBS), born)
-    if changed:
-        connection.execute(_UPDATE_JOB, changed)
-
-
-def job_row(job: Job, submitted_seq: int) -> dict[str, Any]:
-    """A job as a row of its table."""
-    return {
-        "job_id": job.id,
-        "submitted_seq": submitted_seq,
-        "state": job.state.value,
-        "name": job.spec.name,
-        "document": encode(job),
-    }
-
-
-_UPDATE_JOB: Final = (
-    update(JOBS)
-    .where(JOBS.c.job_id == bindparam("b_job_id"))
-    .values(state=bindparam("state"), document=bindparam("document"))
-)
+def _own_copy(error: Exception) -> Exception:
+    """What one of many callers is told. Each gets an error of its own, because raising one and the
+    same in several threads would mix up their tracebacks."""
+    if isinstance(error, SQLAlchemyError):
+        told: Exception = unavailable(error)
+    elif isinstance(error, Unavailable):
+        told = Unavailable(error.message, code=error.code, hint=error.hint)
+    else:
+        told = AssertionError(f"the store's writer failed: {error!r}")
+    told.__cause__ = error
+    return told

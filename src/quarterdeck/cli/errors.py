@@ -1,0 +1,34 @@
+"""What a person sees of an error, and the exit code that a script sees.
+
+0 done, 1 the job failed, 2 usage, 3 refused, 4 no server answers; `run` has the job's own codes and
+125 for whatever is not the job's doing.
+"""
+
+from __future__ import annotations
+
+import click
+
+from quarterdeck.basics.errors import QuarterdeckError, Refused, Stale
+
+JOB_FAILED = 1
+REFUSED = 3
+UNREACHABLE = 4
+TIMED_OUT = 124
+RUN_FAILED = 125
+
+
+def exit_code_of(error: Exception, verb: str | None) -> int | None:
+    """The exit code of an error of the house; None for any other."""
+    if not isinstance(error, QuarterdeckError):
+        return None
+    if verb == "run":
+        return RUN_FAILED
+    return REFUSED if isinstance(error, Refused | Stale) else UNREACHABLE
+
+
+def show_error(error: Exception) -> None:
+    """What was wrong, and what to do."""
+    click.echo(f"error: {error}", err=True)
+    hint = getattr(error, "hint", "")
+    if hint:
+        click.echo(f"hint: {hint}", err=True)

@@ -1,0 +1,108 @@
+"""What several verbs do with jobs: options that describe one, its snapshot, how it is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from quarterdeck.cli.output import print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quarterdeck.sdk.client import Client
+    from quarterdeck.wire.v1.jobs import JobRequest, JobView
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+_OPTIONS = (
+    click.option("-G", "--gpus", type=int, default=0, help="GPUs per node."),
+    click.option("--gpu", metavar="MODEL:N", help="GPUs per node by model, for example A100:4."),
+    click.option("-N", "--nodes", type=int, default=1, help="Nodes; all start or none."),
+    click.option("--ranks-per-node", type=int, default=1, help="Copies of the command per node."),
+    click.option("--cpus", type=int, default=1, help="CPUs per node."),
+    click.option("--memory", metavar="SIZE", help="Memory per node, for example 64GiB."),
+    click.option("-J", "--name", default=None, help="A name for people."),
+    click.option("--env", multiple=True, metavar="NAME=VALUE", help="Set a variable."),
+    click.option("--priority", type=click.Choice(["low", "normal", "high"]), default="normal"),
+    click.option("--retry", type=int, default=0, help="Attempts more after a node failure."),
+    click.option("--site", default=None, help="Only this site."),
+    click.option(
+        "--workdir", default=".", metavar="DIR|none", help="Folder to snapshot.", show_default=True
+    ),
+)
+
+
+def job_options(function: F) -> F:
+    """The options that describe a job on the command line."""
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
+
+
+def make_request(command: tuple[str, ...], options: dict[str, Any]) -> JobRequest:
+    """The request that the options describe, without its work folder."""
+    from quarterdeck.wire.v1.jobs import JobRequest, ResourcesRequest, RetryRequest
+
+    if not command:
+        raise click.UsageError("say what to run, after --")
+    if options["gpu"] and options["gpus"]:
+        raise click.UsageError("give --gpus or --gpu, not both")
+    env = {}
+    for pair in options["env"]:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise click.UsageError(f"--env {pair} has no =; write NAME=VALUE")
+        env[name] = value
+    return JobRequest(
+        name=options["name"] or _name_of(command),
+        run=list(command),
+        env=env,
+        nodes=options["nodes"],
+        ranks_per_node=options["ranks_per_node"],
+        resources=ResourcesRequest(
+            gpu=options["gpu"] or options["gpus"],
+            cpu=options["cpus"],
+            memory=options["memory"],
+        ),
+        priority=options["priority"],
+        retry=RetryRequest(limit=options["retry"]),
+        site=options["site"],
+    )
+
+
+def attach_workdir(client: Client, request: JobRequest, workdir: str | Path | None) -> None:
+    """Snapshot the folder, upload it, and put its digest into the request."""
+    if workdir is None or str(workdir) == "none":
+        return
+    from quarterdeck.sdk.workdir import take_snapshot, upload_snapshot
+
+    request.snapshot = upload_snapshot(client, take_snapshot(Path(workdir)))
+
+
+def print_job(job: JobView, output: str) -> None:
+    """A job that was just submitted or changed: its id, or all of it as JSON."""
+    if output == "json":
+        print_json(job)
+    elif output == "name":
+        click.echo(job.id)
+    else:
+        click.echo(f"{job.id} {job.state}")
+
+
+def nodes_of(job: JobView) -> str:
+    """Where it is or was last, shortened."""
+    placement = job.placement or (job.attempts[-1].placement if job.attempts else [])
+    names = [grant.node for grant in placement]
+    shown = ",".join(names[:3])
+    return f"{shown},… ({len(names)})" if len(names) > 3 else shown or "-"
+
+
+def _name_of(command: tuple[str, ...]) -> str:
+    """The program's name, as far as it can be a job's name."""
+    name = "".join(
+        c if c.isascii() and (c.isalnum() or c in "._-") else "-" for c in Path(command[0]).name
+    )
+    return name.lstrip("._-")[:64] or "job"

@@ -1,0 +1,100 @@
+"""`qd`: a table of verbs, each imported only when it is the one that is called.
+
+Importing the client and its models takes longer than a person who only asks for help should wait.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from quarterdeck import __version__
+from quarterdeck.cli.errors import exit_code_of, show_error
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class LazyVerb:
+    """Where a verb is (`module:attribute`) and its line in the list of verbs."""
+
+    where: str
+    help: str
+
+    def load(self) -> click.Command:
+        """Import it."""
+        module, _, attribute = self.where.partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+VERBS = {
+    "run": LazyVerb("quarterdeck.cli.verbs.run:command", "Run a command and follow it."),
+    "submit": LazyVerb("quarterdeck.cli.verbs.submit:command", "Submit a job file."),
+    "wait": LazyVerb("quarterdeck.cli.verbs.wait:command", "Wait for a job's end."),
+    "ps": LazyVerb("quarterdeck.cli.verbs.ps:command", "List jobs."),
+    "show": LazyVerb("quarterdeck.cli.verbs.show:command", "Show everything about a job."),
+    "logs": LazyVerb("quarterdeck.cli.verbs.logs:command", "Print or follow a job's log."),
+    "explain": LazyVerb("quarterdeck.cli.verbs.explain:command", "Say why a job is where it is."),
+    "plan": LazyVerb("quarterdeck.cli.verbs.plan:command", "Say what would happen to a job."),
+    "cancel": LazyVerb("quarterdeck.cli.verbs.cancel:command", "Stop jobs for good."),
+    "requeue": LazyVerb("quarterdeck.cli.verbs.requeue:command", "Give a job another attempt."),
+    "results": LazyVerb("quarterdeck.cli.verbs.results:command", "List or fetch what a job left."),
+    "node": LazyVerb("quarterdeck.cli.verbs.node:command", "List nodes and what is free."),
+    "openapi": LazyVerb("quarterdeck.cli.verbs.openapi:command", "Print the API's description."),
+}
+
+
+class _Group(click.Group):
+    """A group whose verbs are looked up in a table."""
+
+    def __init__(self, verbs: Mapping[str, LazyVerb]) -> None:
+        super().__init__(
+            name="qd",
+            help="Quarterdeck: say what should run; it decides where and when.",
+            context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+            no_args_is_help=True,
+        )
+        self._verbs = verbs
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(self._verbs)
+
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        cmd_name: str,
+    ) -> click.Command | None:
+        verb = self._verbs.get(cmd_name)
+        return verb.load() if verb is not None else None
+
+    def format_commands(
+        self,
+        ctx: click.Context,  # noqa: ARG002 - click's signature
+        formatter: click.HelpFormatter,
+    ) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, verb.help) for name, verb in self._verbs.items()])
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the verb; errors of the house become lines and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            code = exit_code_of(error, ctx.invoked_subcommand)
+            if code is None:
+                raise
+            show_error(error)
+            ctx.exit(code)
+
+
+def build_cli(extra: Mapping[str, LazyVerb]) -> click.Group:
+    """The command with the client's verbs and those that are wired elsewhere."""
+    group = _Group({**extra, **VERBS})
+    return click.version_option(__version__, prog_name="qd")(group)

@@ -1,0 +1,30 @@
+"""`qd explain`: why a job is where it is."""
+
+from __future__ import annotations
+
+import click
+
+from quarterdeck.cli.output import output_option, print_json
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@output_option
+def command(job_id: str, output: str) -> None:
+    """Say why a job waits, or how it stands, with the numbers and what would help."""
+    from quarterdeck.sdk.client import Client
+
+    with Client() as client:
+        explanation = client.explain(job_id)
+    if output == "json":
+        print_json(explanation)
+        return
+    click.echo(f"{job_id} is {explanation.job.state}: {explanation.summary}")
+    if explanation.position is not None:
+        click.echo(f"place in the queue: {explanation.position} of {explanation.queue_length}")
+    if explanation.verdict is not None:
+        click.echo(f"reason: {explanation.verdict.blocked_by}")
+        if explanation.verdict.held_by:
+            click.echo(f"held by: {', '.join(explanation.verdict.held_by)}")
+        if explanation.verdict.hint:
+            click.echo(f"hint: {explanation.verdict.hint}")

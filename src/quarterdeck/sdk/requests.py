@@ -1,0 +1,191 @@
+"""Every request of the API, without any I/O: what to send, and how to read the answer."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import quote
+
+from quarterdeck.sdk.calls import Call, Reply
+from quarterdeck.wire.v1.cluster import NodeList
+from quarterdeck.wire.v1.jobs import (
+    ExplanationView,
+    JobPage,
+    JobRequest,
+    JobView,
+    PlanView,
+    ResultList,
+)
+from quarterdeck.wire.v1.server import ServerView, ShutdownRequest
+from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pydantic import BaseModel
+
+T = TypeVar("T", bound="BaseModel")
+POLL_S: Final = 25.0
+"""How long one long poll lasts; proxies often cut at 30 or 60 seconds."""
+JSON: Final = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True, slots=True)
+class LogBytes:
+    """Part of a log. `is_final`: nothing will follow after `next_offset`."""
+
+    data: bytes
+    next_offset: int
+    is_final: bool
+
+
+def submit(request: JobRequest, key: str | None = None) -> Call[JobView]:
+    """Put a job into the queue, once per key; a key is made up when none is given."""
+    headers = {**JSON, "Idempotency-Key": key or str(uuid.uuid4())}
+    return Call("POST", "/v1/jobs", _model(JobView), headers=headers, body=_body(request))
+
+
+def plan(request: JobRequest) -> Call[PlanView]:
+    """What would happen to the job if it were submitted now."""
+    return Call("POST", "/v1/plans", _model(PlanView), headers=JSON, body=_body(request))
+
+
+def get_job(job_id: str, wait_s: float = 0.0) -> Call[JobView]:
+    """The job; with `wait_s` when it is final, or after that time."""
+    query: dict[str, str | int | list[str]] = {"wait_s": f"{wait_s:.3f}"} if wait_s > 0 else {}
+    path = f"/v1/jobs/{_part(job_id)}"
+    return Call("GET", path, _model(JobView), query=query, answer_s=30.0 + wait_s)
+
+
+def list_jobs(
+    states: Sequence[str] = (),
+    name: str | None = None,
+    limit: int | None = None,
+    before: str | None = None,
+) -> Call[JobPage]:
+    """One page of jobs, newest first."""
+    wanted = {"state": list(states) or None, "name": name, "limit": limit, "before": before}
+    query = {key: value for key, value in wanted.items() if value is not None}
+    return Call("GET", "/v1/jobs", _model(JobPage), query=query)
+
+
+def explain(job_id: str) -> Call[ExplanationView]:
+    """Why the job is where it is."""
+    return Call("GET", f"/v1/jobs/{_part(job_id)}/explanation", _model(ExplanationView))
+
+
+def cancel(job_id: str) -> Call[JobView]:
+    """Stop the job for good."""
+    return Call("POST", f"/v1/jobs/{_part(job_id)}/cancel", _model(JobView))
+
+
+def requeue(job_id: str) -> Call[JobView]:
+    """Give the job another attempt."""
+    return Call("POST", f"/v1/jobs/{_part(job_id)}/requeue", _model(JobView))
+
+
+def read_log(
+    job_id: str, attempt: int | None = None, node_rank: int = 0, offset: int = 0
+) -> Call[LogBytes]:
+    """Bytes of a replica's log from an offset."""
+    query = _choice(attempt) | {"node_rank": node_rank, "offset": offset}
+    return Call("GET", f"/v1/jobs/{_part(job_id)}/logs", _log_bytes, query=query)
+
+
+def stream_log(job_id: str, attempt: int | None = None, node_rank: int = 0) -> Call[Reply]:
+    """The log as server-sent events."""
+    query = _choice(attempt) | {"node_rank": node_rank}
+    return Call("GET", f"/v1/jobs/{_part(job_id)}/logs/stream", _itself, query=query)
+
+
+def list_results(job_id: str, attempt: int | None = None) -> Call[ResultList]:
+    """What an attempt left."""
+    path = f"/v1/jobs/{_part(job_id)}/results"
+    return Call("GET", path, _model(ResultList), query=_choice(attempt))
+
+
+def read_result(
+    job_id: str, path: str, node_rank: int = 0, attempt: int | None = None
+) -> Call[Reply]:
+    """One file that an attempt left, as a stream of bytes."""
+    where = f"/v1/jobs/{_part(job_id)}/results/{node_rank}/{quote(path)}"
+    return Call("GET", where, _itself, query=_choice(attempt))
+
+
+def stream_events(after: int = 0, job_id: str | None = None) -> Call[Reply]:
+    """The event log as server-sent events."""
+    query: dict[str, str | int | list[str]] = {"after": after}
+    if job_id is not None:
+        query["job_id"] = job_id
+    return Call("GET", "/v1/events", _itself, query=query)
+
+
+def list_nodes() -> Call[NodeList]:
+    """All nodes, and what is free of them."""
+    return Call("GET", "/v1/nodes", _model(NodeList))
+
+
+def keep_snapshot(request: SnapshotRequest) -> Call[SnapshotView]:
+    """Keep a work folder's manifest, or hear which files are missing."""
+    return Call("POST", "/v1/snapshots", _model(SnapshotView), headers=JSON, body=_body(request))
+
+
+def put_blob(digest: str, content: bytes) -> Call[None]:
+    """Upload one file's bytes."""
+    headers = {"Content-Type": "application/octet-stream"}
+    return Call("PUT", f"/v1/blobs/{digest}", _nothing, headers=headers, body=content)
+
+
+def get_server() -> Call[ServerView]:
+    """Who answers."""
+    return Call("GET", "/v1/server", _model(ServerView))
+
+
+def shut_down(*, stop_jobs: bool) -> Call[None]:
+    """End the server."""
+    body = _body(ShutdownRequest(stop_jobs=stop_jobs))
+    return Call("POST", "/v1/server/shutdown", _nothing, headers=JSON, body=body)
+
+
+def get_openapi() -> Call[dict[str, Any]]:
+    """The API's own description."""
+    return Call("GET", "/openapi.json", _json)
+
+
+def _body(model: BaseModel) -> bytes:
+    return model.model_dump_json(exclude_defaults=True).encode()
+
+
+def _choice(attempt: int | None) -> dict[str, str | int | list[str]]:
+    return {} if attempt is None else {"attempt": attempt}
+
+
+def _part(job_id: str) -> str:
+    return quote(job_id, safe="")
+
+
+def _model(kind: type[T]) -> Callable[[Reply], T]:
+    return lambda reply: kind.model_validate_json(reply.body)
+
+
+def _itself(reply: Reply) -> Reply:
+    return reply
+
+
+def _nothing(_reply: Reply) -> None:
+    return None
+
+
+def _json(reply: Reply) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(reply.body)
+    return content
+
+
+def _log_bytes(reply: Reply) -> LogBytes:
+    return LogBytes(
+        reply.body,
+        int(reply.headers["qd-next-offset"]),
+        reply.headers["qd-final"] == "true",
+    )

@@ -134,7 +134,7 @@ class Deck:
         for status in self.site.glob("attempts/*/*/*/status.jsonl"):
             facts = [json.loads(line) for line in status.read_text().splitlines()]
             if facts and facts[-1]["kind"] != "exited":
-                pids += [fact["pid"] for fact in facts if fact["kind"] == "standing"]
+                pids += [fact["pid"] for fact in facts if "pid" in fact][:1]
         return [pid for pid in pids if _is_alive(pid)]
 
     def launcher_pids(self) -> list[int]:

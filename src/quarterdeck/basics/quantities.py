@@ -23,10 +23,10 @@ _BYTE_UNITS: Final = {
     "GIB": 2**30,
     "TIB": 2**40,
 }
-_BYTES = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]+)\s*", re.ASCII)
-_SPAN_PARTS = re.compile(r"(\d+(?:\.\d+)?)\s*([dhms])", re.ASCII)
-_SPAN = re.compile(r"(?:\d+(?:\.\d+)?\s*[dhms]\s*)+", re.ASCII)
-_CLOCK = re.compile(r"(?:(\d+)-)?(\d{1,2}):(\d{2}):(\d{2})", re.ASCII)
+_BYTES = re.compile(r"\s*(\d{1,18}(?:\.\d{1,9})?)\s*([A-Za-z]+)\s*", re.ASCII)
+_SPAN_PARTS = re.compile(r"(\d{1,12}(?:\.\d{1,9})?)\s*([dhms])", re.ASCII)
+_SPAN = re.compile(r"(?:\d{1,12}(?:\.\d{1,9})?\s*[dhms]\s*)+", re.ASCII)
+_CLOCK = re.compile(r"(?:(\d{1,6})-)?(\d{1,2}):(\d{2}):(\d{2})", re.ASCII)
 _SECONDS: Final = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
 
 GIB: Final = 2**30

@@ -94,6 +94,11 @@ class Database:
             )
             yield connection
 
+    def forget_idle(self) -> None:
+        """One connection turned out to be lost, so those that lie idle are not to be trusted: the
+        next one is new. Those in use are left alone."""
+        self.engine.dispose()
+
     def close(self) -> None:
         """Let go of all connections."""
         self.engine.dispose()

@@ -102,6 +102,7 @@ class Reads:
             except DBAPIError as error:
                 if not error.connection_invalidated:
                     raise
+            self._database.forget_idle()
             return read()
 
 

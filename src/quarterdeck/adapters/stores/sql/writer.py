@@ -134,6 +134,7 @@ class Writer:
                 return self._begin_on(self._connection)
             except SQLAlchemyError:
                 self._disconnect()
+                self._database.forget_idle()
         self._connection = self._database.connect()
         return self._begin_on(self._connection)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, sleep, time
 
-from quarterdeck.sdk import Client, JobRequest
-
 from benchmarks.server import running_server
+from quarterdeck.sdk import Client, JobRequest
 
 PRETEND = "dgx-a100:4"
 

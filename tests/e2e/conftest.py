@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.deck import Deck
+from tests.e2e.deck import Deck
 
 
 @pytest.fixture

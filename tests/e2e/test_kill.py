@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from quarterdeck.sdk import Client, JobRequest
 
-from e2e.deck import Deck, kill_and_wait, until
 from quarterdeck.basics.chance import Chance
+from quarterdeck.sdk import Client, JobRequest
+from tests.e2e.deck import Deck, kill_and_wait, until
 
 KILLS = int(os.environ.get("QD_TEST_KILLS", "20"))
 KILLS_PER_ROUND = 5

@@ -8,7 +8,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from e2e.deck import QD, Deck, until
+from tests.e2e.deck import QD, Deck, until
 
 PRETEND = ("--pretend", "dgx-a100:2")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.runner.ground import Ground
+from tests.integration.runner.ground import Ground
 
 
 @pytest.fixture

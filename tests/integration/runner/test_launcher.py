@@ -7,7 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from integration.runner.ground import HOME_ID, RUNNER, Ground, kill, until
+from tests.integration.runner.ground import HOME_ID, RUNNER, Ground, kill, until
 
 
 def test_a_site_has_one_launcher(ground: Ground) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from integration.runner.ground import Ground, kill, until
+from tests.integration.runner.ground import Ground, kill, until
 
 
 def test_the_command_ends_with_its_own_code(ground: Ground) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import subprocess
+from functools import partial
 from pathlib import Path
 
 from tests.e2e.deck import QD, Deck, until
@@ -74,7 +75,7 @@ def test_the_third_gang_waits_and_is_told_why(deck: Deck) -> None:
     gang = ("--nodes", "8", "--gpus", "8")
     first, second, third = (deck.run(*gang, "sleep 300") for _ in range(3))
     for job_id in (first, second):
-        until(lambda job_id=job_id: deck.show(job_id)["state"] == "running")
+        until(partial(_runs, deck, job_id))
     explained = deck.qd_json("explain", third)
     assert explained["job"]["state"] == "queued"
     assert explained["verdict"]["blocked_by"] == "no_capacity"
@@ -87,6 +88,10 @@ def test_the_third_gang_waits_and_is_told_why(deck: Deck) -> None:
     assert len(set(nodes)) == 16
     deck.qd("cancel", first)
     until(lambda: deck.show(third)["state"] == "running")
+
+
+def _runs(deck: Deck, job_id: str) -> bool:
+    return bool(deck.show(job_id)["state"] == "running")
 
 
 def test_what_can_never_fit_is_refused(deck: Deck) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 
 from tests.integration.runner.ground import HOME_ID, RUNNER, Ground, kill, until
@@ -64,7 +65,7 @@ def test_the_reaper_ends_what_carries_the_mark_and_nothing_else(ground: Ground) 
     ground.launch(*folders)
     runners = [ground.fact(folder, "started")["pid"] for folder in folders]
     for name in ("j1", "j2"):
-        until(lambda name=name: len(ground.processes(name)) >= 3)
+        until(partial(_has_three, ground, name))
     ground.launchers[0].kill()
     kill(runners[0])
     done = subprocess.run(
@@ -75,6 +76,10 @@ def test_the_reaper_ends_what_carries_the_mark_and_nothing_else(ground: Ground) 
     assert done.returncode == 0, done.stderr
     assert ground.processes("j1") == []
     assert len(ground.processes("j2")) >= 3
+
+
+def _has_three(ground: Ground, name: str) -> bool:
+    return len(ground.processes(name)) >= 3
 
 
 def test_a_folder_without_an_order_does_not_end_the_launcher(ground: Ground) -> None:

@@ -6,6 +6,7 @@ import json
 import signal
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,7 +70,7 @@ def test_without_gpus_none_is_visible(ground: Ground) -> None:
 
 
 def test_the_work_folder_is_laid_out_as_it_was(ground: Ground) -> None:
-    files = [
+    files: list[dict[str, Any]] = [
         {"path": "bin/run.sh", "mode": 0o755, "size": 9, "digest": ground.blob(b"echo run\n")},
         {"path": "data.txt", "mode": 0o640, "size": 4, "digest": ground.blob(b"data")},
         {"path": "link", "target": "data.txt"},

@@ -45,6 +45,7 @@ class SiteAgent:
         self._own_sightings: dict[AttemptRef, tuple[Sighting, ...]] = {}
         self._accepted: dict[AttemptRef, tuple[Sighting, ...]] = {}
         self._accepted_nodes: tuple[Node, ...] | None = None
+        self._nodes_as_of = 0
 
     def turn(self) -> bool:
         """Observe, exchange, act; says whether another turn has something to do at once.
@@ -64,7 +65,9 @@ class SiteAgent:
         )
         desired = self._link.exchange(report)
         self._accepted.update(told)
-        self._accepted_nodes = nodes
+        is_overwritten = report.nodes is None and desired.nodes_as_of != self._nodes_as_of
+        self._accepted_nodes = None if is_overwritten else nodes
+        self._nodes_as_of = desired.nodes_as_of
         self._take_wishes(desired, seen)
         return self._act(seen)
 
@@ -98,7 +101,9 @@ class SiteAgent:
                 self._engine.stop(ref, stop.grace_s)
                 self._asked_to_stop[ref] = stop.grace_s
         self._clear_away(seen)
-        return any(self._accepted.get(ref) != own for ref, own in self._own_sightings.items())
+        return self._accepted_nodes is None or any(
+            self._accepted.get(ref) != own for ref, own in self._own_sightings.items()
+        )
 
     def _launch(self, run: LaunchOrder) -> None:
         """A launch that fails is tried again with the next turn; the others go on."""
@@ -117,7 +122,7 @@ class SiteAgent:
     def _clear_away(self, seen: dict[AttemptRef, tuple[Sighting, ...]]) -> None:
         """Forget what has ended and is known to have; what still lives must not, and is killed."""
         ended = []
-        for ref in self._gone:
+        for ref in sorted(self._gone):
             sightings = seen.get(ref)
             if sightings is not None and not Observation(ref, sightings).is_gone:
                 if self._asked_to_stop.get(ref) != 0.0:

@@ -44,7 +44,8 @@ def parse_bytes(text: str, *, field: str) -> int:
             field=field,
             hint="write a number and a unit, for example 64GiB or 500MB",
         )
-    size = int(float(match[1]) * unit)
+    number = match[1]
+    size = int(float(number) * unit) if "." in number else int(number) * unit
     if not 0 < size <= BYTES_MAX:
         raise Invalid(
             f"{field} is {text!r}; sizes go from 1B to {BYTES_MAX // 2**40}TiB",

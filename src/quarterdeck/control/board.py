@@ -37,14 +37,16 @@ class _SiteBoard:
 
     site: Site
     floor: int
+    nodes_as_of: int = 0
     rooms: dict[str, Room] = field(default_factory=dict)
     dirty: set[str] = field(default_factory=set)
     held: dict[str, dict[JobId, Grant]] = field(default_factory=dict)
     wished_at: dict[AttemptRef, int] = field(default_factory=dict)
     gone_at: dict[AttemptRef, int] = field(default_factory=dict)
 
-    def set_nodes(self, site: Site) -> None:
+    def set_nodes(self, site: Site, as_of: int) -> None:
         self.site = site
+        self.nodes_as_of = as_of
         self.rooms = {node.name: Room.empty(site.name, node) for node in site.nodes}
         self.dirty = set(self.rooms)
 
@@ -158,6 +160,12 @@ class Board:
             site = self._sites.get(name)
             return site.site if site else None
 
+    def find_nodes_as_of(self, name: str) -> int:
+        """A place of the log that changes with what is known of a site's nodes; 0 for nothing."""
+        with self._lock:
+            site = self._sites.get(name)
+            return site.nodes_as_of if site else 0
+
     def list_wishes(self, site: str, since: int) -> tuple[list[AttemptRef], list[AttemptRef], bool]:
         """Attempts of a site whose wish changed after a place of the log: live ones, gone ones,
         and whether these are all there are (because the board cannot tell since when)."""
@@ -175,7 +183,7 @@ class Board:
         active = self._store.load_active()
         self._cursor = active.head
         for site in active.sites:
-            self._site(site.name).set_nodes(site)
+            self._site(site.name).set_nodes(site, active.head)
         for job in active.jobs:
             self._keep(job)
             live = job.live_attempt
@@ -192,7 +200,7 @@ class Board:
     def _apply(self, record: Record) -> None:
         if not isinstance(record, JobRecord):
             event = record.event
-            self._site(event.site).set_nodes(Site(event.site, event.nodes))
+            self._site(event.site).set_nodes(Site(event.site, event.nodes), record.seq)
             self._stirs += 1
             return
         before = self._jobs.get(record.job_id)

@@ -33,4 +33,5 @@ def dispatch(plane: ControlPlane, site: str, since: int) -> Desired:
             run.append(LaunchOrder(AttemptRef(job.id, attempt.number), job.spec, grants))
         else:
             stop.append(StopOrder(ref, attempt.stop.grace_s, len(attempt.replicas)))
-    return Desired(cursor, is_complete, tuple(run), tuple(stop), tuple(gone))
+    nodes_as_of = plane.board.find_nodes_as_of(site)
+    return Desired(cursor, is_complete, tuple(run), tuple(stop), tuple(gone), nodes_as_of)

@@ -47,6 +47,8 @@ class Desired:
     `is_complete`: this is all there should be; whatever else the engine knows is to be stopped and,
     once it is gone, forgotten. Otherwise it says only what changed since the report's cursor:
     `run` and `stop` replace what was said of those attempts, `gone` need not be remembered.
+    `nodes_as_of` changes whenever what is known of the site's nodes may have: when it does without
+    the agent having reported nodes, an old report came late, and the agent says them again.
     """
 
     cursor: int
@@ -54,6 +56,7 @@ class Desired:
     run: tuple[LaunchOrder, ...] = ()
     stop: tuple[StopOrder, ...] = ()
     gone: tuple[AttemptRef, ...] = ()
+    nodes_as_of: int = 0
 
 
 class ControlLink(Protocol):

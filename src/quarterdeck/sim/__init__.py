@@ -1,0 +1,1 @@
+"""The simulator: real control plane and agent on virtual time, in a world full of faults."""

@@ -1,0 +1,149 @@
+"""The engines that the conformance suite is tried on, each with the world around it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+
+from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
+from quarterdeck.adapters.engines.local.engine import LocalEngine
+from quarterdeck.adapters.engines.local.paths import SitePaths
+from quarterdeck.adapters.gauges.pretend import parse_pretend
+from quarterdeck.basics.chance import Chance
+from quarterdeck.core.cluster.demand import Demand, Grant, Resources
+from quarterdeck.core.cluster.hardware import Node
+from quarterdeck.core.jobs.spec import JobSpec
+from quarterdeck.ports.engine import AttemptRef, LaunchOrder
+from quarterdeck.sim.checks import Checks
+from quarterdeck.sim.engine import VirtualEngine
+from quarterdeck.sim.faults import Faults
+from quarterdeck.sim.site import VirtualSite
+from quarterdeck.sim.timeline import SimClock, Timeline
+from quarterdeck.sim.workload import Script
+from quarterdeck.testing.conformance.engine import Behaviour
+
+HOME_ID = "conformance"
+FOR_EVER_S = 1e9
+
+
+def _grants(nodes: tuple[Node, ...], gpu: int) -> tuple[Grant, ...]:
+    """One GPU of each node, another one for each order."""
+    return tuple(Grant(node.name, (node.devices[gpu].id,)) for node in nodes)
+
+
+def _demand(nodes: int) -> Demand:
+    return Demand(nodes, Resources(gpus=1))
+
+
+class LocalGround:
+    """The local engine on pretended nodes; commands note their starts in a file."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._paths = SitePaths(root / "site")
+        self._paths.make()
+        os.mkfifo(self._paths.inbox)
+        self._inbox = os.open(self._paths.inbox, os.O_RDWR | os.O_NONBLOCK)
+        self._nodes = parse_pretend("dgx-a100:2")
+        self._ordered: list[AttemptRef] = []
+        self.engine = self._make()
+
+    def _make(self) -> LocalEngine:
+        blobs = FilesystemBlobs(self._root / "blobs")
+        return LocalEngine(self._paths, HOME_ID, blobs, lambda: self._nodes)
+
+    def restart(self) -> None:
+        self.engine = self._make()
+
+    def order(self, ref: AttemptRef, behaviour: Behaviour, *, nodes: int = 1) -> LaunchOrder:
+        self._ordered.append(ref)
+        line = f"echo start >> {self._starts(ref)}; "
+        if behaviour.ignores_stop:
+            line += "trap '' TERM; "
+        line += "while :; do sleep 1000; done" if behaviour.lasts else f"exit {behaviour.exit_code}"
+        spec = JobSpec(("sh", "-c", line), demand=_demand(nodes))
+        return LaunchOrder(ref, spec, _grants(self._nodes[:nodes], len(self._ordered)))
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        deadline = monotonic() + 20
+        pause = threading.Event()
+        while not holds():
+            for ref in self._ordered:
+                self.engine.note(ref)
+            assert monotonic() < deadline
+            pause.wait(0.01)
+
+    def count_starts(self, ref: AttemptRef) -> int:
+        self.until(self._starts(ref).exists)
+        return len(self._starts(ref).read_text().splitlines())
+
+    def count_living(self, ref: AttemptRef) -> int:
+        mark = f"QD_REPLICA={HOME_ID}/{ref.job_id}/{ref.attempt}/".encode()
+        found = 0
+        for process in Path("/proc").iterdir():
+            if process.name.isdigit():
+                try:
+                    found += mark in (process / "environ").read_bytes()
+                except OSError:
+                    continue
+        return found
+
+    def close(self) -> None:
+        for seen in self.engine.observe():
+            self.engine.stop(seen.ref, 0.0)
+        self.until(lambda: all(seen.is_gone for seen in self.engine.observe()))
+        os.close(self._inbox)
+
+    def _starts(self, ref: AttemptRef) -> Path:
+        return self._root / f"starts-{ref.job_id}-{ref.attempt}"
+
+
+class VirtualGround:
+    """The simulator's engine on virtual time, with no faults."""
+
+    def __init__(self) -> None:
+        self._timeline = Timeline()
+        self._faults = Faults(Chance(1))
+        self._faults.cease()
+        self._nodes = parse_pretend("dgx-a100:2")
+        self._behaviours: dict[AttemptRef, Behaviour] = {}
+        clock = SimClock(self._timeline)
+        self._site = VirtualSite(1, Chance(2), self._timeline, clock, Checks(), self._nodes)
+        self.engine = VirtualEngine(self._site, self._faults)
+
+    def restart(self) -> None:
+        self.engine = VirtualEngine(self._site, self._faults)
+
+    def order(self, ref: AttemptRef, behaviour: Behaviour, *, nodes: int = 1) -> LaunchOrder:
+        self._behaviours[ref] = behaviour
+        name = f"job-{list(self._behaviours).index(ref)}"
+        spec = JobSpec(("virtual",), name=name, demand=_demand(nodes))
+        return LaunchOrder(ref, spec, _grants(self._nodes[:nodes], len(self._behaviours)))
+
+    def script(self, _seed: int, number: int, _attempt: int, spec: JobSpec) -> Script:
+        """What stands in for the simulator's own choice of what a command does."""
+        behaviour = list(self._behaviours.values())[number]
+        return Script(
+            stand_after_s=(0.1,) * spec.demand.nodes,
+            lasts_s=FOR_EVER_S if behaviour.lasts else 1.0,
+            bad_replica=0 if behaviour.exit_code else None,
+            bad_code=behaviour.exit_code or None,
+            bad_after=1.0,
+            yields_after_s=None if behaviour.ignores_stop else 0.2,
+            yields_with_zero=False,
+        )
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        while not holds():
+            assert self._timeline.step(), "nothing is to come"
+
+    def count_starts(self, ref: AttemptRef) -> int:
+        attempt = self._site.forgotten.get(ref) or self._site.tracked[ref]
+        return sum(replica.starts for replica in attempt.replicas)
+
+    def count_living(self, ref: AttemptRef) -> int:
+        attempt = self._site.find_attempt(ref)
+        return sum(replica.lives for replica in attempt.replicas) if attempt else 0

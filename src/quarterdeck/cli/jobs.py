@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
@@ -73,13 +74,20 @@ def make_request(command: tuple[str, ...], options: dict[str, Any]) -> JobReques
     )
 
 
+def print_log(text: str, stream: TextIO | None = None) -> None:
+    """Text of a log at once and as it is, whatever the terminal's encoding."""
+    out = (stream or sys.stdout).buffer
+    out.write(text.encode("utf-8", "replace"))
+    out.flush()
+
+
 def attach_workdir(client: Client, request: JobRequest, workdir: str | Path | None) -> None:
     """Snapshot the folder, upload it, and put its digest into the request."""
     if workdir is None or str(workdir) == "none":
         return
-    from quarterdeck.sdk.workdir import take_snapshot, upload_snapshot
+    from quarterdeck.sdk.workdir import take_snapshot
 
-    request.snapshot = upload_snapshot(client, take_snapshot(Path(workdir)))
+    request.snapshot = client.upload_snapshot(take_snapshot(Path(workdir)))
 
 
 def print_job(job: JobView, output: str) -> None:

@@ -6,13 +6,22 @@ Importing the client and its models takes longer than a person who only asks for
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from quarterdeck import __version__
-from quarterdeck.cli.errors import exit_code_of, show_error
+from quarterdeck.basics.errors import QuarterdeckError
+from quarterdeck.cli.errors import (
+    INTERRUPTED,
+    READER_GONE,
+    RUN_FAILED,
+    exit_code_of,
+    show_error,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,15 +92,31 @@ class _Group(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         """Run the verb; errors of the house become lines and an exit code."""
         try:
-            return super().invoke(ctx)
+            done = super().invoke(ctx)
+            sys.stdout.flush()
         except BrokenPipeError:
-            raise
-        except Exception as error:
-            code = exit_code_of(error, ctx.invoked_subcommand)
-            if code is None:
+            _forget_output()
+            ctx.exit(READER_GONE)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+        except click.UsageError as error:
+            # `run` keeps its codes apart from the job's own.
+            if ctx.invoked_subcommand != "run":
                 raise
+            error.show()
+            ctx.exit(RUN_FAILED)
+        except QuarterdeckError as error:
             show_error(error)
-            ctx.exit(code)
+            ctx.exit(exit_code_of(error, ctx.invoked_subcommand))
+        return done
+
+
+def _forget_output() -> None:
+    """Nobody reads what is left: the interpreter must not try to write it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def build_cli(extra: Mapping[str, LazyVerb]) -> click.Group:

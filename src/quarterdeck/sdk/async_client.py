@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx2
 
-from quarterdeck.basics.errors import Unavailable
+from quarterdeck.basics.errors import Conflict, QuarterdeckError
 from quarterdeck.sdk import requests
+from quarterdeck.sdk.bodies import read_checked
+from quarterdeck.sdk.calls import FileBody
 from quarterdeck.sdk.find import Address, find_server
-from quarterdeck.sdk.follow import Stream, parse_event, parse_log
-from quarterdeck.sdk.patience import Patience, unreachable
+from quarterdeck.sdk.follow import FileFollower, follow_events, follow_log
+from quarterdeck.sdk.patience import Limits, Patience
 from quarterdeck.sdk.problems import as_error, check
-from quarterdeck.sdk.transport import CONNECT_S, IDLE_S, headers_of, reply_of
-from quarterdeck.wire.v1.events import LogEnd
+from quarterdeck.sdk.transport import (
+    CONNECT_S,
+    client_options,
+    failure_of,
+    reply_of,
+    request_options,
+)
+from quarterdeck.sdk.workdir import ROUNDS_MAX, UPLOADS_AT_A_TIME, Snapshot, never_enough
 from quarterdeck.wire.v1.jobs import FINAL_STATES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
     from pathlib import Path
-    from types import TracebackType
 
     from quarterdeck.sdk.calls import Call, Reply
+    from quarterdeck.sdk.follow import Follower
     from quarterdeck.sdk.requests import LogBytes
-    from quarterdeck.sdk.sse import Message
     from quarterdeck.wire.v1.cluster import NodeList
-    from quarterdeck.wire.v1.events import EventView, LogView
+    from quarterdeck.wire.v1.events import EventView, LogEnd, LogView
     from quarterdeck.wire.v1.jobs import (
         ExplanationView,
         JobPage,
@@ -54,12 +62,12 @@ class AsyncClient:
         token: str | None = None,
         *,
         home: Path | None = None,
-        patience_s: float = 0.0,
+        patience_s: float | None = None,
     ) -> None:
         self._where = (url, token, home)
-        self.patience_s = patience_s
-        timeout = httpx2.Timeout(IDLE_S, connect=CONNECT_S)
-        self._http = httpx2.AsyncClient(timeout=timeout, trust_env=False)
+        self._limits = Limits(patience_s)
+        self._opened: tuple[str, httpx2.AsyncClient] | None = None
+        self._is_closed = False
 
     async def __aenter__(self) -> Self:
         """The client itself."""
@@ -71,7 +79,19 @@ class AsyncClient:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        self._is_closed = True
+        if self._opened is not None:
+            await self._opened[1].aclose()
+            self._opened = None
+
+    @property
+    def patience_s(self) -> float | None:
+        """How long a server may be away unnoticed; may be changed between calls."""
+        return self._limits.patience_s
+
+    @patience_s.setter
+    def patience_s(self, patience_s: float | None) -> None:
+        self._limits.patience_s = patience_s
 
     async def submit(self, request: JobRequest, *, key: str | None = None) -> JobView:
         """Put a job into the queue."""
@@ -90,9 +110,12 @@ class AsyncClient:
         deadline = None if timeout_s is None else monotonic() + timeout_s
         while True:
             left_s = requests.POLL_S if deadline is None else deadline - monotonic()
-            job = await self._send(requests.get_job(job_id, max(0.0, min(requests.POLL_S, left_s))))
+            wait_s, asked_s = max(0.0, min(requests.POLL_S, left_s)), monotonic()
+            job = await self._send(requests.get_job(job_id, wait_s))
             if job.state in FINAL_STATES or left_s <= 0:
                 return job
+            if monotonic() - asked_s < wait_s / 2:
+                await asyncio.sleep(requests.EARLY_S)
 
     async def list_jobs(
         self,
@@ -123,40 +146,27 @@ class AsyncClient:
         """Bytes of a replica's log from an offset."""
         return await self._send(requests.read_log(job_id, attempt, node_rank, offset))
 
-    async def stream_log(
+    def stream_log(
         self, job_id: str, *, attempt: int | None = None, node_rank: int = 0
     ) -> AsyncIterator[LogView | LogEnd]:
         """The log as it comes; its last message says how the job ended."""
-        async for message in self._stream(requests.stream_log(job_id, attempt, node_rank)):
-            parsed = parse_log(message)
-            if parsed is not None:
-                yield parsed
-            if isinstance(parsed, LogEnd):
-                return
+        return self._follow(follow_log(requests.stream_log(job_id, attempt, node_rank)))
 
-    async def stream_events(
+    def stream_events(
         self, *, after: int = 0, job_id: str | None = None
     ) -> AsyncIterator[EventView]:
         """The event log from a place on, without end."""
-        async for message in self._stream(requests.stream_events(after, job_id)):
-            yield parse_event(message)
+        return self._follow(follow_events(requests.stream_events(after, job_id)))
 
     async def list_results(self, job_id: str, *, attempt: int | None = None) -> ResultList:
         """What an attempt left."""
         return await self._send(requests.list_results(job_id, attempt))
 
-    async def read_result(
+    def read_result(
         self, job_id: str, path: str, *, node_rank: int = 0, attempt: int | None = None
     ) -> AsyncIterator[bytes]:
         """The bytes of one file that an attempt left."""
-        call = requests.read_result(job_id, path, node_rank, attempt)
-        address = find_server(*self._where)
-        try:
-            async with _Opened(self._http, call, address, {}) as response:
-                async for piece in response.aiter_bytes():
-                    yield piece
-        except httpx2.TransportError as error:
-            raise unreachable(address.url, error) from error
+        return self._follow(FileFollower(requests.read_result(job_id, path, node_rank, attempt)))
 
     async def list_nodes(self) -> NodeList:
         """All nodes, and what is free of them."""
@@ -166,9 +176,29 @@ class AsyncClient:
         """Keep a work folder's manifest, or hear which files are missing."""
         return await self._send(requests.keep_snapshot(request))
 
-    async def put_blob(self, digest: str, content: bytes) -> None:
+    async def put_blob(self, digest: str, body: bytes | FileBody) -> None:
         """Upload one file's bytes."""
-        await self._send(requests.put_blob(digest, content))
+        await self._send(requests.put_blob(digest, body))
+
+    async def upload_snapshot(self, snapshot: Snapshot) -> str:
+        """Upload what the server lacks of a work folder; the digest to put into the job."""
+        turns = asyncio.Semaphore(UPLOADS_AT_A_TIME)
+
+        async def upload(body: FileBody) -> None:
+            async with turns:
+                await self.put_blob(body.digest, body)
+
+        for _ in range(ROUNDS_MAX):
+            kept = await self.keep_snapshot(snapshot.request)
+            if not kept.missing:
+                return kept.digest
+            try:
+                async with asyncio.TaskGroup() as group:
+                    for body in snapshot.bodies(kept.missing):
+                        group.create_task(upload(body))
+            except* QuarterdeckError as failures:
+                raise failures.exceptions[0] from None
+        raise never_enough()
 
     async def get_server(self) -> ServerView:
         """Who answers."""
@@ -183,74 +213,71 @@ class AsyncClient:
         return await self._send(requests.get_openapi())
 
     async def _send(self, call: Call[T]) -> T:
-        patience = Patience(self.patience_s)
+        patience = Patience(self._limits)
         while True:
             try:
                 return call.parse(check(await self._try(call)))
-            except Unavailable as error:
-                await asyncio.sleep(patience.next_pause_s(error))
+            except QuarterdeckError as error:
+                await asyncio.sleep(patience.next_pause_s(call, error))
+
+    async def _follow(self, follower: Follower[T]) -> AsyncIterator[T]:
+        """What the stream gives, over as many connections as it takes."""
+        patience = Patience(self._limits)
+        while True:
+            try:
+                async with aclosing(self._pieces(follower.call, follower.begin())) as pieces:
+                    async for piece in pieces:
+                        patience = Patience(self._limits)
+                        for item in follower.feed(piece):
+                            yield item
+                        if follower.is_done:
+                            return
+                follower.end()
+            except QuarterdeckError as error:
+                await asyncio.sleep(patience.next_pause_s(follower.call, error))
+            else:
+                return
 
     async def _try(self, call: Call[T]) -> Reply:
         address = find_server(*self._where)
+        options = request_options(call, address)
+        if isinstance(call.body, FileBody):
+            options["content"] = _read_on_threads(call.body)
+        timeout = httpx2.Timeout(call.answer_s, connect=CONNECT_S)
         try:
-            response = await self._http.request(
-                call.method,
-                address.url + call.path,
-                params=dict(call.query),
-                headers=headers_of(call, address),
-                content=call.body,
-                timeout=httpx2.Timeout(call.answer_s, connect=CONNECT_S),
-            )
+            response = await self._http(address).request(**options, timeout=timeout)
         except httpx2.TransportError as error:
-            raise unreachable(address.url, error) from error
+            raise failure_of(error, address) from error
+        self._limits.has_met = True
         return reply_of(response, response.content)
 
-    async def _stream(self, call: Call[Reply]) -> AsyncIterator[Message]:
-        """Messages over as many connections as it takes."""
-        stream = Stream()
-        patience = Patience(self.patience_s)
-        while True:
-            try:
-                address = find_server(*self._where)
-                async with _Opened(self._http, call, address, stream.resume_headers()) as response:
-                    async for piece in response.aiter_bytes():
-                        patience = Patience(self.patience_s)
-                        for message in stream.feed(piece):
-                            yield message
-                broken = unreachable(address.url, EOFError("the stream has ended"))
-            except httpx2.TransportError as error:
-                broken = unreachable(address.url, error)
-            except Unavailable as error:
-                broken = error
-            await asyncio.sleep(patience.next_pause_s(broken))
+    async def _pieces(
+        self, call: Call[Reply], headers: dict[str, str]
+    ) -> AsyncGenerator[bytes, None]:
+        """The body of one answer as it comes; a refusal is raised."""
+        address = find_server(*self._where)
+        options = request_options(call, address)
+        options["headers"] |= headers
+        try:
+            async with self._http(address).stream(**options) as response:
+                self._limits.has_met = True
+                if not response.is_success:
+                    raise as_error(reply_of(response, await response.aread()))
+                async for piece in response.aiter_raw():
+                    yield piece
+        except httpx2.TransportError as error:
+            raise failure_of(error, address) from error
+
+    def _http(self, address: Address) -> httpx2.AsyncClient:
+        """Connections to that server. Those to a former one are left to whoever still uses them."""
+        if self._is_closed:
+            raise Conflict("the client is closed", code="closed", hint="make another one")
+        if self._opened is None or self._opened[0] != address.url:
+            self._opened = (address.url, httpx2.AsyncClient(**client_options(address)))
+        return self._opened[1]
 
 
-class _Opened:
-    """A response whose body is still to be read; a refusal is raised."""
-
-    def __init__(
-        self, http: httpx2.AsyncClient, call: Call[Reply], address: Address, headers: dict[str, str]
-    ) -> None:
-        self._context = http.stream(
-            call.method,
-            address.url + call.path,
-            params=dict(call.query),
-            headers=headers_of(call, address) | headers,
-        )
-
-    async def __aenter__(self) -> httpx2.Response:
-        response = await self._context.__aenter__()
-        if response.status_code >= 400:
-            try:
-                raise as_error(reply_of(response, await response.aread()))
-            finally:
-                await self._context.__aexit__(None, None, None)
-        return response
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self._context.__aexit__(kind, error, trace)
+async def _read_on_threads(body: FileBody) -> AsyncGenerator[bytes, None]:
+    pieces = read_checked(body)
+    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+        yield piece

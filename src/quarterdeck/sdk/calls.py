@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
 T = TypeVar("T")
 
@@ -21,11 +22,22 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
+class FileBody:
+    """A body that is read from a file, anew for every try. `name` is how people know the file."""
+
+    path: Path
+    name: str
+    size_bytes: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
     """A request, and how to read a good answer to it.
 
-    Every call may be repeated when its answer was lost: reads by nature, `cancel` and `requeue`
-    because they are level-triggered at the server, `submit` because it carries a key.
+    `is_repeatable`: doing it twice is doing it once, so it may be sent again when its answer was
+    lost. Reads are by nature, `cancel` because it is level-triggered, `submit` because it carries
+    a key. A second `requeue` would meet a job that is queued, or runs, again.
     """
 
     method: str
@@ -33,6 +45,7 @@ class Call(Generic[T]):
     parse: Callable[[Reply], T]
     query: Mapping[str, str | int | list[str]] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
+    body: bytes | FileBody | None = None
+    is_repeatable: bool = True
     answer_s: float = 30.0
     """How long the server may take to begin its answer."""

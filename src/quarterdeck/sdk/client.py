@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import httpx2
 
-from quarterdeck.basics.errors import Unavailable
+from quarterdeck.basics.errors import Conflict, QuarterdeckError
 from quarterdeck.sdk import requests
+from quarterdeck.sdk.bodies import read_checked
+from quarterdeck.sdk.calls import FileBody
 from quarterdeck.sdk.find import Address, find_server
-from quarterdeck.sdk.follow import Stream, parse_event, parse_log
-from quarterdeck.sdk.patience import Patience, unreachable
+from quarterdeck.sdk.follow import FileFollower, follow_events, follow_log
+from quarterdeck.sdk.patience import Limits, Patience
 from quarterdeck.sdk.problems import as_error, check
-from quarterdeck.sdk.transport import CONNECT_S, IDLE_S, headers_of, reply_of
-from quarterdeck.wire.v1.events import LogEnd
+from quarterdeck.sdk.transport import (
+    CONNECT_S,
+    client_options,
+    failure_of,
+    reply_of,
+    request_options,
+)
+from quarterdeck.sdk.workdir import ROUNDS_MAX, UPLOADS_AT_A_TIME, Snapshot, never_enough
 from quarterdeck.wire.v1.jobs import FINAL_STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
-    from types import TracebackType
 
     from quarterdeck.sdk.calls import Call, Reply
+    from quarterdeck.sdk.follow import Follower
     from quarterdeck.sdk.requests import LogBytes
-    from quarterdeck.sdk.sse import Message
     from quarterdeck.wire.v1.cluster import NodeList
-    from quarterdeck.wire.v1.events import EventView, LogView
+    from quarterdeck.wire.v1.events import EventView, LogEnd, LogView
     from quarterdeck.wire.v1.jobs import (
         ExplanationView,
         JobPage,
@@ -46,8 +55,9 @@ class Client:
     """A server's API. May be used by several threads.
 
     The server is found anew for every try (`find_server`), because one that was started again may
-    listen elsewhere. `patience_s` is how long a call is repeated while no server answers; all
-    calls may be repeated, see `Call`. Raises the errors of `quarterdeck.basics.errors`.
+    listen elsewhere. `patience_s` is how long a call that may be repeated is, while no server
+    answers; when nothing is said it is 3 s until the first answer and 30 s from then on. Streams
+    go on where they broke off. Raises the errors of `quarterdeck.basics.errors`.
     """
 
     def __init__(
@@ -56,12 +66,12 @@ class Client:
         token: str | None = None,
         *,
         home: Path | None = None,
-        patience_s: float = 0.0,
+        patience_s: float | None = None,
     ) -> None:
         self._where = (url, token, home)
-        self.patience_s = patience_s
-        timeout = httpx2.Timeout(IDLE_S, connect=CONNECT_S)
-        self._http = httpx2.Client(timeout=timeout, trust_env=False)
+        self._limits = Limits(patience_s)
+        self._lock = threading.Lock()
+        self._opened: tuple[str, httpx2.Client] | None = None
         self._closing = threading.Event()
 
     def __enter__(self) -> Self:
@@ -75,7 +85,19 @@ class Client:
     def close(self) -> None:
         """Close the connections."""
         self._closing.set()
-        self._http.close()
+        with self._lock:
+            if self._opened is not None:
+                self._opened[1].close()
+                self._opened = None
+
+    @property
+    def patience_s(self) -> float | None:
+        """How long a server may be away unnoticed; may be changed between calls."""
+        return self._limits.patience_s
+
+    @patience_s.setter
+    def patience_s(self, patience_s: float | None) -> None:
+        self._limits.patience_s = patience_s
 
     def submit(self, request: JobRequest, *, key: str | None = None) -> JobView:
         """Put a job into the queue."""
@@ -94,9 +116,12 @@ class Client:
         deadline = None if timeout_s is None else monotonic() + timeout_s
         while True:
             left_s = requests.POLL_S if deadline is None else deadline - monotonic()
-            job = self._send(requests.get_job(job_id, max(0.0, min(requests.POLL_S, left_s))))
+            wait_s, asked_s = max(0.0, min(requests.POLL_S, left_s)), monotonic()
+            job = self._send(requests.get_job(job_id, wait_s))
             if job.state in FINAL_STATES or left_s <= 0:
                 return job
+            if monotonic() - asked_s < wait_s / 2:
+                self._pause(requests.EARLY_S)
 
     def list_jobs(
         self,
@@ -131,17 +156,11 @@ class Client:
         self, job_id: str, *, attempt: int | None = None, node_rank: int = 0
     ) -> Iterator[LogView | LogEnd]:
         """The log as it comes; its last message says how the job ended."""
-        for message in self._stream(requests.stream_log(job_id, attempt, node_rank)):
-            parsed = parse_log(message)
-            if parsed is not None:
-                yield parsed
-            if isinstance(parsed, LogEnd):
-                return
+        return self._follow(follow_log(requests.stream_log(job_id, attempt, node_rank)))
 
     def stream_events(self, *, after: int = 0, job_id: str | None = None) -> Iterator[EventView]:
         """The event log from a place on, without end."""
-        for message in self._stream(requests.stream_events(after, job_id)):
-            yield parse_event(message)
+        return self._follow(follow_events(requests.stream_events(after, job_id)))
 
     def list_results(self, job_id: str, *, attempt: int | None = None) -> ResultList:
         """What an attempt left."""
@@ -151,13 +170,7 @@ class Client:
         self, job_id: str, path: str, *, node_rank: int = 0, attempt: int | None = None
     ) -> Iterator[bytes]:
         """The bytes of one file that an attempt left."""
-        call = requests.read_result(job_id, path, node_rank, attempt)
-        address = find_server(*self._where)
-        try:
-            with _Opened(self._http, call, address, {}) as response:
-                yield from response.iter_bytes()
-        except httpx2.TransportError as error:
-            raise unreachable(address.url, error) from error
+        return self._follow(FileFollower(requests.read_result(job_id, path, node_rank, attempt)))
 
     def list_nodes(self) -> NodeList:
         """All nodes, and what is free of them."""
@@ -167,9 +180,26 @@ class Client:
         """Keep a work folder's manifest, or hear which files are missing."""
         return self._send(requests.keep_snapshot(request))
 
-    def put_blob(self, digest: str, content: bytes) -> None:
+    def put_blob(self, digest: str, body: bytes | FileBody) -> None:
         """Upload one file's bytes."""
-        self._send(requests.put_blob(digest, content))
+        self._send(requests.put_blob(digest, body))
+
+    def upload_snapshot(self, snapshot: Snapshot) -> str:
+        """Upload what the server lacks of a work folder; the digest to put into the job."""
+        for _ in range(ROUNDS_MAX):
+            kept = self.keep_snapshot(snapshot.request)
+            if not kept.missing:
+                return kept.digest
+            bodies = snapshot.bodies(kept.missing)
+            with ThreadPoolExecutor(min(UPLOADS_AT_A_TIME, len(bodies))) as pool:
+                uploads = [pool.submit(self.put_blob, body.digest, body) for body in bodies]
+                try:
+                    for upload in uploads:
+                        upload.result()
+                except BaseException:
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    raise
+        raise never_enough()
 
     def get_server(self) -> ServerView:
         """Who answers."""
@@ -184,73 +214,66 @@ class Client:
         return self._send(requests.get_openapi())
 
     def _send(self, call: Call[T]) -> T:
-        patience = Patience(self.patience_s)
+        patience = Patience(self._limits)
         while True:
             try:
                 return call.parse(check(self._try(call)))
-            except Unavailable as error:
-                self._closing.wait(patience.next_pause_s(error))
+            except QuarterdeckError as error:
+                self._pause(patience.next_pause_s(call, error))
+
+    def _follow(self, follower: Follower[T]) -> Iterator[T]:
+        """What the stream gives, over as many connections as it takes."""
+        patience = Patience(self._limits)
+        while True:
+            try:
+                with closing(self._pieces(follower.call, follower.begin())) as pieces:
+                    for piece in pieces:
+                        patience = Patience(self._limits)
+                        yield from follower.feed(piece)
+                        if follower.is_done:
+                            return
+                follower.end()
+            except QuarterdeckError as error:
+                self._pause(patience.next_pause_s(follower.call, error))
+            else:
+                return
 
     def _try(self, call: Call[T]) -> Reply:
         address = find_server(*self._where)
+        options = request_options(call, address)
+        if isinstance(call.body, FileBody):
+            options["content"] = read_checked(call.body)
+        timeout = httpx2.Timeout(call.answer_s, connect=CONNECT_S)
         try:
-            response = self._http.request(
-                call.method,
-                address.url + call.path,
-                params=dict(call.query),
-                headers=headers_of(call, address),
-                content=call.body,
-                timeout=httpx2.Timeout(call.answer_s, connect=CONNECT_S),
-            )
+            response = self._http(address).request(**options, timeout=timeout)
         except httpx2.TransportError as error:
-            raise unreachable(address.url, error) from error
+            raise failure_of(error, address) from error
+        self._limits.has_met = True
         return reply_of(response, response.content)
 
-    def _stream(self, call: Call[Reply]) -> Iterator[Message]:
-        """Messages over as many connections as it takes."""
-        stream = Stream()
-        patience = Patience(self.patience_s)
-        while True:
-            try:
-                address = find_server(*self._where)
-                with _Opened(self._http, call, address, stream.resume_headers()) as response:
-                    for piece in response.iter_bytes():
-                        patience = Patience(self.patience_s)
-                        yield from stream.feed(piece)
-                broken = unreachable(address.url, EOFError("the stream has ended"))
-            except httpx2.TransportError as error:
-                broken = unreachable(address.url, error)
-            except Unavailable as error:
-                broken = error
-            self._closing.wait(patience.next_pause_s(broken))
+    def _pieces(self, call: Call[Reply], headers: dict[str, str]) -> Generator[bytes, None, None]:
+        """The body of one answer as it comes; a refusal is raised."""
+        address = find_server(*self._where)
+        options = request_options(call, address)
+        options["headers"] |= headers
+        try:
+            with self._http(address).stream(**options) as response:
+                self._limits.has_met = True
+                if not response.is_success:
+                    raise as_error(reply_of(response, response.read()))
+                yield from response.iter_raw()
+        except httpx2.TransportError as error:
+            raise failure_of(error, address) from error
 
+    def _http(self, address: Address) -> httpx2.Client:
+        """Connections to that server. Those to a former one are left to whoever still uses them."""
+        with self._lock:
+            if self._closing.is_set():
+                raise Conflict("the client is closed", code="closed", hint="make another one")
+            if self._opened is None or self._opened[0] != address.url:
+                self._opened = (address.url, httpx2.Client(**client_options(address)))
+            return self._opened[1]
 
-class _Opened:
-    """A response whose body is still to be read; a refusal is raised."""
-
-    def __init__(
-        self, http: httpx2.Client, call: Call[Reply], address: Address, headers: dict[str, str]
-    ) -> None:
-        self._context = http.stream(
-            call.method,
-            address.url + call.path,
-            params=dict(call.query),
-            headers=headers_of(call, address) | headers,
-        )
-
-    def __enter__(self) -> httpx2.Response:
-        response = self._context.__enter__()
-        if response.status_code >= 400:
-            try:
-                raise as_error(reply_of(response, response.read()))
-            finally:
-                self._context.__exit__(None, None, None)
-        return response
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._context.__exit__(kind, error, trace)
+    def _pause(self, pause_s: float) -> None:
+        """Wait, unless somebody closes the client meanwhile."""
+        self._closing.wait(pause_s)

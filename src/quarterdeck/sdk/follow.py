@@ -1,44 +1,123 @@
-"""Read streams of messages and remember where they broke off, so that nothing comes twice."""
+"""Streams over any number of connections: each knows how to go on, so that nothing comes twice."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from pydantic import BaseModel, ValidationError
+
+from quarterdeck.sdk.calls import Call, Reply
+from quarterdeck.sdk.patience import unreachable
+from quarterdeck.sdk.problems import unreadable
 from quarterdeck.sdk.sse import Message, SseParser
 from quarterdeck.wire.v1.events import EventView, LogEnd, LogView
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
+
+T_co = TypeVar("T_co", covariant=True)
+M = TypeVar("M", bound=BaseModel)
 
 
-class Stream:
-    """One stream over any number of connections."""
+class Follower(Protocol, Generic[T_co]):
+    """What a transport needs to know of a stream."""
 
-    def __init__(self) -> None:
+    call: Call[Reply]
+    is_done: bool
+
+    def begin(self) -> dict[str, str]:
+        """A new connection is about to be made; headers that say where to go on."""
+
+    def feed(self, piece: bytes) -> Iterator[T_co]:
+        """What the piece completes."""
+
+    def end(self) -> None:
+        """The answer ended as it should, or raises what leads to another connection."""
+
+
+class MessageFollower(Generic[T_co]):
+    """Server-sent events, gone on with by the id of the last one."""
+
+    def __init__(self, call: Call[Reply], read: Callable[[Message], T_co | None]) -> None:
+        self.call = call
+        self.is_done = False
+        self._read = read
         self._parser = SseParser()
         self._last_id = ""
 
-    def resume_headers(self) -> dict[str, str]:
-        """What a new connection has to say to go on; forgets half a message of the old one."""
+    def begin(self) -> dict[str, str]:
+        """Forgets half a message of the connection before."""
         self._parser = SseParser()
         return {"Last-Event-ID": self._last_id} if self._last_id else {}
 
-    def feed(self, piece: bytes) -> Iterator[Message]:
-        """Whole messages."""
+    def feed(self, piece: bytes) -> Iterator[T_co]:
+        """What the whole messages say."""
         for message in self._parser.feed(piece):
             self._last_id = message.id or self._last_id
-            yield message
+            read = self._read(message)
+            if read is None:
+                continue
+            self.is_done = isinstance(read, LogEnd)
+            yield read
+            if self.is_done:
+                return
+
+    def end(self) -> None:
+        """No stream ends before it says so: the server went down."""
+        raise unreachable(self.call.path, EOFError("the stream broke off"))
 
 
-def parse_log(message: Message) -> LogView | LogEnd | None:
-    """A message of a log's stream; None for a kind that is newer than this client."""
+class FileFollower:
+    """A file's bytes. Each connection begins at its first one; what was given is skipped.
+
+    An attempt that has ended changes nothing any more, so it is the same file every time.
+    """
+
+    def __init__(self, call: Call[Reply]) -> None:
+        self.call = call
+        self.is_done = False
+        self._given_bytes = 0
+        self._to_skip = 0
+
+    def begin(self) -> dict[str, str]:
+        """From the start."""
+        self._to_skip = self._given_bytes
+        return {}
+
+    def feed(self, piece: bytes) -> Iterator[bytes]:
+        """What of the piece is new."""
+        skipped = min(self._to_skip, len(piece))
+        self._to_skip -= skipped
+        self._given_bytes += len(piece) - skipped
+        if skipped < len(piece):
+            yield piece[skipped:]
+
+    def end(self) -> None:
+        """It is whole: a broken connection would have failed by the announced length."""
+
+
+def follow_log(call: Call[Reply]) -> MessageFollower[LogView | LogEnd]:
+    """A log's stream; its last message is a `LogEnd`."""
+    return MessageFollower(call, _read_log)
+
+
+def follow_events(call: Call[Reply]) -> MessageFollower[EventView]:
+    """The event log's stream, without end."""
+    return MessageFollower(call, lambda message: _parse(EventView, message))
+
+
+def _read_log(message: Message) -> LogView | LogEnd | None:
+    """None for a kind that is newer than this client."""
     if message.kind == "log":
-        return LogView.model_validate_json(message.data)
+        return _parse(LogView, message)
     if message.kind == "end":
-        return LogEnd.model_validate_json(message.data)
+        return _parse(LogEnd, message)
     return None
 
 
-def parse_event(message: Message) -> EventView:
-    """A message of the event log's stream."""
-    return EventView.model_validate_json(message.data)
+def _parse(model: type[M], message: Message) -> M:
+    try:
+        return model.model_validate_json(message.data)
+    except ValidationError as error:
+        raise unreadable(model.__name__, error) from None

@@ -1,7 +1,7 @@
 """The job file: YAML in, a request out, and errors that name the line and the column.
 
 The file is read as a tree of nodes that know their place, not as plain values: so every error can
-say where, values keep the text that was written where text is wanted (`LR: 0.10` stays "0.10"), and
+say where, variables and arguments keep the text that was written (`LR: 0.10` stays "0.10"), and
 what YAML offers beyond plain values (anchors, tags, doubled keys) is refused instead of guessed at.
 """
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from quarterdeck.basics.errors import Invalid
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 BYTES_MAX: Final = 1 << 20
 DEPTH_MAX: Final = 20
+DIGITS_MAX: Final = 18
 _TAG: Final = "tag:yaml.org,2002:"
 _BOOLEANS: Final = {"true": True, "True": True, "TRUE": True}
 Path_ = tuple[str | int, ...]
@@ -44,7 +45,8 @@ class JobFile:
         path = tuple(error.field.split("."))
         while path and path not in self.places:
             path = path[:-1]
-        return _at(self.name, self.places.get(path, (1, 1)), error.message, error.hint, error.field)
+        place = self.places.get(path, (1, 1))
+        return _at(self.name, place, error.message, error.hint, error.field, error.code)
 
 
 def read_job_file(path: Path) -> JobFile:
@@ -77,7 +79,7 @@ def parse_job_file(content: bytes, name: str) -> JobFile:
 
 def _compose(content: bytes, name: str) -> Node:
     try:
-        root = YAML(typ="safe", pure=True).compose(content.decode("utf-8"))
+        root = YAML(typ="safe", pure=True).compose(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise _at(
             name, (1, 1), f"the file is not UTF-8 text: {error.reason}", "save it so"
@@ -86,6 +88,9 @@ def _compose(content: bytes, name: str) -> Node:
         mark = error.problem_mark or error.context_mark
         place = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
         raise _at(name, place, str(error.problem or error.context), "check the YAML") from None
+    except (YAMLError, ValueError) as error:
+        told = str(error).partition("\n")[0]
+        raise _at(name, (1, 1), f"the file is not YAML: {told}", "check the YAML") from None
     except RecursionError:
         raise _at(name, (1, 1), "the file is nested too deeply", "is it a job file?") from None
     if not isinstance(root, MappingNode):
@@ -107,23 +112,31 @@ class _Reader:
         assert isinstance(plain, dict)
         return plain
 
-    def wrong(self, path: Path_, message: str, hint: str) -> Invalid:
+    def wrong(self, path: Path_, message: str, hint: str, code: str | None = None) -> Invalid:
         """An error about the value at a path."""
         place = self.places.get(path, (1, 1))
-        return _at(self._name, place, message, hint, ".".join(map(str, path)))
+        return _at(self._name, place, message, hint, ".".join(map(str, path)), code)
 
     def from_validation(self, error: ValidationError) -> Invalid:
         """The first of the model's complaints, in the file's terms."""
-        first = error.errors(include_url=False)[0]
-        path: Path_ = tuple(first["loc"])
-        while path and path not in self.places:
-            path = path[:-1]
+        faults = error.errors(include_url=False)
+        # Where a key may be of two types there is a complaint for each: the deepest knows best.
+        first = max(faults, key=lambda fault: len(self._place_of(fault["loc"])))
+        path = self._place_of(first["loc"])
         shown = ".".join(map(str, path))
         if first["type"] == "missing":
             missing = first["loc"][-1]
             return self.wrong(path, f"the key {missing} is missing", f"add {missing}: …")
         told = first["msg"][:1].lower() + first["msg"][1:]
         return self.wrong(path, f"{shown} is {first['input']!r}: {told}", "see docs/jobfile.md")
+
+    def _place_of(self, loc: Path_) -> Path_:
+        """The path in the file; the model's also names the types that it tried."""
+        path: Path_ = ()
+        for part in loc:
+            if (*path, part) in self.places:
+                path = (*path, part)
+        return path
 
     def _value(self, node: Node, path: Path_, model: type[BaseModel] | None) -> Plain:
         self.places.setdefault(path, (node.start_mark.line + 1, node.start_mark.column + 1))
@@ -161,22 +174,23 @@ class _Reader:
     def _scalar(self, node: ScalarNode, path: Path_) -> Plain:
         kind = str(node.tag).removeprefix(_TAG)
         text = str(node.value)
-        if path[:1] == ("env",) or kind == "str":
-            return text
-        if kind == "null":
+        if kind not in ("str", "null", "bool", "int", "float", "timestamp"):
+            raise self.wrong(path, f"the tag {node.tag} is not used in job files", "leave it out")
+        if kind == "null" and path[0] != "env":
             raise self.wrong(path, f"{path[-1]} has no value", "give it one, or leave the key out")
+        if path[0] in ("env", "run"):
+            return text
         if kind == "bool":
             return _BOOLEANS.get(text, False)
-        if kind == "int":
-            return int(text) if text.lstrip("+-").isdecimal() else text
-        if kind in ("float", "timestamp"):
-            return text
-        raise self.wrong(path, f"the tag {node.tag} is not used in job files", "leave it out")
+        if kind == "int" and text.lstrip("+-").isdecimal() and len(text) <= DIGITS_MAX:
+            return int(text)
+        return text
 
     def _unknown(self, path: Path_, known: list[str]) -> Invalid:
         key = str(path[-1])
         if len(path) == 1 and key in KEYS_NOT_YET:
-            return self.wrong(path, f"{key} is not available on this server yet", "leave it out")
+            message = f"{key} is not available on this server yet"
+            return self.wrong(path, message, "leave it out", "not_available")
         close = difflib.get_close_matches(key, known, n=1)
         meant = f"did you mean {close[0]}? " if close else ""
         return self.wrong(path, f"there is no key {key}", f"{meant}keys: {', '.join(known)}")
@@ -192,6 +206,12 @@ def _model_of(model: type[BaseModel] | None, key: str) -> type[BaseModel] | None
 
 
 def _at(
-    name: str, place: tuple[int, int], message: str, hint: str, field_name: str = "file"
+    name: str,
+    place: tuple[int, int],
+    message: str,
+    hint: str,
+    field_name: str = "file",
+    code: str | None = None,
 ) -> Invalid:
-    return Invalid(f"{name}:{place[0]}:{place[1]}: {message}", field=field_name, hint=hint)
+    where = f"{name}:{place[0]}:{place[1]}"
+    return Invalid(f"{where}: {message}", code=code, field=field_name, hint=hint)

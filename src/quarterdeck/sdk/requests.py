@@ -8,7 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote
 
-from quarterdeck.sdk.calls import Call, Reply
+from pydantic import BaseModel, ValidationError
+
+from quarterdeck.basics.errors import NotFound
+from quarterdeck.basics.ids import is_job_id
+from quarterdeck.sdk.calls import Call, FileBody, Reply
+from quarterdeck.sdk.problems import NotAServer, unreadable
 from quarterdeck.wire.v1.cluster import NodeList
 from quarterdeck.wire.v1.jobs import (
     ExplanationView,
@@ -24,11 +29,13 @@ from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pydantic import BaseModel
-
-T = TypeVar("T", bound="BaseModel")
+T = TypeVar("T", bound=BaseModel)
 POLL_S: Final = 25.0
 """How long one long poll lasts; proxies often cut at 30 or 60 seconds."""
+UPLOAD_S: Final = 300.0
+"""A large body on a slow disk takes its time before it is answered."""
+EARLY_S: Final = 0.1
+"""The pause after a long poll that was answered too soon, as by a server that goes down."""
 JSON: Final = {"Content-Type": "application/json"}
 
 
@@ -83,7 +90,8 @@ def cancel(job_id: str) -> Call[JobView]:
 
 def requeue(job_id: str) -> Call[JobView]:
     """Give the job another attempt."""
-    return Call("POST", f"/v1/jobs/{_part(job_id)}/requeue", _model(JobView))
+    path = f"/v1/jobs/{_part(job_id)}/requeue"
+    return Call("POST", path, _model(JobView), is_repeatable=False)
 
 
 def read_log(
@@ -110,6 +118,12 @@ def read_result(
     job_id: str, path: str, node_rank: int = 0, attempt: int | None = None
 ) -> Call[Reply]:
     """One file that an attempt left, as a stream of bytes."""
+    if any(part in ("", ".", "..") for part in path.split("/")):
+        raise NotFound(
+            f"job {job_id} has left no {path!a}",
+            field="path",
+            hint=f"`qd results {job_id}` lists what there is",
+        )
     where = f"/v1/jobs/{_part(job_id)}/results/{node_rank}/{quote(path)}"
     return Call("GET", where, _itself, query=_choice(attempt))
 
@@ -129,13 +143,15 @@ def list_nodes() -> Call[NodeList]:
 
 def keep_snapshot(request: SnapshotRequest) -> Call[SnapshotView]:
     """Keep a work folder's manifest, or hear which files are missing."""
-    return Call("POST", "/v1/snapshots", _model(SnapshotView), headers=JSON, body=_body(request))
+    parse, body = _model(SnapshotView), _body(request)
+    return Call("POST", "/v1/snapshots", parse, headers=JSON, body=body, answer_s=UPLOAD_S)
 
 
-def put_blob(digest: str, content: bytes) -> Call[None]:
+def put_blob(digest: str, body: bytes | FileBody) -> Call[None]:
     """Upload one file's bytes."""
     headers = {"Content-Type": "application/octet-stream"}
-    return Call("PUT", f"/v1/blobs/{digest}", _nothing, headers=headers, body=content)
+    path = f"/v1/blobs/{digest}"
+    return Call("PUT", path, _nothing, headers=headers, body=body, answer_s=UPLOAD_S)
 
 
 def get_server() -> Call[ServerView]:
@@ -146,7 +162,8 @@ def get_server() -> Call[ServerView]:
 def shut_down(*, stop_jobs: bool) -> Call[None]:
     """End the server."""
     body = _body(ShutdownRequest(stop_jobs=stop_jobs))
-    return Call("POST", "/v1/server/shutdown", _nothing, headers=JSON, body=body)
+    path = "/v1/server/shutdown"
+    return Call("POST", path, _nothing, headers=JSON, body=body, is_repeatable=False)
 
 
 def get_openapi() -> Call[dict[str, Any]]:
@@ -163,11 +180,24 @@ def _choice(attempt: int | None) -> dict[str, str | int | list[str]]:
 
 
 def _part(job_id: str) -> str:
-    return quote(job_id, safe="")
+    """The id as part of a path. What cannot be one never becomes part of a URL."""
+    if not is_job_id(job_id):
+        raise NotFound(
+            f"there is no job {job_id[:80]!a}",
+            field="id",
+            hint="an id is a j and nine letters or digits; `qd ps -a` lists the jobs there are",
+        )
+    return job_id
 
 
 def _model(kind: type[T]) -> Callable[[Reply], T]:
-    return lambda reply: kind.model_validate_json(reply.body)
+    def parse(reply: Reply) -> T:
+        try:
+            return kind.model_validate_json(reply.body)
+        except ValidationError as error:
+            raise unreadable(kind.__name__, error) from None
+
+    return parse
 
 
 def _itself(reply: Reply) -> Reply:
@@ -179,13 +209,19 @@ def _nothing(_reply: Reply) -> None:
 
 
 def _json(reply: Reply) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(reply.body)
+    try:
+        content: dict[str, Any] = json.loads(reply.body)
+    except ValueError:
+        raise NotAServer("the server's answer is not JSON", code="unreadable_answer") from None
     return content
 
 
 def _log_bytes(reply: Reply) -> LogBytes:
-    return LogBytes(
-        reply.body,
-        int(reply.headers["qd-next-offset"]),
-        reply.headers["qd-final"] == "true",
-    )
+    next_offset = reply.headers.get("qd-next-offset", "")
+    if not next_offset.isdecimal():
+        raise NotAServer(
+            "the server's answer does not say where the log goes on",
+            code="unreadable_answer",
+            hint="a proxy may have dropped the header QD-Next-Offset",
+        )
+    return LogBytes(reply.body, int(next_offset), reply.headers.get("qd-final") == "true")

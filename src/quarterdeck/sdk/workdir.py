@@ -1,177 +1,256 @@
-"""Snapshot a work folder: walk it, name every file by its content, upload what is missing.
+"""A work folder as a list of files by content: what is sent with a job.
 
-`.gitignore` files count where they lie, as in git; a `.qdignore` beside them adds to them, and may
-bring back with `!` what they leave out. `.git` always stays behind.
+Read once, in a stable order. Symbolic links are kept as links when they stay inside the folder.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import posixpath
 import stat
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-from pathspec import GitIgnoreSpec
+from typing import Final
 
 from quarterdeck.basics.errors import Invalid
 from quarterdeck.basics.quantities import GIB, format_bytes
+from quarterdeck.sdk.bodies import CHUNK_BYTES, changed
+from quarterdeck.sdk.calls import FileBody
+from quarterdeck.sdk.ignoring import Rules, rules_of
+from quarterdeck.sdk.problems import NotAServer
 from quarterdeck.wire.v1.snapshots import SnapshotFile, SnapshotRequest
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+UPLOADS_AT_A_TIME: Final = 4
+ROUNDS_MAX: Final = 3
+"""How often a server may ask for missing files before something must be wrong."""
 
-    from quarterdeck.sdk.client import Client
-
-BYTES_MAX: Final = GIB
-FILES_MAX: Final = 100_000
-LARGEST_SHOWN: Final = 5
-ALWAYS_LEFT: Final = frozenset({".git"})
-IGNORE_FILES: Final = (".gitignore", ".qdignore")
-HINT: Final = "leave out what the job does not need with a .qdignore file, or use --workdir none"
+READ_TRIES: Final = 3
+LARGEST_SHOWN: Final = 3
+IGNORE_HINT: Final = "leave it out with a .qdignore file"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
+class SizeLimits:
+    """How much may travel with a job."""
+
+    size_bytes: int = GIB
+    files: int = 100_000
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A folder's manifest, and where its files are now."""
+    """A folder's manifest, sorted by path, and where its files are now."""
 
     root: Path
     request: SnapshotRequest
-    paths: dict[str, Path] = field(repr=False, default_factory=dict)
+
+    def bodies(self, missing: Sequence[str]) -> list[FileBody]:
+        """The files with these contents, ready to be sent."""
+        by_digest = {entry.digest: entry for entry in self.request.files if entry.digest}
+        if not by_digest.keys() >= set(missing):
+            raise never_enough()
+        found = [(digest, by_digest[digest]) for digest in missing]
+        return [
+            FileBody(self.root / entry.path, entry.path, entry.size, digest)
+            for digest, entry in found
+        ]
 
 
-def take_snapshot(root: Path, *, bytes_max: int = BYTES_MAX) -> Snapshot:
-    """Read the whole folder. Raises `Invalid` for one that is too large, holds links that lead out,
-    or changes meanwhile."""
-    if not root.is_dir():
-        raise Invalid(f"{root} is not a folder", field="workdir", hint="name one, or none")
-    found = sorted(_walk(root), key=lambda entry: entry[0])
-    _check_size(found, bytes_max)
-    snapshot = Snapshot(root, SnapshotRequest(files=[]))
-    for path, status in found:
-        snapshot.request.files.append(_describe(root, path, status, snapshot.paths))
-    return snapshot
+LIMITS: Final = SizeLimits()
 
 
-def upload_snapshot(client: Client, snapshot: Snapshot) -> str:
-    """Upload what the server does not have; the digest to put into the job."""
-    kept = client.keep_snapshot(snapshot.request)
-    while kept.missing:
-        for digest in kept.missing:
-            content = snapshot.paths[digest].read_bytes()
-            if hashlib.sha256(content).hexdigest() != digest:
-                raise _changed(snapshot.paths[digest])
-            client.put_blob(digest, content)
-        kept = client.keep_snapshot(snapshot.request)
-    return kept.digest
-
-
-def _walk(root: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Files and links that are not ignored, as paths relative to the root."""
-    left: list[tuple[str, list[tuple[str, GitIgnoreSpec]]]] = [("", [])]
-    while left:
-        folder, rules = left.pop()
-        rules = _with_rules_of(root, folder, rules)
-        for entry in os.scandir(root / folder):
-            path = f"{folder}/{entry.name}" if folder else entry.name
-            is_folder = entry.is_dir(follow_symlinks=False)
-            if entry.name in ALWAYS_LEFT or _is_ignored(path, is_folder, rules):
-                continue
-            if is_folder:
-                left.append((path, rules))
-            elif entry.is_file(follow_symlinks=False) or entry.is_symlink():
-                yield path, entry.stat(follow_symlinks=False)
-
-
-def _with_rules_of(
-    root: Path, folder: str, rules: list[tuple[str, GitIgnoreSpec]]
-) -> list[tuple[str, GitIgnoreSpec]]:
-    lines: list[str] = []
-    for name in IGNORE_FILES:
-        path = root / folder / name
-        if path.is_file():
-            lines += path.read_text(errors="surrogateescape").splitlines()
-    return [*rules, (folder, GitIgnoreSpec.from_lines(lines))] if lines else rules
-
-
-def _is_ignored(path: str, is_folder: bool, rules: list[tuple[str, GitIgnoreSpec]]) -> bool:
-    """The innermost file that says anything about the path decides."""
-    for folder, spec in reversed(rules):
-        inside = path[len(folder) + 1 :] if folder else path
-        verdict = spec.check_file(inside + "/" if is_folder else inside).include
-        if verdict is not None:
-            return verdict
-    return False
-
-
-def _check_size(found: list[tuple[str, os.stat_result]], bytes_max: int) -> None:
-    size = sum(status.st_size for _, status in found)
-    if size <= bytes_max and len(found) <= FILES_MAX:
-        return
-    by_top: dict[str, int] = {}
-    for path, status in found:
-        top = path.partition("/")[0]
-        by_top[top] = by_top.get(top, 0) + max(1, status.st_size)
-    largest = sorted(by_top, key=lambda top: -by_top[top])[:LARGEST_SHOWN]
-    shown = ", ".join(f"{top} ({format_bytes(by_top[top])})" for top in largest)
-    raise Invalid(
-        f"the work folder has {len(found)} files and {format_bytes(size)}; at most {FILES_MAX} and "
-        f"{format_bytes(bytes_max)}. Largest: {shown}",
-        field="workdir",
-        hint=HINT,
-    )
-
-
-def _describe(
-    root: Path, path: str, status: os.stat_result, paths: dict[str, Path]
-) -> SnapshotFile:
-    try:
-        path.encode()
-    except UnicodeEncodeError:
+def take_snapshot(root: Path, limits: SizeLimits = LIMITS) -> Snapshot:
+    """Walk the folder and take the digest of every file. `Invalid` says what cannot travel."""
+    real = root.absolute().resolve()
+    if not real.is_dir():
         raise Invalid(
-            f"the file name {path!r} is not UTF-8", field="workdir", hint="rename it"
-        ) from None
-    full = root / path
-    if stat.S_ISLNK(status.st_mode):
-        return SnapshotFile(path=path, mode=0o777, target=_check_link(root, full))
-    digest, size = _digest(full)
-    paths[digest] = full
-    return SnapshotFile(
-        path=path, mode=stat.S_IMODE(status.st_mode) & 0o777, size=size, digest=digest
-    )
-
-
-def _check_link(root: Path, link: Path) -> str:
-    target = str(link.readlink())
-    inside = os.path.normpath(link.parent.relative_to(root) / target)
-    if Path(target).is_absolute() or inside == ".." or inside.startswith("../"):
-        raise Invalid(
-            f"{link} links to {target!r}, which is not inside the work folder",
+            f"the work folder {root} is not a folder",
             field="workdir",
-            hint="leave it out with a .qdignore file, or put its content into the folder",
+            hint="name a folder, or `none` for a job without one",
         )
-    return target
+    walk = _Walk(real, limits)
+    walk.enter(real, "", rules_of(real))
+    walk.check_limits()
+    files = [_with_digest(real, entry) for entry in walk.entries]
+    return Snapshot(real, SnapshotRequest(files=sorted(files, key=lambda entry: entry.path)))
 
 
-def _digest(path: Path) -> tuple[str, int]:
+def never_enough() -> NotAServer:
+    """The error for a server that still lacks files after all were sent."""
+    return NotAServer(
+        f"the server still asks for files of the work folder after {ROUNDS_MAX} uploads",
+        code="upload_incomplete",
+        hint="look at the server's log and its disk",
+    )
+
+
+class _Walk:
+    """Collects what is there, without reading contents."""
+
+    def __init__(self, root: Path, limits: SizeLimits) -> None:
+        self._root = root
+        self._limits = limits
+        self.entries: list[SnapshotFile] = []
+
+    def enter(self, folder: Path, prefix: str, rules: Rules) -> None:
+        """One folder, by names in order; folders inside it follow, without recursion."""
+        pending = [(folder, prefix, rules)]
+        while pending:
+            folder, prefix, rules = pending.pop()
+            inside = []
+            for found in _list(folder):
+                is_folder = found.is_dir(follow_symlinks=False)
+                if rules.leaves_out(found.name, is_folder=is_folder):
+                    continue
+                path = prefix + found.name
+                if is_folder:
+                    deeper = Path(found.path)
+                    inside.append((deeper, path + "/", rules.enter(deeper, found.name)))
+                else:
+                    self._add(found, path)
+            pending += reversed(inside)
+
+    def check_limits(self) -> None:
+        """Refuse a folder that is too large, and say what makes it so."""
+        size_bytes = sum(entry.size for entry in self.entries)
+        limits = self._limits
+        if len(self.entries) > limits.files:
+            raise self._too_large(f"more than {limits.files} files", _most_files(self.entries))
+        if size_bytes > limits.size_bytes:
+            what = f"{format_bytes(size_bytes)}, more than {format_bytes(limits.size_bytes)}"
+            raise self._too_large(what, _largest(self.entries))
+
+    def _add(self, found: os.DirEntry[str], path: str) -> None:
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            raise Invalid(
+                f"the name of {path!a} is not UTF-8",
+                field="workdir",
+                hint=f"rename it, or {IGNORE_HINT}",
+            ) from None
+        try:
+            status = found.stat(follow_symlinks=False)
+        except OSError as error:
+            raise changed(path) from error
+        if stat.S_ISLNK(status.st_mode):
+            self.entries.append(SnapshotFile(path=path, target=_link_target(self._root, path)))
+        elif stat.S_ISREG(status.st_mode):
+            mode = stat.S_IMODE(status.st_mode) & 0o777
+            self.entries.append(SnapshotFile(path=path, mode=mode, size=status.st_size))
+        else:
+            raise Invalid(
+                f"{path} is neither a file nor a folder nor a link (a socket, pipe or device)",
+                field="workdir",
+                hint=IGNORE_HINT,
+            )
+        if len(self.entries) > self._limits.files:
+            self.check_limits()
+
+    def _too_large(self, what: str, largest: str) -> Invalid:
+        return Invalid(
+            f"the work folder {self._root} has {what}; the largest: {largest}",
+            code="workdir_too_large",
+            field="workdir",
+            hint="leave out what the job does not need with a .qdignore file, "
+            "or send no folder with `--workdir none`",
+        )
+
+
+def _list(folder: Path) -> list[os.DirEntry[str]]:
     try:
-        with path.open("rb") as stream:
-            before = os.fstat(stream.fileno())
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            after = os.fstat(stream.fileno())
+        with os.scandir(folder) as found:
+            return sorted(found, key=lambda entry: entry.name)
     except OSError as error:
         raise Invalid(
-            f"{path} cannot be read: {error.strerror}", field="workdir", hint=HINT
-        ) from None
+            f"{folder} cannot be read: {error.strerror}", field="workdir", hint=IGNORE_HINT
+        ) from error
+
+
+def _link_target(root: Path, path: str) -> str:
+    """The link's target, relative. Both what it says and where it leads must be inside."""
+    place = root / path
+    try:
+        target = str(place.readlink())
+    except OSError as error:
+        raise changed(path) from error
+    relative = target
+    if target.startswith("/"):
+        relative = os.path.relpath(target, place.parent)
+    leads_to = posixpath.normpath(posixpath.join(posixpath.dirname(path), relative))
+    real = os.path.realpath(place)
+    if _is_outside(leads_to) or _is_outside(os.path.relpath(real, root)):
+        raise Invalid(
+            f"{path} is a link to {target}, which is outside of the work folder",
+            field="workdir",
+            hint=f"put the content there instead of the link, or {IGNORE_HINT}",
+        )
+    return relative
+
+
+def _is_outside(relative: str) -> bool:
+    return relative == ".." or relative.startswith(("../", "/"))
+
+
+def _with_digest(root: Path, entry: SnapshotFile) -> SnapshotFile:
+    """The entry with the digest of its bytes; a file that is being written is read again."""
+    if entry.target is not None:
+        return entry
+    for _ in range(READ_TRIES):
+        done = _read_once(root / entry.path, entry.path)
+        if done is not None:
+            return done
+    raise changed(entry.path)
+
+
+def _read_once(place: Path, path: str) -> SnapshotFile | None:
+    """None when the file changed while it was read."""
+    digest = hashlib.sha256()
+    try:
+        # O_NOFOLLOW: a link that took the file's place meanwhile may lead anywhere.
+        handle = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb", buffering=0) as file:
+            before = os.fstat(file.fileno())
+            if not stat.S_ISREG(before.st_mode):
+                return None
+            while chunk := file.read(CHUNK_BYTES):
+                digest.update(chunk)
+                if file.tell() > before.st_size:
+                    return None
+            after = os.fstat(file.fileno())
+    except PermissionError as error:
+        raise Invalid(
+            f"{path} cannot be read: {error.strerror}", field="workdir", hint=IGNORE_HINT
+        ) from error
+    except OSError as error:
+        raise changed(path) from error
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise _changed(path)
-    return digest, before.st_size
+        return None
+    mode = stat.S_IMODE(after.st_mode) & 0o777
+    return SnapshotFile(path=path, mode=mode, size=after.st_size, digest=digest.hexdigest())
 
 
-def _changed(path: Path) -> Invalid:
-    return Invalid(
-        f"{path} changed while it was read",
-        field="workdir",
-        hint="wait until nothing writes into the work folder, or leave the file out with .qdignore",
-    )
+def _largest(entries: list[SnapshotFile]) -> str:
+    sizes: dict[str, int] = {}
+    for entry in entries:
+        top = _top(entry.path)
+        sizes[top] = sizes.get(top, 0) + entry.size
+    return ", ".join(f"{name} ({format_bytes(sizes[name])})" for name in _first(sizes))
+
+
+def _most_files(entries: list[SnapshotFile]) -> str:
+    counts: dict[str, int] = {}
+    for entry in entries:
+        counts[_top(entry.path)] = counts.get(_top(entry.path), 0) + 1
+    return ", ".join(f"{name} ({counts[name]} files)" for name in _first(counts))
+
+
+def _top(path: str) -> str:
+    name, slash, _ = path.partition("/")
+    return name + slash
+
+
+def _first(amounts: dict[str, int]) -> list[str]:
+    return sorted(amounts, key=lambda name: (-amounts[name], name))[:LARGEST_SHOWN]

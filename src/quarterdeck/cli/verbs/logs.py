@@ -6,6 +6,8 @@ import sys
 
 import click
 
+from quarterdeck.cli.jobs import print_log
+
 PATIENCE_S = 600.0
 
 
@@ -23,8 +25,7 @@ def command(job_id: str, attempt: int | None, node_rank: int, *, follow: bool) -
             client.get_job(job_id)
             client.patience_s = PATIENCE_S
             for message in client.stream_log(job_id, attempt=attempt, node_rank=node_rank):
-                sys.stdout.write(getattr(message, "text", ""))
-                sys.stdout.flush()
+                print_log(getattr(message, "text", ""))
             return
         offset = 0
         while True:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quarterdeck.basics.errors import NotFound
+from quarterdeck.basics.errors import Invalid, NotFound, Refused
 from quarterdeck.basics.quantities import format_bytes
 from quarterdeck.cli.output import FORMATS, print_json, print_table
 
@@ -71,15 +71,28 @@ def _read(client: Client, listed: ResultList, file: ResultView) -> Iterator[byte
 
 
 def _save(client: Client, listed: ResultList, file: ResultView, folder: Path) -> None:
-    """Under another name first, so that a file under its own name is whole."""
+    """The file in the folder; with several nodes, in a folder of its node's number."""
+    from quarterdeck.sdk.saving import replacing
+
     several = len({one.node_rank for one in listed.files}) > 1
-    target = (folder / str(file.node_rank) if several else folder) / file.path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
-    with part.open("wb") as stream:
-        for piece in _read(client, listed, file):
-            stream.write(piece)
-    part.rename(target)
+    base = folder / str(file.node_rank) if several else folder
+    target = base / file.path
+    # A link in the folder, or a name from a strange server, may lead elsewhere.
+    if not target.resolve().is_relative_to(base.resolve()) or target.resolve() == base.resolve():
+        raise Invalid(
+            f"the result {file.path!a} would be saved outside of {folder}",
+            field="path",
+            hint="choose an empty folder",
+        )
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(target) as stream:
+            for piece in _read(client, listed, file):
+                stream.write(piece)
+    except OSError as error:
+        raise Refused(
+            f"{target} cannot be written: {error.strerror}", hint="choose another folder with -o"
+        ) from error
     click.echo(str(target))
 
 

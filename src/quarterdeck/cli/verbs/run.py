@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from quarterdeck.cli.errors import RUN_FAILED
-from quarterdeck.cli.jobs import attach_workdir, job_options, make_request, print_job
+from quarterdeck.basics.errors import QuarterdeckError
+from quarterdeck.cli.errors import RUN_FAILED, show_error
+from quarterdeck.cli.jobs import attach_workdir, job_options, make_request, print_job, print_log
 from quarterdeck.cli.output import output_option
 
 if TYPE_CHECKING:
@@ -30,25 +32,30 @@ EXPLAIN_AFTER_S = 1.0
 def command(command: tuple[str, ...], *, detach: bool, output: str, **options: Any) -> None:  # noqa: ANN401
     """Run COMMAND as a job, print its log, and exit with its code.
 
-    The first ctrl-c cancels the job, a second one leaves it alone and returns.
+    The first ctrl-c cancels the job, a second one leaves it alone and returns. With -o json the log
+    goes to stderr, and the job is printed at its end.
     """
     from quarterdeck.sdk.client import Client
 
     with Client() as client:
         request = make_request(command, options)
         attach_workdir(client, request, options["workdir"])
-        job = client.submit(request)
         if detach:
-            print_job(job, output)
+            print_job(client.submit(request), output)
             return
+        interrupts = _Interrupts(client)
+        job = client.submit(request)
         click.echo(f"qd: job {job.id}", err=True)
+        interrupts.know(job.id)
         client.patience_s = PATIENCE_S
-        sys.exit(_follow(client, job))
+        ended = _follow(client, job, log_to_stderr=output == "json")
+        if output == "json":
+            print_job(ended, output)
+        sys.exit(_exit_code(ended, interrupts.number))
 
 
-def _follow(client: Client, job: JobView) -> int:
-    """Print the log until the job's end; its exit code."""
-    _cancel_when_interrupted(client, job.id)
+def _follow(client: Client, job: JobView, *, log_to_stderr: bool) -> JobView:
+    """Print the log until the job's end; the job as it is then."""
     explaining = threading.Timer(EXPLAIN_AFTER_S, _explain_wait, (client, job.id))
     explaining.daemon = True
     explaining.start()
@@ -56,37 +63,72 @@ def _follow(client: Client, job: JobView) -> int:
         text = getattr(message, "text", "")
         if text:
             explaining.cancel()
-            sys.stdout.write(text)
-            sys.stdout.flush()
+            print_log(text, sys.stderr if log_to_stderr else sys.stdout)
     explaining.cancel()
     ended = client.wait(job.id)
     if ended.state != "succeeded":
         click.echo(f"qd: job {job.id} {ended.state}: {ended.message}", err=True)
-    return _exit_code(ended)
+    return ended
 
 
-def _exit_code(job: JobView) -> int:
-    return 0 if job.state == "succeeded" else job.exit_code or RUN_FAILED
+def _exit_code(job: JobView, interrupted_by: int | None) -> int:
+    """The job's own code. One that was cancelled by us before it started has none."""
+    if job.state == "succeeded":
+        return 0
+    if job.exit_code:
+        return job.exit_code
+    return RUN_FAILED if interrupted_by is None else 128 + interrupted_by
 
 
 def _explain_wait(client: Client, job_id: str) -> None:
     """Said once, on stderr, when the job does not start at once."""
-    explanation = client.explain(job_id)
+    try:
+        explanation = client.explain(job_id)
+    except QuarterdeckError:
+        return
     if explanation.job.state == "queued":
         click.echo(f"qd: {explanation.summary}", err=True)
 
 
-def _cancel_when_interrupted(client: Client, job_id: str) -> None:
-    """The handler only starts a thread: what it interrupts may be a call of the same client."""
-    asked = threading.Event()
+class _Interrupts:
+    """The first ctrl-c (or SIGTERM) cancels, the second leaves.
 
-    def handle(number: int, _frame: object) -> None:
-        if asked.is_set():
-            click.echo(f"\nqd: job {job_id} goes on; `qd logs -f {job_id}`", err=True)
+    From before the job is submitted, so that there is no moment at which an interrupt would leave a
+    job behind that nobody knows of. The handler only starts a thread: what it interrupts may be in
+    the middle of a call of the same client, or of a line of output.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self.number: int | None = None
+        self._client = client
+        self._job_id: str | None = None
+        self._known = threading.Event()
+        signal.signal(signal.SIGINT, self._handle)
+        signal.signal(signal.SIGTERM, self._handle)
+
+    def know(self, job_id: str) -> None:
+        """The job that is to be cancelled."""
+        self._job_id = job_id
+        self._known.set()
+
+    def _handle(self, number: int, _frame: object) -> None:
+        if self.number is not None:
+            if self._job_id is not None:
+                _say(f"job {self._job_id} goes on; `qd logs -f {self._job_id}`")
             sys.exit(128 + number)
-        asked.set()
-        click.echo("\nqd: cancelling; once more to leave it alone", err=True)
-        threading.Thread(target=client.cancel, args=(job_id,), daemon=True).start()
+        self.number = number
+        _say("cancelling; once more to leave it alone")
+        threading.Thread(target=self._cancel, daemon=True).start()
 
-    signal.signal(signal.SIGINT, handle)
-    signal.signal(signal.SIGTERM, handle)
+    def _cancel(self) -> None:
+        self._known.wait()
+        assert self._job_id is not None
+        try:
+            self._client.cancel(self._job_id)
+        except QuarterdeckError as error:
+            show_error(error)
+
+
+def _say(text: str) -> None:
+    """Past the buffers, which the handler may have interrupted."""
+    os.write(2, f"\nqd: {text}\n".encode())

@@ -57,7 +57,7 @@ STRIKES_EVERY: Final = {
     Fault.NODES_LATE: 2,
     Fault.BLOB_LOST: 4,
     Fault.STORE_STALE: 90,
-    Fault.STORE_RACE: 15,
+    Fault.STORE_RACE: 8,
     Fault.STORE_UNREADABLE: 250,
     Fault.STORE_LOST_BEFORE: 110,
     Fault.STORE_LOST_AFTER: 70,
@@ -110,6 +110,10 @@ class Faults:
     def note(self, fault: Fault) -> None:
         """It was made to happen."""
         self.counts[fault] += 1
+
+    def take_back(self, fault: Fault) -> None:
+        """It was to happen, and could not."""
+        self.counts[fault] -= 1
 
     @property
     def are_on(self) -> bool:

@@ -43,9 +43,12 @@ class FaultyLink:
         self._checks = checks
         self._timeline = timeline
         self._chance = chance
+        self._kept: Report | None = None
 
     def exchange(self, report: Report) -> Desired:
         """Carry the report there and the answer back, perhaps."""
+        if report.nodes is not None and self._faults.are_on:
+            self._kept = report
         if self._faults.strikes(Fault.REPORT_LOST):
             raise Unavailable("the report was lost")
         if self._is_late(report):
@@ -57,6 +60,12 @@ class FaultyLink:
         if self._faults.strikes(Fault.ANSWER_LOST):
             raise Unavailable("the answer was lost")
         return answer
+
+    def deliver_kept(self) -> None:
+        """The last node list that was sent while things went wrong arrives once more."""
+        if self._kept is not None:
+            self._faults.note(Fault.NODES_LATE)
+            self._deliver(self._kept)
 
     def open_blob(self, digest: str) -> BinaryIO:
         """Bytes from the control plane's blobs."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from quarterdeck.basics.errors import Conflict, Stale, Unavailable, Unsatisfiable
+from quarterdeck.basics.errors import Conflict, NotFound, Stale, Unavailable, Unsatisfiable
 from quarterdeck.control.cancel import cancel
 from quarterdeck.control.explain import explain
 from quarterdeck.control.plan import plan
@@ -133,6 +133,8 @@ class People:
             self._ask(lambda plane: verb(plane, job_id, "ada"))
         except (Unavailable, Stale):
             self._later(self._chance.between(0.5, 8.0), partial(self._press, job_id, wish))
+        except NotFound:
+            self._miss(job_id)
         except Conflict:
             wish.answered_ns = self._timeline.now_ns
         else:
@@ -146,6 +148,11 @@ class People:
             if job is not None and job.state is JobState.QUEUED:
                 self._begin_wish(job_id, "cancel")
                 return
+
+    def _miss(self, job_id: JobId) -> None:
+        self._checks.hold(
+            Check.KEPT, holds=False, told=lambda: f"nobody knows {job_id} any more", job_id=job_id
+        )
 
     def _wonder(self, requests: Sequence[Request]) -> None:
         """Somebody asks why a job waits, and what would happen to another."""
@@ -162,7 +169,12 @@ class People:
     def _ask_why(self, plane: ControlPlane, request: Request, jobs: Sequence[JobId]) -> None:
         before = plane.store.head()
         if jobs:
-            told = explain(plane, self._chance.pick(jobs))
+            job_id = self._chance.pick(jobs)
+            try:
+                told = explain(plane, job_id)
+            except NotFound:
+                self._miss(job_id)
+                return
             queued = told.job.state is JobState.QUEUED
             answered = told.outlook is not None and (
                 (told.outlook.placement is None) != (told.outlook.verdict is None)

@@ -178,7 +178,7 @@ def _reckon(demand: Demand, left: dict[str, _Left]) -> dict[str, int]:
         "gpus_wanted": demand.nodes * demand.resources.gpus,
         "gpus_free_now": sum(len(one.devices) for one in up),
         "gpus_total": sum(len(one.node.devices) for one in able),
-        "largest_free_gpus_on_a_node": max((len(one.devices) for one in able), default=0),
+        "largest_free_gpus_on_a_node": max((len(one.devices) for one in up), default=0),
     }
 
 

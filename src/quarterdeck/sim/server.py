@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from quarterdeck.basics.errors import Unavailable
+from quarterdeck.control.board import Board
 from quarterdeck.control.plane import ControlPlane
 from quarterdeck.control.restore import restore
 from quarterdeck.control.schedule import Scheduler
@@ -61,6 +63,7 @@ class SimServer:
         self._board: WatchedBoard | None = None
         self._scheduler: Scheduler | None = None
         self.changed: Callable[[], None] = lambda: None
+        self.started: Callable[[], None] = lambda: None
         self.start()
 
     @property
@@ -132,6 +135,7 @@ class SimServer:
         self._policy = plane.policy
         self._plane = plane
         self._scheduler = Scheduler(plane)
+        self.started()
         self.changed()
 
     def _tell(self) -> None:
@@ -163,15 +167,30 @@ class SimServer:
             return
         before = self._inner.head()
         with self._faults.paused():
-            while self._inner.head() == before:
+            for _ in self._rivals:
                 self._rivals[self._races % len(self._rivals)]()
                 self._races += 1
+                if self._inner.head() > before:
+                    return
+        self._faults.take_back(Fault.STORE_RACE)
 
     def _schedule_elsewhere(self) -> None:
-        """Another scheduler on the same store: what a leader that was frozen would be."""
-        board = WatchedBoard(self._inner)
+        """Another scheduler on the same store, which would serve people in another order."""
+        board = _ContraryBoard(self._inner)
         rival = ControlPlane(self._inner, self._clock, self._ids, self._blobs, board)
         Scheduler(rival).turn()
+
+
+class _ContraryBoard(Board):
+    """A board on which the last come first, so that its plans grant the same devices to others."""
+
+    def snapshot(self, now_ns: int) -> Snapshot:
+        true = super().snapshot(now_ns)
+        waiting = tuple(
+            replace(one, priority=-one.priority, submitted_at_ns=-one.submitted_at_ns)
+            for one in true.waiting
+        )
+        return replace(true, waiting=waiting)
 
 
 def _comparable(snapshot: Snapshot) -> tuple[object, ...]:

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 SITE: Final = "local"
 AGENT_EVERY_S: Final = 5.0
 SCHEDULER_EVERY_S: Final = 60.0
+NODES_AWAY_S_MAX: Final = 900.0
 COMPARE_EVERY_S: Final = 900.0
-PATIENCE_S: Final = 24 * 3600.0
+PATIENCE_S: Final = 8 * 3600.0
 """How long everything may take to end once nothing goes wrong any more."""
 CLOCK_ERROR_S_MAX: Final = 2 * 3600.0
 EMPTY_DIGEST: Final = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -49,6 +50,7 @@ class World:
         chance = Chance(seed)
         self._chance = chance.split()
         self._jobs = jobs
+        self._calm_since_s = 0.0
         self.checks = Checks()
         self.faults = Faults(chance.split())
         self.timeline = Timeline()
@@ -81,6 +83,7 @@ class World:
         self._scheduler_turns = Turns(self.timeline, self.server.turn, SCHEDULER_EVERY_S)
         self.server.race(self.people.change_mind, self._turn_agent_at_once)
         self.server.changed = self._wake_all
+        self.server.started = self._check_kept
         self.site.news = self._poke
 
     def run(self) -> None:
@@ -108,6 +111,7 @@ class World:
         self.auditor.catch_up()
 
     def _wake_all(self) -> None:
+        """Something was committed, or a control plane has started."""
         self._agent_turns.wake()
         self._scheduler_turns.wake()
 
@@ -159,7 +163,9 @@ class World:
             name = self._chance.pick(up)
             self.faults.note(Fault.NODE_LOST)
             self.site.lose_node(name)
-            self.timeline.after(self._chance.between(2.0, 900.0), partial(self._return_node, name))
+            self.timeline.after(
+                self._chance.between(2.0, NODES_AWAY_S_MAX), partial(self._return_node, name)
+            )
 
     def _return_node(self, name: str) -> None:
         self.faults.note(Fault.NODE_RETURNED)
@@ -201,11 +207,15 @@ class World:
             )
 
     def _calm_down(self) -> None:
+        """Nothing goes wrong any more, but for one old report that is still on its way."""
         self.faults.cease()
+        self._calm_since_s = self.timeline.now_s
+        self.timeline.after(NODES_AWAY_S_MAX + 60.0, self._link.deliver_kept)
 
     def _is_over(self) -> bool:
         return (
-            self.people.are_done
+            self.timeline.now_s > self._calm_since_s + NODES_AWAY_S_MAX + 120.0
+            and self.people.are_done
             and self.server.is_up
             and not self.site.tracked
             and not self.store.load_active().jobs

@@ -9,6 +9,7 @@ import subprocess
 from functools import partial
 from pathlib import Path
 
+from quarterdeck.sdk import JobRequest
 from tests.e2e.deck import QD, Deck, until
 
 PRETEND = ("--pretend", "dgx-a100:2")
@@ -133,7 +134,9 @@ def test_cancel_leaves_no_process(deck: Deck, tmp_path: Path) -> None:
         "trap '' TERM; (setsid sh -c 'sleep 1000 & sleep 1000' &) ; "
         f"(sleep 1000 &) ; touch {started}; sleep 1000"
     )
-    job_id = deck.run(line)
+    with deck.client() as client:
+        request = {"run": line, "stop": {"grace": "1s"}}
+        job_id = client.submit(JobRequest.model_validate(request)).id
     until(started.exists)
     until(lambda: len(deck.processes_of(job_id)) >= 5)
     cancelled = deck.qd("cancel", job_id)

@@ -25,10 +25,15 @@ class Ranks:
         """Fork and execute one rank; its output goes to the log, as it writes it."""
         rank = self._first_rank + len(self._running) + len(self._ended)
         parent = os.getpid()
+        executed, executing = os.pipe2(os.O_CLOEXEC)
         pid = os.fork()
         if pid == 0:
             _become(command, environment, folder, log, parent)
         self._running[pid] = rank
+        os.close(executing)
+        # Ends with the execution: before that the child has no group to send a signal to.
+        os.read(executed, 1)
+        os.close(executed)
         return pid
 
     @property

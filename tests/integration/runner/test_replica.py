@@ -153,6 +153,16 @@ def test_a_stop_is_a_signal_then_a_grace_then_the_kill(ground: Ground, tmp_path:
     assert exited["ranks"] == [{"rank": 0, "code": None, "signal": 9, "stopped": True}]
 
 
+def test_a_stop_right_after_the_start_is_not_lost(ground: Ground) -> None:
+    ground.start_launcher()
+    for number in range(20):
+        folder = ground.order("sleep 1000", name=f"j{number}", command=["sleep", "1000"])
+        ground.launch(folder)
+        ground.fact(folder, "started")
+        ground.ask_to_stop(folder, 1000.0)
+        assert ground.fact(folder, "exited")["ranks"][0]["signal"] == signal.SIGTERM
+
+
 def test_a_command_may_end_well_within_its_grace(ground: Ground) -> None:
     ground.start_launcher()
     folder = ground.order("trap 'exit 0' TERM; echo up; while :; do sleep 0.02; done")

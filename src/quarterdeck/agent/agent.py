@@ -75,9 +75,9 @@ class SiteAgent:
         if desired.is_complete:
             self._run.clear()
             self._stop.clear()
-            wanted = {run.ref for run in desired.run} | {stop.ref for stop in desired.stop}
-            self._gone = {ref for ref in seen if ref not in wanted}
+            self._gone.clear()
             self._own_sightings.clear()
+            self._accepted.clear()  # who cannot tell since when may not know these any more
         for run in desired.run:
             self._run[run.ref] = run
         for stop in desired.stop:
@@ -88,6 +88,8 @@ class SiteAgent:
             self._stop.pop(ref, None)
             self._own_sightings.pop(ref, None)
             self._gone.add(ref)
+        # Also one whose launch was given up as lost and shows only now.
+        self._gone.update(ref for ref in seen if ref not in self._run and ref not in self._stop)
         self._cursor = desired.cursor
 
     def _act(self, seen: dict[AttemptRef, tuple[Sighting, ...]]) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from quarterdeck.basics.errors import Conflict
 from quarterdeck.control.steps import change_job
 from quarterdeck.core.jobs import decide
 
@@ -25,4 +27,8 @@ def cancel(plane: ControlPlane, job_id: JobId, actor: str) -> Job:
 def cancel_all(plane: ControlPlane, actor: str) -> list[Job]:
     """Cancel every unfinished job, for a server that is to go down with them."""
     plane.board.catch_up()
-    return [cancel(plane, job_id, actor) for job_id in plane.board.list_job_ids()]
+    cancelled = []
+    for job_id in plane.board.list_job_ids():
+        with suppress(Conflict):  # it has ended meanwhile
+            cancelled.append(cancel(plane, job_id, actor))
+    return cancelled

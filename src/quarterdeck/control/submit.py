@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from quarterdeck.basics.errors import Conflict, Invalid, Unavailable, Unsatisfiable
+from quarterdeck.basics.errors import Conflict, Invalid, Refused, Unavailable, Unsatisfiable
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.jobs.events import Submitted
 from quarterdeck.core.jobs.evolve import evolve
@@ -13,6 +13,7 @@ from quarterdeck.core.scheduling.verdicts import never_fits
 from quarterdeck.ports.store import KeptReply
 
 if TYPE_CHECKING:
+    from quarterdeck.basics.errors import QuarterdeckError
     from quarterdeck.control.plane import ControlPlane
     from quarterdeck.core.jobs.job import Job
     from quarterdeck.core.jobs.spec import JobSpec
@@ -51,15 +52,20 @@ def submit(plane: ControlPlane, spec: JobSpec, actor: str, asked: Asked | None =
     """Put the job into the queue, once per key.
 
     Raises `Unsatisfiable` for what could never fit, `Invalid` for an unknown work folder, and
-    `Conflict` for a key that came with another request.
+    `Conflict` for a key that came with another request. What its key has made is never refused
+    afterwards, whatever has become of the site.
     """
-    check_acceptable(plane, spec)
+    refusal = _find_refusal(plane, spec)
+    if refusal is not None and asked is None:
+        raise refusal
     now_ns = plane.clock.now_ns()
 
     def work(tx: Transaction) -> Accepted:
         earlier = _find_earlier(tx, asked, now_ns)
         if earlier is not None:
             return Accepted(earlier, is_replayed=True)
+        if refusal is not None:
+            raise refusal
         job_id = plane.ids.new_job_id()
         while tx.find_job(job_id) is not None:
             job_id = plane.ids.new_job_id()
@@ -94,6 +100,14 @@ def check_acceptable(plane: ControlPlane, spec: JobSpec) -> None:
             field="snapshot",
             hint="upload it with POST /v1/snapshots first",
         )
+
+
+def _find_refusal(plane: ControlPlane, spec: JobSpec) -> QuarterdeckError | None:
+    try:
+        check_acceptable(plane, spec)
+    except (Refused, Unavailable) as refusal:
+        return refusal
+    return None
 
 
 def drop_old_replies(plane: ControlPlane) -> int:

@@ -62,13 +62,15 @@ class Room:
 def has_model(node: Node, wanted: Resources) -> bool:
     """Whether the node's GPUs are of the wanted model; no wish is met by every node.
 
-    Nodes have one model each; `A100` also matches a longer name that starts with it, such as
-    `A100-SXM4-80GB`, because people write the short one.
+    Nodes have one model each; `A100` also matches a longer name of it, such as `A100-SXM4-80GB`,
+    because people write the short one. `A10` does not: it is another GPU.
     """
     if wanted.gpus == 0 or wanted.gpu_model is None:
         return True
-    wish = wanted.gpu_model.casefold()
-    return bool(node.devices) and node.devices[0].model.casefold().startswith(wish)
+    if not node.devices:
+        return False
+    wish, model = wanted.gpu_model.casefold(), node.devices[0].model.casefold()
+    return model.startswith(wish) and not model[len(wish) : len(wish) + 1].isalnum()
 
 
 def could_ever_fit(node: Node, wanted: Resources) -> bool:

@@ -89,7 +89,7 @@ def observe(
     live = job.live_attempt
     if live is None or live.number != attempt:
         return []
-    news = tuple(sight for sight in sightings if _is_news(live, sight))
+    news = _news(live, sightings)
     if not news:
         return []
     events: list[ev.JobEvent] = [ev.Seen(at_ns, attempt, news)]
@@ -108,15 +108,24 @@ def observe(
     return events
 
 
-def _is_news(live: Attempt, sight: ev.Sighting) -> bool:
-    if not 0 <= sight.node_rank < len(live.replicas):
-        return False
-    return _LEVEL[sight.state] > _LEVEL[live.replicas[sight.node_rank].state]
+def _news(live: Attempt, sightings: Iterable[ev.Sighting]) -> tuple[ev.Sighting, ...]:
+    """At most one sighting of each replica: the first at the highest level, if that is new."""
+    levels = {replica.node_rank: _LEVEL[replica.state] for replica in live.replicas}
+    news: dict[int, ev.Sighting] = {}
+    for sight in sightings:
+        level = _LEVEL[sight.state]
+        if level > levels.get(sight.node_rank, level):
+            levels[sight.node_rank] = level
+            news[sight.node_rank] = sight
+    return tuple(news.values())
 
 
 def _has_just_started(attempt: Attempt) -> bool:
     return attempt.state is AttemptState.GRANTED and all(
-        replica.started_at_ns is not None for replica in attempt.replicas
+        replica.started_at_ns is not None
+        or replica.state is ReplicaState.STARTED
+        or bool(replica.exits)
+        for replica in attempt.replicas
     )
 
 

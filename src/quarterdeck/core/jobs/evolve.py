@@ -127,10 +127,14 @@ def _(event: ev.Seen, job: Job) -> Job:
     attempt = _live(job, event.attempt)
     replicas = list(attempt.replicas)
     for sight in event.sightings:
+        signal = _SIGNAL_OF_SIGHT.get(sight.state)
+        if signal is None or not 0 <= sight.node_rank < len(replicas):
+            seen = f"replica {sight.node_rank} seen {sight.state.value}"
+            raise IllegalStep(job.state, seen, job.story)
         before = replicas[sight.node_rank]
         replicas[sight.node_rank] = replace(
             before,
-            state=take_step(REPLICA_STEPS, before.state, _SIGNAL_OF_SIGHT[sight.state], job.story),
+            state=take_step(REPLICA_STEPS, before.state, signal, job.story),
             started_at_ns=sight.started_at_ns or before.started_at_ns,
             ended_at_ns=sight.ended_at_ns,
             exits=sight.exits,
@@ -170,6 +174,9 @@ def _(event: ev.StopRequested, job: Job) -> Job:
 @_apply.register
 def _(event: ev.Ended, job: Job) -> Job:
     attempt = _live(job, event.attempt)
+    signal = _SIGNAL_OF_END.get(event.next_state)
+    if signal is None:
+        raise IllegalStep(job.state, f"end in {event.next_state.value}", job.story)
     ended = replace(
         attempt,
         state=_attempt_step(job, attempt, AttemptSignal.END),
@@ -180,7 +187,7 @@ def _(event: ev.Ended, job: Job) -> Job:
     )
     return replace(
         _with_attempt(job, ended),
-        state=_job_step(job, _SIGNAL_OF_END[event.next_state]),
+        state=_job_step(job, signal),
         reason=event.reason,
         message=event.message,
         exit_code=event.exit_code,

@@ -91,14 +91,14 @@ def parse_manifest(content: bytes) -> Manifest:
         files = tuple(
             ManifestFile(
                 entry["path"],
-                entry.get("mode", 0o644),
-                entry.get("size", 0),
+                _whole(entry.get("mode", 0o644)),
+                _whole(entry.get("size", 0)),
                 entry.get("digest"),
                 entry.get("target"),
             )
             for entry in plain
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Invalid(
             f"this is not a work folder's manifest: {error}",
             field="snapshot",
@@ -119,11 +119,17 @@ def _plain(entry: ManifestFile) -> dict[str, str | int]:
     }
 
 
+def _whole(number: object) -> int:
+    if type(number) is not int:
+        raise TypeError(f"{number!r} is not a whole number")
+    return number
+
+
 def _check_path(path: str) -> None:
     parts = path.split("/")
     if not path or "\0" in path or any(part in ("", ".", "..") for part in parts):
         raise _wrong(path, "is not a plain relative path")
-    if len(path.encode("utf-8", "surrogateescape")) > PATH_BYTES_MAX:
+    if _count_bytes(path, path) > PATH_BYTES_MAX:
         raise _wrong(path[:80] + "…", f"is longer than {PATH_BYTES_MAX} bytes")
 
 
@@ -131,6 +137,7 @@ def _check_target(path: str, target: str) -> None:
     depth = path.count("/")
     if not target or target.startswith("/") or "\0" in target:
         raise _wrong(path, f"links to {target!r}, which is not inside the work folder")
+    _count_bytes(path, target)
     for part in target.split("/"):
         if part == "..":
             depth -= 1
@@ -138,6 +145,13 @@ def _check_target(path: str, target: str) -> None:
             depth += 1
         if depth < 0:
             raise _wrong(path, f"links to {target!r}, which is not inside the work folder")
+
+
+def _count_bytes(path: str, text: str) -> int:
+    try:
+        return len(text.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        raise _wrong(path, f"names {text!r}, which no file system can hold") from None
 
 
 def _wrong(path: str, what: str) -> Invalid:

@@ -106,7 +106,7 @@ def _check_command(command: tuple[str, ...]) -> None:
             field="run",
             hint="say what to run, for example run: python train.py",
         )
-    size = sum(len(part.encode("utf-8", "surrogateescape")) + 1 for part in command)
+    size = sum(_count_bytes(part, "run") + 1 for part in command)
     if len(command) > LIMITS.command_arguments_max or size > LIMITS.command_bytes_max:
         raise Invalid(
             f"the command has {len(command)} arguments and {size} bytes; "
@@ -121,7 +121,7 @@ def _check_command(command: tuple[str, ...]) -> None:
 def _check_env(env: tuple[tuple[str, str], ...]) -> None:
     size = 0
     for name, value in env:
-        size += len(name) + len(value.encode("utf-8", "surrogateescape")) + 2
+        size += len(name) + _count_bytes(value, "env") + 2
         if _ENV_NAME.fullmatch(name) is None:
             raise Invalid(
                 f"env has a variable named {_shown(name)}",
@@ -143,6 +143,17 @@ def _check_env(env: tuple[tuple[str, str], ...]) -> None:
             field="env",
             hint="put large values into a file in the work folder",
         )
+
+
+def _count_bytes(text: str, field: str) -> int:
+    try:
+        return len(text.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError:
+        raise Invalid(
+            f"{field} contains {_shown(text)}, which has no bytes in UTF-8",
+            field=field,
+            hint="remove the lone surrogates",
+        ) from None
 
 
 def _check_demand(demand: Demand) -> None:

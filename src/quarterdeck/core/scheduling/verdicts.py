@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from quarterdeck.basics.ids import JobId
@@ -40,25 +41,23 @@ def explain_no_room(waiting: Waiting, rooms: Sequence[Room], holders: Iterable[H
     site, candidates = _closest_site(waiting.demand, rooms)
     demand, wanted = waiting.demand, waiting.demand.resources
     able = [room for room in candidates if could_ever_fit(room.node, wanted)]
-    fitting = sum(room.fits(wanted) for room in able)
-    down = sum(room.node.state is not NodeState.READY for room in able)
-    free_gpus = sum(len(room.free_devices) for room in able if room.node.state is NodeState.READY)
+    up = [room for room in able if room.node.state is NodeState.READY]
     numbers = {
         "nodes_wanted": demand.nodes,
-        "nodes_free_now": fitting,
+        "nodes_free_now": sum(room.fits(wanted) for room in able),
         "nodes_able": len(able),
-        "nodes_down": down,
+        "nodes_down": len(able) - len(up),
         "gpus_wanted": demand.nodes * wanted.gpus,
-        "gpus_free_now": free_gpus,
+        "gpus_free_now": sum(len(room.free_devices) for room in up),
         "gpus_total": sum(len(room.node.devices) for room in able),
-        "largest_free_gpus_on_a_node": max((len(room.free_devices) for room in able), default=0),
+        "largest_free_gpus_on_a_node": max((len(room.free_devices) for room in up), default=0),
     }
     held_by = _largest_holders(site, wanted, holders)
     return Verdict(
         waiting.job_id,
         Blocker.NO_CAPACITY,
         _not_now_message(demand, site, numbers),
-        hint=_cheapest_change(demand, able, numbers, held_by),
+        hint=_cheapest_change(demand, able, numbers["nodes_free_now"], held_by),
         numbers=numbers,
         held_by=held_by,
     )
@@ -93,7 +92,7 @@ def never_fits(demand: Demand, rooms: Sequence[Room]) -> Verdict | None:
 
 
 def _closest_site(demand: Demand, rooms: Sequence[Room]) -> tuple[str, list[Room]]:
-    """The site that comes closest to fitting: most nodes free for it, then most that could be."""
+    """The site that comes closest to fitting: most nodes that could, then most that do now."""
     by_site: dict[str, list[Room]] = {}
     for room in rooms:
         if demand.site in (None, room.site):
@@ -140,7 +139,9 @@ def _no_node_is_able(wanted: Resources, candidates: Sequence[Room]) -> tuple[str
         if need > have:
             return (
                 f"{need} {noun} on one node wanted, but the largest node has {have}",
-                f"ask for at most {have} {noun} per node, or for more nodes",
+                f"ask for at most {have} {noun} per node, or for more nodes"
+                if have
+                else f"ask for no {noun}",
             )
     return (
         f"no single node has {_per_node(wanted)} together",
@@ -162,20 +163,28 @@ def _not_now_message(demand: Demand, site: str, numbers: dict[str, int]) -> str:
 
 
 def _cheapest_change(
-    demand: Demand, able: Sequence[Room], numbers: dict[str, int], held_by: tuple[JobId, ...]
+    demand: Demand, able: Sequence[Room], free: int, held_by: tuple[JobId, ...]
 ) -> str:
     wanted = demand.resources
-    free = numbers["nodes_free_now"]
     if free:
         return f"with {free} node{'s'[: free > 1]} instead of {demand.nodes} it would start now"
-    largest = numbers["largest_free_gpus_on_a_node"]
-    if wanted.gpus > largest > 0:
-        same = sum(len(room.free_devices) >= largest for room in able)
-        if same >= demand.nodes:
-            return f"with {largest} GPUs per node instead of {wanted.gpus} it would start now"
+    gpus = _gpus_that_start_now(demand, able)
+    if gpus:
+        return (
+            f"with {gpus} GPU{'s'[: gpus > 1]} per node instead of {wanted.gpus} it would start now"
+        )
     if held_by:
         return f"it starts when enough of {', '.join(held_by)} has ended"
     return "it starts when nodes come back or jobs end"
+
+
+def _gpus_that_start_now(demand: Demand, able: Sequence[Room]) -> int:
+    """The most GPUs per node with which the gang fits, all its other needs as they are, or 0."""
+    if demand.resources.gpus < 2:
+        return 0
+    one = replace(demand.resources, gpus=1)
+    most_free = sorted((len(room.free_devices) for room in able if room.fits(one)), reverse=True)
+    return most_free[demand.nodes - 1] if len(most_free) >= demand.nodes else 0
 
 
 def _largest_holders(site: str, wanted: Resources, holders: Iterable[Holder]) -> tuple[JobId, ...]:

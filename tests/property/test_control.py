@@ -1,0 +1,216 @@
+"""Random histories over the verbs, a scheduler, an agent and an engine: what must always hold."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from quarterdeck.basics.errors import Conflict, Stale, Unavailable, Unsatisfiable
+from quarterdeck.basics.ids import JobId
+from quarterdeck.control.board import Board
+from quarterdeck.control.cancel import cancel
+from quarterdeck.control.explain import explain
+from quarterdeck.control.link import PlaneLink
+from quarterdeck.control.requeue import requeue
+from quarterdeck.control.restore import read_log
+from quarterdeck.core.cluster.demand import Demand, Resources
+from quarterdeck.core.cluster.hardware import Node, Site
+from quarterdeck.core.jobs.evolve import evolve
+from quarterdeck.core.jobs.job import Job, RankExit
+from quarterdeck.core.jobs.reasons import Reason
+from quarterdeck.core.jobs.spec import JobSpec, Priority, Retry
+from quarterdeck.core.jobs.states import JobState, ReplicaState
+from quarterdeck.ports.store import JobRecord
+from quarterdeck.testing.builders import SITE, START_NS, a_job_spec, a_node
+from tests.spec.agent.script import ScriptedEngine
+from tests.spec.agent.script import Site as AgentSite
+from tests.spec.control.desk import Desk
+from tests.spec.control.test_board import view_of
+
+NODES = tuple(a_node(f"n{number}", gpus=2, cpus=4) for number in range(3))
+SPECS = st.builds(
+    lambda nodes, gpus, priority, limit: a_job_spec(
+        demand=Demand(nodes, Resources(gpus, cpus=2)),
+        priority=priority,
+        retry=Retry(limit, (Reason.NODE_FAILURE, Reason.USER_ERROR)),
+    ),
+    st.integers(1, 2),
+    st.integers(0, 2),
+    st.sampled_from(Priority),
+    st.integers(0, 2),
+)
+PICK = st.integers(0, 99)
+
+
+class House(RuleBasedStateMachine):
+    """One control plane and one site. Everything happens in any order, and may fail half-way."""
+
+    @initialize(specs=st.lists(SPECS, min_size=2, max_size=5))
+    def begin(self, specs: list[JobSpec]) -> None:
+        self.desk = Desk()
+        self.engine = ScriptedEngine()
+        self.engine.nodes = NODES
+        self.ids: list[JobId] = []
+        self.connect()
+        self.turn_of_agent()
+        for spec in specs:
+            self.submit(spec)
+
+    def connect(self) -> None:
+        """A new agent, as after a crash; it speaks to the server there is now."""
+        site = AgentSite(engine=self.engine, blobs=self.desk.blobs)
+        self.agent = type(site.agent)(SITE, self.engine, PlaneLink(self.desk.plane), site.blobs)
+
+    def a_job(self, pick: int) -> Job:
+        return self.desk.job(self.ids[pick % len(self.ids)])
+
+    @rule(spec=SPECS)
+    def submit(self, spec: JobSpec) -> None:
+        with suppress(Unsatisfiable):
+            self.ids.append(self.desk.submit(spec).id)
+
+    @rule(pick=PICK, code=st.sampled_from((0, 1, None)))
+    def a_round(self, pick: int, code: int | None) -> None:
+        """What happens most of the time, so that a history gets somewhere."""
+        self.turn_of_scheduler(is_overtaken=False)
+        self.turn_of_agent()
+        if self.engine.attempts:
+            self.a_replica_ends(pick, code)
+
+    @rule(pick=PICK)
+    @precondition(lambda self: self.ids)
+    def cancel(self, pick: int) -> None:
+        with suppress(Conflict):
+            cancel(self.desk.plane, self.a_job(pick).id, "bob")
+
+    @rule(pick=PICK)
+    @precondition(lambda self: self.ids)
+    def requeue(self, pick: int) -> None:
+        with suppress(Conflict):
+            requeue(self.desk.plane, self.a_job(pick).id, "bob")
+
+    @rule(is_overtaken=st.booleans())
+    def turn_of_scheduler(self, is_overtaken: bool) -> None:
+        if is_overtaken:
+            self.desk.store.first = self.turn_of_agent
+        with suppress(Stale):
+            self.desk.scheduler.turn()
+        self.desk.store.first = None
+
+    @rule()
+    def turn_of_agent(self) -> None:
+        with suppress(Unavailable):
+            self.agent.turn()
+
+    @rule(pick=PICK, code=st.sampled_from((0, 0, 1, None)))
+    @precondition(lambda self: self.engine.attempts)
+    def a_replica_ends(self, pick: int, code: int | None) -> None:
+        """With a code, or lost."""
+        ref = sorted(self.engine.attempts)[pick % len(self.engine.attempts)]
+        sightings = [*self.engine.attempts[ref]]
+        rank = pick % len(sightings)
+        if not sightings[rank].state.is_gone:
+            state = ReplicaState.LOST if code is None else ReplicaState.EXITED
+            exits = () if code is None else (RankExit(rank, code),)
+            sightings[rank] = replace(
+                sightings[rank], state=state, ended_at_ns=START_NS, exits=exits
+            )
+            self.engine.attempts[ref] = tuple(sightings)
+
+    @rule(nodes=st.sets(st.sampled_from(NODES), min_size=1))
+    def nodes_change(self, nodes: set[Node]) -> None:
+        self.engine.nodes = tuple(sorted(nodes, key=lambda node: node.name))
+
+    @rule(call=st.sampled_from(("launch", "stop", "forget", "observe", None)))
+    def the_engine_goes_away_or_comes_back(self, call: str | None) -> None:
+        self.engine.away = {call} if call else set()
+
+    @rule(span_s=st.sampled_from((1.0, 400.0)))
+    def time_passes(self, span_s: float) -> None:
+        self.desk.clock.pass_s(span_s)
+
+    @rule()
+    def the_agent_restarts(self) -> None:
+        self.connect()
+
+    @rule()
+    def the_server_restarts(self) -> None:
+        old = self.desk
+        self.desk = Desk(old.store, old.clock, old.ids, old.blobs)
+        self.connect()
+
+    @invariant()
+    def no_device_is_held_twice_and_no_node_gives_more_than_it_has(self) -> None:
+        held: set[str] = set()
+        cpus: dict[str, int] = {}
+        for job in self.desk.store.jobs.values():
+            for grant in job.grants():
+                assert held.isdisjoint(grant.devices)
+                held.update(grant.devices)
+                cpus[grant.node] = cpus.get(grant.node, 0) + grant.cpus
+        assert all(taken <= 4 for taken in cpus.values())
+
+    @invariant()
+    def only_who_holds_devices_uses_them(self) -> None:
+        """What the engine runs holds its grants: the job's own attempt has not ended."""
+        for ref, sightings in self.engine.attempts.items():
+            if all(sight.state.is_gone for sight in sightings):
+                continue
+            live = self.desk.job(ref.job_id).live_attempt
+            assert live is not None
+            assert live.number == ref.attempt
+
+    @invariant()
+    def no_attempt_is_started_twice(self) -> None:
+        assert len(set(self.engine.starts)) == len(self.engine.starts)
+
+    @invariant()
+    def the_log_replays_to_what_is_stored(self) -> None:
+        jobs: dict[JobId, Job] = {}
+        sites: dict[str, Site] = {}
+        for record in read_log(self.desk.store):
+            if isinstance(record, JobRecord):
+                jobs[record.job_id] = evolve(jobs.get(record.job_id), record.job_id, record.event)
+            else:
+                sites[record.event.site] = Site(record.event.site, record.event.nodes)
+        assert (jobs, sites) == (self.desk.store.jobs, self.desk.store.sites)
+
+    @invariant()
+    def the_board_is_what_a_fresh_one_would_be(self) -> None:
+        assert view_of(self.desk.plane.board) == view_of(Board(self.desk.store))
+
+    @invariant()
+    def every_waiting_job_has_a_verdict_or_a_place(self) -> None:
+        for job in self.desk.store.active.values():
+            if job.state is JobState.QUEUED:
+                outlook = explain(self.desk.plane, job.id).outlook
+                assert outlook is not None
+                assert (outlook.placement is None) != (outlook.verdict is None)
+
+    @invariant()
+    def no_accepted_job_is_lost(self) -> None:
+        assert list(self.desk.store.jobs) == self.ids
+
+    def teardown(self) -> None:
+        """Left alone, with everything back, the house comes to rest with every job at its end."""
+        if not hasattr(self, "agent"):
+            return
+        self.engine.away = set()
+        self.engine.nodes = NODES
+        for _ in range(60):
+            self.agent.turn()
+            self.desk.scheduler.turn()
+            for ref in self.engine.attempts:
+                self.engine.end(ref)
+            if not self.desk.store.active and not self.engine.attempts:
+                break
+        assert self.desk.store.active == {}
+        assert self.engine.attempts == {}
+
+
+TestHouse = House.TestCase
+TestHouse.settings = settings(max_examples=60, stateful_step_count=40)

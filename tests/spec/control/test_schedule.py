@@ -1,0 +1,141 @@
+"""A plan is committed only while what it was made on still holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from quarterdeck.basics.errors import Stale
+from quarterdeck.control import schedule
+from quarterdeck.control.board import Board
+from quarterdeck.control.cancel import cancel
+from quarterdeck.control.plane import ControlPlane
+from quarterdeck.control.schedule import Scheduler
+from quarterdeck.core.jobs.spec import Retry
+from quarterdeck.core.jobs.states import JobState
+from quarterdeck.core.scheduling.make_plan import make_plan
+from quarterdeck.core.scheduling.plan import Plan
+from quarterdeck.testing.builders import a_demand, a_dgx, a_job_spec
+from tests.spec.control.desk import Desk, a_desk, lost
+
+BIG = a_job_spec(demand=a_demand(1, 8))
+SMALL = a_job_spec(demand=a_demand(1, 1))
+
+
+def a_second_scheduler(desk: Desk) -> Scheduler:
+    """Another process on the same store."""
+    return Scheduler(ControlPlane(desk.store, desk.clock, desk.ids, desk.blobs, Board(desk.store)))
+
+
+def test_a_turn_places_what_fits() -> None:
+    desk = a_desk()
+    jobs = [desk.submit(SMALL) for _ in range(9)]
+    assert desk.scheduler.turn() == 8
+    assert [desk.job(job.id).state for job in jobs] == [JobState.STARTING] * 8 + [JobState.QUEUED]
+
+
+def test_a_turn_with_nothing_new_does_not_even_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    plans: list[Plan] = []
+
+    def counted(*given: Any) -> Plan:
+        plans.append(make_plan(*given))
+        return plans[-1]
+
+    monkeypatch.setattr(schedule, "make_plan", counted)
+    desk = a_desk()
+    desk.submit(SMALL)
+    assert desk.scheduler.turn() == 1
+    desk.submit(BIG)
+    assert desk.scheduler.turn() == 0
+    assert len(plans) == 2
+    assert desk.scheduler.turn() == 0
+    assert len(plans) == 2
+
+
+def test_a_freed_node_is_used_by_the_next_turn() -> None:
+    desk = a_desk()
+    first = desk.submit(BIG)
+    desk.scheduler.turn()
+    desk.submit(BIG)
+    assert desk.scheduler.turn() == 0
+    desk.end(first)
+    assert desk.scheduler.turn() == 1
+
+
+def test_a_lost_attempt_is_placed_again_under_its_next_number() -> None:
+    desk = a_desk()
+    job = desk.submit(a_job_spec(retry=Retry(1)))
+    desk.scheduler.turn()
+    assert desk.see(job, lost()).state is JobState.QUEUED
+    assert desk.scheduler.turn() == 1
+    assert len(desk.job(job.id).attempts) == 2
+
+
+def test_a_plan_is_stale_when_the_site_has_changed_meanwhile() -> None:
+    desk = a_desk(a_dgx("old"))
+    job = desk.submit(BIG)
+    desk.store.first = lambda: desk.report(a_dgx("new"))
+    with pytest.raises(Stale):
+        desk.scheduler.turn()
+    assert desk.job(job.id).state is JobState.QUEUED
+    assert desk.scheduler.turn() == 1
+    assert [grant.node for grant in desk.job(job.id).grants()] == ["new"]
+
+
+def test_a_plan_is_stale_when_somebody_else_has_placed_meanwhile() -> None:
+    desk = a_desk()
+    first, second = desk.submit(BIG), desk.submit(BIG)
+    other = a_second_scheduler(desk)
+    desk.store.first = other.turn
+    with pytest.raises(Stale):
+        desk.scheduler.turn()
+    assert desk.scheduler.turn() == 0
+    assert desk.job(first.id).state is JobState.STARTING
+    assert desk.job(second.id).state is JobState.QUEUED
+
+
+def test_a_job_cancelled_between_look_and_commit_drops_out_of_the_plan() -> None:
+    desk = a_desk()
+    first, second = desk.submit(SMALL), desk.submit(SMALL)
+    desk.store.first = lambda: cancel(desk.plane, first.id, "bob")
+    assert desk.scheduler.turn() == 1
+    assert desk.job(first.id).state is JobState.CANCELLED
+    assert desk.job(first.id).attempts == ()
+    assert desk.job(second.id).state is JobState.STARTING
+
+
+def test_the_room_of_a_job_that_dropped_out_goes_to_the_next() -> None:
+    desk = a_desk()
+    first, second = desk.submit(BIG), desk.submit(BIG)
+    desk.store.first = lambda: cancel(desk.plane, first.id, "bob")
+    assert desk.scheduler.turn() == 0
+    assert desk.scheduler.turn() == 1
+    assert desk.job(second.id).state is JobState.STARTING
+
+
+def test_a_job_that_comes_meanwhile_does_not_make_the_plan_stale() -> None:
+    desk = a_desk()
+    desk.submit(SMALL)
+    desk.store.first = lambda: desk.submit(SMALL)
+    assert desk.scheduler.turn() == 1
+    assert desk.scheduler.turn() == 1
+
+
+def test_room_that_only_came_free_does_not_make_the_plan_stale() -> None:
+    desk = a_desk()
+    ending = desk.submit(SMALL)
+    desk.scheduler.turn()
+    desk.submit(SMALL)
+    desk.store.first = lambda: desk.end(ending)
+    assert desk.scheduler.turn() == 1
+
+
+def test_a_restarted_scheduler_goes_on_where_the_old_one_was() -> None:
+    desk = a_desk()
+    first, second = desk.submit(BIG), desk.submit(BIG)
+    assert desk.scheduler.turn() == 1
+    assert a_second_scheduler(desk).turn() == 0
+    desk.end(first)
+    assert a_second_scheduler(desk).turn() == 1
+    assert desk.job(second.id).state is JobState.STARTING

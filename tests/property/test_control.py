@@ -76,7 +76,7 @@ class House(RuleBasedStateMachine):
     @rule(pick=PICK, code=st.sampled_from((0, 1, None)))
     def a_round(self, pick: int, code: int | None) -> None:
         """What happens most of the time, so that a history gets somewhere."""
-        self.turn_of_scheduler(is_overtaken=False)
+        self.turn_of_scheduler(first=None)
         self.turn_of_agent()
         if self.engine.attempts:
             self.a_replica_ends(pick, code)
@@ -93,10 +93,14 @@ class House(RuleBasedStateMachine):
         with suppress(Conflict):
             requeue(self.desk.plane, self.a_job(pick).id, "bob")
 
-    @rule(is_overtaken=st.booleans())
-    def turn_of_scheduler(self, is_overtaken: bool) -> None:
-        if is_overtaken:
+    @rule(first=st.sampled_from((None, "agent", "scheduler")))
+    def turn_of_scheduler(self, first: str | None) -> None:
+        """Somebody may come between its look and its commit: the site, or another server."""
+        if first == "agent":
             self.desk.store.first = self.turn_of_agent
+        elif first == "scheduler":
+            other = Desk(self.desk.store, self.desk.clock, self.desk.ids, self.desk.blobs)
+            self.desk.store.first = other.scheduler.turn
         with suppress(Stale):
             self.desk.scheduler.turn()
         self.desk.store.first = None
@@ -205,7 +209,8 @@ class House(RuleBasedStateMachine):
             self.agent.turn()
             self.desk.scheduler.turn()
             for ref in self.engine.attempts:
-                self.engine.end(ref)
+                if self.desk.job(ref.job_id).state is not JobState.STOPPING:
+                    self.engine.end(ref)
             if not self.desk.store.active and not self.engine.attempts:
                 break
         assert self.desk.store.active == {}

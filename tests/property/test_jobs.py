@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,9 +38,24 @@ SIGHTINGS = st.builds(
     ).map(tuple),
     st.none() | st.just(Reason.SETUP_FAILED),
 )
+GONE = st.sampled_from(
+    (
+        ev.Sighting(0, ReplicaState.LOST),
+        ev.Sighting(0, ReplicaState.EXITED),
+        ev.Sighting(0, ReplicaState.EXITED, exits=(RankExit(0, 0),)),
+        ev.Sighting(0, ReplicaState.EXITED, exits=(RankExit(0, 1),)),
+    )
+)
+
+
+def ranked(sightings: list[ev.Sighting]) -> list[ev.Sighting]:
+    return [replace(sight, node_rank=rank) for rank, sight in enumerate(sightings)]
+
+
 Step = tuple[str, int, list[ev.Sighting]]
 STEPS: st.SearchStrategy[Step] = st.one_of(
-    st.tuples(st.just("see"), st.integers(0, 4), st.lists(SIGHTINGS, max_size=4)),
+    st.tuples(st.just("see"), st.sampled_from((0, 0, 0, 1, 2)), st.lists(SIGHTINGS, max_size=4)),
+    st.tuples(st.just("see"), st.just(0), st.lists(GONE, min_size=3, max_size=3).map(ranked)),
     st.tuples(st.sampled_from(("place", "place", "cancel", "requeue")), st.just(0), st.just([])),
 )
 SPECS = st.builds(
@@ -50,9 +66,10 @@ SPECS = st.builds(
 
 
 def decided(job: Job, step: Step, width: int) -> list[ev.JobEvent]:
-    verb, attempt, sightings = step
+    """`see` is of an attempt so many before the latest."""
+    verb, before, sightings = step
     if verb == "see":
-        return decide.observe(job, attempt, sightings, START_NS)
+        return decide.observe(job, len(job.attempts) - before, sightings, START_NS)
     if verb == "place":
         if job.state is not JobState.QUEUED:
             return []
@@ -86,6 +103,10 @@ def check_whole(job: Job) -> None:
     has_live = job.live_attempt is not None
     assert has_live == (job.state in (JobState.STARTING, JobState.RUNNING, JobState.STOPPING))
     assert job.retries <= job.spec.retry.limit
+    if job.live_attempt and any(
+        one.state is ReplicaState.LOST for one in job.attempts[-1].replicas
+    ):
+        assert job.live_attempt.stop is not None
     if job.attempts and not has_live:
         assert all(replica.state.is_gone for replica in job.attempts[-1].replicas)
     if job.state is JobState.SUCCEEDED:

@@ -8,7 +8,6 @@ its lock and speaks to it through the same FIFO.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import select
 import subprocess
@@ -18,6 +17,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 import quarterdeck
+from quarterdeck.adapters.engines.local.locks import is_held
 from quarterdeck.basics.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -102,18 +102,7 @@ class Launcher:
     def _is_running(self) -> bool:
         if self._process is not None and self._process.poll() is None:
             return True
-        try:
-            handle = os.open(self._lock, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        else:
-            return False
-        finally:
-            os.close(handle)
+        return is_held(self._lock)
 
     def _spawn(self) -> None:
         with (self._paths.run / "launcher.log").open("ab") as output:

@@ -6,12 +6,11 @@ from process ids.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from quarterdeck.adapters.engines.local.locks import is_held
 from quarterdeck.core.jobs.events import Sighting
 from quarterdeck.core.jobs.job import RankExit
 from quarterdeck.core.jobs.reasons import Reason
@@ -59,18 +58,7 @@ class Spool:
 
     def is_alive(self) -> bool:
         """Whether a runner holds the lock now."""
-        try:
-            handle = os.open(self.folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        else:
-            return False
-        finally:
-            os.close(handle)
+        return is_held(self.folder / "lock")
 
     def lose(self, message: str) -> None:
         """The runner is gone without a last word."""

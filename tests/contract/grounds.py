@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Callable
@@ -77,8 +78,19 @@ class LocalGround:
             pause.wait(0.01)
 
     def count_starts(self, ref: AttemptRef) -> int:
-        self.until(self._starts(ref).exists)
-        return len(self._starts(ref).read_text().splitlines())
+        """Starts that runners noted; each is followed by the command's own line, sooner or later."""
+        noted = 0
+        for folder in (self._paths.attempt(ref), self._paths.ended_attempt(ref)):
+            for status in folder.glob("*/status.jsonl"):
+                facts = [json.loads(line) for line in status.read_text().splitlines()]
+                noted += sum(fact["kind"] == "started" for fact in facts)
+        self.until(lambda: self._count_lines(ref) >= noted)
+        assert self._count_lines(ref) == noted
+        return noted
+
+    def _count_lines(self, ref: AttemptRef) -> int:
+        path = self._starts(ref)
+        return len(path.read_text().splitlines()) if path.exists() else 0
 
     def count_living(self, ref: AttemptRef) -> int:
         mark = f"QD_REPLICA={HOME_ID}/{ref.job_id}/{ref.attempt}/".encode()

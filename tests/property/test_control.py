@@ -43,6 +43,7 @@ SPECS = st.builds(
     st.sampled_from(Priority),
     st.integers(0, 2),
 )
+URGENT = a_job_spec(demand=Demand(2, Resources(2)), priority=Priority.HIGH)
 PICK = st.integers(0, 99)
 
 
@@ -99,11 +100,17 @@ class House(RuleBasedStateMachine):
         if first == "agent":
             self.desk.store.first = self.turn_of_agent
         elif first == "scheduler":
-            other = Desk(self.desk.store, self.desk.clock, self.desk.ids, self.desk.blobs)
-            self.desk.store.first = other.scheduler.turn
+            self.desk.store.first = self.turn_of_another_server
         with suppress(Stale):
             self.desk.scheduler.turn()
         self.desk.store.first = None
+
+    def turn_of_another_server(self) -> None:
+        """It places a job that this one has not seen, perhaps where this one wants to."""
+        other = Desk(self.desk.store, self.desk.clock, self.desk.ids, self.desk.blobs)
+        with suppress(Unsatisfiable):
+            self.ids.append(other.submit(URGENT).id)
+        other.scheduler.turn()
 
     @rule()
     def turn_of_agent(self) -> None:

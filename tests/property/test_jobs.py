@@ -81,11 +81,12 @@ def decided(job: Job, step: Step, width: int) -> list[ev.JobEvent]:
 
 
 @settings(max_examples=250)
-@given(SPECS, st.integers(1, 3), st.lists(STEPS, max_size=25))
+@given(SPECS, st.integers(1, 3), st.lists(STEPS, min_size=4, max_size=25))
 def test_no_history_breaks_a_job(spec: JobSpec, width: int, steps: list[Step]) -> None:
     job = a_job(1, spec=spec)
     history: list[ev.JobEvent] = [a_submitted(spec)]
-    for step in steps:
+    placed: Step = ("place", 0, [])
+    for step in (placed, *steps):
         events = decided(job, step, width)
         for event in events:
             job = evolve(job, job.id, event)

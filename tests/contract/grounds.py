@@ -78,7 +78,7 @@ class LocalGround:
             pause.wait(0.01)
 
     def count_starts(self, ref: AttemptRef) -> int:
-        """Starts that runners noted; each is followed by the command's own line, sooner or later."""
+        """Starts that runners noted; the command's own line follows each, sooner or later."""
         noted = 0
         for folder in (self._paths.attempt(ref), self._paths.ended_attempt(ref)):
             for status in folder.glob("*/status.jsonl"):

@@ -6,11 +6,14 @@ and a listener that missed one ring catches up with the next.
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+log = logging.getLogger(__name__)
 
 
 class Signal:
@@ -32,6 +35,9 @@ class Signal:
         return unsubscribe
 
     def ring(self) -> None:
-        """Tell everybody."""
+        """Tell everybody. What was committed stays committed, so no listener may spoil it."""
         for listener in self._listeners:
-            listener()
+            try:
+                listener()
+            except Exception:
+                log.exception("a listener failed")

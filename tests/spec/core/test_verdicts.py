@@ -75,8 +75,8 @@ def test_the_numbers_are_those_of_the_site() -> None:
         "largest_free_gpus_on_a_node": 8,
     }
     assert verdict.message == (
-        "waiting for 4 nodes × 8 GPUs: 1 of the 4 nodes needed are free now at site local "
-        "(4 could fit it); 11 of 32 GPUs are free; 1 nodes are down"
+        "waiting for 4 nodes × 8 GPUs: 1 of the 4 nodes needed is free now at site local "
+        "(4 could fit it); 11 of 32 GPUs are free; 1 node is down"
     )
 
 
@@ -192,7 +192,7 @@ def test_who_waits_for_cpus_is_told_who_holds_them() -> None:
 NEVER = {
     "too many GPUs": (a_demand(1, 9), "9 GPUs on one node wanted, but the largest node has 8"),
     "too many CPUs": (a_demand(1, 1, cpus=999), "999 CPUs on one node wanted"),
-    "too much memory": (a_demand(1, 1, memory_bytes=2 * 2**40), "bytes of memory"),
+    "too much memory": (a_demand(1, 1, memory_bytes=2 * 2**40), "2TiB on one node wanted"),
     "too many nodes": (a_demand(3, 8), "3 nodes wanted, but only 2"),
     "another model": (a_demand(1, 1, gpu_model="H100"), "no node has a H100 GPU"),
     "another site": (Demand(site="moon"), "there is no site 'moon'"),

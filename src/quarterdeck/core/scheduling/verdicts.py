@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from quarterdeck.basics.ids import JobId
+from quarterdeck.basics.quantities import format_bytes
 from quarterdeck.core.cluster.demand import Demand, Resources
 from quarterdeck.core.cluster.hardware import NodeState
 from quarterdeck.core.cluster.room import Room, could_ever_fit, has_model
@@ -131,18 +132,18 @@ def _no_node_is_able(wanted: Resources, candidates: Sequence[Room]) -> tuple[str
             f"no node has a {wanted.gpu_model} GPU",
             f"GPU models here: {', '.join(models) or 'none'}",
         )
-    for need, have, noun in (
-        (wanted.gpus, max(len(node.devices) for node in with_model), "GPUs"),
-        (wanted.cpus, max(node.cpus for node in with_model), "CPUs"),
-        (wanted.memory_bytes, max(node.memory_bytes for node in with_model), "bytes of memory"),
+    memory = max(node.memory_bytes for node in with_model)
+    for need, have, wish, most in (
+        (wanted.gpus, max(len(node.devices) for node in with_model), "{} GPUs", "{} GPUs"),
+        (wanted.cpus, max(node.cpus for node in with_model), "{} CPUs", "{} CPUs"),
+        (wanted.memory_bytes, memory, format_bytes(wanted.memory_bytes), format_bytes(memory)),
     ):
         if need > have:
-            return (
-                f"{need} {noun} on one node wanted, but the largest node has {have}",
-                f"ask for at most {have} {noun} per node, or for more nodes"
-                if have
-                else f"ask for no {noun}",
-            )
+            asked, there = wish.format(need), most.format(have)
+            message = f"{asked} on one node wanted, but the largest node has {there}"
+            if have:
+                return message, f"ask for at most {there} per node, or for more nodes"
+            return message, f"ask for no {wish.removeprefix('{} ')}"
     return (
         f"no single node has {_per_node(wanted)} together",
         "ask for less of one of them per node",
@@ -152,14 +153,22 @@ def _no_node_is_able(wanted: Resources, candidates: Sequence[Room]) -> tuple[str
 def _not_now_message(demand: Demand, site: str, numbers: dict[str, int]) -> str:
     wanted = demand.resources
     message = (
-        f"waiting for {demand}: {numbers['nodes_free_now']} of the {demand.nodes} nodes needed "
-        f"are free now at site {site} ({numbers['nodes_able']} could fit it)"
+        f"waiting for {demand}: {_nodes_free(numbers)} at site {site} "
+        f"({numbers['nodes_able']} could fit it)"
     )
     if wanted.gpus:
         message += f"; {numbers['gpus_free_now']} of {numbers['gpus_total']} GPUs are free"
     if numbers["nodes_down"]:
-        message += f"; {numbers['nodes_down']} nodes are down"
+        are = "node is" if numbers["nodes_down"] == 1 else "nodes are"
+        message += f"; {numbers['nodes_down']} {are} down"
     return message
+
+
+def _nodes_free(numbers: dict[str, int]) -> str:
+    free, wanted = numbers["nodes_free_now"], numbers["nodes_wanted"]
+    if wanted == 1:
+        return "no node is free for it now"
+    return f"{free} of the {wanted} nodes needed {'is' if free == 1 else 'are'} free now"
 
 
 def _cheapest_change(

@@ -75,6 +75,7 @@ def test_a_size_in_bytes_reads_back_to_the_byte_and_its_short_form_nearly(size: 
     | JSON_VALUES
     | st.builds(lambda e: {"files": e}, st.lists(ENTRIES, max_size=3))
 )
+@example({"files": [{"path": "a", "target": "x", "mode": 0}]})
 def test_a_manifest_is_canonical_or_refused(content: Any) -> None:
     if isinstance(content, str):
         content = content.encode("utf-8", "surrogatepass")

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from quarterdeck.basics.errors import Invalid
 
@@ -88,16 +88,7 @@ def parse_manifest(content: bytes) -> Manifest:
     """The manifest that `to_bytes` wrote. `Invalid` for anything else."""
     try:
         plain = json.loads(content)["files"]
-        files = tuple(
-            ManifestFile(
-                entry["path"],
-                _whole(entry.get("mode", 0o644)),
-                _whole(entry.get("size", 0)),
-                entry.get("digest"),
-                entry.get("target"),
-            )
-            for entry in plain
-        )
+        files = tuple(_parse_entry(entry) for entry in plain)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Invalid(
             f"this is not a work folder's manifest: {error}",
@@ -105,6 +96,14 @@ def parse_manifest(content: bytes) -> Manifest:
             hint="use the digest that POST /v1/snapshots returned",
         ) from error
     return Manifest(files)
+
+
+def _parse_entry(entry: dict[str, Any]) -> ManifestFile:
+    """A link has no mode or size of its own, so what is said of them is not kept."""
+    mode, size = _whole(entry.get("mode", 0o644)), _whole(entry.get("size", 0))
+    if entry.get("target") is not None:
+        return ManifestFile(entry["path"], digest=entry.get("digest"), target=entry["target"])
+    return ManifestFile(entry["path"], mode, size, entry.get("digest"))
 
 
 def _plain(entry: ManifestFile) -> dict[str, str | int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,6 @@ from quarterdeck.sim.timeline import SimClock, Timeline
 from quarterdeck.sim.workload import Script
 from quarterdeck.testing.conformance.engine import Behaviour
 
-HOME_ID = "conformance"
 FOR_EVER_S = 1e9
 
 
@@ -44,6 +44,7 @@ class LocalGround:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._home_id = secrets.token_hex(8)
         self._paths = SitePaths(root / "site")
         self._paths.make()
         os.mkfifo(self._paths.inbox)
@@ -54,7 +55,7 @@ class LocalGround:
 
     def _make(self) -> LocalEngine:
         blobs = FilesystemBlobs(self._root / "blobs")
-        return LocalEngine(self._paths, HOME_ID, blobs, lambda: self._nodes)
+        return LocalEngine(self._paths, self._home_id, blobs, lambda: self._nodes)
 
     def restart(self) -> None:
         self.engine = self._make()
@@ -93,7 +94,7 @@ class LocalGround:
         return len(path.read_text().splitlines()) if path.exists() else 0
 
     def count_living(self, ref: AttemptRef) -> int:
-        mark = f"QD_REPLICA={HOME_ID}/{ref.job_id}/{ref.attempt}/".encode()
+        mark = f"QD_REPLICA={self._home_id}/{ref.job_id}/{ref.attempt}/".encode()
         found = 0
         for process in Path("/proc").iterdir():
             if process.name.isdigit():

@@ -45,13 +45,17 @@ def read_parents() -> dict[int, int]:
 
 
 def read_parent(pid: int) -> int | None:
-    """The parent of a living process; None for one that is gone or only waits to be reaped."""
+    """The parent of a living process; None for one that is gone or only waits to be reaped.
+
+    One whose first thread has ended looks like a zombie while its other threads live on.
+    """
     try:
         with open("/proc/%d/stat" % pid, "rb") as stream:
             fields = stream.read().rpartition(b")")[2].split()
+        is_dead = fields[0] in (b"Z", b"X") and len(os.listdir("/proc/%d/task" % pid)) <= 1
     except OSError:
         return None
-    return None if fields[0] in (b"Z", b"X") else int(fields[1])
+    return None if is_dead else int(fields[1])
 
 
 def read_mark(pid: int) -> str:

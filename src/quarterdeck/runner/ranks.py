@@ -59,6 +59,14 @@ class Ranks:
             if rank is not None:
                 self._ended[rank] = self._describe(rank, status)
 
+    def reap_all(self) -> None:
+        """Wait for the ranks that were killed: each has a last status, and it is not lost."""
+        while self._running:
+            pid, status = os.waitpid(-1, 0)
+            rank = self._running.pop(pid, None)
+            if rank is not None:
+                self._ended[rank] = self._describe(rank, status)
+
     def signal(self, number: int) -> None:
         """Send a signal to every rank's process group."""
         self.stopping = True
@@ -87,7 +95,7 @@ def _become(
         if os.getppid() != parent:
             os._exit(125)
         os.setsid()
-        for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
+        for number in (signal.SIGPIPE, signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())

@@ -73,6 +73,7 @@ class Replica:
             self._start(peers)
         except OSError as error:
             kill_descendants(self._ranks.reap)
+            self._ranks.reap_all()
             self._say_exited("setup_failed", "the command could not be started: %s" % error)
             return
         self._attend()
@@ -137,6 +138,7 @@ class Replica:
             self._wait()
         if self._has_children():
             kill_descendants(self._ranks.reap)
+        self._ranks.reap_all()
 
     def _stop(self, name: str, grace_s: float) -> None:
         """Signal once; a shorter grace than before counts."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -17,7 +18,6 @@ from typing import Any
 import quarterdeck
 
 RUNNER = Path(quarterdeck.__file__).parent / "runner"
-HOME_ID = "runner-tests"
 
 
 def until(holds: Callable[[], Any], within_s: float = 20.0) -> Any:
@@ -35,6 +35,7 @@ class Ground:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.home_id = secrets.token_hex(8)
         self.run = root / "run"
         self.blobs = root / "blobs"
         self.run.mkdir(parents=True)
@@ -60,7 +61,7 @@ class Ground:
         folder.mkdir(parents=True)
         content = {
             "version": 1,
-            "home_id": HOME_ID,
+            "home_id": self.home_id,
             "site": "local",
             "job_id": name,
             "attempt": 1,
@@ -138,7 +139,7 @@ class Ground:
 
     def processes(self, name: str = "j1") -> list[int]:
         """Living processes with the mark of a job."""
-        mark = f"QD_REPLICA={HOME_ID}/{name}/".encode()
+        mark = f"QD_REPLICA={self.home_id}/{name}/".encode()
         found = []
         for process in Path("/proc").iterdir():
             if process.name.isdigit():

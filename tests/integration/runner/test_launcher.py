@@ -8,7 +8,7 @@ import zipfile
 from functools import partial
 from pathlib import Path
 
-from tests.integration.runner.ground import HOME_ID, RUNNER, Ground, kill, until
+from tests.integration.runner.ground import RUNNER, Ground, kill, until
 
 
 def test_a_site_has_one_launcher(ground: Ground) -> None:
@@ -69,7 +69,7 @@ def test_the_reaper_ends_what_carries_the_mark_and_nothing_else(ground: Ground) 
     ground.launchers[0].kill()
     kill(runners[0])
     done = subprocess.run(
-        [sys.executable, "-I", "-S", str(RUNNER), "reap", "--marker", f"{HOME_ID}/j1/1/0"],
+        [sys.executable, "-I", "-S", str(RUNNER), "reap", "--marker", f"{ground.home_id}/j1/1/0"],
         check=False,
         capture_output=True,
     )

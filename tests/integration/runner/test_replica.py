@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,27 @@ def test_what_the_command_leaves_behind_is_killed_at_its_end(ground: Ground) -> 
     )
     assert exited["ranks"][0]["code"] == 0
     assert ground.processes() == []
+
+
+def test_a_process_whose_first_thread_has_ended_is_killed_too(ground: Ground) -> None:
+    program = (
+        "import ctypes, threading, time; "
+        "threading.Thread(target=time.sleep, args=(1000,)).start(); "
+        "ctypes.CDLL(None).pthread_exit(None)"
+    )
+    folder, _ = ground.run_to_end(
+        f'(setsid {sys.executable} -c "{program}" &); sleep 0.5; pgrep -f pthread_exit >&2; exit 0'
+    )
+    alive = [int(line) for line in (folder / "log").read_text().split() if line.isdigit()]
+    assert alive
+    for pid in alive:
+        until(lambda pid=pid: not Path(f"/proc/{pid}/task").exists())
+
+
+def test_hangup_and_interrupt_reach_the_command(ground: Ground) -> None:
+    for number in (signal.SIGHUP, signal.SIGINT):
+        _, exited = ground.run_to_end(f"kill -{number} $$; exit 0", name=f"j{number}")
+        assert exited["ranks"][0]["signal"] == number
 
 
 def test_a_failed_rank_takes_the_others_of_its_node_along(ground: Ground) -> None:

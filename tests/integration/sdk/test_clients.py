@@ -212,6 +212,8 @@ def test_closing_wakes_who_waits() -> None:
         failures: list[Exception] = []
         thread = threading.Thread(target=_keep, args=(failures, lambda: client.get_job(JOB_ID)))
         thread.start()
+        while len(script.asked) < 3:
+            thread.join(0.01)
         client.close()
         thread.join(10)
         assert not thread.is_alive()

@@ -52,10 +52,14 @@ def read_parent(pid: int) -> int | None:
     try:
         with open("/proc/%d/stat" % pid, "rb") as stream:
             fields = stream.read().rpartition(b")")[2].split()
-        is_dead = fields[0] in (b"Z", b"X") and len(os.listdir("/proc/%d/task" % pid)) <= 1
+        is_dead = fields[0] in (b"Z", b"X") and not _has_other_threads(pid)
     except OSError:
         return None
     return None if is_dead else int(fields[1])
+
+
+def _has_other_threads(pid: int) -> bool:
+    return any(thread != str(pid) for thread in os.listdir("/proc/%d/task" % pid))
 
 
 def read_mark(pid: int) -> str:

@@ -184,17 +184,13 @@ def test_what_the_command_leaves_behind_is_killed_at_its_end(ground: Ground) -> 
 
 def test_a_process_whose_first_thread_has_ended_is_killed_too(ground: Ground) -> None:
     program = (
-        "import ctypes, threading, time; "
+        "import ctypes, os, threading, time; print(os.getpid(), flush=True); "
         "threading.Thread(target=time.sleep, args=(1000,)).start(); "
         "ctypes.CDLL(None).pthread_exit(None)"
     )
-    folder, _ = ground.run_to_end(
-        f'(setsid {sys.executable} -c "{program}" &); sleep 0.5; pgrep -f pthread_exit >&2; exit 0'
-    )
-    alive = [int(line) for line in (folder / "log").read_text().split() if line.isdigit()]
-    assert alive
-    for pid in alive:
-        until(lambda pid=pid: not Path(f"/proc/{pid}/task").exists())
+    folder, _ = ground.run_to_end(f'(setsid {sys.executable} -c "{program}" &); sleep 0.5')
+    tasks = Path(f"/proc/{int((folder / 'log').read_text())}/task")
+    until(lambda: not tasks.exists())
 
 
 def test_hangup_and_interrupt_reach_the_command(ground: Ground) -> None:

@@ -115,6 +115,21 @@ def test_down_with_stop_jobs_leaves_nothing(deck: Deck) -> None:
     assert deck.show(running)["state"] == "cancelled"
 
 
+def test_down_with_stop_jobs_stops_also_what_is_submitted_meanwhile(deck: Deck) -> None:
+    deck.up(*PRETEND)
+    with deck.client() as client:
+        slow = {"run": "trap 'sleep 1; exit 0' TERM; echo up; while :; do sleep 0.05; done"}
+        first = client.submit(JobRequest.model_validate(slow)).id
+        until(lambda: client.read_log(first).data)
+        client.shut_down(stop_jobs=True)
+        until(lambda: client.get_job(first).state == "stopping")
+        late = client.submit(JobRequest(run="sleep 1000")).id
+    until(lambda: not deck.server_pids())
+    deck.up_again()
+    assert deck.show(late)["state"] == "cancelled"
+    assert deck.processes_of() == []
+
+
 def test_a_second_server_on_one_home_is_refused(deck: Deck) -> None:
     deck.up(*PRETEND)
     done = deck.qd("up", "--detach", *PRETEND)

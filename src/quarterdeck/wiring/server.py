@@ -18,7 +18,7 @@ from quarterdeck.adapters.identity.token import TokenIdentity
 from quarterdeck.adapters.stores.sql.store import open_store
 from quarterdeck.api.app import create_app
 from quarterdeck.api.context import ApiContext, Closing
-from quarterdeck.basics.errors import Refused
+from quarterdeck.basics.errors import Refused, Unavailable
 from quarterdeck.control.board import Board
 from quarterdeck.control.cancel import cancel_all
 from quarterdeck.control.plane import ControlPlane
@@ -39,6 +39,8 @@ SCHEDULE_EVERY_S = 5.0
 HOUSEKEEPING_EVERY_S = 3600.0
 FIRST_REPORT_S_MAX = 60.0
 STREAMS_END_S_MAX = 3
+STOP_LOOK_S = 0.5
+BACKLOG = 2048
 BLOB_BYTES_MAX = 64 * 2**30
 SWITCH_S = 0.001
 """A thread that computes gives way after this long; with Python's 5 ms each hop of a transaction
@@ -112,16 +114,25 @@ class Server:
 
     def _end(self, stop_jobs: bool) -> None:
         if stop_jobs:
-            settled = threading.Event()
-            unsubscribe = self._plane.changed.subscribe(settled.set)
-            cancel_all(self._plane, self._owner)
-            while self._plane.board.list_job_ids() and not self._closing.is_set():
-                settled.wait(1.0)
-                settled.clear()
-                self._plane.board.catch_up()
-            unsubscribe()
+            self._stop_all_jobs()
         self._closing.set()
         self._http.should_exit = True
+
+    def _stop_all_jobs(self) -> None:
+        """Cancel until there is none left: somebody may submit another one meanwhile."""
+        settled = threading.Event()
+        unsubscribe = self._plane.changed.subscribe(settled.set)
+        while not self._closing.is_set():
+            settled.clear()
+            try:
+                cancel_all(self._plane, self._owner)
+            except Unavailable as error:
+                log.warning("jobs could not be cancelled yet: %s", error)
+            else:
+                if not self._plane.board.list_job_ids():
+                    break
+            settled.wait(STOP_LOOK_S)
+        unsubscribe()
 
     @property
     def _owner(self) -> str:
@@ -179,6 +190,7 @@ def _listen(settings: Settings) -> socket.socket:
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((settings.host, settings.port))
+        listener.listen(BACKLOG)
     except OSError as error:
         raise Refused(
             f"cannot listen on {settings.host} port {settings.port}: {error.strerror}",

@@ -13,12 +13,3 @@ def to_iso(at_ns: int) -> str:
     seconds, rest_ns = divmod(at_ns, NS_PER_S)
     whole = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{whole}.{rest_ns // 1000:06d}Z"
-
-
-def parse_iso(text: str) -> int:
-    """Nanoseconds since the epoch from ISO 8601 text with a zone."""
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(f"{text!r} has no time zone")
-    delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
-    return (delta.days * 86400 + delta.seconds) * NS_PER_S + delta.microseconds * 1000

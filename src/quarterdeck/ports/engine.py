@@ -47,21 +47,8 @@ class Observation:
         return all(sight.state.is_gone for sight in self.sightings)
 
 
-@dataclass(frozen=True, slots=True)
-class Abilities:
-    """What an engine can do, as data."""
-
-    has_exact_devices: bool = True
-    has_gangs: bool = True
-
-
 class Engine(Protocol):
     """The face of every engine. Each call raises `Unavailable` when the engine does not answer."""
-
-    @property
-    def abilities(self) -> Abilities:
-        """What this engine can do."""
-        ...
 
     def list_nodes(self) -> tuple[Node, ...]:
         """What the site has now, devices in a stable order."""
@@ -71,7 +58,8 @@ class Engine(Protocol):
         """Start the attempt. Twice is once, also across restarts of the caller.
 
         An order whose attempt was ever launched and has since been forgotten is not launched
-        again. A failure to prepare is reported as a sighting, not raised.
+        again. A failure to prepare is reported as a sighting, not raised. After `Unavailable` the
+        attempt either shows in the next `observe` or never starts: its devices may be given away.
         """
         ...
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from quarterdeck.basics.errors import Unavailable
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.states import ReplicaState
-from quarterdeck.ports.engine import Abilities, AttemptRef, LaunchOrder, Observation
+from quarterdeck.ports.engine import AttemptRef, LaunchOrder, Observation
 from quarterdeck.sim.faults import Fault
 from quarterdeck.sim.replicas import VirtualAttempt, VirtualReplica
 
@@ -25,8 +25,6 @@ class AgentCrashed(Exception):
 
 class VirtualEngine:
     """An `Engine`. A new one on the same site finds everything, and clears half-written orders."""
-
-    abilities = Abilities()
 
     def __init__(self, site: VirtualSite, faults: Faults) -> None:
         self._site = site

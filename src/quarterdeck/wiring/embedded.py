@@ -49,11 +49,6 @@ class EmbeddedSite:
         self._plane = plane
         self._has_reported = threading.Event()
 
-    @property
-    def has_reported(self) -> bool:
-        """Whether the control plane knows what this site has."""
-        return self._has_reported.is_set()
-
     def start(self) -> None:
         """Start the launcher, listen to the runners, and take the first turn."""
         self._engine.ensure_started()

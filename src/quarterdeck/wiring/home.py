@@ -72,11 +72,6 @@ class Home:
         """The embedded site's folder."""
         return self.root / "sites" / "local"
 
-    @property
-    def token_path(self) -> Path:
-        """Where the owner's token lies."""
-        return self.root / "token"
-
     def token(self) -> str:
         """The owner's token, made at the first start."""
         return self._secret("token", 32)

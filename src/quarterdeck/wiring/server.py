@@ -66,7 +66,7 @@ class Server:
         self._scheduler = Worker("scheduler", Scheduler(self._plane).turn, every_s=SCHEDULE_EVERY_S)
         self._housekeeping = Worker(
             "housekeeping",
-            lambda: drop_old_replies(self._plane) * 0,
+            self._keep_house,
             every_s=HOUSEKEEPING_EVERY_S,
         )
         self._http = _Http(self._http_config(), self._closing)
@@ -107,6 +107,10 @@ class Server:
         except Exception:
             log.exception("the server could not start")
             self._http.should_exit = True
+
+    def _keep_house(self) -> None:
+        """What is due once in a while; never more at once."""
+        drop_old_replies(self._plane)
 
     def _shut_down(self, stop_jobs: bool) -> None:
         """End the server; with `stop_jobs` once every job has ended. Does not wait."""

@@ -26,7 +26,7 @@ def test_token_and_home_id_are_made_once_and_private(tmp_path: Path) -> None:
 def test_a_token_that_others_can_read_is_refused_with_the_remedy(tmp_path: Path) -> None:
     with Home(tmp_path / "home") as home:
         home.token()
-        home.token_path.chmod(0o644)
+        (home.root / "token").chmod(0o644)
         with pytest.raises(Refused) as refused:
             home.token()
     assert "chmod 600" in refused.value.hint

@@ -27,7 +27,7 @@ from quarterdeck.basics.ids import JobId
 from quarterdeck.core.jobs.events import Sighting
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.states import ReplicaState
-from quarterdeck.ports.engine import Abilities, AttemptRef, LaunchOrder, Observation
+from quarterdeck.ports.engine import AttemptRef, LaunchOrder, Observation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -62,8 +62,6 @@ class _Tracked:
 
 class LocalEngine:
     """An `Engine` on this machine. Used by one thread, except `note`."""
-
-    abilities = Abilities()
 
     def __init__(
         self,

@@ -135,7 +135,7 @@ def test_cancel_leaves_no_process(deck: Deck, tmp_path: Path) -> None:
         f"(sleep 1000 &) ; touch {started}; sleep 1000"
     )
     with deck.client() as client:
-        request = {"run": line, "stop": {"grace": "1s"}}
+        request = {"run": line, "checkpoint": {"grace": "1s"}}
         job_id = client.submit(JobRequest.model_validate(request)).id
     until(started.exists)
     until(lambda: len(deck.processes_of(job_id)) >= 5)

@@ -11,6 +11,7 @@ from quarterdeck.basics.errors import Invalid, NotFound
 from quarterdeck.basics.ids import JobId, is_job_id
 from quarterdeck.basics.quantities import parse_bytes, parse_span_s
 from quarterdeck.core.cluster.demand import Demand, Resources
+from quarterdeck.core.jobs.array import parse_array
 from quarterdeck.core.jobs.manifest import Manifest, ManifestFile
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.spec import JobSpec, Priority, Retry, Stopping
@@ -19,10 +20,16 @@ if TYPE_CHECKING:
     from quarterdeck.wire.v1.jobs import JobRequest, RetryRequest
     from quarterdeck.wire.v1.snapshots import SnapshotRequest
 
-RETRIED: Final = (Reason.NODE_FAILURE, Reason.USER_ERROR, Reason.SETUP_FAILED)
+RETRIED: Final = (
+    Reason.NODE_FAILURE,
+    Reason.USER_ERROR,
+    Reason.OUT_OF_MEMORY,
+    Reason.TIMED_OUT,
+    Reason.SETUP_FAILED,
+)
 """Ends that another attempt may follow; the others are what somebody asked for."""
 
-RETRIED_NOT_YET: Final = frozenset({"preempted", "timed_out"})
+RETRIED_NOT_YET: Final = frozenset({"preempted"})
 QUANTITY_CHARS_MAX: Final = 40
 _COUNT: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _MODEL_AND_COUNT: Final = re.compile(
@@ -55,7 +62,14 @@ def to_spec(body: JobRequest) -> JobSpec:
         snapshot=body.snapshot,
         priority=Priority(body.priority),
         retry=_retry(body.retry),
-        stopping=Stopping(body.stop.signal, _grace_s(body.stop.grace)),
+        stopping=Stopping(
+            body.checkpoint.signal, _span_s(body.checkpoint.grace, "checkpoint.grace")
+        ),
+        checkpoint_path=body.checkpoint.path,
+        time_limit_s=None if body.time_limit is None else _span_s(body.time_limit, "time_limit"),
+        needs=tuple(parse_need(need) for need in body.needs),
+        array=None if body.array is None else parse_array(body.array),
+        tags=tuple(body.tags.items()),
     )
 
 
@@ -86,6 +100,18 @@ def parse_job_id(text: str) -> JobId:
         raise NotFound(
             f"there is no job {_shown(text)}",
             field="id",
+            hint="an id is a j and nine letters or digits; `qd ps -a` lists the jobs there are",
+        )
+    return JobId(text)
+
+
+def parse_need(text: str) -> JobId:
+    """The id of a job that another one needs."""
+    if not is_job_id(text):
+        raise Invalid(
+            f"needs names {_shown(text)}, which is neither a job's id nor the name of a job of the "
+            "same file",
+            field="needs",
             hint="an id is a j and nine letters or digits; `qd ps -a` lists the jobs there are",
         )
     return JobId(text)
@@ -136,11 +162,12 @@ def _retry(wanted: RetryRequest) -> Retry:
                 hint=f"use any of {', '.join(allowed)}",
             )
         reasons[allowed[code]] = None
-    return Retry(wanted.limit, tuple(reasons))
+    backoff_s = _span_s(wanted.backoff, "retry.backoff")
+    return Retry(wanted.limit, tuple(reasons), backoff_s)
 
 
-def _grace_s(text: str) -> float:
-    return parse_span_s(_short(text, "stop.grace"), field="stop.grace")
+def _span_s(text: str, field: str) -> float:
+    return parse_span_s(_short(text, field), field=field)
 
 
 def _short(text: str, field: str) -> str:

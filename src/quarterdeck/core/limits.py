@@ -21,6 +21,16 @@ class Limits:
     ranks_per_node_max: int = 1024
     retries_max: int = 100
     grace_s_max: float = 86_400.0
+    array_tasks_max: int = 10_000
+    needs_max: int = 1000
+    tags_max: int = 64
+    tag_chars_max: int = 128
+    time_limit_s_max: float = 366 * 86_400.0
+    backoff_s_max: float = 86_400.0
+    path_bytes_max: int = 4096
+    notes_max: int = 100
+    note_chars_max: int = 4000
+    batch_jobs_max: int = 20_000
     story_moves_max: int = 50
 
 

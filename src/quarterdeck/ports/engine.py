@@ -27,11 +27,15 @@ class AttemptRef(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LaunchOrder:
-    """Run this attempt on exactly these grants; replica `i` has `grants[i]`."""
+    """Run this attempt on exactly these grants; replica `i` has `grants[i]`.
+
+    `task` is the index of the array's task that the attempt is of; None for a job without one.
+    """
 
     ref: AttemptRef
     spec: JobSpec
     grants: tuple[Grant, ...]
+    task: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,14 +38,18 @@ def problem_of(answer: Any, status: int) -> dict[str, Any]:
         ({"run": "x", "nodes": 0}, "invalid", "nodes"),
         ({"run": "x", "nodes": "many"}, "invalid", "nodes"),
         ({"run": "x", "nodez": 2}, "unknown_field", "nodez"),
-        ({"run": "x", "time_limit": "2h"}, "not_available", "time_limit"),
+        ({"run": "x", "min_runtime": "2h"}, "not_available", "min_runtime"),
         ({"run": "x", "resources": {"gpu": "H100|A100:4"}}, "not_available", "resources.gpu"),
         ({"run": "x", "resources": {"gpu": "mig-1g.10gb:1"}}, "not_available", "resources.gpu"),
         ({"run": "x", "resources": {"memory": "64"}}, "invalid", "resources.memory"),
         ({"run": "x", "resources": {"memory": "9" * 400 + "GiB"}}, "invalid", "resources.memory"),
-        ({"run": "x", "stop": {"grace": "soon"}}, "invalid", "stop.grace"),
-        ({"run": "x", "stop": {"grace": "9" * 5000 + "-00:00:00"}}, "invalid", "stop.grace"),
-        ({"run": "x", "stop": {"signal": "KILL"}}, "invalid", "stop.signal"),
+        ({"run": "x", "checkpoint": {"grace": "soon"}}, "invalid", "checkpoint.grace"),
+        (
+            {"run": "x", "checkpoint": {"grace": "9" * 5000 + "-00:00:00"}},
+            "invalid",
+            "checkpoint.grace",
+        ),
+        ({"run": "x", "checkpoint": {"signal": "KILL"}}, "invalid", "checkpoint.signal"),
         ({"run": "x", "retry": {"on": ["completed"]}}, "invalid", "retry.on"),
         ({"run": "x", "retry": {"on": ["preempted"]}}, "not_available", "retry.on"),
         ({"run": "x", "snapshot": "0" * 64}, "invalid", "snapshot"),
@@ -151,9 +155,10 @@ VALUES = st.recursive(
     max_leaves=5,
 )
 KEYS = ("name", "team", "run", "env", "nodes", "ranks_per_node", "resources", "priority", "retry",
-        "stop", "site", "snapshot")  # fmt: skip
+        "checkpoint", "site", "snapshot")  # fmt: skip
 NESTED = {
-    "resources": ("gpu", "cpu", "memory"), "retry": ("limit", "on"), "stop": ("signal", "grace"),
+    "resources": ("gpu", "cpu", "memory"), "retry": ("limit", "on", "backoff"),
+    "checkpoint": ("signal", "grace", "path"),
 }  # fmt: skip
 QUANTITIES = st.from_regex(r"[0-9.]{0,12}(:|-)?[0-9]{0,3} ?[A-Za-z:]{0,3}", fullmatch=True)
 

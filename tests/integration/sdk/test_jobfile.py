@@ -21,7 +21,7 @@ ranks_per_node: 4
 resources: {gpu: "A100:8", cpu: 16, memory: 64GiB}
 priority: high
 retry: {limit: 2, on: [node_failure]}
-stop: {signal: INT, grace: 60s}
+checkpoint: {signal: INT, grace: 60s}
 site: local
 """
 
@@ -40,8 +40,8 @@ def test_every_key_that_works_is_read() -> None:
     assert request.run == "python train.py --epochs 20"
     assert (request.nodes, request.ranks_per_node, request.priority) == (2, 4, "high")
     assert request.resources.model_dump() == {"gpu": "A100:8", "cpu": 16, "memory": "64GiB"}
-    assert request.retry.model_dump() == {"limit": 2, "on": ["node_failure"]}
-    assert request.stop.model_dump() == {"signal": "INT", "grace": "60s"}
+    assert request.retry.model_dump() == {"limit": 2, "on": ["node_failure"], "backoff": "5s"}
+    assert request.checkpoint.model_dump() == {"signal": "INT", "grace": "60s", "path": None}
 
 
 def test_variables_keep_the_text_that_was_written() -> None:
@@ -76,7 +76,7 @@ def test_arguments_keep_the_text_that_was_written() -> None:
         ("run: a\nenv: [A]\n", "2:1", "env"),
         ("run: a\nresource: {}\n", "2:1", "no key resource"),
         ("run: a\nsnapshot: x\n", "2:1", "no key snapshot"),
-        ("run: a\nstop: {grase: 1s}\n", "2:8", "no key grase"),
+        ("run: a\ncheckpoint: {grase: 1s}\n", "2:14", "no key grase"),
         ("name: a\n", "1:1", "run is missing"),
         ("- run\n", "1:1", "not a mapping"),
         ("", "1:1", "not a mapping"),
@@ -103,7 +103,7 @@ def test_an_error_names_line_and_column(text: str, place: str, told: str) -> Non
 
 def test_a_misspelt_key_is_recognized() -> None:
     assert "did you mean resources" in refused("run: a\nresource: {}\n").hint
-    assert "did you mean grace" in refused("run: a\nstop: {grase: 1s}\n").hint
+    assert "did you mean grace" in refused("run: a\ncheckpoint: {grase: 1s}\n").hint
 
 
 @pytest.mark.parametrize("key", sorted(KEYS_NOT_YET))

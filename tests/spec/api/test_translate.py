@@ -64,7 +64,7 @@ def test_everything_a_person_asked_for_arrives() -> None:
                 "resources": {"gpu": "A100:8", "cpu": 16, "memory": "64GiB"},
                 "priority": "high",
                 "retry": {"limit": 2, "on": ["user_error", "node_failure", "user_error"]},
-                "stop": {"signal": "USR1", "grace": "1m30s"},
+                "checkpoint": {"signal": "USR1", "grace": "1m30s"},
                 "site": "local",
                 "snapshot": "a" * 64,
             }

@@ -47,9 +47,13 @@ def test_a_bug_is_none_of_these() -> None:
 
 
 def test_an_error_carries_message_hint_and_field() -> None:
-    error = Invalid("grace is -1", field="stop.grace", hint="use 0s or more")
+    error = Invalid("grace is -1", field="checkpoint.grace", hint="use 0s or more")
     assert str(error) == error.message == "grace is -1"
-    assert (error.code, error.field, error.hint) == ("invalid", "stop.grace", "use 0s or more")
+    assert (error.code, error.field, error.hint) == (
+        "invalid",
+        "checkpoint.grace",
+        "use 0s or more",
+    )
 
 
 def test_a_special_code_is_of_one_error_only() -> None:

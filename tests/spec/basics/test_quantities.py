@@ -71,7 +71,7 @@ def test_the_largest_size_is_accepted_and_one_more_is_refused() -> None:
     ],
 )
 def test_a_duration_means_its_units(text: str, span_s: float) -> None:
-    assert parse_span_s(text, field="stop.grace") == span_s
+    assert parse_span_s(text, field="checkpoint.grace") == span_s
 
 
 @pytest.mark.parametrize(
@@ -79,8 +79,8 @@ def test_a_duration_means_its_units(text: str, span_s: float) -> None:
 )
 def test_a_duration_without_a_unit_is_refused(text: str) -> None:
     with pytest.raises(Invalid) as refusal:
-        parse_span_s(text, field="stop.grace")
-    assert refusal.value.field == "stop.grace"
+        parse_span_s(text, field="checkpoint.grace")
+    assert refusal.value.field == "checkpoint.grace"
     assert "30s" in refusal.value.hint
 
 

@@ -54,10 +54,14 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("too many ranks", {"ranks_per_node": LIMITS.ranks_per_node_max + 1}, "ranks_per_node"),
     ("fewer than no retries", {"retry": Retry(limit=-1)}, "retry.limit"),
     ("too many retries", {"retry": Retry(limit=LIMITS.retries_max + 1)}, "retry.limit"),
-    ("grace that is not a number", {"stopping": Stopping(grace_s=float("nan"))}, "stop.grace"),
-    ("less than no grace", {"stopping": Stopping(grace_s=-0.1)}, "stop.grace"),
-    ("endless grace", {"stopping": Stopping(grace_s=float("inf"))}, "stop.grace"),
-    ("a signal that is no stop", {"stopping": Stopping(signal="KILL")}, "stop.signal"),
+    (
+        "grace that is not a number",
+        {"stopping": Stopping(grace_s=float("nan"))},
+        "checkpoint.grace",
+    ),
+    ("less than no grace", {"stopping": Stopping(grace_s=-0.1)}, "checkpoint.grace"),
+    ("endless grace", {"stopping": Stopping(grace_s=float("inf"))}, "checkpoint.grace"),
+    ("a signal that is no stop", {"stopping": Stopping(signal="KILL")}, "checkpoint.signal"),
     ("a short digest", {"snapshot": "abc"}, "snapshot"),
     ("a digest in capitals", {"snapshot": "A" * 64}, "snapshot"),
 ]

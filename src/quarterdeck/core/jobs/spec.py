@@ -8,13 +8,18 @@ from enum import StrEnum
 from typing import Final
 
 from quarterdeck.basics.errors import Invalid
+from quarterdeck.basics.ids import JobId
 from quarterdeck.core.cluster.demand import Demand, Resources
+from quarterdeck.core.jobs.array import Array
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.limits import LIMITS
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
 _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+BACKOFF_S_MAX: Final = 600.0
+"""No attempt waits longer than this for its turn to be tried again."""
+
 STOP_SIGNALS: Final = ("TERM", "INT", "HUP", "USR1", "USR2", "QUIT")
 
 
@@ -36,10 +41,15 @@ _PRIORITY_RANK: Final = {Priority.LOW: -1, Priority.NORMAL: 0, Priority.HIGH: 1}
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How often, and after which ends, an attempt is followed by another one."""
+    """How often, and after which ends, an attempt is followed by another one.
+
+    After what the command or the node did wrong the next attempt waits: `backoff_s`, then twice as
+    long each time, up to `BACKOFF_S_MAX`. What was no fault (a time limit) is not waited for.
+    """
 
     limit: int = 0
     on: tuple[Reason, ...] = (Reason.NODE_FAILURE,)
+    backoff_s: float = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,11 @@ class Stopping:
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """Everything a person asked for. `snapshot` is the digest of the work folder's manifest."""
+    """Everything a person asked for.
+
+    `snapshot` is the digest of the work folder's manifest. `checkpoint_path` is a folder of the
+    work folder that is kept between attempts; without it only `$QD_CHECKPOINT` is.
+    """
 
     command: tuple[str, ...]
     name: str = "job"
@@ -64,6 +78,11 @@ class JobSpec:
     priority: Priority = Priority.NORMAL
     retry: Retry = field(default_factory=Retry)
     stopping: Stopping = field(default_factory=Stopping)
+    checkpoint_path: str | None = None
+    time_limit_s: float | None = None
+    needs: tuple[JobId, ...] = ()
+    array: Array | None = None
+    tags: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what no engine could run."""
@@ -73,11 +92,17 @@ class JobSpec:
         _check_demand(self.demand)
         _check_range("ranks_per_node", self.ranks_per_node, 1, LIMITS.ranks_per_node_max)
         _check_range("retry.limit", self.retry.limit, 0, LIMITS.retries_max)
-        _check_range("stop.grace", self.stopping.grace_s, 0, LIMITS.grace_s_max)
+        _check_range("retry.backoff", self.retry.backoff_s, 0, LIMITS.backoff_s_max)
+        _check_range("checkpoint.grace", self.stopping.grace_s, 0, LIMITS.grace_s_max)
+        if self.time_limit_s is not None:
+            _check_range("time_limit", self.time_limit_s, 1, LIMITS.time_limit_s_max)
+        _check_checkpoint_path(self.checkpoint_path)
+        _check_needs(self.needs)
+        _check_tags(self.tags)
         if self.stopping.signal not in STOP_SIGNALS:
             raise Invalid(
-                f"stop.signal is {self.stopping.signal!r}",
-                field="stop.signal",
+                f"checkpoint.signal is {self.stopping.signal!r}",
+                field="checkpoint.signal",
                 hint=f"use one of {', '.join(STOP_SIGNALS)}",
             )
         if self.snapshot is not None and _DIGEST.fullmatch(self.snapshot) is None:
@@ -154,6 +179,51 @@ def _count_bytes(text: str, field: str) -> int:
             field=field,
             hint="remove the lone surrogates",
         ) from None
+
+
+def _check_checkpoint_path(path: str | None) -> None:
+    if path is None:
+        return
+    parts = path.removesuffix("/").split("/")
+    size = _count_bytes(path, "checkpoint.path")
+    if size > LIMITS.path_bytes_max or "\0" in path or any(p in ("", ".", "..") for p in parts):
+        raise Invalid(
+            f"checkpoint.path is {_shown(path)}",
+            field="checkpoint.path",
+            hint="name a folder inside the work folder, for example ckpt",
+        )
+
+
+def _check_needs(needs: tuple[JobId, ...]) -> None:
+    if len(needs) > LIMITS.needs_max or len(set(needs)) < len(needs):
+        raise Invalid(
+            f"needs names {len(needs)} jobs, {len(set(needs))} of them different; "
+            f"at most {LIMITS.needs_max}, each once",
+            field="needs",
+            hint="an array counts as one job",
+        )
+
+
+def _check_tags(tags: tuple[tuple[str, str], ...]) -> None:
+    if len(tags) > LIMITS.tags_max:
+        raise Invalid(
+            f"there are {len(tags)} tags; at most {LIMITS.tags_max}",
+            field="tags",
+            hint="keep those that you filter by",
+        )
+    for key, value in tags:
+        if len(key) > LIMITS.tag_chars_max or _NAME.fullmatch(key) is None:
+            raise Invalid(
+                f"tags has a key {_shown(key)}",
+                field="tags",
+                hint=f"use up to {LIMITS.tag_chars_max} letters, digits, '.', '_' or '-'",
+            )
+        if len(value) > LIMITS.tag_chars_max or not value.isprintable():
+            raise Invalid(
+                f"tags.{key} is {_shown(value)}",
+                field=f"tags.{key}",
+                hint=f"use up to {LIMITS.tag_chars_max} printable characters",
+            )
 
 
 def _check_demand(demand: Demand) -> None:

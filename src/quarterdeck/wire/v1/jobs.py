@@ -14,8 +14,8 @@ FINAL_STATES: frozenset[StateName] = frozenset({"succeeded", "failed", "cancelle
 
 KEYS_NOT_YET: frozenset[str] = frozenset(
     {
-        *("array", "checkpoint", "image", "inputs", "launcher", "min_runtime", "needs"),
-        *("outputs", "preemptible", "secrets", "tags", "time_limit", "topology"),
+        *("image", "inputs", "launcher", "min_runtime", "outputs", "preemptible", "secrets"),
+        "topology",
     }
 )
 """Keys of the job file that later versions of the server will take: refused, never ignored."""
@@ -43,14 +43,26 @@ class RetryRequest(Request):
         default=["node_failure"],
         description="Reason codes of an attempt's end that lead to another one.",
     )
+    backoff: str = Field(
+        default="5s",
+        description="Wait before the first retry after a fault; twice as long each time.",
+    )
 
 
-class StopRequest(Request):
-    """How a running command is asked to stop."""
+class CheckpointRequest(Request):
+    """How a running command is warned before every stop, and what of it is kept."""
 
-    signal: str = Field(default="TERM", description="TERM, INT, HUP, USR1, USR2 or QUIT.")
+    signal: str = Field(
+        default="TERM", description="The warning: TERM, INT, HUP, USR1, USR2 or QUIT."
+    )
     grace: str = Field(
-        default="30s", description="Time between the signal and the kill.", examples=["60s"]
+        default="30s", description="Time between the warning and the kill.", examples=["60s"]
+    )
+    path: str | None = Field(
+        default=None,
+        description="A folder of the work folder that every attempt finds as the last left it; "
+        "the same folder as `$QD_CHECKPOINT`.",
+        examples=["ckpt"],
     )
 
 
@@ -68,7 +80,24 @@ class JobRequest(Request):
     resources: ResourcesRequest = Field(default_factory=ResourcesRequest)
     priority: PriorityName = Field(default="normal", description="Higher goes first.")
     retry: RetryRequest = Field(default_factory=RetryRequest)
-    stop: StopRequest = Field(default_factory=StopRequest)
+    checkpoint: CheckpointRequest = Field(default_factory=CheckpointRequest)
+    time_limit: str | None = Field(
+        default=None,
+        description="How long an attempt may run before it is warned and stopped.",
+        examples=["2h"],
+    )
+    needs: list[str] = Field(
+        default=[],
+        description="Jobs that must succeed before this one may start: ids, or names of jobs of "
+        "the same file.",
+    )
+    array: str | None = Field(
+        default=None,
+        description="One job of many tasks: their indices, and how many may run at once.",
+        examples=["0-99%10"],
+    )
+    tags: dict[str, str] = Field(default={}, description="Free words for filters and bills.")
+    hold: bool = Field(default=False, description="Keep it out of the queue until `release`.")
     site: str | None = Field(default=None, description="Only this site; any when left out.")
     snapshot: str | None = Field(
         default=None, description="Digest of the work folder's manifest, from `POST /v1/snapshots`."

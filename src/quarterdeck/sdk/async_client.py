@@ -25,10 +25,10 @@ from quarterdeck.sdk.transport import (
     request_options,
 )
 from quarterdeck.sdk.workdir import ROUNDS_MAX, UPLOADS_AT_A_TIME, Snapshot, never_enough
-from quarterdeck.wire.v1.jobs import FINAL_STATES
+from quarterdeck.wire.v1.jobs import FINAL_STATES, BatchRequest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
     from quarterdeck.sdk.calls import Call, Reply
@@ -43,7 +43,9 @@ if TYPE_CHECKING:
         JobView,
         PlanView,
         ResultList,
+        TaskList,
     )
+    from quarterdeck.wire.v1.queue import QueueView
     from quarterdeck.wire.v1.server import ServerView
     from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
 
@@ -97,6 +99,14 @@ class AsyncClient:
         """Put a job into the queue."""
         return await self._send(requests.submit(request, key))
 
+    async def submit_all(
+        self, requests_: Sequence[JobRequest], *, key: str | None = None
+    ) -> list[str]:
+        """Put many jobs into the queue, or none; their ids in order. `needs` may name others of
+        them."""
+        batch = BatchRequest(jobs=list(requests_))
+        return (await self._send(requests.submit_all(batch, key))).ids
+
     async def plan(self, request: JobRequest) -> PlanView:
         """What would happen to the job if it were submitted now."""
         return await self._send(requests.plan(request))
@@ -124,9 +134,14 @@ class AsyncClient:
         name: str | None = None,
         limit: int | None = None,
         before: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> JobPage:
         """One page of jobs, newest first."""
-        return await self._send(requests.list_jobs(states, name, limit, before))
+        return await self._send(requests.list_jobs(states, name, limit, before, tags))
+
+    async def get_queue(self, *, limit: int | None = None) -> QueueView:
+        """Who waits, in which order, and why."""
+        return await self._send(requests.get_queue(limit))
 
     async def explain(self, job_id: str) -> ExplanationView:
         """Why the job is where it is."""
@@ -139,6 +154,28 @@ class AsyncClient:
     async def requeue(self, job_id: str) -> JobView:
         """Give the job another attempt."""
         return await self._send(requests.requeue(job_id))
+
+    async def hold(self, job_id: str) -> JobView:
+        """Keep the job from starting until it is released."""
+        return await self._send(requests.hold(job_id))
+
+    async def release(self, job_id: str) -> JobView:
+        """Let a held job into the queue."""
+        return await self._send(requests.release(job_id))
+
+    async def note(self, job_id: str, text: str) -> JobView:
+        """Write something about the job, for whoever looks at it later."""
+        return await self._send(requests.note(job_id, text))
+
+    async def get_request(self, job_id: str) -> JobRequest:
+        """The request that would make another job like it."""
+        return await self._send(requests.get_request(job_id))
+
+    async def list_tasks(
+        self, job_id: str, *, states: Sequence[str] = (), limit: int | None = None
+    ) -> TaskList:
+        """The tasks of an array by their index."""
+        return await self._send(requests.list_tasks(job_id, states, limit))
 
     async def read_log(
         self, job_id: str, *, attempt: int | None = None, node_rank: int = 0, offset: int = 0

@@ -26,10 +26,10 @@ from quarterdeck.sdk.transport import (
     request_options,
 )
 from quarterdeck.sdk.workdir import ROUNDS_MAX, UPLOADS_AT_A_TIME, Snapshot, never_enough
-from quarterdeck.wire.v1.jobs import FINAL_STATES
+from quarterdeck.wire.v1.jobs import FINAL_STATES, BatchRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from quarterdeck.sdk.calls import Call, Reply
@@ -44,7 +44,9 @@ if TYPE_CHECKING:
         JobView,
         PlanView,
         ResultList,
+        TaskList,
     )
+    from quarterdeck.wire.v1.queue import QueueView
     from quarterdeck.wire.v1.server import ServerView
     from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
 
@@ -103,6 +105,12 @@ class Client:
         """Put a job into the queue."""
         return self._send(requests.submit(request, key))
 
+    def submit_all(self, requests_: Sequence[JobRequest], *, key: str | None = None) -> list[str]:
+        """Put many jobs into the queue, or none; their ids in order. `needs` may name others of
+        them."""
+        batch = BatchRequest(jobs=list(requests_))
+        return self._send(requests.submit_all(batch, key)).ids
+
     def plan(self, request: JobRequest) -> PlanView:
         """What would happen to the job if it were submitted now."""
         return self._send(requests.plan(request))
@@ -130,9 +138,14 @@ class Client:
         name: str | None = None,
         limit: int | None = None,
         before: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> JobPage:
         """One page of jobs, newest first."""
-        return self._send(requests.list_jobs(states, name, limit, before))
+        return self._send(requests.list_jobs(states, name, limit, before, tags))
+
+    def get_queue(self, *, limit: int | None = None) -> QueueView:
+        """Who waits, in which order, and why."""
+        return self._send(requests.get_queue(limit))
 
     def explain(self, job_id: str) -> ExplanationView:
         """Why the job is where it is."""
@@ -145,6 +158,28 @@ class Client:
     def requeue(self, job_id: str) -> JobView:
         """Give the job another attempt."""
         return self._send(requests.requeue(job_id))
+
+    def hold(self, job_id: str) -> JobView:
+        """Keep the job from starting until it is released."""
+        return self._send(requests.hold(job_id))
+
+    def release(self, job_id: str) -> JobView:
+        """Let a held job into the queue."""
+        return self._send(requests.release(job_id))
+
+    def note(self, job_id: str, text: str) -> JobView:
+        """Write something about the job, for whoever looks at it later."""
+        return self._send(requests.note(job_id, text))
+
+    def get_request(self, job_id: str) -> JobRequest:
+        """The request that would make another job like it."""
+        return self._send(requests.get_request(job_id))
+
+    def list_tasks(
+        self, job_id: str, *, states: Sequence[str] = (), limit: int | None = None
+    ) -> TaskList:
+        """The tasks of an array by their index."""
+        return self._send(requests.list_tasks(job_id, states, limit))
 
     def read_log(
         self, job_id: str, *, attempt: int | None = None, node_rank: int = 0, offset: int = 0

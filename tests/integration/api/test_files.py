@@ -136,7 +136,7 @@ def test_a_long_log_comes_in_pieces(house: House, client: TestClient) -> None:
 
 
 def test_each_attempt_and_replica_has_its_own_log(house: House, client: TestClient) -> None:
-    job_id = submitted(client, nodes=2, retry={"limit": 1, "on": ["user_error"]})
+    job_id = submitted(client, nodes=2, retry={"limit": 1, "on": ["user_error"], "backoff": "0s"})
     house.run(job_id)
     house.end(job_id, 1)
     house.run(job_id, attempt=2)

@@ -85,7 +85,7 @@ def job_view(job: Job, pretend: PretendNodes) -> JobView:
     spec = job.spec
     wanted = spec.demand.resources
     attempt = job.attempt
-    has_left_queue = attempt is not None and job.state is not JobState.QUEUED
+    has_left_queue = attempt is not None and job.state not in (JobState.QUEUED, JobState.HELD)
     return JobView(
         id=job.id,
         name=spec.name,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from quarterdeck.basics.errors import QuarterdeckError
     from quarterdeck.basics.ids import JobId
+    from quarterdeck.control.needs import Jobs
     from quarterdeck.control.plane import ControlPlane
     from quarterdeck.core.cluster.demand import Demand
     from quarterdeck.core.cluster.room import Room
@@ -133,9 +134,8 @@ def submit_all(
         ids = [one.job_id for one in wanted]
         if tx.find_taken(ids):
             raise Stale("an id was taken meanwhile", hint="submit again")
-        together = frozenset(ids)
+        _check_needs_of_all(tx, wanted)
         for one in wanted:
-            check_needs(tx, one.spec.needs, together)
             event = Submitted(now_ns, actor, one.spec, one.is_held)
             tx.append(None, [event], evolve(None, one.job_id, event))
         if asked is not None:
@@ -152,9 +152,7 @@ def check_all(plane: ControlPlane, wanted: Sequence[Wanted]) -> None:
     refusal = _find_refusal_of_all(plane, wanted)
     if refusal is not None:
         raise refusal
-    together = frozenset(one.job_id for one in wanted)
-    for one in wanted:
-        check_needs(plane.store, one.spec.needs, together)
+    _check_needs_of_all(plane.store, wanted)
 
 
 def check_acceptable(plane: ControlPlane, spec: JobSpec) -> None:
@@ -163,6 +161,16 @@ def check_acceptable(plane: ControlPlane, spec: JobSpec) -> None:
     _check_fits(spec, _list_rooms(plane))
     _check_snapshots(plane, [spec])
     check_needs(plane.store, spec.needs)
+
+
+def _check_needs_of_all(jobs: Jobs, wanted: Sequence[Wanted]) -> None:
+    together = frozenset(one.job_id for one in wanted)
+    for place, one in enumerate(wanted):
+        try:
+            check_needs(jobs, one.spec.needs, together)
+        except Invalid as refusal:
+            field = f"jobs.{place}.{refusal.field}"
+            raise Invalid(refusal.message, field=field, hint=refusal.hint) from None
 
 
 def _list_rooms(plane: ControlPlane) -> list[Room]:

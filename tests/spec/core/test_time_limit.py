@@ -12,7 +12,7 @@ from quarterdeck.core.jobs.events import Sighting
 from quarterdeck.core.jobs.job import Job, RankExit
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.spec import JobSpec, Retry, Stopping
-from quarterdeck.core.jobs.states import JobState, ReplicaState
+from quarterdeck.core.jobs.states import JobState
 from quarterdeck.testing.builders import a_job_spec
 from tests.spec.core.test_decide import AT, a_gang, exited, kinds, lost, see, started, take
 

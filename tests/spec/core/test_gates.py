@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from quarterdeck.basics.ids import JobId
@@ -16,7 +18,7 @@ from tests.spec.core.test_make_plan import NOW_NS, POLICY, empty, waits
 
 NEEDS = (a_job_id(7), a_job_id(8))
 LATER = {None: Wait(NOW_NS - NS_PER_S, NOW_NS + 90 * NS_PER_S)}
-GATES = {
+GATES: dict[str, dict[str, Any]] = {
     "its needs": {"unmet": NEEDS},
     "a retry's time": {"waits": LATER},
     "its own limit": {"tasks": (3, 4), "room": 0, "parallel": 2},
@@ -39,7 +41,7 @@ def tasks_of(plan: Plan, name: str) -> list[int | None]:
 
 
 @pytest.mark.parametrize("gate", GATES.values(), ids=GATES)
-def test_what_waits_behind_a_gate_holds_nobody_up(gate: dict[str, object]) -> None:
+def test_what_waits_behind_a_gate_holds_nobody_up(gate: dict[str, Any]) -> None:
     big = waits("big", a_demand(1, 8), since_s=9000, priority=1, **gate)
     plan = plan_for(big, waits("small", a_demand(1, 8)))
     assert tasks_of(plan, "small") == [None]
@@ -47,7 +49,7 @@ def test_what_waits_behind_a_gate_holds_nobody_up(gate: dict[str, object]) -> No
 
 
 @pytest.mark.parametrize("gate", GATES.values(), ids=GATES)
-def test_behind_an_impatient_job_a_gate_is_still_what_is_told(gate: dict[str, object]) -> None:
+def test_behind_an_impatient_job_a_gate_is_still_what_is_told(gate: dict[str, Any]) -> None:
     """It would not start if the others were gone."""
     full = empty(a_dgx("d"))
     used = [full[0].without(full[0].grant(a_demand(1, 1).resources))]

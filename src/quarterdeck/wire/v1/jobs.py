@@ -265,7 +265,9 @@ class RequeueRequest(Request):
 class VerdictView(Answer):
     """Why a job does not start now."""
 
-    blocked_by: str = Field(description="no_capacity, behind_others or unsatisfiable.")
+    blocked_by: str = Field(
+        description="no_capacity, behind_others, unsatisfiable, needs, backoff or array_limit."
+    )
     message: str
     hint: str
     numbers: dict[str, int]

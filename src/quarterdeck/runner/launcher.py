@@ -15,6 +15,7 @@ import sys
 import time
 import traceback
 
+from .cgroups import clear_cgroups
 from .environment import make_mark
 from .processes import become_subreaper, kill_descendants, kill_marked
 from .replica import run_replica
@@ -121,6 +122,7 @@ class Launcher:
         kill_marked({make_mark(order)})
         # What lost its mark came to us; everything below us that is not a runner's is a stray.
         kill_descendants(_reap_strays, spared=self._runners)
+        clear_cgroups(folder)
         spool.say(
             "exited",
             ranks=[],

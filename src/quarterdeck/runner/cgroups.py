@@ -14,6 +14,7 @@ import contextlib
 import errno
 import os
 import time
+from typing import Any
 
 from .logfile import format_size
 
@@ -40,6 +41,7 @@ class Cgroups:
     def __init__(self, name: str, cpus: int, memory_bytes: int) -> None:
         self._memory_bytes = memory_bytes
         self._memory: tuple[int, str] | None = None
+        self._is_weighed = False
         self.folders: tuple[str, ...] = ()
         homes = find_homes()
         for_cpu, for_memory = homes[CPU], homes[MEMORY]
@@ -69,16 +71,20 @@ class Cgroups:
             killed,
         )
 
+    def holds(self, controller: str) -> bool:
+        """Whether the replica is held to what it asked for of this."""
+        return self._memory is not None if controller == MEMORY else self._is_weighed
+
     def remove(self) -> None:
         """Remove the groups, in which nothing lives any more."""
         remove(self.folders)
 
     def _make_cpu(self, home: Home, name: str, cpus: int) -> None:
         if home.version == 1:
-            shares = min(SHARES_MAX, SHARES_PER_CPU * cpus)
-            self._make(home, name, {"cpu.shares": shares})
+            settings = {"cpu.shares": min(SHARES_MAX, SHARES_PER_CPU * cpus)}
         else:
-            self._make(home, name, {"cpu.weight": min(WEIGHT_MAX, WEIGHT_PER_CPU * cpus)})
+            settings = {"cpu.weight": min(WEIGHT_MAX, WEIGHT_PER_CPU * cpus)}
+        self._is_weighed = bool(self._make(home, name, settings))
 
     def _make_memory(self, home: Home, name: str) -> None:
         limit = self._memory_bytes
@@ -126,6 +132,27 @@ def find_homes(mounts: str = "", memberships: str = "") -> dict[str, Home | str]
             home = "no cgroup file system with a %s controller is mounted" % controller
         homes[controller] = home
     return homes
+
+
+def try_out() -> dict[str, dict[str, Any]]:
+    """Make groups as for a replica, and remove them: what works here, and in words how or why not.
+
+    Only a trial is believed. Rights and switches are spread over so many files that whoever only
+    looks at them is wrong somewhere.
+    """
+    groups = Cgroups("qd-trial-%d" % os.getpid(), 2, 2**30)
+    found = {}
+    for controller, home in find_homes().items():
+        works = groups.holds(controller)
+        if isinstance(home, str):
+            text = home
+        elif works:
+            text = "cgroup v%d in %s" % (home.version, home.folder)
+        else:
+            text = "cgroup v%d: no group could be made in %s" % (home.version, home.folder)
+        found[controller] = {"works": works, "text": text}
+    groups.remove()
+    return found
 
 
 def name_cgroup(mark: str) -> str:

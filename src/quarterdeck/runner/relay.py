@@ -192,10 +192,13 @@ class Relay:
         if stream.held:
             piece, stream.held = memoryview(bytes(stream.held) + piece), bytearray()
         stream.left_out += len(piece)
-        kept_max = max(1024, KEPT_BYTES // len(self._all))
-        stream.kept += piece[-kept_max:]
-        if len(stream.kept) > 2 * kept_max:
-            del stream.kept[:-kept_max]
+        stream.kept += piece[-self._kept_max :]
+        if len(stream.kept) > 2 * self._kept_max:
+            del stream.kept[: -self._kept_max]
+
+    @property
+    def _kept_max(self) -> int:
+        return max(1024, KEPT_BYTES // len(self._all))
 
     def _why_not(self) -> str:
         if self._reasons:
@@ -214,7 +217,7 @@ class Relay:
 
     def _close_gap(self) -> None:
         """Say what is missing, then what was kept of its end. The gap stays on a full disk."""
-        missing = sum(_cut(stream) for stream in self._all)
+        missing = sum(_cut(stream, self._kept_max) for stream in self._all)
         reasons = ", ".join(self._reasons)
         if missing and not self._log.append_line(
             "[qd: {:,} bytes left out here: {}]".format(missing, reasons)
@@ -234,8 +237,9 @@ class Relay:
         del self._streams[reader]
 
 
-def _cut(stream: Stream) -> int:
+def _cut(stream: Stream, kept_max: int) -> int:
     """Let what was kept begin with a line, if it is not everything; how much is missing."""
+    del stream.kept[:-kept_max]
     if len(stream.kept) < stream.left_out:
         del stream.kept[: stream.kept.find(b"\n") + 1]
     return stream.left_out - len(stream.kept)

@@ -14,6 +14,7 @@ import contextlib
 import errno
 import os
 import time
+from functools import lru_cache
 from typing import Any
 
 from .logfile import format_size
@@ -116,6 +117,7 @@ class Cgroups:
         return folder
 
 
+@lru_cache
 def find_homes(mounts: str = "", memberships: str = "") -> dict[str, Home | str]:
     """For each controller where groups can be made, or in plain words why they cannot."""
     mounts = mounts or _read("/proc/self", "mountinfo")
@@ -166,9 +168,13 @@ def clear_cgroups(folder: str) -> None:
 
 
 def join(folder: str) -> None:
-    """Put this process into a group, if that can be done."""
+    """Put this process, which has one thread, into a group, if that can be done.
+
+    Version 1 moves a thread without waiting for the whole machine, which takes 5 to 20 ms.
+    """
     with contextlib.suppress(OSError):
-        _write(folder, "cgroup.procs", 0)
+        one_thread = os.path.join(folder, "tasks")
+        _write(folder, "tasks" if os.path.exists(one_thread) else "cgroup.procs", 0)
 
 
 def remove(folders: tuple[str, ...]) -> None:

@@ -15,7 +15,7 @@ import sys
 import time
 import traceback
 
-from .cgroups import clear_cgroups
+from .cgroups import clear_cgroups, find_homes
 from .environment import make_mark
 from .processes import become_subreaper, kill_descendants, kill_marked
 from .replica import run_replica
@@ -34,6 +34,7 @@ def run_launcher(site: str, idle_s: float) -> int:
     except OSError:
         return 0
     become_subreaper()
+    find_homes()  # once for all runners, which are where we are
     gc.collect()
     gc.freeze()
     Launcher(run, lock, idle_s).serve()

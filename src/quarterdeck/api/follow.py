@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from quarterdeck.api.threads import Threads
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.jobs.job import Attempt, Job
-    from quarterdeck.ports.site import LogChunk
+    from quarterdeck.ports.site import SiteFiles
 
 CHUNK_BYTES: Final = 64 * 1024
 POLL_S_MIN: Final = 0.05
@@ -38,13 +38,14 @@ POLL_GROWTH: Final = 1.3
 @dataclass(slots=True)
 class Place:
     """Where a follower stands; `attempt` 0 is before the first. `is_fixed`: it stays with its
-    attempt."""
+    attempt. `contains`: it wants only the lines with this text."""
 
     job_id: JobId
     node_rank: int
     attempt: int
     offset: int
     is_fixed: bool
+    contains: bytes | None = None
 
 
 async def follow(
@@ -79,7 +80,9 @@ class _Follower:
             if view is not None:
                 place.offset = view.next_offset
                 self._poll_s = POLL_S_MIN
-                yield self._said(format_event("log", view, f"{place.attempt}:{place.offset}"))
+                if view.text:
+                    resume_id = f"{place.attempt}:{place.offset}"
+                    yield self._said(format_event("log", view, resume_id))
                 continue
             if is_over and attempt is not None and place.is_fixed:
                 yield format_event("end", _end_of(job, attempt))
@@ -112,15 +115,23 @@ class _Follower:
         return await self._threads.read_store(lambda: get_job(plane, job_id))
 
     async def _read(self, attempt: Attempt, *, is_over: bool) -> LogView | None:
-        """The next whole characters, or None when there are none yet, or none any more."""
-        place = self._place
+        """What comes next, perhaps without text; None when nothing is there yet, or any more."""
         try:
-            chunk = await self._threads.read_files(lambda: self._read_chunk(attempt))
+            return await self._threads.read_files(lambda: self._read_now(attempt, is_over=is_over))
         except Unavailable:
             # A site that does not answer for a while does not end the stream of a job that runs.
             if is_over:
                 raise
             return None
+
+    def _read_now(self, attempt: Attempt, *, is_over: bool) -> LogView | None:
+        files = site_files(self._context, attempt)
+        if self._place.contains is not None:
+            return self._search(files, attempt, self._place.contains, is_over=is_over)
+        place = self._place
+        chunk = files.read_log(
+            place.job_id, attempt.number, place.node_rank, place.offset, CHUNK_BYTES
+        )
         size = len(chunk.data)
         if len(chunk.data) < CHUNK_BYTES and (is_over or chunk.is_final):
             text = chunk.data.decode("utf-8", "replace")
@@ -137,11 +148,21 @@ class _Follower:
             text=text,
         )
 
-    def _read_chunk(self, attempt: Attempt) -> LogChunk:
+    def _search(
+        self, files: SiteFiles, attempt: Attempt, text: bytes, *, is_over: bool
+    ) -> LogView | None:
         place = self._place
-        files = site_files(self._context, attempt)
-        return files.read_log(
-            place.job_id, attempt.number, place.node_rank, place.offset, CHUNK_BYTES
+        found = files.search_log(
+            place.job_id, attempt.number, place.node_rank, place.offset, text, is_over=is_over
+        )
+        if found.next_offset == place.offset:
+            return None
+        return LogView(
+            attempt=attempt.number,
+            node_rank=place.node_rank,
+            offset=place.offset,
+            next_offset=found.next_offset,
+            text=found.data.decode("utf-8", "replace"),
         )
 
 

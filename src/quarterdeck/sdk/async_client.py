@@ -17,6 +17,7 @@ from quarterdeck.sdk.find import Address, find_server
 from quarterdeck.sdk.follow import FileFollower, follow_events, follow_log
 from quarterdeck.sdk.patience import Limits, Patience
 from quarterdeck.sdk.problems import as_error, check
+from quarterdeck.sdk.requests import WHOLE_LOG
 from quarterdeck.sdk.transport import (
     CONNECT_S,
     client_options,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from quarterdeck.sdk.calls import Call, Reply
     from quarterdeck.sdk.follow import Follower
-    from quarterdeck.sdk.requests import LogBytes
+    from quarterdeck.sdk.requests import LogBytes, LogPart
     from quarterdeck.wire.v1.cluster import NodeList
     from quarterdeck.wire.v1.events import EventView, LogEnd, LogView
     from quarterdeck.wire.v1.jobs import (
@@ -178,16 +179,27 @@ class AsyncClient:
         return await self._send(requests.list_tasks(job_id, states, limit))
 
     async def read_log(
-        self, job_id: str, *, attempt: int | None = None, node_rank: int = 0, offset: int = 0
+        self,
+        job_id: str,
+        *,
+        attempt: int | None = None,
+        node_rank: int = 0,
+        offset: int = 0,
+        part: LogPart = WHOLE_LOG,
     ) -> LogBytes:
-        """Bytes of a replica's log from an offset."""
-        return await self._send(requests.read_log(job_id, attempt, node_rank, offset))
+        """Bytes of a replica's log from an offset; go on as long as `next_offset` grows."""
+        return await self._send(requests.read_log(job_id, attempt, node_rank, offset, part))
 
     def stream_log(
-        self, job_id: str, *, attempt: int | None = None, node_rank: int = 0
+        self,
+        job_id: str,
+        *,
+        attempt: int | None = None,
+        node_rank: int = 0,
+        part: LogPart = WHOLE_LOG,
     ) -> AsyncIterator[LogView | LogEnd]:
         """The log as it comes; its last message says how the job ended."""
-        return self._follow(follow_log(requests.stream_log(job_id, attempt, node_rank)))
+        return self._follow(follow_log(requests.stream_log(job_id, attempt, node_rank, part)))
 
     def stream_events(
         self, *, after: int = 0, job_id: str | None = None

@@ -18,6 +18,7 @@ from quarterdeck.sdk.find import Address, find_server
 from quarterdeck.sdk.follow import FileFollower, follow_events, follow_log
 from quarterdeck.sdk.patience import Limits, Patience
 from quarterdeck.sdk.problems import as_error, check
+from quarterdeck.sdk.requests import WHOLE_LOG
 from quarterdeck.sdk.transport import (
     CONNECT_S,
     client_options,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from quarterdeck.sdk.calls import Call, Reply
     from quarterdeck.sdk.follow import Follower
-    from quarterdeck.sdk.requests import LogBytes
+    from quarterdeck.sdk.requests import LogBytes, LogPart
     from quarterdeck.wire.v1.cluster import NodeList
     from quarterdeck.wire.v1.events import EventView, LogEnd, LogView
     from quarterdeck.wire.v1.jobs import (
@@ -182,16 +183,27 @@ class Client:
         return self._send(requests.list_tasks(job_id, states, limit))
 
     def read_log(
-        self, job_id: str, *, attempt: int | None = None, node_rank: int = 0, offset: int = 0
+        self,
+        job_id: str,
+        *,
+        attempt: int | None = None,
+        node_rank: int = 0,
+        offset: int = 0,
+        part: LogPart = WHOLE_LOG,
     ) -> LogBytes:
-        """Bytes of a replica's log from an offset."""
-        return self._send(requests.read_log(job_id, attempt, node_rank, offset))
+        """Bytes of a replica's log from an offset; go on as long as `next_offset` grows."""
+        return self._send(requests.read_log(job_id, attempt, node_rank, offset, part))
 
     def stream_log(
-        self, job_id: str, *, attempt: int | None = None, node_rank: int = 0
+        self,
+        job_id: str,
+        *,
+        attempt: int | None = None,
+        node_rank: int = 0,
+        part: LogPart = WHOLE_LOG,
     ) -> Iterator[LogView | LogEnd]:
         """The log as it comes; its last message says how the job ended."""
-        return self._follow(follow_log(requests.stream_log(job_id, attempt, node_rank)))
+        return self._follow(follow_log(requests.stream_log(job_id, attempt, node_rank, part)))
 
     def stream_events(self, *, after: int = 0, job_id: str | None = None) -> Iterator[EventView]:
         """The event log from a place on, without end."""

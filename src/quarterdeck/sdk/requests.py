@@ -147,17 +147,43 @@ def get_queue(limit: int | None = None) -> Call[QueueView]:
     return Call("GET", "/v1/queue", _model(QueueView), query=query)
 
 
+@dataclass(frozen=True, slots=True)
+class LogPart:
+    """Where to begin in a log, and which of its lines. With several beginnings the latest counts;
+    `tail` lines are counted before `contains` looks at them."""
+
+    tail: int | None = None
+    since_s: float | None = None
+    contains: str | None = None
+
+    @property
+    def query(self) -> dict[str, str | int | list[str]]:
+        """What was chosen, as parameters."""
+        since_s = None if self.since_s is None else f"{self.since_s:.3f}"
+        wanted = {"tail": self.tail, "since_s": since_s, "contains": self.contains}
+        return {key: value for key, value in wanted.items() if value is not None}
+
+
+WHOLE_LOG: Final = LogPart()
+
+
 def read_log(
-    job_id: str, attempt: int | None = None, node_rank: int = 0, offset: int = 0
+    job_id: str,
+    attempt: int | None = None,
+    node_rank: int = 0,
+    offset: int = 0,
+    part: LogPart = WHOLE_LOG,
 ) -> Call[LogBytes]:
     """Bytes of a replica's log from an offset."""
-    query = _choice(attempt) | {"node_rank": node_rank, "offset": offset}
+    query = _choice(attempt) | {"node_rank": node_rank, "offset": offset} | part.query
     return Call("GET", f"/v1/jobs/{_part(job_id)}/logs", _log_bytes, query=query)
 
 
-def stream_log(job_id: str, attempt: int | None = None, node_rank: int = 0) -> Call[Reply]:
+def stream_log(
+    job_id: str, attempt: int | None = None, node_rank: int = 0, part: LogPart = WHOLE_LOG
+) -> Call[Reply]:
     """The log as server-sent events."""
-    query = _choice(attempt) | {"node_rank": node_rank}
+    query = _choice(attempt) | {"node_rank": node_rank} | part.query
     return Call("GET", f"/v1/jobs/{_part(job_id)}/logs/stream", _itself, query=query)
 
 

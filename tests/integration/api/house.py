@@ -28,7 +28,7 @@ from quarterdeck.core.jobs.events import Sighting
 from quarterdeck.core.jobs.job import RankExit
 from quarterdeck.core.jobs.states import ReplicaState
 from quarterdeck.ports.engine import AttemptRef, Observation
-from quarterdeck.ports.site import LogChunk, Report, ResultFile
+from quarterdeck.ports.site import LogChunk, LogMatches, Report, ResultFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,6 +75,7 @@ class Files:
         self.logs: dict[tuple[str, int, int], bytes] = {}
         self.results: dict[tuple[str, int, int, str], bytes] = {}
         self.opened: list[BinaryIO] = []
+        self.asked: list[tuple[int | None, int | None]] = []
 
     def write(self, job_id: str, data: bytes, *, attempt: int = 1, node_rank: int = 0) -> None:
         key = (job_id, attempt, node_rank)
@@ -86,6 +87,35 @@ class Files:
         assert self.is_open.wait(20)
         whole = self.logs.get((job_id, attempt, node_rank), b"")
         return LogChunk(offset, whole[offset : offset + limit], is_final=False)
+
+    def find_log_start(
+        self,
+        job_id: JobId,
+        attempt: int,
+        node_rank: int,
+        *,
+        tail: int | None = None,
+        since_ns: int | None = None,
+    ) -> int:
+        self.asked.append((tail, since_ns))
+        whole = self.logs.get((job_id, attempt, node_rank), b"")
+        lines = whole.splitlines(keepends=True)
+        return len(whole) - sum(map(len, lines[len(lines) - min(tail or 0, len(lines)) :]))
+
+    def search_log(
+        self,
+        job_id: JobId,
+        attempt: int,
+        node_rank: int,
+        offset: int,
+        text: bytes,
+        *,
+        is_over: bool,
+    ) -> LogMatches:
+        """Line by line, so that a search takes many calls."""
+        line, end, _ = self.logs.get((job_id, attempt, node_rank), b"")[offset:].partition(b"\n")
+        whole = line + end if end or is_over else b""
+        return LogMatches(whole if text in whole else b"", offset + len(whole), is_final=False)
 
     def list_results(self, job_id: JobId, attempt: int) -> list[ResultFile]:
         return [

@@ -193,3 +193,36 @@ def test_a_file_is_closed_when_its_reader_goes_away(live: House) -> None:
             next(answer.iter_raw())
             assert not live.files.opened[0].closed
         wait_until(lambda: live.files.opened[0].closed)
+
+
+def test_a_log_may_begin_with_its_last_lines_or_at_a_time(house: House, client: TestClient) -> None:
+    job_id = submitted(client)
+    house.run(job_id)
+    house.files.write(job_id, b"one\ntwo\nthree\n")
+    assert client.get(f"/v1/jobs/{job_id}/logs?tail=2").content == b"two\nthree\n"
+    assert client.get(f"/v1/jobs/{job_id}/logs?tail=0").content == b""
+    assert client.get(f"/v1/jobs/{job_id}/logs?tail=3&offset=8").content == b"three\n"
+    now_ns = house.plane.clock.now_ns()
+    client.get(f"/v1/jobs/{job_id}/logs?since_s=600")
+    _, since_ns = house.files.asked[-1]
+    assert since_ns is not None
+    assert 0 <= since_ns - (now_ns - 600 * 10**9) < 10**9
+    for wrong in ("tail=-1", "tail=x", "since_s=-1", "since_s=nan", "contains="):
+        assert client.get(f"/v1/jobs/{job_id}/logs?{wrong}").status_code == 422
+
+
+def test_a_log_is_searched_at_the_site_part_by_part(house: House, client: TestClient) -> None:
+    job_id = submitted(client)
+    house.run(job_id)
+    house.files.write(job_id, b"loss 1\nother\nloss 2\nother\nloss 3")
+    house.end(job_id)
+    found, offset, answers = b"", 0, 0
+    while True:
+        part = client.get(f"/v1/jobs/{job_id}/logs?contains=loss&offset={offset}")
+        found, answers = found + part.content, answers + 1
+        if part.headers["QD-Final"] == "true":
+            break
+        assert int(part.headers["QD-Next-Offset"]) > offset
+        offset = int(part.headers["QD-Next-Offset"])
+    assert found == b"loss 1\nloss 2\nloss 3"
+    assert answers == 6

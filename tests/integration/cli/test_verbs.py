@@ -165,6 +165,23 @@ def test_logs_are_written_byte_by_byte() -> None:
     assert queries == [f"attempt=2&node_rank=1&offset={offset}" for offset in (0, 2, 4)]
 
 
+def test_a_part_of_a_log_is_asked_for_once_and_then_gone_on_with() -> None:
+    def part(data: bytes, after: int) -> Answer:
+        return Answer(200, data, (("QD-Next-Offset", str(after)), ("QD-Final", "false")))
+
+    with serving(part(b"loss 1\n", 90), part(b"", 95), part(b"loss 2\n", 99), part(b"", 99)) as s:
+        done = qd("logs", JOB_ID, "--tail", "50", "--since", "1h30m", "--grep", "loss", url=s.url)
+    assert done.stdout == "loss 1\nloss 2\n"
+    queries = [asked.path.partition("?")[2] for asked in s.asked]
+    assert queries == [
+        "node_rank=0&offset=0&tail=50&since_s=5400.000&contains=loss",
+        *(f"node_rank=0&offset={offset}&contains=loss" for offset in (90, 95, 99)),
+    ]
+    wrong = qd("logs", JOB_ID, "--since", "yesterday", url="http://127.0.0.1:9")
+    assert wrong.returncode == 3
+    assert "--since is 'yesterday'" in wrong.stderr
+
+
 def listed(*paths: str, ranks: int = 1) -> Answer:
     files = [
         {"path": path, "node_rank": rank, "size_bytes": 2}

@@ -207,15 +207,24 @@ class AsyncClient:
         """The event log from a place on, without end."""
         return self._follow(follow_events(requests.stream_events(after, job_id)))
 
-    async def list_results(self, job_id: str, *, attempt: int | None = None) -> ResultList:
-        """What an attempt left."""
-        return await self._send(requests.list_results(job_id, attempt))
+    async def list_results(
+        self, job_id: str, *, attempt: int | None = None, task: int | None = None
+    ) -> ResultList:
+        """What an attempt left, or what all tasks of an array did."""
+        return await self._send(requests.list_results(job_id, attempt, task))
 
     def read_result(
-        self, job_id: str, path: str, *, node_rank: int = 0, attempt: int | None = None
+        self,
+        job_id: str,
+        path: str,
+        *,
+        node_rank: int = 0,
+        attempt: int | None = None,
+        offset: int = 0,
     ) -> AsyncIterator[bytes]:
-        """The bytes of one file that an attempt left."""
-        return self._follow(FileFollower(requests.read_result(job_id, path, node_rank, attempt)))
+        """The bytes of one file that an attempt left, from an offset on."""
+        call = requests.read_result(job_id, path, node_rank, attempt)
+        return self._follow(FileFollower(call, offset))
 
     async def list_nodes(self) -> NodeList:
         """All nodes, and what is free of them."""
@@ -274,7 +283,7 @@ class AsyncClient:
         patience = Patience(self._limits)
         while True:
             try:
-                async with aclosing(self._pieces(follower.call, follower.begin())) as pieces:
+                async with aclosing(self._pieces(follower)) as pieces:
                     async for piece in pieces:
                         patience = Patience(self._limits)
                         for item in follower.feed(piece):
@@ -300,18 +309,17 @@ class AsyncClient:
         self._limits.has_met = True
         return reply_of(response, response.content)
 
-    async def _pieces(
-        self, call: Call[Reply], headers: dict[str, str]
-    ) -> AsyncGenerator[bytes, None]:
+    async def _pieces(self, follower: Follower[T]) -> AsyncGenerator[bytes, None]:
         """The body of one answer as it comes; a refusal is raised."""
         address = find_server(*self._where)
-        options = request_options(call, address)
-        options["headers"] |= headers
+        options = request_options(follower.call, address)
+        options["headers"] |= follower.begin()
         try:
             async with self._http(address).stream(**options) as response:
                 self._limits.has_met = True
                 if not response.is_success:
                     raise as_error(reply_of(response, await response.aread()))
+                follower.accept(response.status_code)
                 async for piece in response.aiter_raw():
                     yield piece
         except httpx2.TransportError as error:

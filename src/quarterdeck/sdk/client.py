@@ -209,15 +209,24 @@ class Client:
         """The event log from a place on, without end."""
         return self._follow(follow_events(requests.stream_events(after, job_id)))
 
-    def list_results(self, job_id: str, *, attempt: int | None = None) -> ResultList:
-        """What an attempt left."""
-        return self._send(requests.list_results(job_id, attempt))
+    def list_results(
+        self, job_id: str, *, attempt: int | None = None, task: int | None = None
+    ) -> ResultList:
+        """What an attempt left, or what all tasks of an array did."""
+        return self._send(requests.list_results(job_id, attempt, task))
 
     def read_result(
-        self, job_id: str, path: str, *, node_rank: int = 0, attempt: int | None = None
+        self,
+        job_id: str,
+        path: str,
+        *,
+        node_rank: int = 0,
+        attempt: int | None = None,
+        offset: int = 0,
     ) -> Iterator[bytes]:
-        """The bytes of one file that an attempt left."""
-        return self._follow(FileFollower(requests.read_result(job_id, path, node_rank, attempt)))
+        """The bytes of one file that an attempt left, from an offset on."""
+        call = requests.read_result(job_id, path, node_rank, attempt)
+        return self._follow(FileFollower(call, offset))
 
     def list_nodes(self) -> NodeList:
         """All nodes, and what is free of them."""
@@ -273,7 +282,7 @@ class Client:
         patience = Patience(self._limits)
         while True:
             try:
-                with closing(self._pieces(follower.call, follower.begin())) as pieces:
+                with closing(self._pieces(follower)) as pieces:
                     for piece in pieces:
                         patience = Patience(self._limits)
                         yield from follower.feed(piece)
@@ -298,16 +307,17 @@ class Client:
         self._limits.has_met = True
         return reply_of(response, response.content)
 
-    def _pieces(self, call: Call[Reply], headers: dict[str, str]) -> Generator[bytes, None, None]:
+    def _pieces(self, follower: Follower[T]) -> Generator[bytes, None, None]:
         """The body of one answer as it comes; a refusal is raised."""
         address = find_server(*self._where)
-        options = request_options(call, address)
-        options["headers"] |= headers
+        options = request_options(follower.call, address)
+        options["headers"] |= follower.begin()
         try:
             with self._http(address).stream(**options) as response:
                 self._limits.has_met = True
                 if not response.is_success:
                     raise as_error(reply_of(response, response.read()))
+                follower.accept(response.status_code)
                 yield from response.iter_raw()
         except httpx2.TransportError as error:
             raise failure_of(error, address) from error

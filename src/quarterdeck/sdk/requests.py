@@ -149,18 +149,27 @@ def get_queue(limit: int | None = None) -> Call[QueueView]:
 
 @dataclass(frozen=True, slots=True)
 class LogPart:
-    """Where to begin in a log, and which of its lines. With several beginnings the latest counts;
-    `tail` lines are counted before `contains` looks at them."""
+    """Where to begin in a log, which of its lines, and of which task of an array.
+
+    With several beginnings the latest counts; `tail` lines are counted before `contains` looks at
+    them.
+    """
 
     tail: int | None = None
     since_s: float | None = None
     contains: str | None = None
+    task: int | None = None
 
     @property
     def query(self) -> dict[str, str | int | list[str]]:
         """What was chosen, as parameters."""
         since_s = None if self.since_s is None else f"{self.since_s:.3f}"
-        wanted = {"tail": self.tail, "since_s": since_s, "contains": self.contains}
+        wanted = {
+            "tail": self.tail,
+            "since_s": since_s,
+            "contains": self.contains,
+            "task": self.task,
+        }
         return {key: value for key, value in wanted.items() if value is not None}
 
 
@@ -187,10 +196,12 @@ def stream_log(
     return Call("GET", f"/v1/jobs/{_part(job_id)}/logs/stream", _itself, query=query)
 
 
-def list_results(job_id: str, attempt: int | None = None) -> Call[ResultList]:
-    """What an attempt left."""
+def list_results(
+    job_id: str, attempt: int | None = None, task: int | None = None
+) -> Call[ResultList]:
+    """What an attempt left, or what all tasks of an array did."""
     path = f"/v1/jobs/{_part(job_id)}/results"
-    return Call("GET", path, _model(ResultList), query=_choice(attempt))
+    return Call("GET", path, _model(ResultList), query=_choice(attempt, task))
 
 
 def read_result(
@@ -254,8 +265,9 @@ def _body(model: BaseModel) -> bytes:
     return model.model_dump_json(exclude_defaults=True).encode()
 
 
-def _choice(attempt: int | None) -> dict[str, str | int | list[str]]:
-    return {} if attempt is None else {"attempt": attempt}
+def _choice(attempt: int | None, task: int | None = None) -> dict[str, str | int | list[str]]:
+    chosen = {"attempt": attempt, "task": task}
+    return {key: value for key, value in chosen.items() if value is not None}
 
 
 def _part(job_id: str) -> str:

@@ -301,11 +301,13 @@ class ResultView(Answer):
     path: str
     node_rank: int
     size_bytes: int
+    attempt: int
+    task: int | None = Field(default=None, description="Index of the array's task that left it.")
 
 
 class ResultList(Answer):
-    """Everything that an attempt left."""
+    """Everything that an attempt left, or that the latest attempt of every task did."""
 
     job_id: str
-    attempt: int
+    attempt: int = Field(description="0 for an array as a whole, and for a job without any.")
     files: list[ResultView]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import struct
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from quarterdeck.runner import relay
 from tests.integration.runner.ground import Ground, until
 
 MARK = re.compile(rb"\[qd: ([0-9,]+) bytes left out here: ([^\]\n]*)\]\n")
@@ -142,6 +144,27 @@ def test_who_keeps_the_pipe_open_does_not_keep_the_job_running(
             stranger.wait()
     assert exited["ranks"][0]["code"] == 0
     assert (folder / "log").read_text().startswith("out\n")
+
+
+def test_only_what_waits_in_the_pipe_is_taken_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However quickly somebody else goes on writing."""
+    log = relay.LogFile(str(tmp_path / "log"))
+    taker = relay.Relay(log, relay.Budget({}, time.monotonic))
+    writer = taker.open_pipe()
+    os.write(writer, b"x" * 1000)
+    read = os.readv
+
+    def read_and_refill(handle: int, buffers: list[memoryview]) -> int:
+        count = read(handle, buffers)
+        os.write(writer, b"y" * 1000)
+        return count
+
+    monkeypatch.setattr(os, "readv", read_and_refill)
+    taker.drain()
+    os.close(writer)
+    assert (tmp_path / "log").read_bytes() == b"x" * 1000
 
 
 def test_what_was_written_right_before_the_end_is_there_when_the_end_is_said(

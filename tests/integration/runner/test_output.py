@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from quarterdeck.runner import relay
+from quarterdeck.runner.logfile import Budget, LogFile
+from quarterdeck.runner.relay import Relay
 from tests.integration.runner.ground import Ground, until
 
 MARK = re.compile(rb"\[qd: ([0-9,]+) bytes left out here: ([^\]\n]*)\]\n")
@@ -150,8 +151,7 @@ def test_only_what_waits_in_the_pipe_is_taken_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However quickly somebody else goes on writing."""
-    log = relay.LogFile(str(tmp_path / "log"))
-    taker = relay.Relay(log, relay.Budget({}, time.monotonic))
+    taker = Relay(LogFile(str(tmp_path / "log")), Budget({}, time.monotonic))
     writer = taker.open_pipe()
     os.write(writer, b"x" * 1000)
     read = os.readv

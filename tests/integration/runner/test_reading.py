@@ -121,6 +121,8 @@ def test_a_search_takes_little_memory(folder: Path, files: LocalSiteFiles) -> No
             log.write(b"x" * 79 + b"\n" + b"y" * (2**20 - 80))
     tracemalloc.start()
     search_all(files, b"needle")
+    assert len(files.search_log(JOB, 1, 0, 0, b"x", is_over=True).data) < 3 * 2**20
+    assert len(files.search_log(JOB, 1, 0, 0, b"y", is_over=True).data) < 3 * 2**20
     logs.find_tail(folder, 1_000_000)
     assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
     tracemalloc.stop()

@@ -22,6 +22,7 @@ from quarterdeck.api.routers import (
     results,
     server,
     snapshots,
+    webhooks,
 )
 from quarterdeck.api.threads import Threads
 from quarterdeck.api.views import PretendNodes
@@ -71,4 +72,5 @@ def create_app(context: ApiContext) -> FastAPI:
     problems.install(app)
     for module in (jobs, plans, logs, results, events, nodes, snapshots, server, health):
         app.include_router(module.router)
+    app.include_router(webhooks.router)
     return app

@@ -54,6 +54,7 @@ VERBS = {
     "requeue": LazyVerb("quarterdeck.cli.verbs.requeue:command", "Give a job another attempt."),
     "results": LazyVerb("quarterdeck.cli.verbs.results:command", "List or fetch what a job left."),
     "node": LazyVerb("quarterdeck.cli.verbs.node:command", "List nodes and what is free."),
+    "webhook": LazyVerb("quarterdeck.cli.verbs.webhook:command", "Tell other programs of changes."),
     "openapi": LazyVerb("quarterdeck.cli.verbs.openapi:command", "Print the API's description."),
 }
 

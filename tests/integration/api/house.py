@@ -116,6 +116,7 @@ class House:
     files: Files
     closing: Closing
     app: FastAPI
+    webhooks: Webhooks
     shutdowns: list[bool] = field(default_factory=list)
     is_ready: bool = True
     url: str = ""
@@ -190,7 +191,7 @@ def make_house(blob_bytes_max: int = 2**20) -> House:
         blob_bytes_max=blob_bytes_max,
         closing=closing,
     )
-    house = House(plane, files, closing, create_app(context), shutdowns)
+    house = House(plane, files, closing, create_app(context), webhooks, shutdowns)
     house.report_nodes()
     return house
 

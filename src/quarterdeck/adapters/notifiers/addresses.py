@@ -17,6 +17,8 @@ from quarterdeck.basics.errors import Invalid, NotAllowed
 
 URL_CHARS_MAX: Final = 2048
 _PORTS: Final = {"http": 80, "https": 443}
+_UNICAST: Final = IPv6Network("2000::/3")
+"""All that was ever given out of IPv6 for the open internet."""
 _NAT64: Final = IPv6Network("64:ff9b::/96")
 """IPv4 addresses as IPv6 hosts see them through a translator (RFC 6052)."""
 
@@ -87,8 +89,9 @@ def is_public(text: str) -> bool:
         address = _undressed(ip_address(text))
     except ValueError:  # such as an address with a zone that Python cannot read
         return False
-    is_apart = address.is_private or address.is_reserved or address.is_multicast
-    return address.is_global and not is_apart
+    if isinstance(address, IPv6Address) and address not in _UNICAST:
+        return False
+    return address.is_global and not address.is_multicast
 
 
 def _undressed(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:

@@ -53,7 +53,8 @@ class WebhookNotifier:
             target = parse_url(url)
             # Resolved and judged anew each time: what a name means may change.
             addresses = resolve(target, may_be_private=self._may_be_private)
-            with closing(_connect(target, addresses, deadline_s)) as wire:
+            with closing(_connect(target, addresses, deadline_s)) as connected:
+                wire = _Wire(connected, deadline_s)
                 return _outcome_of(self._post(wire, target, secret, message))
         except QuarterdeckError as error:
             return Outcome(is_delivered=False, message=error.message)
@@ -91,7 +92,7 @@ def _outcome_of(status: int) -> Outcome:
     return Outcome(200 <= status < 300, told, status, is_gone=status == _GONE)
 
 
-def _connect(target: Target, addresses: list[str], deadline_s: float) -> _Wire:
+def _connect(target: Target, addresses: list[str], deadline_s: float) -> socket.socket:
     """A connection to one of the addresses, which are not looked up again."""
     failure: OSError | None = None
     for address in addresses:
@@ -101,7 +102,7 @@ def _connect(target: Target, addresses: list[str], deadline_s: float) -> _Wire:
         except OSError as error:
             failure = error
             continue
-        return _Wire(_secured(plain, target, deadline_s), deadline_s)
+        return _secured(plain, target, deadline_s)
     assert failure is not None, "there is at least one address"
     raise failure
 
@@ -124,9 +125,29 @@ def _left(deadline_s: float) -> float:
     return left_s
 
 
-class _Wire(io.RawIOBase):
-    """A socket on which everything together has to be done by one deadline; a socket's own timeout
-    would begin again with every byte that drips in."""
+class _Wire:
+    """A socket, as far as `http.client` uses one, on which everything together has to be done by
+    one deadline; a socket's own timeout would begin again with every byte that drips in."""
+
+    def __init__(self, connected: socket.socket, deadline_s: float) -> None:
+        self._socket = connected
+        self._deadline_s = deadline_s
+
+    def sendall(self, data: bytes) -> None:
+        """Send it all."""
+        self._socket.settimeout(_left(self._deadline_s))
+        self._socket.sendall(data)
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """What the answer is read from."""
+        return io.BufferedReader(_Reader(self._socket, self._deadline_s))
+
+    def close(self) -> None:
+        """Whoever made the socket closes it."""
+
+
+class _Reader(io.RawIOBase):
+    """The bytes that come in on time."""
 
     def __init__(self, connected: socket.socket, deadline_s: float) -> None:
         self._socket = connected
@@ -138,17 +159,3 @@ class _Wire(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - whatever holds bytes
         self._socket.settimeout(_left(self._deadline_s))
         return self._socket.recv_into(buffer)
-
-    def sendall(self, data: bytes) -> None:
-        """Send it all."""
-        self._socket.settimeout(_left(self._deadline_s))
-        self._socket.sendall(data)
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        """What `http.client` reads the answer from."""
-        return io.BufferedReader(self)
-
-    def close(self) -> None:
-        """Let go of the connection."""
-        self._socket.close()
-        super().close()

@@ -59,6 +59,7 @@ VERBS = {
     "note": LazyVerb("quarterdeck.cli.verbs.note:command", "Write a note on a job."),
     "results": LazyVerb("quarterdeck.cli.verbs.results:command", "List or fetch what a job left."),
     "node": LazyVerb("quarterdeck.cli.verbs.node:command", "List nodes and what is free."),
+    "webhook": LazyVerb("quarterdeck.cli.verbs.webhook:command", "Tell other programs of changes."),
     "openapi": LazyVerb("quarterdeck.cli.verbs.openapi:command", "Print the API's description."),
 }
 

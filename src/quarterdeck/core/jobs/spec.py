@@ -14,8 +14,8 @@ from quarterdeck.core.jobs.array import Array
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.limits import LIMITS
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
-_ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 BACKOFF_S_MAX: Final = 600.0
 """No attempt waits longer than this for its turn to be tried again."""
@@ -115,7 +115,7 @@ class JobSpec:
 
 def _check_names(spec: JobSpec) -> None:
     for name, value in (("name", spec.name), ("team", spec.team)):
-        if len(value) > LIMITS.name_chars_max or _NAME.fullmatch(value) is None:
+        if len(value) > LIMITS.name_chars_max or NAME.fullmatch(value) is None:
             raise Invalid(
                 f"{name} is {_shown(value)}",
                 field=name,
@@ -147,7 +147,7 @@ def _check_env(env: tuple[tuple[str, str], ...]) -> None:
     size = 0
     for name, value in env:
         size += len(name) + _count_bytes(value, "env") + 2
-        if _ENV_NAME.fullmatch(name) is None:
+        if ENV_NAME.fullmatch(name) is None:
             raise Invalid(
                 f"env has a variable named {_shown(name)}",
                 field="env",
@@ -212,7 +212,7 @@ def _check_tags(tags: tuple[tuple[str, str], ...]) -> None:
             hint="keep those that you filter by",
         )
     for key, value in tags:
-        if len(key) > LIMITS.tag_chars_max or _NAME.fullmatch(key) is None:
+        if len(key) > LIMITS.tag_chars_max or NAME.fullmatch(key) is None:
             raise Invalid(
                 f"tags has a key {_shown(key)}",
                 field="tags",

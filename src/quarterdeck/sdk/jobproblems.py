@@ -44,7 +44,7 @@ def examine(content: bytes, name: str, check: Callable[[JobRequest], object]) ->
     readings, faults = read_all(content)
     whole = [reading for reading in readings if reading.request is not None]
     jobs = [to_job_file(reading, name) for reading in whole]
-    faults += check_needs(jobs) if len(whole) == len(readings) else []
+    faults += check_needs([_outline(reading, name) for reading in readings])
     names = {str(reading.plain.get("name", "job")) for reading in readings}
     for reading in readings:
         found = [*_check_values(reading, names, check), *_check_folder(reading, name)]
@@ -54,6 +54,17 @@ def examine(content: bytes, name: str, check: Callable[[JobRequest], object]) ->
     planned = [(job, _without_names(job.request, names)) for job in jobs]
     ordered = sorted(dict.fromkeys(faults), key=lambda fault: fault.place)
     return Examination(jobs, ordered[:FAULTS_MAX], planned)
+
+
+def _outline(reading: Reading, name: str) -> JobFile:
+    """The job with its name and needs only, as far as these are texts."""
+    job_name, needs = reading.plain.get("name"), reading.plain.get("needs")
+    request = JobRequest(
+        run="true",
+        name=job_name if isinstance(job_name, str) else "job",
+        needs=[need for need in needs if isinstance(need, str)] if isinstance(needs, list) else [],
+    )
+    return JobFile(name, request, None, reading.places, reading.place)
 
 
 def _check_values(

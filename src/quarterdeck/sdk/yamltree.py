@@ -60,7 +60,7 @@ class Fault:
 
     def to_error(self, name: str) -> Invalid:
         """It as an error that begins with `file:line:column`."""
-        where = f"{name}:{self.place.line}:{self.place.column}"
+        where = f"{shown_file(name)}:{self.place.line}:{self.place.column}"
         message = f"{where}: {self.message}"
         return Invalid(message, code=self.code, field=self.field, hint=self.hint)
 
@@ -158,6 +158,8 @@ def read_documents(content: bytes) -> tuple[list[Document], list[Fault]]:
 def shown(value: object) -> str:
     """A value in a message: short, and without characters that a terminal would act on."""
     text = ascii(value) if isinstance(value, str) else repr(value)
+    if isinstance(value, bool):
+        text = text.lower()
     if len(text) <= SHOWN_CHARS_MAX:
         return text
     return f"{text[: SHOWN_CHARS_MAX - 3]}… ({len(text)} characters)"
@@ -167,6 +169,11 @@ def shown_key(text: str) -> str:
     """A key in a message: bare when it is a word, otherwise like a value."""
     is_word = text.isascii() and text.replace("_", "").isalnum() and len(text) <= SHOWN_CHARS_MAX
     return text if is_word else shown(text)
+
+
+def shown_file(name: str) -> str:
+    """A file's name in a message: as it is, unless a terminal would act on it or cannot show it."""
+    return name if name.isprintable() else ascii(name)
 
 
 class _Hopeless(Exception):

@@ -9,7 +9,7 @@ from typing import Final
 
 from quarterdeck.basics.errors import Invalid
 from quarterdeck.basics.ids import JobId
-from quarterdeck.basics.quantities import format_span
+from quarterdeck.basics.quantities import SPAN_S_MAX, format_span
 from quarterdeck.core.cluster.demand import Demand, Resources
 from quarterdeck.core.jobs.array import Array
 from quarterdeck.core.jobs.reasons import Reason
@@ -255,8 +255,9 @@ def _check_range(name: str, value: float, low: float, high: float) -> None:
 
 def _check_span(name: str, value_s: float, low_s: float, high_s: float) -> None:
     if not low_s <= value_s <= high_s:
+        told = format_span(value_s) if abs(value_s) <= 2 * SPAN_S_MAX else f"{value_s:g} s"
         raise Invalid(
-            f"{name} is {format_span(value_s)}; "
+            f"{name} is {told}; "
             f"it goes from {format_span(low_s)} to {format_span(high_s)}",
             field=name,
             hint="choose a time in that range",

@@ -48,7 +48,20 @@ SCALARS = [
     *("1", "-1", "2", "true", "null", "~", "''", '"\\0"', '"\\ud800"', "A100:8", "64GiB", "90s"),
     *("0-9%2", "node_failure", "TERM", ".nan", "*a", "&a b", "!!python/name:os.system", "[", "{"),
     *("|\n  text", ">-\n  text", "? ", "- a", "%YAML 1.1", "...", "2026-11-23", "\x85", "\u2028"),
-    *("j000000001", "job", "'", '"', "# x", "\t", "\x00", "é", "[a, b]", "{a: b}", "[[a]]", "9" * 99),
+    *(
+        "j000000001",
+        "job",
+        "'",
+        '"',
+        "# x",
+        "\t",
+        "\x00",
+        "é",
+        "[a, b]",
+        "{a: b}",
+        "[[a]]",
+        "9" * 99,
+    ),
 ]
 VALUES = st.sampled_from(SCALARS) | ANY_TEXT.filter(lambda text: "\n" not in text)
 
@@ -191,7 +204,9 @@ JSON_VALUES = st.recursive(
 
 @settings(max_examples=300)
 @given(
-    st.fixed_dictionaries({}, optional={key: JSON_VALUES | VALUES for key in JobRequest.model_fields})
+    st.fixed_dictionaries(
+        {}, optional={key: JSON_VALUES | VALUES for key in JobRequest.model_fields}
+    )
 )
 def test_a_request_is_right_or_refused(body: dict[str, Any]) -> None:
     try:
@@ -204,7 +219,9 @@ def test_a_request_is_right_or_refused(body: dict[str, Any]) -> None:
 
 
 @settings(max_examples=300)
-@given(st.binary(max_size=80) | ANY_TEXT.map(lambda t: t.encode("utf-8", "surrogatepass")), st.data())
+@given(
+    st.binary(max_size=80) | ANY_TEXT.map(lambda t: t.encode("utf-8", "surrogatepass")), st.data()
+)
 def test_server_sent_events_mean_the_same_however_they_are_cut(
     content: bytes, data: st.DataObject
 ) -> None:

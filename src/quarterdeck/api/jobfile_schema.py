@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _SIZE: Final = r"^\s*[0-9]{1,18}(\.[0-9]{1,9})?\s*([kKmMgGtT][iI]?)?[bB]\s*$"
-_SPAN: Final = (
-    r"^\s*(([0-9]{1,12}(\.[0-9]{1,9})?\s*[dhms]\s*)+|([0-9]{1,6}-)?[0-9]{1,2}:[0-9]{2}:[0-9]{2})\s*$"
-)
+_SPAN: Final = r"^\s*(([0-9]{1,12}(\.[0-9]{1,9})?\s*[dhms]\s*)+|([0-9]{1,6}-)?[0-9]{1,2}:[0-9]{2}:[0-9]{2})\s*$"
 _ARRAY: Final = r"^\s*[0-9][0-9,:\s-]*(%[0-9]{1,9})?\s*$"
 _GPU: Final = r"^\s*([0-9]{1,9}|[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}(:[0-9]{1,9})?)\s*$"
 _SCALAR: Final = ["string", "number", "boolean"]

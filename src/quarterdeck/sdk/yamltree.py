@@ -230,7 +230,9 @@ class _Reader:
             return Broken(place)
         tag = event.tag
         if tag not in (None, "!"):
-            self._fault(place, f"the tag {shown(str(tag))} is not used in job files", "leave it out")
+            self._fault(
+                place, f"the tag {shown(str(tag))} is not used in job files", "leave it out"
+            )
             return Broken(place)
         if isinstance(event, MappingStartEvent):
             return Entries(place)

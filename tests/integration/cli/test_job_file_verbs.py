@@ -47,7 +47,9 @@ def faults_of(text: str, name: str = "job.yaml") -> list[str]:
 
 
 def keys_in(value: dict[str, Any]) -> set[str]:
-    inner = {f"{key}.{one}" for key, part in value.items() if isinstance(part, dict) for one in part}
+    inner = {
+        f"{key}.{one}" for key, part in value.items() if isinstance(part, dict) for one in part
+    }
     return set(value) | inner
 
 
@@ -84,7 +86,10 @@ def test_every_key_of_a_template_is_explained(name: str) -> None:
         key = re.match(r"^ *#? *([a-z_]+):( |$)", line)
         if key is None or key[1] in ("name", "run", "workdir", "yaml-language-server"):
             continue
-        if re.match(r"^ *# [^ ]", lines[number - 1]) is None and key[1] not in ("project", "experiment"):
+        if re.match(r"^ *# [^ ]", lines[number - 1]) is None and key[1] not in (
+            "project",
+            "experiment",
+        ):
             silent.append(line)
     assert silent == []
 

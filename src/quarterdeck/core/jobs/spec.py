@@ -257,8 +257,7 @@ def _check_span(name: str, value_s: float, low_s: float, high_s: float) -> None:
     if not low_s <= value_s <= high_s:
         told = format_span(value_s) if abs(value_s) <= 2 * SPAN_S_MAX else f"{value_s:g} s"
         raise Invalid(
-            f"{name} is {told}; "
-            f"it goes from {format_span(low_s)} to {format_span(high_s)}",
+            f"{name} is {told}; it goes from {format_span(low_s)} to {format_span(high_s)}",
             field=name,
             hint="choose a time in that range",
         )

@@ -111,7 +111,8 @@ def test_the_examples_validate(root: Path, example: str) -> None:
         {"run": "x", "snapshot": "0" * 64}, {"run": "x", "image": "y"}, {"run": "x", "nodes": 0},
         {"run": "x", "nodes": "2"}, {"run": "x", "nodes": True}, {"run": "x", "nodes": 1.5},
         {"run": "x", "name": "a b"}, {"run": "x", "name": 7}, {"run": "x", "name": "a" * 129},
-        {"run": "x", "env": ["A"]}, {"run": "x", "env": {"A=B": "x"}}, {"run": "x", "env": {"QD_A": ""}},
+        {"run": "x", "env": ["A"]}, {"run": "x", "env": {"A=B": "x"}},
+        {"run": "x", "env": {"QD_A": ""}},
         {"run": "x", "env": {"A": {}}}, {"run": "x", "resources": {"gpu": True}},
         {"run": "x", "resources": {"gpu": -1}}, {"run": "x", "resources": {"gpu": "H100|A100:4"}},
         {"run": "x", "resources": {"gpus": 1}}, {"run": "x", "resources": {"memory": 64}},
@@ -121,7 +122,8 @@ def test_the_examples_validate(root: Path, example: str) -> None:
         {"run": "x", "retry": {"on": ["completed"]}}, {"run": "x", "retry": {"on": "node_failure"}},
         {"run": "x", "retry": {"limit": 101}}, {"run": "x", "priority": "urgent"},
         {"run": "x", "needs": "a"}, {"run": "x", "needs": ["a", "a"]}, {"run": "x", "array": "all"},
-        {"run": "x", "array": "-1"}, {"run": "x", "tags": {"a b": "c"}}, {"run": "x", "tags": ["a"]},
+        {"run": "x", "array": "-1"}, {"run": "x", "tags": {"a b": "c"}},
+        {"run": "x", "tags": ["a"]},
         {"run": "x", "hold": 1}, {"run": "x", "hold": "yes"}, {"run": "x", "workdir": ""},
     ],
 )  # fmt: skip
@@ -135,6 +137,7 @@ ARRAY = st.from_regex(
     r"[0-9]{1,2}(-[0-9]{1,3}(:[0-9])?)?(,[0-9]{1,2})?(%[0-9]{1,2})?", fullmatch=True
 )
 GPU = st.integers(-1, 9) | st.from_regex(r"([A-Z][0-9 -]{1,4})?(:?[0-9]{1,2})?", fullmatch=True)
+SIGNAL = st.sampled_from(["INT", "X"])
 NAME = st.from_regex(r"[A-Za-z0-9._ -]{1,6}", fullmatch=True)
 
 
@@ -149,7 +152,7 @@ NAME = st.from_regex(r"[A-Za-z0-9._ -]{1,6}", fullmatch=True)
             ),
             "time_limit": QUANTITY | TEXT | st.just("1-00:00:00"),
             "checkpoint": st.fixed_dictionaries(
-                {}, optional={"grace": QUANTITY, "path": TEXT, "signal": st.sampled_from(["INT", "X"])}
+                {}, optional={"grace": QUANTITY, "path": TEXT, "signal": SIGNAL}
             ),
             "retry": st.fixed_dictionaries({}, optional={"limit": st.integers(-1, 3),
                                                          "backoff": QUANTITY}),

@@ -38,7 +38,7 @@ from quarterdeck.sdk.jobfile import JobFile, parse_job_files
 from quarterdeck.sdk.jobneeds import order_by_needs
 from quarterdeck.sdk.jobproblems import examine
 from quarterdeck.sdk.problems import NoServer
-from quarterdeck.sdk.sse import SseParser
+from quarterdeck.sdk.sse import Message, SseParser
 from quarterdeck.wire.v1.jobs import JobRequest
 
 ANY_TEXT = st.text(st.characters(), max_size=30)  # lone surrogates included
@@ -93,17 +93,19 @@ def yaml_like(draw: st.DrawFn) -> str:
 @example(b"- - - - a")
 def test_a_job_file_is_read_or_refused_with_a_place(content: bytes) -> None:
     found = examine(content, "job.yaml", to_spec)
+    refusal = None
     try:
         jobs = parse_job_files(content, "job.yaml")
     except Invalid as error:
-        assert error.message.startswith("job.yaml:")
-        assert error.hint
+        refusal, jobs = error, []
+    assert (refusal is None) == bool(jobs)
+    for job in jobs:
+        job.request.model_dump_json()
+    if refusal is not None:
+        assert refusal.message.startswith("job.yaml:")
+        assert refusal.message.isprintable()
+        assert refusal.hint
         assert found.faults
-        assert error.message.isprintable()
-    else:
-        assert jobs
-        for job in jobs:
-            json.dumps(job.request.model_dump()).encode()
     for fault in found.faults:
         assert min(fault.place) >= 1
         assert fault.message
@@ -204,9 +206,7 @@ JSON_VALUES = st.recursive(
 
 @settings(max_examples=300)
 @given(
-    st.fixed_dictionaries(
-        {}, optional={key: JSON_VALUES | VALUES for key in JobRequest.model_fields}
-    )
+    st.fixed_dictionaries({}, optional=dict.fromkeys(JobRequest.model_fields, JSON_VALUES | VALUES))
 )
 def test_a_request_is_right_or_refused(body: dict[str, Any]) -> None:
     try:
@@ -227,7 +227,8 @@ def test_server_sent_events_mean_the_same_however_they_are_cut(
 ) -> None:
     whole = list(SseParser().feed(content + b"\n\n"))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(content) + 2), max_size=6)))
-    parser, pieces, before = SseParser(), [], 0
+    parser, before = SseParser(), 0
+    pieces: list[Message] = []
     for cut in [*cuts, len(content) + 2]:
         pieces += parser.feed((content + b"\n\n")[before:cut])
         before = cut

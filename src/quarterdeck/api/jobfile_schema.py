@@ -1,4 +1,4 @@
-"""The JSON Schema of the job file, for editors: the request's model, made exact by the core's rules.
+"""The JSON Schema of the job file, for editors: the request's model and the core's rules.
 
 Numbers and patterns come from where they are enforced, so they are written once. The schema is a
 little wider than the rules where a rule is no pattern (an array that names an index twice), never
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _SIZE: Final = r"^\s*[0-9]{1,18}(\.[0-9]{1,9})?\s*([kKmMgGtT][iI]?)?[bB]\s*$"
-_SPAN: Final = r"^\s*(([0-9]{1,12}(\.[0-9]{1,9})?\s*[dhms]\s*)+|([0-9]{1,6}-)?[0-9]{1,2}:[0-9]{2}:[0-9]{2})\s*$"
+_CLOCK: Final = r"([0-9]{1,6}-)?[0-9]{1,2}:[0-9]{2}:[0-9]{2}"
+_SPAN: Final = rf"^\s*(([0-9]{{1,12}}(\.[0-9]{{1,9}})?\s*[dhms]\s*)+|{_CLOCK})\s*$"
 _ARRAY: Final = r"^\s*[0-9][0-9,:\s-]*(%[0-9]{1,9})?\s*$"
 _GPU: Final = r"^\s*([0-9]{1,9}|[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}(:[0-9]{1,9})?)\s*$"
 _SCALAR: Final = ["string", "number", "boolean"]
@@ -109,7 +110,7 @@ def _make_exact(keys: dict[str, dict[str, Any]]) -> None:
 
 
 def _inlined(shape: dict[str, Any], shapes: dict[str, Any]) -> dict[str, Any]:
-    """The shape without references, titles made of names, and null: a key without value is wrong."""
+    """The shape without references, titles made of names, and null: a key has a value."""
     if "$ref" in shape:
         described = shape.get("description")
         shape = shapes[shape["$ref"].rpartition("/")[2]] | (

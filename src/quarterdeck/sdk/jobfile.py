@@ -16,6 +16,7 @@ from quarterdeck.sdk.yamltree import Fault, Place, read_documents, shown
 from quarterdeck.wire.v1.jobs import JobRequest
 
 BYTES_MAX: Final = 1 << 20
+START: Final = Place(1, 1)
 
 
 @dataclass(slots=True)
@@ -26,7 +27,7 @@ class JobFile:
     request: JobRequest
     workdir: str | None
     places: dict[Path_, Place] = field(repr=False, default_factory=dict)
-    start: Place = Place(1, 1)
+    start: Place = START
 
     @property
     def folder(self) -> Path | None:
@@ -99,11 +100,11 @@ def read_all(content: bytes) -> tuple[list[Reading], list[Fault]]:
     """Every document of a file, and everything that is wrong with it, in the file's order."""
     if len(content) > BYTES_MAX:
         told = f"the file is larger than {BYTES_MAX} bytes"
-        return [], [Fault(Place(1, 1), told, "is it a job file?")]
+        return [], [Fault(START, told, "is it a job file?")]
     documents, faults = read_documents(content)
     readings = [read_document(document) for document in documents]
     if not documents and not faults:
-        faults = [Fault(Place(1, 1), "the file is empty, not a mapping of keys", "write run: …")]
+        faults = [Fault(START, "the file is empty, not a mapping of keys", "write run: …")]
     every = [*faults, *(fault for reading in readings for fault in reading.faults)]
     return readings, sorted(every, key=lambda fault: fault.place)
 

@@ -47,7 +47,7 @@ def examine(content: bytes, name: str, check: Callable[[JobRequest], object]) ->
     faults += check_needs([_outline(reading, name) for reading in readings])
     names = {str(reading.plain.get("name", "job")) for reading in readings}
     for reading in readings:
-        found = [*_check_values(reading, names, check), *_check_folder(reading, name)]
+        found = [*_check_values(reading, check), *_check_folder(reading, name)]
         if not found and not reading.faults and reading.request is not None:
             found = _refusal(reading, (), _with_ids(reading.plain, names), check)
         faults += found
@@ -67,11 +67,9 @@ def _outline(reading: Reading, name: str) -> JobFile:
     return JobFile(name, request, None, reading.places, reading.place)
 
 
-def _check_values(
-    reading: Reading, names: set[str], check: Callable[[JobRequest], object]
-) -> Iterator[Fault]:
+def _check_values(reading: Reading, check: Callable[[JobRequest], object]) -> Iterator[Fault]:
     told = {fault.field for fault in reading.faults}
-    for path, plain in _one_by_one(reading.plain, names):
+    for path, plain in _one_by_one(reading.plain):
         if not told & {".".join(map(str, path[:length])) for length in range(1, len(path) + 1)}:
             yield from _refusal(reading, path, plain, check)
 
@@ -90,7 +88,7 @@ def _refusal(
     return []
 
 
-def _one_by_one(plain: dict[str, Any], names: set[str]) -> Iterator[tuple[Path_, dict[str, Any]]]:
+def _one_by_one(plain: dict[str, Any]) -> Iterator[tuple[Path_, dict[str, Any]]]:
     """Every value by its path, in a job that has nothing else."""
     for key, value in plain.items():
         if key == "needs":

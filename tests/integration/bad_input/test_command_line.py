@@ -53,8 +53,8 @@ def test_wrong_usage_is_told_as_such(options: tuple[str, ...], told: str) -> Non
 
 @pytest.mark.parametrize(
     "job_id",
-    ["x", "", "j00000000", "j0000000010", "J000000001", "j00000000\u0661", "../../etc", "j%00", "j\0",
-     "\udcff", "j" + "0" * 5000, "-1", "jiiiiiiiii"],
+    ["x", "", "j00000000", "j0000000010", "J000000001", "j00000000\u0661", "../../etc", "j%00",
+     "j\0", "\udcff", "j" + "0" * 5000, "-1", "jiiiiiiiii"],
 )  # fmt: skip
 @pytest.mark.parametrize(
     "verb", ["show", "logs", "explain", "cancel", "requeue", "results", "wait"]

@@ -79,7 +79,7 @@ def test_the_first_template_has_every_key_there_is() -> None:
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_every_key_of_a_template_is_explained(name: str) -> None:
-    """The line above a key is a comment; `name`, `run` and `workdir` are told once, in the first."""
+    """The line above a key is a comment; `name`, `run` and `workdir` are told once."""
     lines = read_template(name).splitlines()
     silent = []
     for number, line in enumerate(lines):

@@ -42,6 +42,7 @@ class LazyVerb:
 
 
 VERBS = {
+    "init": LazyVerb("quarterdeck.cli.verbs.init:command", "Write a job file to start from."),
     "run": LazyVerb("quarterdeck.cli.verbs.run:command", "Run a command and follow it."),
     "submit": LazyVerb("quarterdeck.cli.verbs.submit:command", "Submit a job file."),
     "wait": LazyVerb("quarterdeck.cli.verbs.wait:command", "Wait for a job's end."),

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError
 
-from quarterdeck.basics.errors import NotFound
+from quarterdeck.basics.errors import Invalid, NotFound
 from quarterdeck.basics.ids import is_job_id
 from quarterdeck.sdk.calls import Call, FileBody, Reply
 from quarterdeck.sdk.problems import NotAServer, unreadable
@@ -286,7 +287,13 @@ def get_openapi() -> Call[dict[str, Any]]:
 
 
 def _body(model: BaseModel) -> bytes:
-    return model.model_dump_json(exclude_defaults=True).encode()
+    try:
+        return model.model_dump_json(exclude_defaults=True).encode()
+    except PydanticSerializationError:
+        raise Invalid(
+            "the request has half of a surrogate pair, which is no character",
+            hint="remove the lone surrogates",
+        ) from None
 
 
 def _choice(attempt: int | None, task: int | None = None) -> dict[str, str | int | list[str]]:

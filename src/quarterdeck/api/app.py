@@ -14,6 +14,7 @@ from quarterdeck.api.guard import Guard
 from quarterdeck.api.problems import BugBarrier
 from quarterdeck.api.routers import (
     events,
+    gc,
     health,
     jobs,
     logs,
@@ -69,6 +70,6 @@ def create_app(context: ApiContext) -> FastAPI:
     app.state.feed = Feed(context, threads)
     app.state.pretend = PretendNodes(context.plane.board)
     problems.install(app)
-    for module in (jobs, plans, logs, results, events, nodes, snapshots, server, health):
+    for module in (jobs, plans, logs, results, events, nodes, snapshots, server, gc, health):
         app.include_router(module.router)
     return app

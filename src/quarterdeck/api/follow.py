@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from quarterdeck.api.sites import find_attempt, site_files
 from quarterdeck.api.streaming import KEEP_ALIVE, KEEP_ALIVE_S, format_event
-from quarterdeck.basics.errors import Unavailable
+from quarterdeck.basics.errors import NotFound, Unavailable
 from quarterdeck.control.steps import get_job
 from quarterdeck.wire.v1.events import LogEnd, LogView
 
@@ -116,6 +116,8 @@ class _Follower:
         place = self._place
         try:
             chunk = await self._threads.read_files(lambda: self._read_chunk(attempt))
+        except NotFound:
+            return None  # retention has deleted it meanwhile
         except Unavailable:
             # A site that does not answer for a while does not end the stream of a job that runs.
             if is_over:

@@ -54,6 +54,7 @@ VERBS = {
     "requeue": LazyVerb("quarterdeck.cli.verbs.requeue:command", "Give a job another attempt."),
     "results": LazyVerb("quarterdeck.cli.verbs.results:command", "List or fetch what a job left."),
     "node": LazyVerb("quarterdeck.cli.verbs.node:command", "List nodes and what is free."),
+    "gc": LazyVerb("quarterdeck.cli.verbs.gc:command", "Delete what retention lets go."),
     "openapi": LazyVerb("quarterdeck.cli.verbs.openapi:command", "Print the API's description."),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quarterdeck.basics.errors import Stale
+from quarterdeck.control.disk import find_shortage
 from quarterdeck.control.steps import take_events
 from quarterdeck.core.jobs import decide
 from quarterdeck.core.jobs.states import JobState
@@ -26,7 +27,8 @@ class Scheduler:
     def turn(self) -> int:
         """Place what fits now; says how many jobs were placed.
 
-        Does nothing when nothing has come, gone or ended since the last plan. Raises `Stale` when
+        Does nothing when nothing has come, gone or ended since the last plan, nor while the disk
+        is full. Raises `Stale` when
         capacity was taken or a site changed between the look and the commit: then nothing was
         written, and the next turn looks again.
         """
@@ -35,6 +37,8 @@ class Scheduler:
         stirs = plane.board.stirs
         if stirs == self._planned_at or plane.board.count_queued() == 0:
             return 0
+        if find_shortage(plane) is not None:
+            return 0  # and `_planned_at` stays, so that the queue goes on by itself
         now_ns = plane.clock.now_ns()
         made = make_plan(plane.board.snapshot(now_ns), plane.policy)
         placed = 0

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from quarterdeck.basics.errors import Conflict, Invalid, Refused, Unavailable, Unsatisfiable
 from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.control.disk import check_room
+from quarterdeck.control.snapshots import use_snapshot
 from quarterdeck.core.jobs.events import Submitted
 from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.core.scheduling.verdicts import never_fits
@@ -84,6 +86,7 @@ def submit(plane: ControlPlane, spec: JobSpec, actor: str, asked: Asked | None =
 def check_acceptable(plane: ControlPlane, spec: JobSpec) -> None:
     """Refuse what is known to be impossible before anything is written."""
     plane.board.catch_up()
+    check_room(plane)
     rooms = [room for room, _ in plane.board.list_rooms()]
     if not rooms:
         raise Unavailable(
@@ -94,7 +97,7 @@ def check_acceptable(plane: ControlPlane, spec: JobSpec) -> None:
         raise Unsatisfiable(
             f"{spec.demand} can never fit here: {never.message}", field="resources", hint=never.hint
         )
-    if spec.snapshot is not None and plane.blobs.missing([spec.snapshot]):
+    if spec.snapshot is not None and not use_snapshot(plane, spec.snapshot):
         raise Invalid(
             f"there is no work folder snapshot {spec.snapshot}",
             field="snapshot",

@@ -15,6 +15,7 @@ from quarterdeck.basics.ids import is_job_id
 from quarterdeck.sdk.calls import Call, FileBody, Reply
 from quarterdeck.sdk.problems import NotAServer, unreadable
 from quarterdeck.wire.v1.cluster import NodeList
+from quarterdeck.wire.v1.gc import GcReport
 from quarterdeck.wire.v1.jobs import (
     ExplanationView,
     JobPage,
@@ -164,6 +165,12 @@ def shut_down(*, stop_jobs: bool) -> Call[None]:
     body = _body(ShutdownRequest(stop_jobs=stop_jobs))
     path = "/v1/server/shutdown"
     return Call("POST", path, _nothing, headers=JSON, body=body, is_repeatable=False)
+
+
+def sweep(*, dry_run: bool = False) -> Call[GcReport]:
+    """Delete what retention lets go, or say what that would be."""
+    query: dict[str, str | int | list[str]] = {"dry_run": "true"} if dry_run else {}
+    return Call("POST", "/v1/gc", _model(GcReport), query=query, answer_s=UPLOAD_S)
 
 
 def get_openapi() -> Call[dict[str, Any]]:

@@ -19,7 +19,7 @@ PROMISED = {
     "submit_job", "list_jobs", "show_job", "explain_job", "cancel_job", "requeue_job", "plan_job",
     "read_log", "stream_log", "list_results", "read_result", "stream_events", "list_nodes",
     "keep_snapshot", "put_blob", "show_server", "shut_down_server", "probe_health",
-    "probe_readiness",
+    "probe_readiness", "sweep",
 }  # fmt: skip
 
 

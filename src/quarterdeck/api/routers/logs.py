@@ -147,6 +147,9 @@ def _start(
             )
         attempt = seen_attempt
     chosen = choose_attempt(job, attempt)
+    if chosen is not None and not chosen.holds_devices:
+        # What was deleted is told before the stream begins: in it there is no way to.
+        site_files(context, chosen).read_log(job.id, chosen.number, node_rank, offset, 1)
     return Place(job.id, node_rank, chosen.number if chosen else 0, offset, is_fixed)
 
 

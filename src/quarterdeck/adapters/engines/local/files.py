@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from quarterdeck.adapters.engines.local.spool import Spool
+from quarterdeck.adapters.engines.local.stock import check_not_deleted
 from quarterdeck.basics.errors import NotFound
+from quarterdeck.core.retention.rules import Kind
 from quarterdeck.ports.engine import AttemptRef
 from quarterdeck.ports.site import LogChunk, ResultFile
 
@@ -39,13 +41,17 @@ class LocalSiteFiles:
                 data = stream.read(limit)
                 size = os.fstat(stream.fileno()).st_size
         except FileNotFoundError:
+            check_not_deleted(self._paths, ref, Kind.LOGS)
             return LogChunk(offset, b"", is_final)
         return LogChunk(offset, data, is_final and offset + len(data) >= size)
 
     def list_results(self, job_id: JobId, attempt: int) -> list[ResultFile]:
         """Regular files under each replica's results folder."""
         found = []
-        root = self._paths.results(AttemptRef(job_id, attempt))
+        ref = AttemptRef(job_id, attempt)
+        root = self._paths.results(ref)
+        if not root.exists():
+            check_not_deleted(self._paths, ref, Kind.RESULTS)
         for replica in _folders(root):
             for folder, _, names in os.walk(replica):
                 for name in names:
@@ -58,13 +64,16 @@ class LocalSiteFiles:
 
     def open_result(self, job_id: JobId, attempt: int, node_rank: int, path: str) -> BinaryIO:
         """One file, if it really lies in the replica's results folder."""
-        root = (self._paths.results(AttemptRef(job_id, attempt)) / str(node_rank)).resolve()
+        ref = AttemptRef(job_id, attempt)
+        root = (self._paths.results(ref) / str(node_rank)).resolve()
         try:
             wanted = (root / path).resolve(strict=True)
             if wanted.is_relative_to(root) and stat.S_ISREG(wanted.lstat().st_mode):
                 return wanted.open("rb")
         except (OSError, ValueError):
             pass
+        if not root.exists():
+            check_not_deleted(self._paths, ref, Kind.RESULTS)
         raise NotFound(
             f"job {job_id} left no {path!r} (attempt {attempt}, replica {node_rank})",
             field="path",

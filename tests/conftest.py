@@ -10,11 +10,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import subprocess
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from tests.mounts import mounted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,11 +55,23 @@ def why_no_gpu() -> str | None:
     return None if count else "NVML knows no GPU"
 
 
+def why_no_mount() -> str | None:
+    """None when a small file system can be made and mounted here."""
+    if os.geteuid() != 0:
+        return "only root may mount"
+    try:
+        with mounted(1):
+            return None
+    except (OSError, subprocess.CalledProcessError) as error:
+        return f"nothing can be mounted: {error}"
+
+
 COMPONENTS: dict[str, Callable[[], str | None]] = {
     "postgres": cache(why_no_postgres),
     "slurm": cache(why_no_slurm),
     "torch": cache(why_no_torch),
     "gpu": cache(why_no_gpu),
+    "mount": cache(why_no_mount),
 }
 
 

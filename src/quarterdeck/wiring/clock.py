@@ -44,10 +44,9 @@ class SteadyClock:
         with self._lock:
             wall_ns, steady_ns = self._wall_ns(), self._steady_ns()
             passed_ns, self._looked_ns = steady_ns - self._looked_ns, steady_ns
-            if not 0 <= self._last_ns - wall_ns < BACK_NS_MAX:
-                self._last_ns = wall_ns
-            else:
-                self._last_ns += passed_ns // 2
+            slow_ns = self._last_ns + passed_ns // 2
+            is_believed = slow_ns - wall_ns > BACK_NS_MAX
+            self._last_ns = wall_ns if is_believed else max(wall_ns, slow_ns)
             return self._last_ns
 
 

@@ -72,9 +72,10 @@ class LocalSiteStock:
                 if not place.exists():
                     target.rename(place)
             return False
-        for place, target in moved:
+        for _, target in moved:
             _remove(target)
-            _remove_if_empty(place.parent)
+        if stored.kind is Kind.LEFTOVERS:
+            _remove_if_empty(self._paths.root / "results" / stored.job_id)
         if not is_told:
             self._leave_word(stored, deletion)
         return bool(moved)

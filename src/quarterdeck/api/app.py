@@ -15,6 +15,7 @@ from quarterdeck.api.problems import BugBarrier
 from quarterdeck.api.routers import (
     batches,
     events,
+    gc,
     health,
     jobs,
     logs,
@@ -40,7 +41,7 @@ DESCRIPTION = (
 
 _ROUTERS = (
     *(jobs, batches, steps, queue, plans, logs, results),
-    *(events, nodes, snapshots, webhooks, server, health),
+    *(events, nodes, snapshots, webhooks, server, gc, health),
 )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from quarterdeck.api.sites import choose_attempt, find_attempt, position_of, site_files
 from quarterdeck.api.streaming import KEEP_ALIVE, KEEP_ALIVE_S, format_event
-from quarterdeck.basics.errors import Unavailable
+from quarterdeck.basics.errors import NotFound, Unavailable
 from quarterdeck.control.steps import get_job
 from quarterdeck.wire.v1.events import LogEnd, LogView
 
@@ -122,6 +122,8 @@ class _Follower:
         """What comes next, perhaps without text; None when nothing is there yet, or any more."""
         try:
             return await self._threads.read_files(lambda: self._read_now(attempt, is_over=is_over))
+        except NotFound:
+            return None  # retention has deleted it meanwhile
         except Unavailable:
             # A site that does not answer for a while does not end the stream of a job that runs.
             if is_over:

@@ -61,6 +61,7 @@ VERBS = {
     "results": LazyVerb("quarterdeck.cli.verbs.results:command", "List or fetch what a job left."),
     "node": LazyVerb("quarterdeck.cli.verbs.node:command", "List nodes and what is free."),
     "webhook": LazyVerb("quarterdeck.cli.verbs.webhook:command", "Tell other programs of changes."),
+    "gc": LazyVerb("quarterdeck.cli.verbs.gc:command", "Delete what retention lets go."),
     "openapi": LazyVerb("quarterdeck.cli.verbs.openapi:command", "Print the API's description."),
 }
 

@@ -14,7 +14,9 @@ from quarterdeck.basics.errors import (
     Unsatisfiable,
 )
 from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.control.disk import check_room
 from quarterdeck.control.needs import check_needs
+from quarterdeck.control.snapshots import use_snapshot
 from quarterdeck.core.jobs.events import Submitted
 from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.core.scheduling.verdicts import never_fits
@@ -160,6 +162,7 @@ def check_all(plane: ControlPlane, wanted: Sequence[Wanted]) -> None:
 def check_acceptable(plane: ControlPlane, spec: JobSpec) -> None:
     """Refuse what is known to be impossible before anything is written."""
     plane.board.catch_up()
+    check_room(plane)
     _check_fits(spec, _list_rooms(plane))
     _check_snapshots(plane, [spec])
     check_needs(plane.store, spec.needs)
@@ -184,7 +187,9 @@ def _check_fits(spec: JobSpec, rooms: Sequence[Room]) -> None:
 
 def _check_snapshots(plane: ControlPlane, specs: Iterable[JobSpec]) -> None:
     wanted = dict.fromkeys(spec.snapshot for spec in specs if spec.snapshot is not None)
-    for digest in plane.blobs.missing(list(wanted)):
+    for digest in wanted:
+        if use_snapshot(plane, digest):
+            continue
         raise Invalid(
             f"there is no work folder snapshot {digest}",
             field="snapshot",
@@ -197,6 +202,7 @@ def _find_refusal_of_all(plane: ControlPlane, wanted: Sequence[Wanted]) -> Quart
     plane.board.catch_up()
     checked: set[Demand] = set()
     try:
+        check_room(plane)
         rooms = _list_rooms(plane)
         _check_snapshots(plane, (one.spec for one in wanted))
         for place, one in enumerate(wanted):

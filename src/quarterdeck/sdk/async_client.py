@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from quarterdeck.sdk.requests import LogBytes, LogPart
     from quarterdeck.wire.v1.cluster import NodeList
     from quarterdeck.wire.v1.events import EventView, LogEnd, LogView
+    from quarterdeck.wire.v1.gc import GcReport
     from quarterdeck.wire.v1.jobs import (
         ExplanationView,
         JobPage,
@@ -287,6 +288,10 @@ class AsyncClient:
     async def shut_down(self, *, stop_jobs: bool = False) -> None:
         """End the server."""
         await self._send(requests.shut_down(stop_jobs=stop_jobs))
+
+    async def sweep(self, *, dry_run: bool = False) -> GcReport:
+        """Delete what retention lets go, or say what that would be."""
+        return await self._send(requests.sweep(dry_run=dry_run))
 
     async def get_openapi(self) -> dict[str, Any]:
         """The API's own description."""

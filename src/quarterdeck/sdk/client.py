@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from quarterdeck.sdk.requests import LogBytes, LogPart
     from quarterdeck.wire.v1.cluster import NodeList
     from quarterdeck.wire.v1.events import EventView, LogEnd, LogView
+    from quarterdeck.wire.v1.gc import GcReport
     from quarterdeck.wire.v1.jobs import (
         ExplanationView,
         JobPage,
@@ -286,6 +287,10 @@ class Client:
     def shut_down(self, *, stop_jobs: bool = False) -> None:
         """End the server."""
         self._send(requests.shut_down(stop_jobs=stop_jobs))
+
+    def sweep(self, *, dry_run: bool = False) -> GcReport:
+        """Delete what retention lets go, or say what that would be."""
+        return self._send(requests.sweep(dry_run=dry_run))
 
     def get_openapi(self) -> dict[str, Any]:
         """The API's own description."""

@@ -28,6 +28,7 @@ _BY_STATUS: Final[dict[int, type[QuarterdeckError]]] = {
     403: NotAllowed,
     404: NotFound,
     409: Conflict,
+    410: NotFound,
     413: Invalid,
     422: Invalid,
 }

@@ -16,6 +16,7 @@ from quarterdeck.basics.ids import is_job_id
 from quarterdeck.sdk.calls import Call, FileBody, Reply
 from quarterdeck.sdk.problems import NotAServer, unreadable
 from quarterdeck.wire.v1.cluster import NodeList
+from quarterdeck.wire.v1.gc import GcReport
 from quarterdeck.wire.v1.jobs import (
     BatchRequest,
     BatchView,
@@ -279,6 +280,12 @@ def remove_webhook(webhook_id: str, *, dry_run: bool = False) -> Call[None]:
 def try_webhook(webhook_id: str, *, dry_run: bool = False) -> Call[WebhookTest]:
     """Send it a message that means nothing."""
     return Call("POST", f"{_webhook(webhook_id)}/test", _model(WebhookTest), query=_dry(dry_run))
+
+
+def sweep(*, dry_run: bool = False) -> Call[GcReport]:
+    """Delete what retention lets go, or say what that would be."""
+    query: dict[str, str | int | list[str]] = {"dry_run": "true"} if dry_run else {}
+    return Call("POST", "/v1/gc", _model(GcReport), query=query, answer_s=UPLOAD_S)
 
 
 def get_openapi() -> Call[dict[str, Any]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from quarterdeck import __version__
+from quarterdeck.adapters.archives.jsonl import JsonlArchive
 from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
 from quarterdeck.adapters.identity.token import TokenIdentity
 from quarterdeck.adapters.notifiers.webhook import WebhookNotifier
@@ -24,13 +25,16 @@ from quarterdeck.basics.errors import Refused, Unavailable
 from quarterdeck.control.board import Board
 from quarterdeck.control.cancel import cancel_all
 from quarterdeck.control.plane import ControlPlane
+from quarterdeck.control.retention import Sweeper
 from quarterdeck.control.schedule import Scheduler
 from quarterdeck.control.submit import drop_old_replies
 from quarterdeck.control.webhooks import Webhooks
+from quarterdeck.wiring.clock import SteadyClock, find_last_stamp
 from quarterdeck.wiring.deliveries import Deliveries
+from quarterdeck.wiring.disk import DiskWatch
 from quarterdeck.wiring.embedded import SITE, EmbeddedSite
 from quarterdeck.wiring.settings import LOOPBACK_NAMES, Settings
-from quarterdeck.wiring.system import RandomHookKeys, RandomIds, SystemClock
+from quarterdeck.wiring.system import RandomHookKeys, RandomIds
 from quarterdeck.wiring.worker import Worker
 
 if TYPE_CHECKING:
@@ -61,12 +65,18 @@ class Server:
         self._listener = _listen(settings)
         self._closing = Closing()
         self._is_ready = threading.Event()
+        self._disk = DiskWatch(settings, home.root)
         blobs = FilesystemBlobs(home.root / "blobs")
-        self._store = open_store(home.store_url(settings.store))
+        self._store = open_store(home.store_url(settings.store), self._disk.make_room)
+        clock = SteadyClock(find_last_stamp(self._store))
+        board = Board(self._store)
         self._plane = ControlPlane(
-            self._store, SystemClock(), RandomIds(), blobs, Board(self._store)
+            self._store, clock, RandomIds(), blobs, board, disk=self._disk.disk
         )
+        self._disk.on_room(self._plane.changed.ring)
         self._site = EmbeddedSite(home, self._plane, blobs, settings.pretend)
+        archive = JsonlArchive(home.root / "archive")
+        self._sweeper = Sweeper(self._plane, {SITE: self._site.stock}, archive, settings.retention)
         self._scheduler = Worker("scheduler", Scheduler(self._plane).turn, every_s=SCHEDULE_EVERY_S)
         self._housekeeping = Worker(
             "housekeeping",
@@ -94,18 +104,16 @@ class Server:
         finally:
             self._closing.set()
             starting.join()
-            for part in (
-                self._scheduler,
-                self._housekeeping,
-                self._site,
-                self._deliveries,
-                self._store,
-            ):
+            for worker in (self._scheduler, self._housekeeping, self._disk):
+                worker.close()
+            for part in (self._site, self._deliveries, self._store):
                 part.close()
 
     def _start(self, on_ready: Callable[[], None]) -> None:
         """Look at what runs before anything new is started; then say that the server is ready."""
         try:
+            self._sweeper.mark()
+            self._disk.start()
             self._site.start()
             while not self._site.wait_reported(0.2):
                 if self._closing.is_set():
@@ -128,9 +136,10 @@ class Server:
         )
         return Webhooks(self._plane, self._store.hooks, notifier, RandomHookKeys(), jitter)
 
-    def _keep_house(self) -> None:
-        """What is due once in a while; never more at once."""
+    def _keep_house(self) -> bool:
+        """What is due once in a while; says whether there is more of it."""
         drop_old_replies(self._plane)
+        return self._sweeper.turn()
 
     def _shut_down(self, stop_jobs: bool) -> None:
         """End the server; with `stop_jobs` once every job has ended. Does not wait."""
@@ -181,6 +190,7 @@ class Server:
             is_ready=self._is_ready.is_set,
             closing=self._closing,
             blob_bytes_max=BLOB_BYTES_MAX,
+            sweeper=self._sweeper,
         )
         return uvicorn.Config(
             create_app(context),

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from quarterdeck.adapters.disk.filesystem import BALLAST_BYTES
 from quarterdeck.basics.errors import Refused
+from quarterdeck.core.retention.rules import Retention
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One server's settings. `pretend` is `SHAPE:N` or None for this machine's own hardware."""
+    """One server's settings. `pretend` is `SHAPE:N` or None for this machine's own hardware;
+    `disk_reserve_bytes` None: the larger of 256 MiB and one percent."""
 
     home: Path
     host: str = "127.0.0.1"
@@ -25,6 +28,9 @@ class Settings:
     behind_proxy: bool = False
     allowed_hosts: frozenset[str] = frozenset()
     webhooks_to_private_addresses: bool | None = None
+    retention: Retention = field(default_factory=Retention)
+    disk_reserve_bytes: int | None = None
+    ballast_bytes: int = BALLAST_BYTES
 
     def __post_init__(self) -> None:
         """Refuse to listen where the token could be read off the wire."""

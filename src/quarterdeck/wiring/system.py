@@ -1,20 +1,11 @@
-"""The ports that are this machine itself: its clock and its chance."""
+"""The port that is this machine's chance."""
 
 from __future__ import annotations
 
 import secrets
-import time
 
 from quarterdeck.basics.ids import JobId, format_id
 from quarterdeck.basics.signatures import format_secret
-
-
-class SystemClock:
-    """The wall clock."""
-
-    def now_ns(self) -> int:
-        """Nanoseconds since the epoch, UTC."""
-        return time.time_ns()
 
 
 class RandomIds:

@@ -15,6 +15,7 @@ import click
 
 from quarterdeck.basics.errors import QuarterdeckError, Refused
 from quarterdeck.wiring.home import Home, default_home
+from quarterdeck.wiring.keep import parse_disk, parse_retention
 from quarterdeck.wiring.settings import Settings
 
 READY_S_MAX = 120.0
@@ -40,11 +41,28 @@ log = logging.getLogger(__name__)
     envvar="QD_WEBHOOKS_TO_PRIVATE_ADDRESSES",
     help="Webhooks may lead to this machine and its network [only if nobody else can ask].",
 )
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="KIND=SPAN[,SIZE]",
+    help="Delete older ones, for example logs=30d,20GiB or results=forever [QD_KEEP_KIND].",
+)
+@click.option(
+    "--disk-reserve",
+    envvar="QD_DISK_RESERVE",
+    metavar="SIZE",
+    help="With less free, no new work [the larger of 256MiB and 1%].",
+)
+@click.option(
+    "--ballast", envvar="QD_BALLAST", metavar="SIZE", help="Room for last words; 0: none [32MiB]."
+)
 @click.option("--detach", is_flag=True, help="Return when the server is ready.")
 def command(home: Path | None, *, detach: bool, **options: Any) -> None:  # noqa: ANN401 - Settings checks them
     """Start a server. Jobs that were running go on as if nothing had happened."""
     allowed = frozenset(options.pop("allow_host"))
     options["store"] = options["store"] or os.environ.get("QD_STORE")
+    options["retention"] = parse_retention(options.pop("keep"), os.environ)
+    options |= parse_disk(options.pop("disk_reserve"), options.pop("ballast"))
     settings = Settings(home=(home or default_home()).absolute(), allowed_hosts=allowed, **options)
     if detach:
         _start_detached(settings.home)

@@ -218,6 +218,10 @@ def _start(
         chosen = choose_attempt(job, seen_attempt, selection.task)
     else:
         chosen = choose_attempt(job, selection.attempt, selection.task)
+    if chosen is not None and not chosen.holds_devices:
+        # What was deleted is told before the stream begins: in it there is no way to.
+        files = site_files(context, chosen)
+        files.read_log(job.id, chosen.number, selection.node_rank, place.offset, 1)
     place.attempt = chosen.number if chosen is not None else 0
     return place
 

@@ -265,7 +265,7 @@ class RequeueRequest(Request):
 class VerdictView(Answer):
     """Why a job does not start now."""
 
-    blocked_by: str = Field(description="no_capacity, behind_others or unsatisfiable.")
+    blocked_by: str = Field(description="no_capacity, behind_others, disk_full or unsatisfiable.")
     message: str
     hint: str
     numbers: dict[str, int]

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from quarterdeck.adapters.engines.local.logs import find_since, find_tail, search
 from quarterdeck.adapters.engines.local.spool import Spool
+from quarterdeck.adapters.engines.local.stock import check_not_deleted
 from quarterdeck.basics.errors import NotFound
+from quarterdeck.core.retention.rules import Kind
 from quarterdeck.ports.engine import AttemptRef
 from quarterdeck.ports.site import LogChunk, LogMatches, ResultFile
 
@@ -29,13 +31,15 @@ class LocalSiteFiles:
     ) -> LogChunk:
         """Bytes of the log. Whether it is final is asked before the read, so that nothing that is
         written between the two can be missed."""
-        folder, is_final = self._find(AttemptRef(job_id, attempt), node_rank)
+        ref = AttemptRef(job_id, attempt)
+        folder, is_final = self._find(ref, node_rank)
         try:
             with (folder / "log").open("rb") as stream:
                 stream.seek(offset)
                 data = stream.read(limit)
                 size = os.fstat(stream.fileno()).st_size
         except FileNotFoundError:
+            check_not_deleted(self._paths, ref, Kind.LOGS)
             return LogChunk(offset, b"", is_final)
         return LogChunk(offset, data, is_final and offset + len(data) >= size)
 
@@ -68,12 +72,14 @@ class LocalSiteFiles:
         is_over: bool,
     ) -> LogMatches:
         """Block by block, forwards."""
-        folder, is_final = self._find(AttemptRef(job_id, attempt), node_rank)
+        ref = AttemptRef(job_id, attempt)
+        folder, is_final = self._find(ref, node_rank)
         try:
             with (folder / "log").open("rb") as stream:
                 found = search(stream, offset, text, is_over=is_over or is_final)
                 size = os.fstat(stream.fileno()).st_size
         except FileNotFoundError:
+            check_not_deleted(self._paths, ref, Kind.LOGS)
             return LogMatches(b"", offset, is_final)
         return LogMatches(found.lines, found.next_offset, is_final and found.next_offset >= size)
 
@@ -88,7 +94,10 @@ class LocalSiteFiles:
     def list_results(self, job_id: JobId, attempt: int) -> list[ResultFile]:
         """Regular files under each replica's results folder."""
         found = []
-        root = self._paths.results(AttemptRef(job_id, attempt))
+        ref = AttemptRef(job_id, attempt)
+        root = self._paths.results(ref)
+        if not root.exists():
+            check_not_deleted(self._paths, ref, Kind.RESULTS)
         for replica in _folders(root):
             for folder, _, names in os.walk(replica):
                 for name in names:
@@ -101,13 +110,16 @@ class LocalSiteFiles:
 
     def open_result(self, job_id: JobId, attempt: int, node_rank: int, path: str) -> BinaryIO:
         """One file, if it really lies in the replica's results folder."""
-        root = (self._paths.results(AttemptRef(job_id, attempt)) / str(node_rank)).resolve()
+        ref = AttemptRef(job_id, attempt)
+        root = (self._paths.results(ref) / str(node_rank)).resolve()
         try:
             wanted = (root / path).resolve(strict=True)
             if wanted.is_relative_to(root) and stat.S_ISREG(wanted.lstat().st_mode):
                 return wanted.open("rb")
         except (OSError, ValueError):
             pass
+        if not root.exists():
+            check_not_deleted(self._paths, ref, Kind.RESULTS)
         raise NotFound(
             f"job {job_id} left no {path!r} (attempt {attempt}, replica {node_rank})",
             field="path",

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from quarterdeck.basics.errors import Unavailable
 from quarterdeck.core.jobs.manifest import parse_manifest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
     from quarterdeck.adapters.engines.local.paths import SitePaths
     from quarterdeck.core.cluster.hardware import Node
@@ -89,10 +94,25 @@ def make_snapshot(digest: str | None, blobs: FilesystemBlobs) -> dict[str, Any] 
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write the file whole or not at all."""
+    """Write the file whole or not at all. `Unavailable` when the disk does not take it."""
     temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(json.dumps(content, ensure_ascii=True))
-    temporary.rename(path)
+    with site_disk():
+        temporary.write_text(json.dumps(content, ensure_ascii=True))
+        temporary.rename(path)
+
+
+@contextmanager
+def site_disk() -> Iterator[None]:
+    """What the disk refuses becomes `Unavailable`: the next turn tries again."""
+    try:
+        yield
+    except OSError as error:
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise Unavailable(
+            f"the site's disk: {error}",
+            code="disk_full" if is_full else None,
+            hint="free some space there" if is_full else "look at the disk",
+        ) from error
 
 
 def poke(folder: Path, word: str) -> None:

@@ -81,8 +81,14 @@ meta = sa.Table(
 )
 
 REWRITES: Final = "rewrites"
-"""Counts how often `jobs` was rebuilt behind the log's back: whoever remembers jobs forgets them
-when it has moved."""
+"""Counts how often `jobs` was changed behind the log's back, by a rebuild or by dropping some:
+whoever remembers jobs forgets them when it has moved."""
+
+count_rewrite = (
+    sa.update(meta)
+    .where(meta.c.key == REWRITES)
+    .values(value=meta.c.value + sa.literal_column("1"))
+)
 
 webhooks = sa.Table(
     "webhooks",

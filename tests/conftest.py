@@ -10,6 +10,8 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import subprocess
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,11 +54,34 @@ def why_no_gpu() -> str | None:
     return None if count else "NVML knows no GPU"
 
 
+def why_no_mount() -> str | None:
+    """None when this user may mount a file system in memory."""
+    with tempfile.TemporaryDirectory() as point:
+        command = ["mount", "-t", "tmpfs", "-o", "size=64k", "none", point]
+        try:
+            done = subprocess.run(command, check=False, capture_output=True, text=True)
+        except FileNotFoundError:
+            return "no mount on PATH"
+        if done.returncode == 0:
+            subprocess.run(["umount", point], check=True)
+    return None if done.returncode == 0 else done.stderr.strip()
+
+
+def why_no_cgroup() -> str | None:
+    """None when this machine lets us limit memory and weigh CPUs by cgroup."""
+    from quarterdeck.adapters.engines.local.confinement import describe_confinement
+
+    confinement = describe_confinement()
+    return None if confinement.memory and confinement.cpu else confinement.why
+
+
 COMPONENTS: dict[str, Callable[[], str | None]] = {
     "postgres": cache(why_no_postgres),
     "slurm": cache(why_no_slurm),
     "torch": cache(why_no_torch),
     "gpu": cache(why_no_gpu),
+    "mount": cache(why_no_mount),
+    "cgroup": cache(why_no_cgroup),
 }
 
 

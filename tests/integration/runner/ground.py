@@ -118,8 +118,10 @@ class Ground:
         os.close(handle)
 
     def facts(self, folder: Path) -> list[dict[str, Any]]:
+        """Whole lines only: the last one may still be on its way."""
         path = folder / "status.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def fact(self, folder: Path, kind: str) -> dict[str, Any]:
         """Wait for a fact."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
+from quarterdeck.adapters.engines.local.confinement import describe_confinement
 from quarterdeck.adapters.engines.local.launcher import Launcher
 from quarterdeck.adapters.engines.local.orders import (
     make_order,
@@ -87,8 +88,11 @@ class LocalEngine:
         return self._list_nodes()
 
     def ensure_started(self) -> None:
-        """Start the launcher, so that the first job does not wait for it."""
+        """Start the launcher, so that the first job does not wait for it; say what it can do."""
         self._launcher.ensure_started()
+        confinement = describe_confinement()
+        is_whole = confinement.memory and confinement.cpu
+        log.log(logging.INFO if is_whole else logging.WARNING, "limits: %s", confinement.why)
 
     def note(self, ref: AttemptRef) -> None:
         """A runner says that its spool has news. From any thread."""

@@ -7,10 +7,11 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from quarterdeck.adapters.engines.local.logs import find_since, find_tail, search
 from quarterdeck.adapters.engines.local.spool import Spool
 from quarterdeck.basics.errors import NotFound
 from quarterdeck.ports.engine import AttemptRef
-from quarterdeck.ports.site import LogChunk, ResultFile
+from quarterdeck.ports.site import LogChunk, LogMatches, ResultFile
 
 if TYPE_CHECKING:
     from quarterdeck.adapters.engines.local.paths import SitePaths
@@ -28,11 +29,7 @@ class LocalSiteFiles:
     ) -> LogChunk:
         """Bytes of the log. Whether it is final is asked before the read, so that nothing that is
         written between the two can be missed."""
-        ref = AttemptRef(job_id, attempt)
-        ended = self._paths.ended_attempt(ref) / str(node_rank)
-        is_ended = ended.exists()
-        folder = ended if is_ended else self._paths.replica(ref, node_rank)
-        is_final = is_ended or _has_exited(folder, node_rank)
+        folder, is_final = self._find(AttemptRef(job_id, attempt), node_rank)
         try:
             with (folder / "log").open("rb") as stream:
                 stream.seek(offset)
@@ -41,6 +38,52 @@ class LocalSiteFiles:
         except FileNotFoundError:
             return LogChunk(offset, b"", is_final)
         return LogChunk(offset, data, is_final and offset + len(data) >= size)
+
+    def find_log_start(
+        self,
+        job_id: JobId,
+        attempt: int,
+        node_rank: int,
+        *,
+        tail: int | None = None,
+        since_ns: int | None = None,
+    ) -> int:
+        """By the index beside the log, and by counting lines from its end."""
+        folder, _ = self._find(AttemptRef(job_id, attempt), node_rank)
+        starts = [0]
+        if since_ns is not None:
+            starts.append(find_since(folder, since_ns))
+        if tail is not None:
+            starts.append(find_tail(folder, tail))
+        return max(starts)
+
+    def search_log(
+        self,
+        job_id: JobId,
+        attempt: int,
+        node_rank: int,
+        offset: int,
+        text: bytes,
+        *,
+        is_over: bool,
+    ) -> LogMatches:
+        """Block by block, forwards."""
+        folder, is_final = self._find(AttemptRef(job_id, attempt), node_rank)
+        try:
+            with (folder / "log").open("rb") as stream:
+                found = search(stream, offset, text, is_over=is_over or is_final)
+                size = os.fstat(stream.fileno()).st_size
+        except FileNotFoundError:
+            return LogMatches(b"", offset, is_final)
+        return LogMatches(found.lines, found.next_offset, is_final and found.next_offset >= size)
+
+    def _find(self, ref: AttemptRef, node_rank: int) -> tuple[Path, bool]:
+        """The replica's folder, and whether its log is final."""
+        ended = self._paths.ended_attempt(ref) / str(node_rank)
+        if ended.exists():
+            return ended, True
+        folder = self._paths.replica(ref, node_rank)
+        return folder, _has_exited(folder, node_rank)
 
     def list_results(self, job_id: JobId, attempt: int) -> list[ResultFile]:
         """Regular files under each replica's results folder."""

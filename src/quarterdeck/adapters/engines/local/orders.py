@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from quarterdeck.ports.engine import LaunchOrder
 
 VERSION: Final = 1
+LOG_LIMITS: Final = {
+    "rate_bytes_per_s": 10 * 2**20,
+    "burst_bytes": 64 * 2**20,
+    "size_bytes_max": 2**30,
+}
+"""What a replica may log: enough for every job that somebody reads, too little to fill a disk."""
 
 
 def make_order(
@@ -38,12 +44,26 @@ def make_order(
         "env": dict(spec.env),
         "devices": list(order.grants[node_rank].devices),
         "results_dir": str(paths.results(ref) / str(node_rank)),
-        "checkpoint_dir": str(paths.checkpoint(ref)),
+        "checkpoint_dir": str(paths.checkpoint(ref, order.task)),
+        "checkpoint_path": spec.checkpoint_path,
         "stop_signal": spec.stopping.signal,
         "grace_s": spec.stopping.grace_s,
         "barrier": len(order.grants) > 1,
         "inbox": str(paths.inbox),
+        "time_limit_s": spec.time_limit_s,
+        "task": _make_task(order),
+        "limits": {
+            "memory_bytes": spec.demand.resources.memory_bytes,
+            "cpus": spec.demand.resources.cpus,
+        },
+        "log": LOG_LIMITS,
     }
+
+
+def _make_task(order: LaunchOrder) -> dict[str, int] | None:
+    if order.task is None or order.spec.array is None:
+        return None
+    return {"index": order.task, "count": len(order.spec.array.indices)}
 
 
 def make_snapshot(digest: str | None, blobs: FilesystemBlobs) -> dict[str, Any] | None:

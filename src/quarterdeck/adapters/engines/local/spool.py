@@ -20,7 +20,11 @@ from quarterdeck.core.jobs.states import ReplicaState
 if TYPE_CHECKING:
     from pathlib import Path
 
-_REASONS: Final = {"setup_failed": Reason.SETUP_FAILED}
+_REASONS: Final = {
+    "setup_failed": Reason.SETUP_FAILED,
+    "timed_out": Reason.TIMED_OUT,
+    "out_of_memory": Reason.OUT_OF_MEMORY,
+}
 
 
 class Spool:
@@ -88,6 +92,8 @@ class Spool:
             self.sighting = replace(
                 self.sighting, state=ReplicaState.STARTED, started_at_ns=fact["at_ns"]
             )
+        elif fact["kind"] == "stopping":
+            self.sighting = replace(self.sighting, reason=_REASONS.get(fact["reason"]))
         elif fact["kind"] == "exited":
             self._take_exit(fact)
 

@@ -52,9 +52,7 @@ def test_server_and_runners_killed_together(deck: Deck, tmp_path: Path) -> None:
     line = f"echo $QD_JOB_ID $QD_ATTEMPT >> {shared}; (setsid sleep 1000 &) ; sleep 1000"
     once = [deck.run(line) for _ in range(3)]
     with deck.client() as client:
-        request = JobRequest.model_validate(
-            {"run": line, "retry": {"limit": 1, "on": ["node_failure"]}}
-        )
+        request = JobRequest.model_validate({"run": line, "retry": {"limit": 1, "backoff": "0s"}})
         again = [client.submit(request).id for _ in range(3)]
     until(lambda: shared.exists() and len(shared.read_text().splitlines()) == 6)
     deck.kill_server()

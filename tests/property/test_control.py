@@ -171,9 +171,7 @@ class House(RuleBasedStateMachine):
         for ref, sightings in self.engine.attempts.items():
             if all(sight.state.is_gone for sight in sightings):
                 continue
-            live = self.desk.job(ref.job_id).live_attempt
-            assert live is not None
-            assert live.number == ref.attempt
+            assert self.desk.job(ref.job_id).find_live(ref.attempt) is not None
 
     @invariant()
     def no_attempt_is_started_twice(self) -> None:

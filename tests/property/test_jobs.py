@@ -101,13 +101,13 @@ def test_no_history_breaks_a_job(spec: JobSpec, width: int, steps: list[Step]) -
 def check_whole(job: Job) -> None:
     assert [one.number for one in job.attempts] == list(range(1, len(job.attempts) + 1))
     assert all(not one.holds_devices for one in job.attempts[:-1])
-    has_live = job.live_attempt is not None
+    has_live = bool(job.live_attempts)
     assert has_live == (job.state in (JobState.STARTING, JobState.RUNNING, JobState.STOPPING))
     assert job.retries <= job.spec.retry.limit
-    if job.live_attempt and any(
+    if job.live_attempts and any(
         one.state is ReplicaState.LOST for one in job.attempts[-1].replicas
     ):
-        assert job.live_attempt.stop is not None
+        assert job.live_attempts[0].stop is not None
     if job.attempts and not has_live:
         assert all(replica.state.is_gone for replica in job.attempts[-1].replicas)
     if job.state is JobState.SUCCEEDED:

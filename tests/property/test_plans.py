@@ -45,7 +45,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         replace(room, free_devices=room.free_devices[draw(st.integers(0, 3)) :]) for room in rooms
     )
     waiting = tuple(
-        Waiting(a_job_id(number), demand, priority, START_NS - age_s * NS_PER_S, 1)
+        Waiting(a_job_id(number), demand, priority, START_NS - age_s * NS_PER_S)
         for number, (demand, priority, age_s) in enumerate(
             draw(st.lists(st.tuples(DEMANDS, st.integers(-1, 1), st.integers(0, 600)), max_size=7))
         )

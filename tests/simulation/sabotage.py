@@ -14,6 +14,7 @@ from quarterdeck.core.cluster.events import SiteReported
 from quarterdeck.core.cluster.room import Room, room_of
 from quarterdeck.core.jobs import decide, evolve
 from quarterdeck.core.jobs.events import Placed, StopRequested
+from quarterdeck.core.jobs.job import Job
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.states import JobState, ReplicaState
 from quarterdeck.core.scheduling.make_plan import make_plan
@@ -130,12 +131,12 @@ def rooms_have_endless_cpus(patch: Patch) -> None:
 def board_releases_at_the_stop(patch: Patch) -> None:
     found = Board._apply_to_site
 
-    def hasty(self: Board, record: Any, after: Any) -> None:
-        found(self, record, after)
-        if isinstance(record.event, StopRequested):
-            attempt = after.attempt
+    def hasty(self: Board, event: Any, before: Any, after: Any, seq: int) -> None:
+        found(self, event, before, after, seq)
+        if isinstance(event, StopRequested):
+            attempt = after.find_live(event.attempt)
             grants = [replica.grant for replica in attempt.replicas]
-            self._site(attempt.site).release(after.id, grants)
+            self._site(attempt.site).release(AttemptRef(after.id, attempt.number), grants)
 
     patch.setattr(Board, "_apply_to_site", hasty)
 
@@ -207,7 +208,7 @@ def cancelled_jobs_are_called_failed(patch: Patch) -> None:
 
 
 def every_end_is_a_success(patch: Patch) -> None:
-    found = decide._end
+    found = decide._end_of_one
 
     def mild(job: Any, attempt: Any, at_ns: int) -> Any:
         ended = found(job, attempt, at_ns)
@@ -217,7 +218,7 @@ def every_end_is_a_success(patch: Patch) -> None:
             ended, next_state=JobState.SUCCEEDED, reason=Reason.COMPLETED, is_retry=False
         )
 
-    patch.setattr(decide, "_end", mild)
+    patch.setattr(decide, "_end_of_one", mild)
 
 
 def attempts_are_numbered_in_twos(patch: Patch) -> None:
@@ -243,10 +244,11 @@ def old_attempts_are_believed(patch: Patch) -> None:
     found = decide.observe
 
     def gullible(job: Any, attempt: int, sightings: Any, at_ns: int) -> Any:
-        live = job.live_attempt
+        live = next(iter(job.live_attempts), None)
         return found(job, live.number if live else attempt, sightings, at_ns)
 
     patch.setattr(decide, "observe", gullible)
+    patch.setattr(Job, "find_live", lambda job, _number: next(iter(job.live_attempts), None))
 
 
 def every_report_is_news(patch: Patch) -> None:

@@ -13,15 +13,18 @@ from quarterdeck.api.feed import Feed
 from quarterdeck.api.guard import Guard
 from quarterdeck.api.problems import BugBarrier
 from quarterdeck.api.routers import (
+    batches,
     events,
     health,
     jobs,
     logs,
     nodes,
     plans,
+    queue,
     results,
     server,
     snapshots,
+    steps,
 )
 from quarterdeck.api.threads import Threads
 from quarterdeck.api.views import PretendNodes
@@ -31,6 +34,12 @@ if TYPE_CHECKING:
 
 DESCRIPTION = (
     "Say what should run; Quarterdeck decides where and when, runs it there, and shows how it goes."
+)
+
+
+_ROUTERS = (
+    *(jobs, batches, steps, queue, plans, logs, results),
+    *(events, nodes, snapshots, server, health),
 )
 
 
@@ -69,6 +78,6 @@ def create_app(context: ApiContext) -> FastAPI:
     app.state.feed = Feed(context, threads)
     app.state.pretend = PretendNodes(context.plane.board)
     problems.install(app)
-    for module in (jobs, plans, logs, results, events, nodes, snapshots, server, health):
+    for module in _ROUTERS:
         app.include_router(module.router)
     return app

@@ -13,7 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from quarterdeck.api.sites import find_attempt, site_files
+from quarterdeck.api.sites import choose_attempt, find_attempt, position_of, site_files
 from quarterdeck.api.streaming import KEEP_ALIVE, KEEP_ALIVE_S, format_event
 from quarterdeck.basics.errors import Unavailable
 from quarterdeck.control.steps import get_job
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from quarterdeck.api.threads import Threads
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.jobs.job import Attempt, Job
+    from quarterdeck.core.jobs.states import JobState
     from quarterdeck.ports.site import SiteFiles
 
 CHUNK_BYTES: Final = 64 * 1024
@@ -38,7 +39,8 @@ POLL_GROWTH: Final = 1.3
 @dataclass(slots=True)
 class Place:
     """Where a follower stands; `attempt` 0 is before the first. `is_fixed`: it stays with its
-    attempt. `contains`: it wants only the lines with this text."""
+    attempt. `contains`: it wants only the lines with this text. `task`: it follows this task of an
+    array."""
 
     job_id: JobId
     node_rank: int
@@ -46,6 +48,7 @@ class Place:
     offset: int
     is_fixed: bool
     contains: bytes | None = None
+    task: int | None = None
 
 
 class _Step(NamedTuple):
@@ -79,8 +82,8 @@ class _Follower:
         place = self._place
         job = await self._load_job()
         while not self._watch.is_closing:
-            if place.attempt == 0 and job.attempt is not None:
-                place.attempt = 1
+            if place.attempt == 0:
+                place.attempt = _next_attempt(job, place) or 0
             attempt = find_attempt(job, place.attempt)
             is_over = attempt is None or not attempt.holds_devices
             step = await self._read(attempt, is_over=is_over) if attempt is not None else None
@@ -93,11 +96,12 @@ class _Follower:
             if is_over and attempt is not None and place.is_fixed:
                 yield format_event("end", _end_of(job, attempt))
                 return
-            if is_over and find_attempt(job, place.attempt + 1) is not None:
-                place.attempt, place.offset = place.attempt + 1, 0
+            if is_over and (next_attempt := _next_attempt(job, place)) is not None:
+                place.attempt, place.offset = next_attempt, 0
                 continue
-            if is_over and job.state.is_final:
-                yield format_event("end", _end_of(job, None))
+            if is_over and _state_of(job, place).is_final:
+                of_task = attempt if place.task is not None else None
+                yield format_event("end", _end_of(job, of_task, place.task))
                 return
             if await self._pause(is_over=is_over):
                 job = await self._load_job()
@@ -182,9 +186,28 @@ class _Follower:
         )
 
 
-def _end_of(job: Job, attempt: Attempt | None) -> LogEnd:
+def _next_attempt(job: Job, place: Place) -> int | None:
+    """The number of the attempt that follows the place's, if there is one already."""
+    if place.task is None:
+        is_there = find_attempt(job, place.attempt + 1) is not None
+        return place.attempt + 1 if is_there else None
+    latest = choose_attempt(job, None, place.task)
+    return latest.number if latest is not None and latest.number > place.attempt else None
+
+
+def _state_of(job: Job, place: Place) -> JobState:
+    """The state of what is followed: the job, or one task of it."""
+    if place.task is None or job.tasks is None:
+        return job.state
+    return job.tasks.state(position_of(job, place.task))
+
+
+def _end_of(job: Job, attempt: Attempt | None, task: int | None = None) -> LogEnd:
     exit_code = job.exit_code if attempt is None else attempt.exit_code
-    return LogEnd(state=job.state.value, exit_code=exit_code)
+    state = job.state
+    if task is not None and job.tasks is not None:
+        state = job.tasks.state(position_of(job, task))
+    return LogEnd(state=state.value, exit_code=exit_code)
 
 
 def whole_characters(data: bytes) -> int:

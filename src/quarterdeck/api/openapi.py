@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 from quarterdeck.api.guard import OPEN_TO_ALL
 from quarterdeck.api.problems import MEDIA_TYPE
 from quarterdeck.wire.v1.events import EventView, LogEnd, LogView
+from quarterdeck.wire.v1.jobs import BatchRequest
 from quarterdeck.wire.v1.server import Problem
 from quarterdeck.wire.v1.snapshots import SnapshotRequest
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 _REF: Final = "#/components/schemas/{model}"
-_UNSEEN_MODELS: Final = (Problem, EventView, LogView, LogEnd, SnapshotRequest)
+_UNSEEN_MODELS: Final = (Problem, EventView, LogView, LogEnd, SnapshotRequest, BatchRequest)
 """Bodies that the framework does not see, because a stream or a worker thread handles them."""
 _ROUTE_ERRORS: Final = {
     "400": "The request cannot be read.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from quarterdeck.basics.errors import Invalid, NotFound
 from quarterdeck.basics.ids import JobId, is_job_id
@@ -15,9 +15,12 @@ from quarterdeck.core.jobs.array import parse_array
 from quarterdeck.core.jobs.manifest import Manifest, ManifestFile
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.spec import JobSpec, Priority, Retry, Stopping
+from quarterdeck.wire.v1.jobs import JobRequest
 
 if TYPE_CHECKING:
-    from quarterdeck.wire.v1.jobs import JobRequest, RetryRequest
+    from collections.abc import Mapping
+
+    from quarterdeck.wire.v1.jobs import BatchRequest, RetryRequest
     from quarterdeck.wire.v1.snapshots import SnapshotRequest
 
 RETRIED: Final = (
@@ -29,6 +32,7 @@ RETRIED: Final = (
 )
 """Ends that another attempt may follow; the others are what somebody asked for."""
 
+NO_NAMES: Final[Mapping[str, JobId]] = {}
 RETRIED_NOT_YET: Final = frozenset({"preempted"})
 QUANTITY_CHARS_MAX: Final = 40
 _COUNT: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
@@ -39,8 +43,61 @@ _SIZE: Final = re.compile(r"[0-9.]+\s*[kKmMgGtT]i?[bB](:.*)?", re.ASCII)
 _GPU_HINT: Final = "write a number, or model and number such as A100:8"
 
 
-def to_spec(body: JobRequest) -> JobSpec:
-    """The job's spec. `Invalid` names the field that cannot be used."""
+def to_request(spec: JobSpec) -> JobRequest:
+    """The request that makes a job with this spec. What is as by default is left out."""
+    demand, wanted = spec.demand, spec.demand.resources
+    is_line = spec.command[:2] == ("sh", "-c") and len(spec.command) == 3
+    body: dict[str, Any] = {
+        "name": spec.name,
+        "team": spec.team,
+        "run": spec.command[2] if is_line else list(spec.command),
+        "env": dict(spec.env),
+        "nodes": demand.nodes,
+        "ranks_per_node": spec.ranks_per_node,
+        "resources": {
+            "gpu": f"{wanted.gpu_model}:{wanted.gpus}" if wanted.gpu_model else wanted.gpus,
+            "cpu": wanted.cpus,
+            "memory": f"{wanted.memory_bytes}B" if wanted.memory_bytes else None,
+        },
+        "priority": spec.priority.value,
+        "retry": {
+            "limit": spec.retry.limit,
+            "on": [reason.value for reason in spec.retry.on],
+            "backoff": _span_text(spec.retry.backoff_s),
+        },
+        "checkpoint": {
+            "signal": spec.stopping.signal,
+            "grace": _span_text(spec.stopping.grace_s),
+            "path": spec.checkpoint_path,
+        },
+        "time_limit": None if spec.time_limit_s is None else _span_text(spec.time_limit_s),
+        "needs": list(spec.needs),
+        "array": None if spec.array is None else str(spec.array),
+        "tags": dict(spec.tags),
+        "site": demand.site,
+        "snapshot": spec.snapshot,
+    }
+    return JobRequest.model_validate(body)
+
+
+def _span_text(span_s: float) -> str:
+    """Seconds in digits, never as a power of ten."""
+    return f"{span_s:.9f}".rstrip("0").rstrip(".") + "s"
+
+
+def parse_tag(text: str) -> tuple[str, str]:
+    """A filter `key=value`."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise Invalid(
+            f"tag is {shown(text)}", field="tag", hint="write key=value, for example project=ocr"
+        )
+    return key, value
+
+
+def to_spec(body: JobRequest, names: Mapping[str, JobId] = NO_NAMES) -> JobSpec:
+    """The job's spec. `Invalid` names the field that cannot be used. `names` are the jobs that come
+    with it."""
     wanted = body.resources
     gpus, gpu_model = parse_gpu(wanted.gpu)
     memory_bytes = 0
@@ -67,7 +124,7 @@ def to_spec(body: JobRequest) -> JobSpec:
         ),
         checkpoint_path=body.checkpoint.path,
         time_limit_s=None if body.time_limit is None else _span_s(body.time_limit, "time_limit"),
-        needs=tuple(parse_need(need) for need in body.needs),
+        needs=tuple(names.get(need) or parse_need(need) for need in body.needs),
         array=None if body.array is None else parse_array(body.array),
         tags=tuple(body.tags.items()),
     )
@@ -82,7 +139,7 @@ def parse_gpu(wanted: int | str) -> tuple[int, str | None]:
         return int(text), None
     if "|" in text or text.lower().startswith("mig-") or _SIZE.fullmatch(text):
         raise Invalid(
-            f"resources.gpu is {_shown(wanted)}; a choice of models, slices of a GPU and GPUs by "
+            f"resources.gpu is {shown(wanted)}; a choice of models, slices of a GPU and GPUs by "
             "their memory are not available on this server yet",
             code="not_available",
             field="resources.gpu",
@@ -90,7 +147,7 @@ def parse_gpu(wanted: int | str) -> tuple[int, str | None]:
         )
     match = _MODEL_AND_COUNT.fullmatch(text)
     if match is None or match["count"] == "0":
-        raise Invalid(f"resources.gpu is {_shown(wanted)}", field="resources.gpu", hint=_GPU_HINT)
+        raise Invalid(f"resources.gpu is {shown(wanted)}", field="resources.gpu", hint=_GPU_HINT)
     return int(match["count"] or 1), match["model"].strip()
 
 
@@ -98,7 +155,7 @@ def parse_job_id(text: str) -> JobId:
     """A job's id from a path. What cannot be one is not there."""
     if not is_job_id(text):
         raise NotFound(
-            f"there is no job {_shown(text)}",
+            f"there is no job {shown(text)}",
             field="id",
             hint="an id is a j and nine letters or digits; `qd ps -a` lists the jobs there are",
         )
@@ -109,7 +166,7 @@ def parse_need(text: str) -> JobId:
     """The id of a job that another one needs."""
     if not is_job_id(text):
         raise Invalid(
-            f"needs names {_shown(text)}, which is neither a job's id nor the name of a job of the "
+            f"needs names {shown(text)}, which is neither a job's id nor the name of a job of the "
             "same file",
             field="needs",
             hint="an id is a j and nine letters or digits; `qd ps -a` lists the jobs there are",
@@ -127,7 +184,7 @@ def to_manifest(body: SnapshotRequest) -> Manifest:
     )
 
 
-def digest_of_request(method: str, path: str, body: JobRequest) -> str:
+def digest_of_request(method: str, path: str, body: JobRequest | BatchRequest) -> str:
     """What tells two requests with one idempotency key apart: what the client wrote, in one order.
 
     Only fields that were sent count, so a server that has learned new ones still knows a request
@@ -156,7 +213,7 @@ def _retry(wanted: RetryRequest) -> Retry:
             is_coming = code in RETRIED_NOT_YET
             said = "is not available on this server yet" if is_coming else "cannot be retried"
             raise Invalid(
-                f"retry.on names {_shown(code)}, which {said}",
+                f"retry.on names {shown(code)}, which {said}",
                 code="not_available" if is_coming else None,
                 field="retry.on",
                 hint=f"use any of {', '.join(allowed)}",
@@ -181,5 +238,6 @@ def _short(text: str, field: str) -> str:
     return text
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
+    """Text of a client in an error: escaped, and not endless."""
     return ascii(text) if len(text) <= 80 else f"{text[:77]!a}… ({len(text)} characters)"

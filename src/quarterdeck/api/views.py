@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -14,38 +15,46 @@ from quarterdeck.ports.store import JobRecord
 from quarterdeck.wire.v1.cluster import NodeView
 from quarterdeck.wire.v1.events import EventView
 from quarterdeck.wire.v1.jobs import (
+    ArrayView,
     AttemptView,
     ExplanationView,
     GrantView,
     JobView,
+    NoteView,
     PlanView,
     RankView,
     ReplicaView,
+    TaskList,
+    TaskView,
     VerdictView,
 )
+from quarterdeck.wire.v1.queue import QueueEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from quarterdeck.basics.ids import JobId
     from quarterdeck.control.board import Board
-    from quarterdeck.control.explain import Explanation
+    from quarterdeck.control.explain import Explanation, Standing
     from quarterdeck.control.plan import Outlook
     from quarterdeck.core.cluster.demand import Grant
+    from quarterdeck.core.cluster.events import SiteReported
     from quarterdeck.core.cluster.hardware import Site
     from quarterdeck.core.cluster.room import Room
     from quarterdeck.core.jobs.job import Attempt, Job, Replica
     from quarterdeck.core.scheduling.plan import Verdict
     from quarterdeck.ports.store import Record
 
+FAILED_SHOWN_MAX: Final = 20
 _CAPITAL: Final = re.compile(r"(?<!^)(?=[A-Z])")
 _STATE_AFTER: Final[dict[type, str]] = {
     ev.Submitted: JobState.QUEUED.value,
     ev.Placed: JobState.STARTING.value,
     ev.Started: JobState.RUNNING.value,
     ev.StopRequested: JobState.STOPPING.value,
-    ev.Cancelled: JobState.CANCELLED.value,
     ev.Requeued: JobState.QUEUED.value,
+    ev.Held: JobState.HELD.value,
+    ev.Released: JobState.QUEUED.value,
 }
 
 
@@ -102,6 +111,65 @@ def job_view(job: Job, pretend: PretendNodes) -> JobView:
         ended_at=_iso(job.ended_at_ns),
         placement=grant_views(job.grants()),
         attempts=[_attempt_view(attempt) for attempt in job.attempts],
+        time_limit_s=spec.time_limit_s,
+        retries=job.retries,
+        retry_at=_iso(job.wait.until_ns) if job.wait else None,
+        needs=list(spec.needs),
+        needs_unmet=list(job.unmet),
+        array=_array_view(job),
+        tags=dict(spec.tags),
+        notes=[
+            NoteView(at=to_iso(note.at_ns), author=note.actor, text=note.text) for note in job.notes
+        ],
+    )
+
+
+def _array_view(job: Job) -> ArrayView | None:
+    array, tasks = job.spec.array, job.tasks
+    if array is None or tasks is None:
+        return None
+    failed = islice(tasks.positions(JobState.FAILED), FAILED_SHOWN_MAX)
+    return ArrayView(
+        text=str(array),
+        tasks=len(tasks.states),
+        parallel=array.parallel,
+        counts={state.value: count for state, count in tasks.counts().items()},
+        failed=[array.indices[position] for position in failed],
+    )
+
+
+def task_list(job: Job, states: tuple[JobState, ...], limit: int) -> TaskList:
+    """The tasks of an array in these states, or in any."""
+    array, tasks = job.spec.array, job.tasks
+    views: list[TaskView] = []
+    if array is not None and tasks is not None:
+        chosen = tasks.positions(*(states or tuple(JobState)))
+        views = [
+            TaskView(
+                index=array.indices[position],
+                state=tasks.state(position).value,
+                attempt=tasks.attempts[position] or None,
+                retries=tasks.retries_of(position),
+            )
+            for position in islice(chosen, limit)
+        ]
+    return TaskList(job_id=job.id, tasks=views)
+
+
+def queue_entry(standing: Standing) -> QueueEntry:
+    """One job that waits."""
+    job = standing.job
+    return QueueEntry(
+        position=standing.position,
+        id=job.id,
+        name=job.spec.name,
+        owner=job.actor,
+        priority=job.spec.priority.value,
+        demand=str(job.spec.demand),
+        tasks_waiting=len(standing.waiting.tasks) if job.tasks is not None else None,
+        submitted_at=to_iso(job.submitted_at_ns),
+        starts_now=standing.starts_now,
+        verdict=_verdict_view(standing.verdict),
     )
 
 
@@ -130,6 +198,7 @@ def _attempt_view(attempt: Attempt) -> AttemptView:
         reason=attempt.reason.value if attempt.reason else None,
         message=attempt.message,
         exit_code=attempt.exit_code,
+        task=attempt.task,
         placement=grant_views(replica.grant for replica in attempt.replicas),
         replicas=[_replica_view(replica) for replica in attempt.replicas],
     )
@@ -214,10 +283,7 @@ def event_view(record: Record) -> EventView:
     job_id, revision, state = None, None, None
     if isinstance(record, JobRecord):
         job_id, revision = record.job_id, record.revision
-        if isinstance(event, ev.Ended):
-            state = event.next_state.value
-        else:
-            state = _STATE_AFTER.get(type(event))
+        state = _state_after(event)
     data = _with_text_times(msgspec.to_builtins(event))
     at = data.pop("at")
     return EventView(
@@ -229,6 +295,20 @@ def event_view(record: Record) -> EventView:
         state=state,
         data=data,
     )
+
+
+def _state_after(event: ev.JobEvent | SiteReported) -> str | None:
+    """The job's state after the event; None where it stays, or where the event cannot tell."""
+    if isinstance(event, ev.Cancelled):
+        return event.next_state.value
+    if getattr(event, "task", None) is not None:
+        closes = event.closes if isinstance(event, ev.Ended) else None
+        return closes.value if closes is not None else None
+    if isinstance(event, ev.Ended):
+        return event.next_state.value
+    if isinstance(event, ev.Submitted) and event.is_held:
+        return JobState.HELD.value
+    return _STATE_AFTER.get(type(event))
 
 
 def _with_text_times(plain: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold

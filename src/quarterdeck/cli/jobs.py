@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
+from quarterdeck.basics.errors import QuarterdeckError, Refused
+from quarterdeck.cli.errors import show_error
 from quarterdeck.cli.output import print_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from quarterdeck.sdk.client import Client
     from quarterdeck.wire.v1.jobs import JobRequest, JobView
@@ -29,6 +31,11 @@ _OPTIONS = (
     click.option("--env", multiple=True, metavar="NAME=VALUE", help="Set a variable."),
     click.option("--priority", type=click.Choice(["low", "normal", "high"]), default="normal"),
     click.option("--retry", type=int, default=0, help="Attempts more after a node failure."),
+    click.option("-t", "--time-limit", metavar="SPAN", help="Stop it after, for example, 2h."),
+    click.option("--array", metavar="INDICES", help="Many tasks, for example 0-99%10."),
+    click.option("--needs", multiple=True, metavar="ID", help="Start after this job's success."),
+    click.option("--tag", multiple=True, metavar="KEY=VALUE", help="A word for filters and bills."),
+    click.option("--hold", is_flag=True, help="Keep it from starting until `qd release`."),
     click.option("--site", default=None, help="Only this site."),
     click.option(
         "--workdir", default=".", metavar="DIR|none", help="Folder to snapshot.", show_default=True
@@ -51,16 +58,10 @@ def make_request(command: tuple[str, ...], options: dict[str, Any]) -> JobReques
         raise click.UsageError("say what to run, after --")
     if options["gpu"] and options["gpus"]:
         raise click.UsageError("give --gpus or --gpu, not both")
-    env = {}
-    for pair in options["env"]:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise click.UsageError(f"--env {pair} has no =; write NAME=VALUE")
-        env[name] = value
     return JobRequest(
         name=options["name"] or _name_of(command),
         run=list(command),
-        env=env,
+        env=parse_pairs(options["env"], "--env"),
         nodes=options["nodes"],
         ranks_per_node=options["ranks_per_node"],
         resources=ResourcesRequest(
@@ -70,6 +71,11 @@ def make_request(command: tuple[str, ...], options: dict[str, Any]) -> JobReques
         ),
         priority=options["priority"],
         retry=RetryRequest(limit=options["retry"]),
+        time_limit=options["time_limit"],
+        array=options["array"],
+        needs=list(options["needs"]),
+        tags=parse_pairs(options["tag"], "--tag"),
+        hold=options["hold"],
         site=options["site"],
     )
 
@@ -98,6 +104,36 @@ def print_job(job: JobView, output: str) -> None:
         click.echo(job.id)
     else:
         click.echo(f"{job.id} {job.state}")
+
+
+def change_jobs(
+    job_ids: Sequence[str], output: str, change: Callable[[Client, str], JobView]
+) -> None:
+    """Change all that can be changed, and then the first refusal decides."""
+    from quarterdeck.sdk.client import Client
+
+    failures: list[QuarterdeckError] = []
+    with Client() as client:
+        for job_id in job_ids:
+            try:
+                print_job(change(client, job_id), output)
+            except Refused as error:
+                failures.append(error)
+    for failure in failures[1:]:
+        show_error(failure)
+    if failures:
+        raise failures[0]
+
+
+def parse_pairs(pairs: Sequence[str], option: str) -> dict[str, str]:
+    """The values of an option that is given as KEY=VALUE, perhaps several times."""
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise click.UsageError(f"{option} {pair} has no =; write KEY=VALUE")
+        found[name] = value
+    return found
 
 
 def nodes_of(job: JobView) -> str:

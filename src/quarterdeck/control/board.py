@@ -8,15 +8,16 @@ the same way, and a crash loses nothing that a start does not read back.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.ids import JobId
 from quarterdeck.core.cluster.hardware import Site
 from quarterdeck.core.cluster.room import Room, room_of
-from quarterdeck.core.jobs.events import Ended, Placed, Seen, Started, StopRequested
+from quarterdeck.core.jobs.events import Ended, Noted, Placed, Seen, Started, StopRequested
 from quarterdeck.core.jobs.evolve import evolve
-from quarterdeck.core.jobs.states import JobState
+from quarterdeck.core.scheduling.queue import has_waiting, waiting_of
 from quarterdeck.core.scheduling.snapshot import Holder, Snapshot, Waiting
 from quarterdeck.ports.engine import AttemptRef
 from quarterdeck.ports.store import JobRecord
@@ -40,7 +41,7 @@ class _SiteBoard:
     nodes_as_of: int = 0
     rooms: dict[str, Room] = field(default_factory=dict)
     dirty: set[str] = field(default_factory=set)
-    held: dict[str, dict[JobId, Grant]] = field(default_factory=dict)
+    held: dict[str, dict[AttemptRef, Grant]] = field(default_factory=dict)
     wished_at: dict[AttemptRef, int] = field(default_factory=dict)
     gone_at: dict[AttemptRef, int] = field(default_factory=dict)
 
@@ -58,14 +59,14 @@ class _SiteBoard:
                 self.rooms[name] = room_of(self.site.name, room.node, holds.values())
         self.dirty.clear()
 
-    def hold(self, job_id: JobId, grants: Iterable[Grant]) -> None:
+    def hold(self, ref: AttemptRef, grants: Iterable[Grant]) -> None:
         for grant in grants:
-            self.held.setdefault(grant.node, {})[job_id] = grant
+            self.held.setdefault(grant.node, {})[ref] = grant
             self.dirty.add(grant.node)
 
-    def release(self, job_id: JobId, grants: Iterable[Grant]) -> None:
+    def release(self, ref: AttemptRef, grants: Iterable[Grant]) -> None:
         for grant in grants:
-            self.held[grant.node].pop(job_id, None)
+            self.held[grant.node].pop(ref, None)
             self.dirty.add(grant.node)
 
     def wish(self, ref: AttemptRef, seq: int, *, is_gone: bool) -> None:
@@ -92,6 +93,7 @@ class Board:
         self._lock = threading.RLock()
         self._jobs: dict[JobId, Job] = {}
         self._queued: dict[JobId, Waiting] = {}
+        self._needy: dict[JobId, Job] = {}
         self._sites: dict[str, _SiteBoard] = {}
         self._cursor = 0
         self._stirs = 0
@@ -150,8 +152,17 @@ class Board:
         """Every node with what is free of it and who holds the rest."""
         with self._lock:
             return [
-                (room, list(self._sites[room.site].held.get(room.node.name, {})))
+                (room, _jobs_of(self._sites[room.site].held.get(room.node.name, {})))
                 for room in self._rooms()
+            ]
+
+    def list_needy(self) -> list[JobId]:
+        """Unfinished jobs that need one which is not unfinished any more."""
+        with self._lock:
+            return [
+                job.id
+                for job in self._needy.values()
+                if not all(need in self._jobs for need in job.unmet)
             ]
 
     def find_site(self, name: str) -> Site | None:
@@ -186,11 +197,11 @@ class Board:
             self._site(site.name).set_nodes(site, active.head)
         for job in active.jobs:
             self._keep(job)
-            live = job.live_attempt
-            if live is not None:
+            for live in job.live_attempts:
                 board = self._site(live.site)
-                board.hold(job.id, job.grants())
-                board.wish(AttemptRef(job.id, live.number), active.head, is_gone=False)
+                ref = AttemptRef(job.id, live.number)
+                board.hold(ref, (replica.grant for replica in live.replicas))
+                board.wish(ref, active.head, is_gone=False)
 
     def _site(self, name: str) -> _SiteBoard:
         if name not in self._sites:
@@ -208,11 +219,14 @@ class Board:
             before = self._reopened(record)
         after = evolve(before, record.job_id, record.event)
         assert after.revision == record.revision, (after.story, record)
-        if not isinstance(record.event, Placed | Seen | Started):
+        if not isinstance(record.event, Placed | Seen | Started | Noted):
             self._stirs += 1
         if isinstance(record.event, Placed | StopRequested | Ended):
-            self._apply_to_site(record, after)
-        self._keep(after)
+            self._apply_to_site(record.event, before, after, record.seq)
+        if isinstance(record.event, Seen | Started | Noted):
+            self._jobs[after.id] = after
+        else:
+            self._keep(after)
 
     def _reopened(self, record: JobRecord) -> Job | None:
         """A finished job that goes on: its past is read from the log, up to this event."""
@@ -222,32 +236,32 @@ class Board:
                 job = evolve(job, past.job_id, past.event)
         return job
 
-    def _apply_to_site(self, record: JobRecord, after: Job) -> None:
-        attempt = after.attempt
-        assert attempt is not None
+    def _apply_to_site(
+        self, event: Placed | StopRequested | Ended, before: Job | None, after: Job, seq: int
+    ) -> None:
+        job = before if isinstance(event, Ended) else after
+        attempt = job.find_live(event.attempt) if job is not None else None
+        assert attempt is not None, (event, after.story)
         board = self._site(attempt.site)
-        grants = [replica.grant for replica in attempt.replicas]
-        if isinstance(record.event, Placed):
-            board.hold(after.id, grants)
-        elif isinstance(record.event, Ended):
-            board.release(after.id, grants)
         ref = AttemptRef(after.id, attempt.number)
-        board.wish(ref, record.seq, is_gone=not attempt.holds_devices)
+        grants = [replica.grant for replica in attempt.replicas]
+        if isinstance(event, Placed):
+            board.hold(ref, grants)
+        elif isinstance(event, Ended):
+            board.release(ref, grants)
+        board.wish(ref, seq, is_gone=isinstance(event, Ended))
 
     def _keep(self, job: Job) -> None:
         self._queued.pop(job.id, None)
+        self._needy.pop(job.id, None)
         if job.state.is_final:
             self._jobs.pop(job.id, None)
             return
         self._jobs[job.id] = job
-        if job.state is JobState.QUEUED:
-            self._queued[job.id] = Waiting(
-                job.id,
-                job.spec.demand,
-                job.spec.priority.rank,
-                job.submitted_at_ns,
-                job.revision,
-            )
+        if job.unmet:
+            self._needy[job.id] = job
+        if has_waiting(job):
+            self._queued[job.id] = waiting_of(job)
 
     def _rooms(self) -> Iterable[Room]:
         for board in self._sites.values():
@@ -256,13 +270,18 @@ class Board:
 
     def _holders(self) -> Iterable[Holder]:
         for board in self._sites.values():
-            for ref in board.wished_at:
-                job = self._jobs[ref.job_id]
-                wanted = job.spec.demand.resources
-                nodes = job.spec.demand.nodes
+            attempts = Counter(ref.job_id for ref in board.wished_at)
+            for job_id, count in attempts.items():
+                demand = self._jobs[job_id].spec.demand
+                wanted, nodes = demand.resources, demand.nodes * count
                 yield Holder(
-                    job.id, board.site.name, nodes, nodes * wanted.gpus, nodes * wanted.cpus
+                    job_id, board.site.name, nodes, nodes * wanted.gpus, nodes * wanted.cpus
                 )
+
+
+def _jobs_of(refs: Iterable[AttemptRef]) -> list[JobId]:
+    """Each job once, in order."""
+    return list(dict.fromkeys(ref.job_id for ref in refs))
 
 
 def _newer(changed_at: dict[AttemptRef, int], since: int) -> list[AttemptRef]:

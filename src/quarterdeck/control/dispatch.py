@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from quarterdeck.ports.engine import AttemptRef, LaunchOrder
+from quarterdeck.ports.engine import LaunchOrder
 from quarterdeck.ports.site import Desired, StopOrder
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ def dispatch(plane: ControlPlane, site: str, since: int) -> Desired:
     stop: list[StopOrder] = []
     for ref in live:
         job = plane.board.find_job(ref.job_id)
-        attempt = job.live_attempt if job is not None else None
-        if job is None or attempt is None or attempt.number != ref.attempt:
+        attempt = job.find_live(ref.attempt) if job is not None else None
+        if job is None or attempt is None:
             gone.append(ref)
         elif attempt.stop is None:
             grants = tuple(replica.grant for replica in attempt.replicas)
-            run.append(LaunchOrder(AttemptRef(job.id, attempt.number), job.spec, grants))
+            run.append(LaunchOrder(ref, job.spec, grants, attempt.task))
         else:
             stop.append(StopOrder(ref, attempt.stop.grace_s, len(attempt.replicas)))
     nodes_as_of = plane.board.find_nodes_as_of(site)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from quarterdeck.basics.ids import JobId
     from quarterdeck.control.plane import ControlPlane
     from quarterdeck.core.jobs.job import Job
+    from quarterdeck.core.jobs.tasks import Tasks
+    from quarterdeck.core.scheduling.plan import Verdict
+    from quarterdeck.core.scheduling.snapshot import Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +37,45 @@ def explain(plane: ControlPlane, job_id: JobId) -> Explanation:
     if any(waiting.job_id == job_id for waiting in snapshot.waiting):
         outlook = outlook_of(job_id, snapshot, make_plan(snapshot, plane.policy))
         job = get_job(plane, job_id)
-        return Explanation(job, _summary_of_queued(outlook), outlook, queue_length)
+        summary = _summary_of_queued(outlook)
+        if job.tasks is not None:
+            summary = f"{count_tasks(job.tasks)}; {summary}"
+        return Explanation(job, summary, outlook, queue_length)
     job = get_job(plane, job_id)
     return Explanation(job, _summary(job), None, queue_length)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A job's place in the queue, and what the next decision makes of it."""
+
+    position: int
+    job: Job
+    waiting: Waiting
+    starts_now: bool
+    verdict: Verdict | None
+
+
+def list_queue(plane: ControlPlane, limit: int) -> tuple[int, list[Standing]]:
+    """How long the queue is, and its head in order."""
+    plane.board.catch_up()
+    snapshot = plane.board.snapshot(plane.clock.now_ns())
+    made = make_plan(snapshot, plane.policy)
+    placed = {placement.job_id for placement in made.placements}
+    order = sorted(snapshot.waiting, key=lambda waiting: waiting.order)
+    head = []
+    for position, waiting in enumerate(order[:limit], start=1):
+        job = plane.board.find_job(waiting.job_id)
+        if job is not None:
+            verdict = made.verdicts.get(job.id)
+            head.append(Standing(position, job, waiting, job.id in placed, verdict))
+    return len(order), head
+
+
+def count_tasks(tasks: Tasks) -> str:
+    """How many of an array's tasks are where, for example `3 succeeded, 2 running, 95 queued`."""
+    counted = (f"{count} {state.value}" for state, count in reversed(tasks.counts().items()))
+    return f"{len(tasks.states)} tasks: {', '.join(counted)}"
 
 
 def _summary_of_queued(outlook: Outlook) -> str:
@@ -48,6 +87,10 @@ def _summary_of_queued(outlook: Outlook) -> str:
 
 
 def _summary(job: Job) -> str:
+    if job.state is JobState.HELD:
+        return f"{job.message or 'it was submitted held'}; `qd release {job.id}` lets it go"
+    if job.tasks is not None and not job.state.is_final:
+        return count_tasks(job.tasks)
     attempt = job.attempt
     if job.state.is_final or attempt is None:
         because = f": {job.message}" if job.message else ""

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from quarterdeck.basics.ids import JobId
 from quarterdeck.control.submit import check_acceptable
+from quarterdeck.core.jobs.events import Submitted
+from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.core.scheduling.make_plan import make_plan
-from quarterdeck.core.scheduling.snapshot import Waiting
+from quarterdeck.core.scheduling.queue import waiting_of
 
 if TYPE_CHECKING:
     from quarterdeck.control.plane import ControlPlane
@@ -21,7 +23,8 @@ PLANNED = JobId("planned")
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """Where a queued job stands: a placement if it starts at the next look, else a verdict.
+    """Where a queued job stands: a placement if it starts at the next look, else a verdict; of an
+    array that starts in part, both.
 
     `position` counts from 1 and is its place in the queue of `queue_length` jobs.
     """
@@ -37,7 +40,7 @@ def plan(plane: ControlPlane, spec: JobSpec) -> Outlook:
     check_acceptable(plane, spec)
     now_ns = plane.clock.now_ns()
     snapshot = plane.board.snapshot(now_ns)
-    waiting = Waiting(PLANNED, spec.demand, spec.priority.rank, now_ns, 0)
+    waiting = waiting_of(evolve(None, PLANNED, Submitted(now_ns, "", spec)))
     imagined = replace(snapshot, waiting=(*snapshot.waiting, waiting))
     return outlook_of(PLANNED, imagined, make_plan(imagined, plane.policy))
 

@@ -52,7 +52,7 @@ def _is_news(plane: ControlPlane, site: str, seen: Observation, now_ns: int) -> 
     """Whether the observation would move the job as the board has it. Only a filter: the job of
     the transaction decides."""
     job = plane.board.find_job(seen.ref.job_id)
-    live = job.live_attempt if job is not None else None
+    live = job.find_live(seen.ref.attempt) if job is not None else None
     if job is None or live is None or live.site != site:
         return False
     return bool(decide.observe(job, seen.ref.attempt, seen.sightings, now_ns))
@@ -62,7 +62,7 @@ def _take_all(tx: Transaction, site: str, news: Sequence[Observation], now_ns: i
     moved = 0
     for seen in news:
         job = tx.find_job(seen.ref.job_id)
-        live = job.live_attempt if job is not None else None
+        live = job.find_live(seen.ref.attempt) if job is not None else None
         if job is None or live is None or live.site != site:
             continue
         events = decide.observe(job, seen.ref.attempt, seen.sightings, now_ns)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quarterdeck.basics.errors import Stale
+from quarterdeck.control.needs import settle_needs
 from quarterdeck.control.steps import take_events
 from quarterdeck.core.jobs import decide
-from quarterdeck.core.jobs.states import JobState
+from quarterdeck.core.jobs.tasks import Wait
 from quarterdeck.core.scheduling.make_plan import make_plan
 
 if TYPE_CHECKING:
@@ -22,26 +23,33 @@ class Scheduler:
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
         self._planned_at = -1
+        self._retry: Wait | None = None
 
     def turn(self) -> int:
         """Place what fits now; says how many jobs were placed.
 
-        Does nothing when nothing has come, gone or ended since the last plan. Raises `Stale` when
-        capacity was taken or a site changed between the look and the commit: then nothing was
-        written, and the next turn looks again.
+        First it settles who waits for a job that has ended meanwhile. Does nothing when nothing
+        has come, gone or ended since the last plan. Raises `Stale` when capacity was taken or a
+        site changed between the look and the commit: then nothing was written, and the next turn
+        looks again.
         """
         plane = self._plane
         plane.board.catch_up()
+        if settle_needs(plane):
+            plane.board.catch_up()
         stirs = plane.board.stirs
-        if stirs == self._planned_at or plane.board.count_queued() == 0:
-            return 0
         now_ns = plane.clock.now_ns()
+        is_due = self._retry is not None and self._retry.is_over(now_ns)
+        if (stirs == self._planned_at and not is_due) or plane.board.count_queued() == 0:
+            return 0
         made = make_plan(plane.board.snapshot(now_ns), plane.policy)
         placed = 0
         if made.placements:
             placed = plane.store.transact(lambda tx: _commit(tx, made, now_ns))
             plane.changed.ring()
         self._planned_at = stirs
+        ready_ns = made.next_ready_ns
+        self._retry = None if ready_ns is None else Wait(now_ns, ready_ns)
         return placed
 
 
@@ -52,8 +60,9 @@ def _commit(tx: Transaction, made: Plan, now_ns: int) -> int:
     placed = 0
     for placement in made.placements:
         job = tx.find_job(placement.job_id)
-        if job is None or job.state is not JobState.QUEUED or job.revision != placement.revision:
+        if job is None or not job.wants(placement.task):
             continue
-        take_events(tx, job, [decide.place(job, placement.site, placement.grants, now_ns)])
+        placing = decide.place(job, placement.site, placement.grants, now_ns, placement.task)
+        take_events(tx, job, [placing])
         placed += 1
     return placed

@@ -5,16 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from quarterdeck.basics.errors import Conflict, Invalid, Refused, Unavailable, Unsatisfiable
+from quarterdeck.basics.errors import (
+    Conflict,
+    Invalid,
+    Refused,
+    Stale,
+    Unavailable,
+    Unsatisfiable,
+)
 from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.control.needs import check_needs
 from quarterdeck.core.jobs.events import Submitted
 from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.core.scheduling.verdicts import never_fits
 from quarterdeck.ports.store import KeptReply
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from quarterdeck.basics.errors import QuarterdeckError
+    from quarterdeck.basics.ids import JobId
     from quarterdeck.control.plane import ControlPlane
+    from quarterdeck.core.cluster.demand import Demand
+    from quarterdeck.core.cluster.room import Room
     from quarterdeck.core.jobs.job import Job
     from quarterdeck.core.jobs.spec import JobSpec
     from quarterdeck.ports.store import Transaction
@@ -48,11 +61,18 @@ class Accepted:
     is_replayed: bool = False
 
 
-def submit(plane: ControlPlane, spec: JobSpec, actor: str, asked: Asked | None = None) -> Accepted:
-    """Put the job into the queue, once per key.
+def submit(
+    plane: ControlPlane,
+    spec: JobSpec,
+    actor: str,
+    asked: Asked | None = None,
+    *,
+    is_held: bool = False,
+) -> Accepted:
+    """Put the job into the queue, once per key; `is_held`: beside it, until it is released.
 
-    Raises `Unsatisfiable` for what could never fit, `Invalid` for an unknown work folder, and
-    `Conflict` for a key that came with another request. What its key has made is never refused
+    Raises `Unsatisfiable` for what could never fit, `Invalid` for an unknown work folder or need,
+    and `Conflict` for a key that came with another request. What its key has made is never refused
     afterwards, whatever has become of the site.
     """
     refusal = _find_refusal(plane, spec)
@@ -62,18 +82,20 @@ def submit(plane: ControlPlane, spec: JobSpec, actor: str, asked: Asked | None =
 
     def work(tx: Transaction) -> Accepted:
         earlier = _find_earlier(tx, asked, now_ns)
-        if earlier is not None:
-            return Accepted(earlier, is_replayed=True)
+        job = tx.find_job(earlier[0]) if earlier is not None else None
+        if job is not None:
+            return Accepted(job, is_replayed=True)
         if refusal is not None:
             raise refusal
+        check_needs(tx, spec.needs)
         job_id = plane.ids.new_job_id()
         while tx.find_job(job_id) is not None:
             job_id = plane.ids.new_job_id()
-        event = Submitted(now_ns, actor, spec)
+        event = Submitted(now_ns, actor, spec, is_held)
         job = evolve(None, job_id, event)
         tx.append(None, [event], job)
         if asked is not None:
-            tx.keep_reply(KeptReply(asked.key, asked.request_digest, job_id, now_ns))
+            tx.keep_reply(KeptReply(asked.key, asked.request_digest, (job_id,), now_ns))
         return Accepted(job)
 
     accepted = plane.store.transact(work)
@@ -81,25 +103,113 @@ def submit(plane: ControlPlane, spec: JobSpec, actor: str, asked: Asked | None =
     return accepted
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One job of many that are submitted together, under an id that was drawn for it."""
+
+    job_id: JobId
+    spec: JobSpec
+    is_held: bool = False
+
+
+def submit_all(
+    plane: ControlPlane, wanted: Sequence[Wanted], actor: str, asked: Asked | None = None
+) -> tuple[list[JobId], bool]:
+    """Put all the jobs into the queue, or none; they may need each other. Once per key.
+
+    Answers their ids in the given order, and whether an earlier request with the key had already
+    made them. Raises what `submit` does, naming the place of the job in the list, and `Stale` for
+    an id that was taken meanwhile.
+    """
+    refusal = _find_refusal_of_all(plane, wanted)
+    now_ns = plane.clock.now_ns()
+
+    def work(tx: Transaction) -> tuple[list[JobId], bool]:
+        earlier = _find_earlier(tx, asked, now_ns)
+        if earlier is not None:
+            return list(earlier), True
+        if refusal is not None:
+            raise refusal
+        ids = [one.job_id for one in wanted]
+        if tx.find_taken(ids):
+            raise Stale("an id was taken meanwhile", hint="submit again")
+        together = frozenset(ids)
+        for one in wanted:
+            check_needs(tx, one.spec.needs, together)
+            event = Submitted(now_ns, actor, one.spec, one.is_held)
+            tx.append(None, [event], evolve(None, one.job_id, event))
+        if asked is not None:
+            tx.keep_reply(KeptReply(asked.key, asked.request_digest, tuple(ids), now_ns))
+        return ids, False
+
+    accepted = plane.store.transact(work)
+    plane.changed.ring()
+    return accepted
+
+
+def check_all(plane: ControlPlane, wanted: Sequence[Wanted]) -> None:
+    """Refuse what `submit_all` would refuse. Nothing is changed by asking."""
+    refusal = _find_refusal_of_all(plane, wanted)
+    if refusal is not None:
+        raise refusal
+    together = frozenset(one.job_id for one in wanted)
+    for one in wanted:
+        check_needs(plane.store, one.spec.needs, together)
+
+
 def check_acceptable(plane: ControlPlane, spec: JobSpec) -> None:
     """Refuse what is known to be impossible before anything is written."""
     plane.board.catch_up()
+    _check_fits(spec, _list_rooms(plane))
+    _check_snapshots(plane, [spec])
+    check_needs(plane.store, spec.needs)
+
+
+def _list_rooms(plane: ControlPlane) -> list[Room]:
     rooms = [room for room, _ in plane.board.list_rooms()]
     if not rooms:
         raise Unavailable(
             "no site has reported its nodes yet", hint="the server has just started: try again"
         )
+    return rooms
+
+
+def _check_fits(spec: JobSpec, rooms: Sequence[Room]) -> None:
     never = never_fits(spec.demand, rooms)
     if never is not None:
         raise Unsatisfiable(
             f"{spec.demand} can never fit here: {never.message}", field="resources", hint=never.hint
         )
-    if spec.snapshot is not None and plane.blobs.missing([spec.snapshot]):
+
+
+def _check_snapshots(plane: ControlPlane, specs: Iterable[JobSpec]) -> None:
+    wanted = dict.fromkeys(spec.snapshot for spec in specs if spec.snapshot is not None)
+    for digest in plane.blobs.missing(list(wanted)):
         raise Invalid(
-            f"there is no work folder snapshot {spec.snapshot}",
+            f"there is no work folder snapshot {digest}",
             field="snapshot",
             hint="upload it with POST /v1/snapshots first",
         )
+
+
+def _find_refusal_of_all(plane: ControlPlane, wanted: Sequence[Wanted]) -> QuarterdeckError | None:
+    """The first refusal. Jobs that are alike share the reckoning."""
+    plane.board.catch_up()
+    checked: set[Demand] = set()
+    try:
+        rooms = _list_rooms(plane)
+        _check_snapshots(plane, (one.spec for one in wanted))
+        for place, one in enumerate(wanted):
+            if one.spec.demand not in checked:
+                try:
+                    _check_fits(one.spec, rooms)
+                except Unsatisfiable as refusal:
+                    field = f"jobs.{place}.{refusal.field}"
+                    return Unsatisfiable(refusal.message, field=field, hint=refusal.hint)
+                checked.add(one.spec.demand)
+    except (Refused, Unavailable) as refusal:
+        return refusal
+    return None
 
 
 def _find_refusal(plane: ControlPlane, spec: JobSpec) -> QuarterdeckError | None:
@@ -116,7 +226,7 @@ def drop_old_replies(plane: ControlPlane) -> int:
     return plane.store.transact(lambda tx: tx.drop_replies(before_ns))
 
 
-def _find_earlier(tx: Transaction, asked: Asked | None, now_ns: int) -> Job | None:
+def _find_earlier(tx: Transaction, asked: Asked | None, now_ns: int) -> tuple[JobId, ...] | None:
     kept = tx.find_reply(asked.key) if asked is not None else None
     if asked is None or kept is None:
         return None
@@ -125,10 +235,14 @@ def _find_earlier(tx: Transaction, asked: Asked | None, now_ns: int) -> Job | No
         return None
     if kept.request_digest != asked.request_digest:
         raise Conflict(
-            f"the idempotency key {asked.key!r} was used for another request, which made job "
-            f"{kept.job_id}",
+            f"the idempotency key {asked.key!r} was used for another request, which made "
+            f"{_count_jobs(kept.job_ids)}",
             code="idempotency_key_reused",
             field="Idempotency-Key",
             hint="use a new key for a new request",
         )
-    return tx.find_job(kept.job_id)
+    return kept.job_ids
+
+
+def _count_jobs(job_ids: Sequence[JobId]) -> str:
+    return f"job {job_ids[0]}" if len(job_ids) == 1 else f"{len(job_ids)} jobs"

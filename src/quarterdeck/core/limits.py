@@ -22,6 +22,7 @@ class Limits:
     retries_max: int = 100
     grace_s_max: float = 86_400.0
     array_tasks_max: int = 10_000
+    array_ends_kept_max: int = 20
     needs_max: int = 1000
     tags_max: int = 64
     tag_chars_max: int = 128

@@ -50,7 +50,7 @@ class KeptReply:
 
     key: str
     request_digest: str
-    job_id: JobId
+    job_ids: tuple[JobId, ...]
     at_ns: int
 
 
@@ -60,6 +60,7 @@ class JobFilter:
 
     states: tuple[JobState, ...] = ()
     name: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
     before: JobId | None = None
     limit: int = 100
 
@@ -78,6 +79,10 @@ class Transaction(Protocol):
 
     def find_job(self, job_id: JobId) -> Job | None:
         """The job as earlier transactions left it, or None."""
+        ...
+
+    def find_taken(self, job_ids: Sequence[JobId]) -> set[JobId]:
+        """Those of the ids that some job already has: one question for many."""
         ...
 
     def append(self, before: Job | None, events: Sequence[JobEvent], after: Job) -> None:

@@ -26,10 +26,10 @@ from quarterdeck.sdk.transport import (
     request_options,
 )
 from quarterdeck.sdk.workdir import ROUNDS_MAX, UPLOADS_AT_A_TIME, Snapshot, never_enough
-from quarterdeck.wire.v1.jobs import FINAL_STATES
+from quarterdeck.wire.v1.jobs import FINAL_STATES, BatchRequest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
     from quarterdeck.sdk.calls import Call, Reply
@@ -44,7 +44,9 @@ if TYPE_CHECKING:
         JobView,
         PlanView,
         ResultList,
+        TaskList,
     )
+    from quarterdeck.wire.v1.queue import QueueView
     from quarterdeck.wire.v1.server import ServerView
     from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
 
@@ -98,6 +100,14 @@ class AsyncClient:
         """Put a job into the queue."""
         return await self._send(requests.submit(request, key))
 
+    async def submit_all(
+        self, requests_: Sequence[JobRequest], *, key: str | None = None
+    ) -> list[str]:
+        """Put many jobs into the queue, or none; their ids in order. `needs` may name others of
+        them."""
+        batch = BatchRequest(jobs=list(requests_))
+        return (await self._send(requests.submit_all(batch, key))).ids
+
     async def plan(self, request: JobRequest) -> PlanView:
         """What would happen to the job if it were submitted now."""
         return await self._send(requests.plan(request))
@@ -125,9 +135,14 @@ class AsyncClient:
         name: str | None = None,
         limit: int | None = None,
         before: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> JobPage:
         """One page of jobs, newest first."""
-        return await self._send(requests.list_jobs(states, name, limit, before))
+        return await self._send(requests.list_jobs(states, name, limit, before, tags))
+
+    async def get_queue(self, *, limit: int | None = None) -> QueueView:
+        """Who waits, in which order, and why."""
+        return await self._send(requests.get_queue(limit))
 
     async def explain(self, job_id: str) -> ExplanationView:
         """Why the job is where it is."""
@@ -140,6 +155,28 @@ class AsyncClient:
     async def requeue(self, job_id: str) -> JobView:
         """Give the job another attempt."""
         return await self._send(requests.requeue(job_id))
+
+    async def hold(self, job_id: str) -> JobView:
+        """Keep the job from starting until it is released."""
+        return await self._send(requests.hold(job_id))
+
+    async def release(self, job_id: str) -> JobView:
+        """Let a held job into the queue."""
+        return await self._send(requests.release(job_id))
+
+    async def note(self, job_id: str, text: str) -> JobView:
+        """Write something about the job, for whoever looks at it later."""
+        return await self._send(requests.note(job_id, text))
+
+    async def get_request(self, job_id: str) -> JobRequest:
+        """The request that would make another job like it."""
+        return await self._send(requests.get_request(job_id))
+
+    async def list_tasks(
+        self, job_id: str, *, states: Sequence[str] = (), limit: int | None = None
+    ) -> TaskList:
+        """The tasks of an array by their index."""
+        return await self._send(requests.list_tasks(job_id, states, limit))
 
     async def read_log(
         self,
@@ -170,15 +207,24 @@ class AsyncClient:
         """The event log from a place on, without end."""
         return self._follow(follow_events(requests.stream_events(after, job_id)))
 
-    async def list_results(self, job_id: str, *, attempt: int | None = None) -> ResultList:
-        """What an attempt left."""
-        return await self._send(requests.list_results(job_id, attempt))
+    async def list_results(
+        self, job_id: str, *, attempt: int | None = None, task: int | None = None
+    ) -> ResultList:
+        """What an attempt left, or what all tasks of an array did."""
+        return await self._send(requests.list_results(job_id, attempt, task))
 
     def read_result(
-        self, job_id: str, path: str, *, node_rank: int = 0, attempt: int | None = None
+        self,
+        job_id: str,
+        path: str,
+        *,
+        node_rank: int = 0,
+        attempt: int | None = None,
+        offset: int = 0,
     ) -> AsyncIterator[bytes]:
-        """The bytes of one file that an attempt left."""
-        return self._follow(FileFollower(requests.read_result(job_id, path, node_rank, attempt)))
+        """The bytes of one file that an attempt left, from an offset on."""
+        call = requests.read_result(job_id, path, node_rank, attempt)
+        return self._follow(FileFollower(call, offset))
 
     async def list_nodes(self) -> NodeList:
         """All nodes, and what is free of them."""
@@ -237,7 +283,7 @@ class AsyncClient:
         patience = Patience(self._limits)
         while True:
             try:
-                async with aclosing(self._pieces(follower.call, follower.begin())) as pieces:
+                async with aclosing(self._pieces(follower)) as pieces:
                     async for piece in pieces:
                         patience = Patience(self._limits)
                         for item in follower.feed(piece):
@@ -263,18 +309,17 @@ class AsyncClient:
         self._limits.has_met = True
         return reply_of(response, response.content)
 
-    async def _pieces(
-        self, call: Call[Reply], headers: dict[str, str]
-    ) -> AsyncGenerator[bytes, None]:
+    async def _pieces(self, follower: Follower[T]) -> AsyncGenerator[bytes, None]:
         """The body of one answer as it comes; a refusal is raised."""
         address = find_server(*self._where)
-        options = request_options(call, address)
-        options["headers"] |= headers
+        options = request_options(follower.call, address)
+        options["headers"] |= follower.begin()
         try:
             async with self._http(address).stream(**options) as response:
                 self._limits.has_met = True
                 if not response.is_success:
                     raise as_error(reply_of(response, await response.aread()))
+                follower.accept(response.status_code)
                 async for piece in response.aiter_raw():
                     yield piece
         except httpx2.TransportError as error:

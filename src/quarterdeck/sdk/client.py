@@ -27,10 +27,10 @@ from quarterdeck.sdk.transport import (
     request_options,
 )
 from quarterdeck.sdk.workdir import ROUNDS_MAX, UPLOADS_AT_A_TIME, Snapshot, never_enough
-from quarterdeck.wire.v1.jobs import FINAL_STATES
+from quarterdeck.wire.v1.jobs import FINAL_STATES, BatchRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from quarterdeck.sdk.calls import Call, Reply
@@ -45,7 +45,9 @@ if TYPE_CHECKING:
         JobView,
         PlanView,
         ResultList,
+        TaskList,
     )
+    from quarterdeck.wire.v1.queue import QueueView
     from quarterdeck.wire.v1.server import ServerView
     from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
 
@@ -104,6 +106,12 @@ class Client:
         """Put a job into the queue."""
         return self._send(requests.submit(request, key))
 
+    def submit_all(self, requests_: Sequence[JobRequest], *, key: str | None = None) -> list[str]:
+        """Put many jobs into the queue, or none; their ids in order. `needs` may name others of
+        them."""
+        batch = BatchRequest(jobs=list(requests_))
+        return self._send(requests.submit_all(batch, key)).ids
+
     def plan(self, request: JobRequest) -> PlanView:
         """What would happen to the job if it were submitted now."""
         return self._send(requests.plan(request))
@@ -131,9 +139,14 @@ class Client:
         name: str | None = None,
         limit: int | None = None,
         before: str | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> JobPage:
         """One page of jobs, newest first."""
-        return self._send(requests.list_jobs(states, name, limit, before))
+        return self._send(requests.list_jobs(states, name, limit, before, tags))
+
+    def get_queue(self, *, limit: int | None = None) -> QueueView:
+        """Who waits, in which order, and why."""
+        return self._send(requests.get_queue(limit))
 
     def explain(self, job_id: str) -> ExplanationView:
         """Why the job is where it is."""
@@ -146,6 +159,28 @@ class Client:
     def requeue(self, job_id: str) -> JobView:
         """Give the job another attempt."""
         return self._send(requests.requeue(job_id))
+
+    def hold(self, job_id: str) -> JobView:
+        """Keep the job from starting until it is released."""
+        return self._send(requests.hold(job_id))
+
+    def release(self, job_id: str) -> JobView:
+        """Let a held job into the queue."""
+        return self._send(requests.release(job_id))
+
+    def note(self, job_id: str, text: str) -> JobView:
+        """Write something about the job, for whoever looks at it later."""
+        return self._send(requests.note(job_id, text))
+
+    def get_request(self, job_id: str) -> JobRequest:
+        """The request that would make another job like it."""
+        return self._send(requests.get_request(job_id))
+
+    def list_tasks(
+        self, job_id: str, *, states: Sequence[str] = (), limit: int | None = None
+    ) -> TaskList:
+        """The tasks of an array by their index."""
+        return self._send(requests.list_tasks(job_id, states, limit))
 
     def read_log(
         self,
@@ -174,15 +209,24 @@ class Client:
         """The event log from a place on, without end."""
         return self._follow(follow_events(requests.stream_events(after, job_id)))
 
-    def list_results(self, job_id: str, *, attempt: int | None = None) -> ResultList:
-        """What an attempt left."""
-        return self._send(requests.list_results(job_id, attempt))
+    def list_results(
+        self, job_id: str, *, attempt: int | None = None, task: int | None = None
+    ) -> ResultList:
+        """What an attempt left, or what all tasks of an array did."""
+        return self._send(requests.list_results(job_id, attempt, task))
 
     def read_result(
-        self, job_id: str, path: str, *, node_rank: int = 0, attempt: int | None = None
+        self,
+        job_id: str,
+        path: str,
+        *,
+        node_rank: int = 0,
+        attempt: int | None = None,
+        offset: int = 0,
     ) -> Iterator[bytes]:
-        """The bytes of one file that an attempt left."""
-        return self._follow(FileFollower(requests.read_result(job_id, path, node_rank, attempt)))
+        """The bytes of one file that an attempt left, from an offset on."""
+        call = requests.read_result(job_id, path, node_rank, attempt)
+        return self._follow(FileFollower(call, offset))
 
     def list_nodes(self) -> NodeList:
         """All nodes, and what is free of them."""
@@ -238,7 +282,7 @@ class Client:
         patience = Patience(self._limits)
         while True:
             try:
-                with closing(self._pieces(follower.call, follower.begin())) as pieces:
+                with closing(self._pieces(follower)) as pieces:
                     for piece in pieces:
                         patience = Patience(self._limits)
                         yield from follower.feed(piece)
@@ -263,16 +307,17 @@ class Client:
         self._limits.has_met = True
         return reply_of(response, response.content)
 
-    def _pieces(self, call: Call[Reply], headers: dict[str, str]) -> Generator[bytes, None, None]:
+    def _pieces(self, follower: Follower[T]) -> Generator[bytes, None, None]:
         """The body of one answer as it comes; a refusal is raised."""
         address = find_server(*self._where)
-        options = request_options(call, address)
-        options["headers"] |= headers
+        options = request_options(follower.call, address)
+        options["headers"] |= follower.begin()
         try:
             with self._http(address).stream(**options) as response:
                 self._limits.has_met = True
                 if not response.is_success:
                     raise as_error(reply_of(response, response.read()))
+                follower.accept(response.status_code)
                 yield from response.iter_raw()
         except httpx2.TransportError as error:
             raise failure_of(error, address) from error

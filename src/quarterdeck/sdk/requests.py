@@ -16,18 +16,23 @@ from quarterdeck.sdk.calls import Call, FileBody, Reply
 from quarterdeck.sdk.problems import NotAServer, unreadable
 from quarterdeck.wire.v1.cluster import NodeList
 from quarterdeck.wire.v1.jobs import (
+    BatchRequest,
+    BatchView,
     ExplanationView,
     JobPage,
     JobRequest,
     JobView,
+    NoteRequest,
     PlanView,
     ResultList,
+    TaskList,
 )
+from quarterdeck.wire.v1.queue import QueueView
 from quarterdeck.wire.v1.server import ServerView, ShutdownRequest
 from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 T = TypeVar("T", bound=BaseModel)
 POLL_S: Final = 25.0
@@ -54,6 +59,13 @@ def submit(request: JobRequest, key: str | None = None) -> Call[JobView]:
     return Call("POST", "/v1/jobs", _model(JobView), headers=headers, body=_body(request))
 
 
+def submit_all(request: BatchRequest, key: str | None = None) -> Call[BatchView]:
+    """Put many jobs into the queue, or none, once per key."""
+    headers = {**JSON, "Idempotency-Key": key or str(uuid.uuid4())}
+    parse, body = _model(BatchView), _body(request)
+    return Call("POST", "/v1/batches", parse, headers=headers, body=body, answer_s=UPLOAD_S)
+
+
 def plan(request: JobRequest) -> Call[PlanView]:
     """What would happen to the job if it were submitted now."""
     return Call("POST", "/v1/plans", _model(PlanView), headers=JSON, body=_body(request))
@@ -71,9 +83,16 @@ def list_jobs(
     name: str | None = None,
     limit: int | None = None,
     before: str | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> Call[JobPage]:
     """One page of jobs, newest first."""
-    wanted = {"state": list(states) or None, "name": name, "limit": limit, "before": before}
+    wanted = {
+        "state": list(states) or None,
+        "name": name,
+        "tag": [f"{key}={value}" for key, value in (tags or {}).items()] or None,
+        "limit": limit,
+        "before": before,
+    }
     query = {key: value for key, value in wanted.items() if value is not None}
     return Call("GET", "/v1/jobs", _model(JobPage), query=query)
 
@@ -94,20 +113,63 @@ def requeue(job_id: str) -> Call[JobView]:
     return Call("POST", path, _model(JobView), is_repeatable=False)
 
 
+def hold(job_id: str) -> Call[JobView]:
+    """Keep the job from starting."""
+    return Call("POST", f"/v1/jobs/{_part(job_id)}/hold", _model(JobView))
+
+
+def release(job_id: str) -> Call[JobView]:
+    """Let a held job into the queue."""
+    return Call("POST", f"/v1/jobs/{_part(job_id)}/release", _model(JobView))
+
+
+def note(job_id: str, text: str) -> Call[JobView]:
+    """Write something about the job."""
+    path, body = f"/v1/jobs/{_part(job_id)}/notes", _body(NoteRequest(text=text))
+    return Call("POST", path, _model(JobView), headers=JSON, body=body)
+
+
+def get_request(job_id: str) -> Call[JobRequest]:
+    """The request that would make another job like it."""
+    return Call("GET", f"/v1/jobs/{_part(job_id)}/request", _model(JobRequest))
+
+
+def list_tasks(job_id: str, states: Sequence[str] = (), limit: int | None = None) -> Call[TaskList]:
+    """The tasks of an array."""
+    wanted = {"state": list(states) or None, "limit": limit}
+    query = {key: value for key, value in wanted.items() if value is not None}
+    return Call("GET", f"/v1/jobs/{_part(job_id)}/tasks", _model(TaskList), query=query)
+
+
+def get_queue(limit: int | None = None) -> Call[QueueView]:
+    """Who waits, in which order, and why."""
+    query: dict[str, str | int | list[str]] = {} if limit is None else {"limit": limit}
+    return Call("GET", "/v1/queue", _model(QueueView), query=query)
+
+
 @dataclass(frozen=True, slots=True)
 class LogPart:
-    """Where to begin in a log, and which of its lines. With several beginnings the latest counts;
-    `tail` lines are counted before `contains` looks at them."""
+    """Where to begin in a log, which of its lines, and of which task of an array.
+
+    With several beginnings the latest counts; `tail` lines are counted before `contains` looks at
+    them.
+    """
 
     tail: int | None = None
     since_s: float | None = None
     contains: str | None = None
+    task: int | None = None
 
     @property
     def query(self) -> dict[str, str | int | list[str]]:
         """What was chosen, as parameters."""
         since_s = None if self.since_s is None else f"{self.since_s:.3f}"
-        wanted = {"tail": self.tail, "since_s": since_s, "contains": self.contains}
+        wanted = {
+            "tail": self.tail,
+            "since_s": since_s,
+            "contains": self.contains,
+            "task": self.task,
+        }
         return {key: value for key, value in wanted.items() if value is not None}
 
 
@@ -134,10 +196,12 @@ def stream_log(
     return Call("GET", f"/v1/jobs/{_part(job_id)}/logs/stream", _itself, query=query)
 
 
-def list_results(job_id: str, attempt: int | None = None) -> Call[ResultList]:
-    """What an attempt left."""
+def list_results(
+    job_id: str, attempt: int | None = None, task: int | None = None
+) -> Call[ResultList]:
+    """What an attempt left, or what all tasks of an array did."""
     path = f"/v1/jobs/{_part(job_id)}/results"
-    return Call("GET", path, _model(ResultList), query=_choice(attempt))
+    return Call("GET", path, _model(ResultList), query=_choice(attempt, task))
 
 
 def read_result(
@@ -201,8 +265,9 @@ def _body(model: BaseModel) -> bytes:
     return model.model_dump_json(exclude_defaults=True).encode()
 
 
-def _choice(attempt: int | None) -> dict[str, str | int | list[str]]:
-    return {} if attempt is None else {"attempt": attempt}
+def _choice(attempt: int | None, task: int | None = None) -> dict[str, str | int | list[str]]:
+    chosen = {"attempt": attempt, "task": task}
+    return {key: value for key, value in chosen.items() if value is not None}
 
 
 def _part(job_id: str) -> str:

@@ -167,8 +167,7 @@ class House:
     def see(self, job_id: str, state: ReplicaState, *codes: int, attempt: int = 1) -> None:
         job = self.plane.store.find_job(JobId(job_id))
         assert job is not None
-        live = job.live_attempt
-        assert live is not None
+        live = job.live_attempts[0]
         now_ns = self.plane.clock.now_ns()
         is_gone = state.is_gone
         sightings = tuple(

@@ -84,7 +84,7 @@ def test_a_job_that_waits_is_explained_with_numbers(house: House, client: TestCl
 
 
 def test_a_job_shows_its_whole_way(house: House, client: TestClient) -> None:
-    job = submit(client, **GANG, retry={"limit": 1, "on": ["user_error"]})
+    job = submit(client, **GANG, retry={"limit": 1, "on": ["user_error"], "backoff": "0s"})
     house.run(job.id)
     running = show(client, job.id)
     assert (running.state, running.pretend) == ("running", True)

@@ -113,7 +113,7 @@ def test_a_long_log_arrives_whole(live: House, http: httpx2.Client) -> None:
 
 
 def test_a_stream_goes_on_with_the_next_attempt(live: House, http: httpx2.Client) -> None:
-    job_id = submit(http, retry={"limit": 1, "on": ["user_error"]})
+    job_id = submit(http, retry={"limit": 1, "on": ["user_error"], "backoff": "0s"})
     with http.stream("GET", f"/v1/jobs/{job_id}/logs/stream") as answer:
         messages = messages_of(answer)
         live.run(job_id)
@@ -128,7 +128,7 @@ def test_a_stream_goes_on_with_the_next_attempt(live: House, http: httpx2.Client
 
 
 def test_a_stream_of_one_attempt_ends_with_it(live: House, http: httpx2.Client) -> None:
-    job_id = submit(http, retry={"limit": 1, "on": ["user_error"]})
+    job_id = submit(http, retry={"limit": 1, "on": ["user_error"], "backoff": "0s"})
     live.run(job_id)
     live.files.write(job_id, b"a")
     live.end(job_id, 5)
@@ -140,7 +140,7 @@ def test_a_stream_of_one_attempt_ends_with_it(live: House, http: httpx2.Client) 
 
 
 def test_a_stream_resumes_after_the_last_message(live: House, http: httpx2.Client) -> None:
-    job_id = submit(http, retry={"limit": 1, "on": ["user_error"]})
+    job_id = submit(http, retry={"limit": 1, "on": ["user_error"], "backoff": "0s"})
     live.run(job_id)
     live.files.write(job_id, b"seen unseen")
     live.end(job_id, 1)

@@ -94,6 +94,14 @@ def job(state: str = "queued", **fields: Any) -> dict[str, Any]:
         "ended_at": None,
         "placement": [],
         "attempts": [],
+        "time_limit_s": None,
+        "retries": 0,
+        "retry_at": None,
+        "needs": [],
+        "needs_unmet": [],
+        "array": None,
+        "tags": {},
+        "notes": [],
         **fields,
     }
 

@@ -111,7 +111,7 @@ def test_works_of_one_commit_see_what_earlier_ones_wrote(store: SqlStore) -> Non
 
 
 def test_replies_kept_in_the_same_commit_are_found_and_dropped(store: SqlStore) -> None:
-    reply = KeptReply("key", "digest", a_job_id(1), START_NS)
+    reply = KeptReply("key", "digest", (a_job_id(1),), START_NS)
     outcomes = run_together(
         store,
         [

@@ -34,6 +34,21 @@ FACTS: list[tuple[ev.JobEvent, str, str | None]] = [
     (ev.Ended(AT_NS, 1, JobState.QUEUED, Reason.NODE_FAILURE), "ended", "queued"),
     (ev.Cancelled(AT_NS, "ada"), "cancelled", "cancelled"),
     (ev.Requeued(AT_NS, "ada"), "requeued", "queued"),
+    (ev.Submitted(AT_NS, "ada", JobSpec(("true",)), is_held=True), "submitted", "held"),
+    (ev.Held(AT_NS, "ada"), "held", "held"),
+    (ev.Released(AT_NS, "ada"), "released", "queued"),
+    (ev.NeedMet(AT_NS, JobId("j000000002")), "need_met", None),
+    (ev.Noted(AT_NS, "ada", "look"), "noted", None),
+    # Of an array: only the end of its last task says what has become of the whole.
+    (ev.Placed(AT_NS, 1, "local", (Grant("n1"),), task=3), "placed", None),
+    (ev.Started(AT_NS, 1, AT_NS, task=3), "started", None),
+    (ev.Ended(AT_NS, 1, JobState.FAILED, Reason.USER_ERROR, task=3), "ended", None),
+    (
+        ev.Ended(AT_NS, 1, JobState.SUCCEEDED, Reason.COMPLETED, task=3, closes=JobState.FAILED),
+        "ended",
+        "failed",
+    ),
+    (ev.Cancelled(AT_NS, "ada", next_state=JobState.STOPPING), "cancelled", "stopping"),
 ]
 
 

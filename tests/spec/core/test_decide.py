@@ -85,7 +85,7 @@ def test_replicas_that_stand_have_not_started() -> None:
 
 def test_an_attempt_ends_when_its_last_replica_is_gone() -> None:
     job = see(a_gang(2), started(0), started(1), exited(0))
-    assert (job.state, job.live_attempt is not None) == (JobState.RUNNING, True)
+    assert (job.state, bool(job.live_attempts)) == (JobState.RUNNING, True)
     job = see(job, exited(1))
     assert (job.state, job.reason, job.exit_code) == (JobState.SUCCEEDED, Reason.COMPLETED, 0)
 

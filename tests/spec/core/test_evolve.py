@@ -48,14 +48,14 @@ def test_a_placed_job_is_starting_and_holds_its_grants() -> None:
 def test_a_started_job_is_running_and_still_holds_its_grants() -> None:
     job = a_job(1, *a_run()[:3])
     assert job.state is JobState.RUNNING
-    assert job.live_attempt is not None
-    assert job.live_attempt.started_at_ns == START_NS + 1
+    (live,) = job.live_attempts
+    assert live.started_at_ns == START_NS + 1
 
 
 def test_an_ended_attempt_holds_nothing_and_the_job_says_how_it_ended() -> None:
     job = a_job(1, *a_run(code=3))
     assert (job.state, job.reason, job.exit_code) == (JobState.FAILED, Reason.USER_ERROR, 3)
-    assert job.live_attempt is None
+    assert job.live_attempts == ()
     assert list(job.grants()) == []
     assert job.ended_at_ns == START_NS + 1
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from quarterdeck.basics.ids import JobId
 from quarterdeck.basics.times import NS_PER_S
@@ -19,11 +20,11 @@ POLICY = Policy(patience_s=300.0)
 
 
 def waits(
-    name: str, demand: Demand, *, priority: int = 0, since_s: float = 0.0, revision: int = 1
+    name: str, demand: Demand, *, priority: int = 0, since_s: float = 0.0, **more: Any
 ) -> Waiting:
     """A job that was submitted so many seconds before now."""
     submitted_at_ns = NOW_NS - int(since_s * NS_PER_S)
-    return Waiting(JobId(name), demand, priority, submitted_at_ns, revision)
+    return Waiting(JobId(name), demand, priority, submitted_at_ns, **more)
 
 
 def plan_for(rooms: Iterable[Room], *waiting: Waiting, policy: Policy = POLICY) -> Plan:
@@ -46,10 +47,10 @@ def test_an_empty_queue_makes_an_empty_plan() -> None:
     assert plan_for(empty(a_dgx())) == Plan(17)
 
 
-def test_what_fits_is_placed_with_the_revision_that_was_planned() -> None:
-    plan = plan_for(empty(a_dgx("d")), waits("a", a_demand(1, 2, cpus=3), revision=5))
+def test_what_fits_is_placed() -> None:
+    plan = plan_for(empty(a_dgx("d")), waits("a", a_demand(1, 2, cpus=3)))
     (placement,) = plan.placements
-    assert (plan.as_of, placement.revision, placement.site) == (17, 5, "local")
+    assert (plan.as_of, placement.task, placement.site) == (17, None, "local")
     assert placement.grants == (Grant("d", ("GPU-d-0", "GPU-d-1"), 3),)
 
 

@@ -28,7 +28,7 @@ FEWER_GPUS = re.compile(r"with (\d+) GPUs? per node instead of (\d+) it would st
 
 def plan_alone(rooms: Iterable[Room], demand: Demand, *holders: Holder) -> Verdict | None:
     """The verdict of a job that waits alone; None when it is placed."""
-    waiting = Waiting(JOB, demand, 0, START_NS, 1)
+    waiting = Waiting(JOB, demand, 0, START_NS)
     snapshot = Snapshot(START_NS, 1, tuple(rooms), (waiting,), holders)
     return make_plan(snapshot, Policy()).verdicts.get(JOB)
 

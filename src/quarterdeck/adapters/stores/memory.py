@@ -144,6 +144,10 @@ class _Buffer:
         """The job as this work or earlier ones left it."""
         return self.jobs.get(job_id) or self._store.jobs.get(job_id)
 
+    def find_taken(self, job_ids: Sequence[JobId]) -> set[JobId]:
+        """Those that some job already has."""
+        return {job_id for job_id in job_ids if self.find_job(job_id) is not None}
+
     def append(self, before: Job | None, events: Sequence[JobEvent], after: Job) -> None:
         """Write a job's events; `Stale` unless it is as `before` says."""
         known = self.find_job(after.id)
@@ -198,7 +202,8 @@ class _Buffer:
 
 
 def _matches(job: Job, wanted: JobFilter) -> bool:
-    return (not wanted.states or job.state in wanted.states) and wanted.name in (
-        None,
-        job.spec.name,
+    return (
+        (not wanted.states or job.state in wanted.states)
+        and wanted.name in (None, job.spec.name)
+        and set(wanted.tags) <= set(job.spec.tags)
     )

@@ -1,4 +1,4 @@
-"""Jobs: submit, list, show, wait, explain, cancel, requeue."""
+"""Jobs: submit, list, show, wait, explain."""
 
 from __future__ import annotations
 
@@ -18,30 +18,33 @@ from quarterdeck.api.routers.depends import (
     TheThreads,
     answer,
 )
-from quarterdeck.api.translate import digest_of_request, parse_job_id, to_spec
-from quarterdeck.api.views import explanation_view, job_view, plan_view
-from quarterdeck.control.cancel import cancel
+from quarterdeck.api.translate import (
+    digest_of_request,
+    parse_job_id,
+    parse_tag,
+    to_request,
+    to_spec,
+)
+from quarterdeck.api.views import explanation_view, job_view, plan_view, task_list
 from quarterdeck.control.explain import explain
 from quarterdeck.control.plan import plan
-from quarterdeck.control.requeue import requeue
 from quarterdeck.control.steps import get_job
 from quarterdeck.control.submit import Asked, submit
-from quarterdeck.core.jobs import decide
 from quarterdeck.core.jobs.states import JobState
 from quarterdeck.ports.store import JobFilter
 from quarterdeck.wire.v1.jobs import (
-    CancelRequest,
     ExplanationView,
     JobPage,
     JobRequest,
     JobView,
     PlanView,
-    RequeueRequest,
     StateName,
+    TaskList,
 )
 
 PAGE_MAX: Final = 1000
 WAIT_S_MAX: Final = 300.0
+TASKS_MAX: Final = 10_000
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -73,7 +76,7 @@ def submit_job(
     asked = None
     if idempotency_key is not None:
         asked = Asked(idempotency_key, digest_of_request("POST", "/v1/jobs", body))
-    accepted = submit(context.plane, spec, caller.name, asked)
+    accepted = submit(context.plane, spec, caller.name, asked, is_held=body.hold)
     headers = {"Location": f"/v1/jobs/{accepted.job.id}"}
     if accepted.is_replayed:
         headers["Idempotent-Replayed"] = "true"
@@ -84,10 +87,14 @@ def submit_job(
 def list_jobs(
     context: Context,
     pretend: Pretend,
+    *,
     state: Annotated[
         list[StateName] | None, Query(description="Only jobs in one of these states.")
     ] = None,
     name: Annotated[str | None, Query(description="Only jobs of this name.")] = None,
+    tag: Annotated[
+        list[str] | None, Query(description="Only jobs with all of these tags: `key=value`.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Jobs per page.")] = 100,
     before: Annotated[
         str | None, Query(description="The `next_before` of the page before this one.")
@@ -97,6 +104,7 @@ def list_jobs(
     wanted = JobFilter(
         states=tuple(JobState(one) for one in state or ()),
         name=name,
+        tags=tuple(parse_tag(one) for one in tag or ()),
         before=parse_job_id(before) if before is not None else None,
         limit=limit + 1,
     )
@@ -141,46 +149,31 @@ def explain_job(job_id: JobIdText, context: Context, pretend: Pretend) -> Respon
     return answer(explanation_view(explain(context.plane, parse_job_id(job_id)), pretend))
 
 
-@router.post(
-    "/{job_id}/cancel", operation_id="cancel_job", summary="Cancel a job", response_model=JobView
+@router.get(
+    "/{job_id}/request",
+    operation_id="show_request",
+    summary="Show what a job asked for",
+    response_model=JobRequest,
 )
-def cancel_job(
-    job_id: JobIdText,
-    context: Context,
-    caller: Caller,
-    pretend: Pretend,
-    body: CancelRequest | None = None,  # noqa: ARG001 - its form is checked
-    dry_run: DryRun = False,
-) -> Response:
-    """Take the job out of the queue, or stop what runs. Cancelling twice is cancelling once."""
-    known_id = parse_job_id(job_id)
-    if dry_run:
-        job = get_job(context.plane, known_id)
-        decide.cancel(job, caller.name, context.plane.clock.now_ns())
-    else:
-        job = cancel(context.plane, known_id, caller.name)
-    return answer(job_view(job, pretend))
+def show_request(job_id: JobIdText, context: Context) -> Response:
+    """The job as a request that would make another one like it."""
+    return answer(to_request(get_job(context.plane, parse_job_id(job_id)).spec))
 
 
-@router.post(
-    "/{job_id}/requeue",
-    operation_id="requeue_job",
-    summary="Give a job another attempt",
-    response_model=JobView,
+@router.get(
+    "/{job_id}/tasks",
+    operation_id="list_tasks",
+    summary="List an array's tasks",
+    response_model=TaskList,
 )
-def requeue_job(
+def list_tasks(
     job_id: JobIdText,
     context: Context,
-    caller: Caller,
-    pretend: Pretend,
-    body: RequeueRequest | None = None,  # noqa: ARG001 - its form is checked
-    dry_run: DryRun = False,
+    state: Annotated[
+        list[StateName] | None, Query(description="Only tasks in one of these states.")
+    ] = None,
+    limit: Annotated[int, Query(ge=1, le=TASKS_MAX, description="At most so many.")] = 1000,
 ) -> Response:
-    """Put a finished job back into the queue; a running attempt is stopped first."""
-    known_id = parse_job_id(job_id)
-    if dry_run:
-        job = get_job(context.plane, known_id)
-        decide.requeue(job, caller.name, context.plane.clock.now_ns())
-    else:
-        job = requeue(context.plane, known_id, caller.name)
-    return answer(job_view(job, pretend))
+    """The tasks of an array by their index; none for a job that is not one."""
+    job = get_job(context.plane, parse_job_id(job_id))
+    return answer(task_list(job, tuple(JobState(one) for one in state or ()), limit))

@@ -16,6 +16,7 @@ from quarterdeck.api.routers.depends import (
     Context,
     JobIdText,
     NodeRank,
+    TaskIndex,
     TheFeed,
     TheThreads,
 )
@@ -64,6 +65,7 @@ class Selection:
     """Which part of which replica's log. With several beginnings the latest counts."""
 
     attempt: int | None
+    task: int | None
     node_rank: int
     offset: int
     tail: int | None
@@ -97,13 +99,14 @@ class Selection:
 async def _select(
     *,
     attempt: AttemptNumber = None,
+    task: TaskIndex = None,
     node_rank: NodeRank = 0,
     offset: Offset = 0,
     tail: Tail = None,
     since_s: SinceSeconds = None,
     contains: Contains = None,
 ) -> Selection:
-    return Selection(attempt, node_rank, offset, tail, since_s, contains)
+    return Selection(attempt, task, node_rank, offset, tail, since_s, contains)
 
 
 TheSelection = Annotated[Selection, Depends(_select)]
@@ -141,7 +144,7 @@ async def read_log(
 def _read(context: Context, job_id: JobId, selection: Selection) -> LogMatches:
     job = get_job(context.plane, job_id)
     check_node_rank(job, selection.node_rank)
-    chosen = choose_attempt(job, selection.attempt)
+    chosen = choose_attempt(job, selection.attempt, selection.task)
     if chosen is None:
         return LogMatches(b"", selection.offset, is_final=job.state.is_final)
     # The job was read before the file: after its end nothing is written any more.
@@ -182,8 +185,9 @@ async def stream_log(
         str | None, Header(description="The `id` of the last message that arrived.")
     ] = None,
 ) -> Response:
-    """Server-sent events. Without `attempt` the stream begins with the latest attempt and goes on
-    with the next ones until the job is final; with it, it ends with that attempt."""
+    """Server-sent events. Without `attempt` the stream begins with the latest attempt of the job,
+    or of its `task`, and goes on with the next ones until the job is final; with it, it ends with
+    that attempt."""
     known_id = parse_job_id(job_id)
     place = await threads.read_store(lambda: _start(context, known_id, selection, last_event_id))
     if place.attempt and selection.begins_late and not last_event_id:
@@ -199,7 +203,9 @@ def _start(
     job = get_job(context.plane, job_id)
     check_node_rank(job, selection.node_rank)
     is_fixed = selection.attempt is not None
-    place = Place(job.id, selection.node_rank, 0, selection.offset, is_fixed, selection.text)
+    place = Place(
+        job.id, selection.node_rank, 0, selection.offset, is_fixed, selection.text, selection.task
+    )
     if last_event_id:
         seen_attempt, place.offset = _parse_resume_id(last_event_id)
         if is_fixed and seen_attempt != selection.attempt:
@@ -209,9 +215,9 @@ def _start(
                 field="Last-Event-ID",
                 hint="ask for the same attempt as before",
             )
-        chosen = choose_attempt(job, seen_attempt)
+        chosen = choose_attempt(job, seen_attempt, selection.task)
     else:
-        chosen = choose_attempt(job, selection.attempt)
+        chosen = choose_attempt(job, selection.attempt, selection.task)
     place.attempt = chosen.number if chosen is not None else 0
     return place
 

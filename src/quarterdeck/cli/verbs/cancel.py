@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import click
 
-from quarterdeck.basics.errors import QuarterdeckError, Refused
-from quarterdeck.cli.errors import show_error
-from quarterdeck.cli.jobs import print_job
+from quarterdeck.cli.jobs import change_jobs
 from quarterdeck.cli.output import output_option
 
 
@@ -14,18 +12,5 @@ from quarterdeck.cli.output import output_option
 @click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
 @output_option
 def command(job_ids: tuple[str, ...], output: str) -> None:
-    """Take jobs out of the queue, or stop what runs: signal, grace, kill."""
-    from quarterdeck.sdk.client import Client
-
-    failures: list[QuarterdeckError] = []
-    with Client() as client:
-        for job_id in job_ids:
-            try:
-                print_job(client.cancel(job_id), output)
-            except Refused as error:
-                failures.append(error)
-    # All that can be cancelled are, and then the first refusal decides.
-    for failure in failures[1:]:
-        show_error(failure)
-    if failures:
-        raise failures[0]
+    """Take jobs out of the queue, or stop what runs: warning, grace, kill."""
+    change_jobs(job_ids, output, lambda client, job_id: client.cancel(job_id))

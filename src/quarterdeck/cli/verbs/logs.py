@@ -22,6 +22,7 @@ PATIENCE_S = 600.0
 @click.option("--tail", type=click.IntRange(0), metavar="N", help="Begin with the last N lines.")
 @click.option("--since", metavar="SPAN", help="Begin with what was written since, e.g. 10m.")
 @click.option("--grep", metavar="TEXT", help="Only lines with this text, as it is.")
+@click.option("--task", type=int, default=None, help="Of this task of an array.")
 @click.option("--attempt", type=int, default=None, help="Of this attempt [the latest].")
 @click.option("--rank", "node_rank", type=int, default=0, help="Of this node of the job.")
 def command(
@@ -29,9 +30,10 @@ def command(
     tail: int | None,
     since: str | None,
     grep: str | None,
+    *,
+    task: int | None,
     attempt: int | None,
     node_rank: int,
-    *,
     follow: bool,
 ) -> None:
     """Print the log of a job, byte by byte as it was written."""
@@ -40,7 +42,7 @@ def command(
     from quarterdeck.sdk.requests import LogPart
 
     since_s = None if since is None else parse_span_s(since, field="--since")
-    part = LogPart(tail, since_s, grep or None)
+    part = LogPart(tail, since_s, grep or None, task)
     with Client() as client:
         if not follow:
             _print_kept(client, job_id, attempt, node_rank, part)
@@ -67,5 +69,5 @@ def _print_kept(
         if not has_grown or answer.is_final:
             break
         offset = answer.next_offset
-        part = LogPart(contains=part.contains)
+        part = LogPart(contains=part.contains, task=part.task)
     sys.stdout.buffer.flush()

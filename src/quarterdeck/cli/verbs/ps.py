@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import click
 
-from quarterdeck.cli.jobs import nodes_of
+from quarterdeck.cli.jobs import nodes_of, parse_pairs
 from quarterdeck.cli.output import age, elapsed, output_option, print_json, print_table
 
-UNFINISHED = ("queued", "starting", "running", "stopping")
+UNFINISHED = ("held", "queued", "starting", "running", "stopping")
 
 
 @click.command()
 @click.option("-a", "--all", "show_all", is_flag=True, help="Also jobs that have ended.")
 @click.option("--state", multiple=True, help="Only jobs in this state; may be repeated.")
 @click.option("--name", default=None, help="Only jobs of this name.")
+@click.option("--tag", multiple=True, metavar="KEY=VALUE", help="Only jobs with this tag.")
 @click.option("-n", "--limit", type=int, default=50, help="At most so many.", show_default=True)
 @click.option("--before", metavar="ID", default=None, help="The page after this job.")
 @output_option
 def command(
     state: tuple[str, ...],
     name: str | None,
+    tag: tuple[str, ...],
     limit: int,
     before: str | None,
     *,
@@ -31,7 +33,13 @@ def command(
 
     states = state or (() if show_all else UNFINISHED)
     with Client() as client:
-        page = client.list_jobs(states=states, name=name, limit=limit, before=before)
+        page = client.list_jobs(
+            states=states,
+            name=name,
+            limit=limit,
+            before=before,
+            tags=parse_pairs(tag, "--tag"),
+        )
     if output == "json":
         print_json(page)
     elif output == "name":
@@ -44,7 +52,7 @@ def command(
                 job.name,
                 job.state,
                 job.reason or "-",
-                job.demand,
+                job.demand if job.array is None else f"{job.demand} × {job.array.tasks} tasks",
                 nodes_of(job),
                 age(job.submitted_at),
                 elapsed(job.started_at, job.ended_at),

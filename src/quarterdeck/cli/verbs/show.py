@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quarterdeck.basics.quantities import format_bytes
+from quarterdeck.basics.quantities import format_bytes, format_span
 from quarterdeck.cli.jobs import nodes_of
 from quarterdeck.cli.output import elapsed, output_option, print_json, print_pairs, print_table
 
 if TYPE_CHECKING:
-    from quarterdeck.wire.v1.jobs import JobView
+    from quarterdeck.wire.v1.jobs import ArrayView, JobView
 
 
 @click.command()
@@ -48,6 +48,13 @@ def _print_job(job: JobView) -> None:
             ("demand", f"{job.demand}, {job.cpus_per_node} CPUs per node"),
             ("memory per node", memory),
             ("priority", job.priority),
+            ("time limit", format_span(job.time_limit_s) if job.time_limit_s else None),
+            ("array", _array_line(job.array)),
+            ("failed tasks", _failed_line(job.array)),
+            ("needs", ", ".join(_need_line(job, need) for need in job.needs)),
+            ("retries", job.retries or None),
+            ("next retry", job.retry_at),
+            ("tags", ", ".join(f"{key}={value}" for key, value in job.tags.items())),
             ("pretended", "yes: its devices are imaginary" if job.pretend else None),
             ("submitted", job.submitted_at),
             ("started", job.started_at),
@@ -55,11 +62,15 @@ def _print_job(job: JobView) -> None:
             ("nodes", nodes_of(job)),
         ]
     )
+    for note in job.notes:
+        click.echo(f"note by {note.author} at {note.at}: {note.text}")
     if job.attempts:
         click.echo()
         rows = [
             (
-                attempt.number,
+                attempt.number
+                if attempt.task is None
+                else f"{attempt.number} (task {attempt.task})",
                 attempt.state,
                 attempt.reason or "-",
                 "-" if attempt.exit_code is None else attempt.exit_code,
@@ -71,3 +82,21 @@ def _print_job(job: JobView) -> None:
         ]
         titles = ("ATTEMPT", "STATE", "REASON", "CODE", "PLACED", "RUN TIME", "NODES")
         print_table(titles, rows)
+
+
+def _array_line(array: ArrayView | None) -> str | None:
+    if array is None:
+        return None
+    counted = ", ".join(f"{count} {state}" for state, count in reversed(array.counts.items()))
+    return f"{array.text}: {array.tasks} tasks, {counted}"
+
+
+def _failed_line(array: ArrayView | None) -> str | None:
+    if array is None or not array.failed:
+        return None
+    more = array.counts.get("failed", 0) - len(array.failed)
+    return ", ".join(map(str, array.failed)) + (f" and {more} more" if more > 0 else "")
+
+
+def _need_line(job: JobView, need: str) -> str:
+    return f"{need} ({'not yet' if need in job.needs_unmet else 'met'})"

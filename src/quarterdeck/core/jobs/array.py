@@ -38,6 +38,11 @@ class Array:
         """Every task's index, in order."""
         return _indices(self.spans)
 
+    @property
+    def positions(self) -> dict[int, int]:
+        """The place of each index among them."""
+        return _positions(self.spans)
+
     def __str__(self) -> str:
         """As people write it."""
         parts = []
@@ -99,3 +104,8 @@ def parse_array(text: str, *, field: str = "array") -> Array:
 @lru_cache(maxsize=256)
 def _indices(spans: tuple[Span, ...]) -> tuple[int, ...]:
     return tuple(index for first, last, step in spans for index in range(first, last + 1, step))
+
+
+@lru_cache(maxsize=256)
+def _positions(spans: tuple[Span, ...]) -> dict[int, int]:
+    return {index: place for place, index in enumerate(_indices(spans))}

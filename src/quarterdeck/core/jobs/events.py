@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from quarterdeck.basics.ids import JobId
 from quarterdeck.core.cluster.demand import Grant
 from quarterdeck.core.jobs.job import RankExit
 from quarterdeck.core.jobs.reasons import Reason
@@ -14,21 +15,26 @@ from quarterdeck.core.jobs.states import JobState, ReplicaState
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A job was accepted."""
+    """A job was accepted; `is_held`: it stays out of the queue until it is released."""
 
     at_ns: int
     actor: str
     spec: JobSpec
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An attempt was granted devices at a site; replica `i` has `grants[i]`."""
+    """An attempt was granted devices at a site; replica `i` has `grants[i]`.
+
+    In this and the others `task` is the index of the array's task that the attempt is of.
+    """
 
     at_ns: int
     attempt: int
     site: str
     grants: tuple[Grant, ...]
+    task: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ class Started:
     at_ns: int
     attempt: int
     started_at_ns: int
+    task: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +79,16 @@ class StopRequested:
     grace_s: float
     message: str = ""
     actor: str = ""
+    task: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Nothing of the attempt lives any more; the job is now in `next_state`."""
+    """Nothing of the attempt lives any more; the job, or its task, is now in `next_state`.
+
+    A retry after a fault waits for `backoff_s`. `closes` is the state of the whole array when this
+    was its last task.
+    """
 
     at_ns: int
     attempt: int
@@ -85,14 +97,23 @@ class Ended:
     message: str = ""
     exit_code: int | None = None
     is_retry: bool = False
+    backoff_s: float = 0.0
+    task: int | None = None
+    closes: JobState | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """A queued job was cancelled: there was nothing to stop."""
+    """A queued job was cancelled: there was nothing to stop. Of an array, the tasks that waited.
+
+    `actor` is empty when the house itself did it, because of `reason`.
+    """
 
     at_ns: int
     actor: str
+    reason: Reason = Reason.CANCELLED_BY_USER
+    message: str = ""
+    next_state: JobState = JobState.CANCELLED
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +124,53 @@ class Requeued:
     actor: str
 
 
-JobEvent = Submitted | Placed | Seen | Started | StopRequested | Ended | Cancelled | Requeued
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A queued job was taken out of the queue; of an array, the tasks that waited."""
+
+    at_ns: int
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A held job was let into the queue."""
+
+    at_ns: int
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class NeedMet:
+    """A job that this one needs has succeeded."""
+
+    at_ns: int
+    need: JobId
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Somebody wrote something about the job."""
+
+    at_ns: int
+    actor: str
+    text: str
+
+
+JobEvent = (
+    Submitted
+    | Placed
+    | Seen
+    | Started
+    | StopRequested
+    | Ended
+    | Cancelled
+    | Requeued
+    | Held
+    | Released
+    | NeedMet
+    | Noted
+)
 
 JOB_EVENTS: Final[tuple[type[JobEvent], ...]] = (
     Submitted,
@@ -114,4 +181,8 @@ JOB_EVENTS: Final[tuple[type[JobEvent], ...]] = (
     Ended,
     Cancelled,
     Requeued,
+    Held,
+    Released,
+    NeedMet,
+    Noted,
 )

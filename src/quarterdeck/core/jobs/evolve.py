@@ -10,9 +10,9 @@ from dataclasses import replace
 from functools import singledispatch
 from typing import TYPE_CHECKING, Final
 
-from quarterdeck.basics.times import to_iso
+from quarterdeck.basics.times import NS_PER_S, to_iso
 from quarterdeck.core.jobs import events as ev
-from quarterdeck.core.jobs.job import Attempt, Job, Replica, StopWish
+from quarterdeck.core.jobs.job import Attempt, Job, Note, Replica, StopWish
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.states import (
     ATTEMPT_STEPS,
@@ -27,6 +27,7 @@ from quarterdeck.core.jobs.states import (
     ReplicaState,
     take_step,
 )
+from quarterdeck.core.jobs.tasks import Tasks, Wait
 from quarterdeck.core.limits import LIMITS
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def evolve(job: Job | None, job_id: JobId, event: ev.JobEvent) -> Job:
     if isinstance(event, ev.Submitted):
         if job is not None:
             raise IllegalStep(job.state, "submit", job.story)
-        born = Job(job_id, event.spec, event.actor, event.at_ns)
+        born = _born(job_id, event)
         return replace(born, story=(_told(born, event),))
     if job is None:
         raise IllegalStep("(no job)", type(event).__name__, ())
@@ -76,8 +77,33 @@ def _told(job: Job, event: ev.JobEvent) -> str:
     return f"{to_iso(event.at_ns)} {type(event).__name__}{which} -> {job.state.value}"
 
 
-def _job_step(job: Job, signal: JobSignal) -> JobState:
-    return take_step(JOB_STEPS, job.state, signal, job.story)
+def _born(job_id: JobId, event: ev.Submitted) -> Job:
+    spec = event.spec
+    state = JobState.HELD if event.is_held else JobState.QUEUED
+    tasks = Tasks.new(len(spec.array.indices), state) if spec.array is not None else None
+    born = Job(job_id, spec, event.actor, event.at_ns, state=state, unmet=spec.needs, tasks=tasks)
+    return replace(born, reason=Reason.HELD_BY_USER) if event.is_held else born
+
+
+def _stepped(job: Job, task: int | None, signal: JobSignal) -> Job:
+    """The job after it, or one task of it, took a step. An array's own state follows its tasks'."""
+    if job.tasks is None or task is None:
+        return replace(job, state=take_step(JOB_STEPS, job.state, signal, job.story))
+    position = job.position(task)
+    state = take_step(JOB_STEPS, job.tasks.state(position), signal, job.story)
+    return _with_tasks(job, job.tasks.with_state(position, state))
+
+
+def _all_stepped(job: Job, before: JobState, signal: JobSignal) -> Job:
+    """The same for a job, or for every task of it that is in a state."""
+    if job.tasks is None:
+        return _stepped(job, None, signal)
+    after = take_step(JOB_STEPS, before, signal, job.story)
+    return _with_tasks(job, job.tasks.with_all(before, after))
+
+
+def _with_tasks(job: Job, tasks: Tasks) -> Job:
+    return replace(job, tasks=tasks, state=tasks.state_of_all())
 
 
 def _attempt_step(job: Job, attempt: Attempt, signal: AttemptSignal) -> AttemptState:
@@ -85,14 +111,15 @@ def _attempt_step(job: Job, attempt: Attempt, signal: AttemptSignal) -> AttemptS
 
 
 def _live(job: Job, number: int) -> Attempt:
-    attempt = job.attempt
-    if attempt is None or attempt.number != number:
+    attempt = job.find_live(number)
+    if attempt is None:
         raise IllegalStep(job.state, f"event of attempt {number}", job.story)
     return attempt
 
 
 def _with_attempt(job: Job, attempt: Attempt) -> Job:
-    return replace(job, attempts=(*job.attempts[:-1], attempt))
+    attempts = tuple(attempt if one.number == attempt.number else one for one in job.attempts)
+    return replace(job, attempts=attempts)
 
 
 @singledispatch
@@ -102,18 +129,23 @@ def _apply(event: ev.JobEvent, job: Job) -> Job:
 
 @_apply.register
 def _(event: ev.Placed, job: Job) -> Job:
-    expected = (job.attempt.number if job.attempt else 0) + 1
-    if event.attempt != expected:
+    if event.attempt != job.next_number or (event.task is None) != (job.tasks is None):
         raise IllegalStep(job.state, f"place attempt {event.attempt}", job.story)
     attempt = Attempt(
         number=event.attempt,
         site=event.site,
         placed_at_ns=event.at_ns,
         replicas=tuple(Replica(rank, grant) for rank, grant in enumerate(event.grants)),
+        task=event.task,
     )
+    after = _stepped(job, event.task, JobSignal.PLACE)
+    if after.tasks is not None and event.task is not None:
+        position = job.position(event.task)
+        tasks = after.tasks.with_attempt(position, event.attempt, event.site)
+        return replace(after, tasks=tasks, attempts=(*_worth_keeping(job, event.task), attempt))
     return replace(
-        job,
-        state=_job_step(job, JobSignal.PLACE),
+        after,
+        wait=None,
         reason=None,
         message="",
         exit_code=None,
@@ -152,7 +184,7 @@ def _(event: ev.Started, job: Job) -> Job:
         state=_attempt_step(job, attempt, AttemptSignal.START),
         started_at_ns=event.started_at_ns,
     )
-    return replace(_with_attempt(job, started), state=_job_step(job, JobSignal.START))
+    return _stepped(_with_attempt(job, started), attempt.task, JobSignal.START)
 
 
 @_apply.register
@@ -163,12 +195,10 @@ def _(event: ev.StopRequested, job: Job) -> Job:
         state=_attempt_step(job, attempt, AttemptSignal.STOP),
         stop=StopWish(event.reason, event.grace_s, event.message),
     )
-    return replace(
-        _with_attempt(job, stopping),
-        state=_job_step(job, JobSignal.STOP),
-        reason=event.reason,
-        message=event.message,
-    )
+    after = _stepped(_with_attempt(job, stopping), attempt.task, JobSignal.STOP)
+    if attempt.task is not None:
+        return after
+    return replace(after, reason=event.reason, message=event.message)
 
 
 @_apply.register
@@ -185,36 +215,117 @@ def _(event: ev.Ended, job: Job) -> Job:
         message=event.message,
         exit_code=event.exit_code,
     )
+    after = _stepped(_with_attempt(job, ended), attempt.task, signal)
+    wait = None
+    if event.backoff_s > 0:
+        wait = Wait(event.at_ns, event.at_ns + int(event.backoff_s * NS_PER_S))
+    if attempt.task is not None:
+        return _task_ended(after, ended, event, wait)
     return replace(
-        _with_attempt(job, ended),
-        state=_job_step(job, signal),
+        after,
         reason=event.reason,
         message=event.message,
         exit_code=event.exit_code,
         ended_at_ns=event.at_ns if event.next_state.is_final else None,
         retries=job.retries + event.is_retry,
+        wait=wait,
     )
+
+
+def _task_ended(job: Job, ended: Attempt, event: ev.Ended, wait: Wait | None) -> Job:
+    """What the end of one task is to its array: the first failure is the one that is told."""
+    tasks, task = job.tasks, ended.task
+    assert tasks is not None
+    assert task is not None
+    if event.is_retry:
+        position = job.position(task)
+        tasks = tasks.with_retry(position, wait)
+        if tasks.count(JobState.HELD):
+            tasks = tasks.with_state(position, JobState.HELD)
+    after = replace(job, tasks=tasks)
+    if event.next_state is JobState.SUCCEEDED:
+        kept = tuple(one for one in after.attempts if one.number != ended.number)
+        after = replace(after, attempts=kept)
+    if event.next_state is JobState.FAILED and job.reason is None:
+        told = f"task {task}: {event.message}"
+        after = replace(after, reason=event.reason, message=told, exit_code=event.exit_code)
+    return _closed(after, event.at_ns)
+
+
+def _closed(job: Job, at_ns: int) -> Job:
+    """An array whose last task has ended, with what is to be said of the whole."""
+    tasks = job.tasks
+    if tasks is None or not job.state.is_final:
+        return job
+    if job.state is JobState.SUCCEEDED:
+        done = replace(job, reason=Reason.COMPLETED, message="", exit_code=0)
+    else:
+        count, failed = len(tasks.states), tasks.count(JobState.FAILED)
+        counted = f"{failed} of {count} tasks failed" if failed else ""
+        told = "; ".join(part for part in (counted, job.message) if part)
+        done = replace(job, reason=job.reason or Reason.CANCELLED_BY_USER, message=told)
+    return replace(done, ended_at_ns=at_ns)
+
+
+def _worth_keeping(job: Job, task: int) -> tuple[Attempt, ...]:
+    """What an array remembers of its attempts: those that live, and the last ends of other tasks.
+    The log has them all."""
+    ended = [one.number for one in job.attempts if not one.holds_devices and one.task != task]
+    kept = {*ended[-LIMITS.array_ends_kept_max :]}
+    return tuple(one for one in job.attempts if one.holds_devices or one.number in kept)
 
 
 @_apply.register
 def _(event: ev.Cancelled, job: Job) -> Job:
-    return replace(
-        job,
-        state=_job_step(job, JobSignal.CANCEL),
-        reason=Reason.CANCELLED_BY_USER,
-        message=f"cancelled by {event.actor} while it was queued",
-        ended_at_ns=event.at_ns,
-    )
+    message = event.message or f"cancelled by {event.actor} while it was {job.state.value}"
+    if job.tasks is None:
+        after = _stepped(job, None, JobSignal.CANCEL)
+        return replace(after, reason=event.reason, message=message, ended_at_ns=event.at_ns)
+    tasks = job.tasks
+    for state in (JobState.QUEUED, JobState.HELD):
+        tasks = tasks.with_all(state, JobState.CANCELLED)
+    reason = _unless_held(job.reason) or event.reason
+    after = replace(_with_tasks(job, tasks), reason=reason)
+    return _closed(replace(after, message=job.message or message), event.at_ns)
 
 
 @_apply.register
 def _(event: ev.Requeued, job: Job) -> Job:
-    return replace(
-        job,
-        state=_job_step(job, JobSignal.REQUEUE),
-        reason=Reason.REQUEUED_BY_USER,
-        message=f"requeued by {event.actor}",
-        exit_code=None,
-        ended_at_ns=None,
-        retries=0,
-    )
+    if job.tasks is None:
+        after = _stepped(job, None, JobSignal.REQUEUE)
+        told = replace(after, reason=Reason.REQUEUED_BY_USER, message=f"requeued by {event.actor}")
+    else:
+        take_step(JOB_STEPS, job.state, JobSignal.REQUEUE, job.story)
+        told = replace(_with_tasks(job, job.tasks.reopened()), reason=None, message="")
+    return replace(told, exit_code=None, ended_at_ns=None, retries=0, wait=None)
+
+
+@_apply.register
+def _(event: ev.Held, job: Job) -> Job:
+    after = _all_stepped(job, JobState.QUEUED, JobSignal.HOLD)
+    if job.tasks is not None:
+        return after
+    return replace(after, reason=Reason.HELD_BY_USER, message=f"held by {event.actor}")
+
+
+@_apply.register
+def _(event: ev.Released, job: Job) -> Job:
+    after = _all_stepped(job, JobState.HELD, JobSignal.RELEASE)
+    if job.tasks is not None:
+        return replace(after, reason=_unless_held(job.reason))
+    return replace(after, reason=Reason.RELEASED_BY_USER, message=f"released by {event.actor}")
+
+
+@_apply.register
+def _(event: ev.NeedMet, job: Job) -> Job:
+    return replace(job, unmet=tuple(need for need in job.unmet if need != event.need))
+
+
+@_apply.register
+def _(event: ev.Noted, job: Job) -> Job:
+    notes = (*job.notes, Note(event.at_ns, event.actor, event.text))
+    return replace(job, notes=notes[-LIMITS.notes_max :])
+
+
+def _unless_held(reason: Reason | None) -> Reason | None:
+    return None if reason is Reason.HELD_BY_USER else reason

@@ -10,6 +10,7 @@ from quarterdeck.core.cluster.demand import Grant
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.spec import JobSpec
 from quarterdeck.core.jobs.states import AttemptState, JobState, ReplicaState
+from quarterdeck.core.jobs.tasks import Tasks, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +59,10 @@ class StopWish:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One numbered try. The number is also its fence: a smaller one can do nothing any more."""
+    """One numbered try. The number is also its fence: a smaller one can do nothing any more.
+
+    `task` is the index of the array's task that it is of; None in a job without tasks.
+    """
 
     number: int
     site: str
@@ -71,6 +75,7 @@ class Attempt:
     reason: Reason | None = None
     message: str = ""
     exit_code: int | None = None
+    task: int | None = None
 
     @property
     def holds_devices(self) -> bool:
@@ -79,8 +84,22 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """What somebody wrote about the job."""
+
+    at_ns: int
+    actor: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
-    """What was asked, kept for ever, and how it went. `revision` counts its events."""
+    """What was asked, kept for ever, and how it went. `revision` counts its events.
+
+    `unmet` are the jobs that it needs and that have not succeeded yet. `wait` is what the next
+    attempt waits for after a fault. An array has `tasks`, and of their attempts those that live
+    and the last few that failed.
+    """
 
     id: JobId
     spec: JobSpec
@@ -94,6 +113,10 @@ class Job:
     ended_at_ns: int | None = None
     retries: int = 0
     attempts: tuple[Attempt, ...] = ()
+    unmet: tuple[JobId, ...] = ()
+    wait: Wait | None = None
+    tasks: Tasks | None = None
+    notes: tuple[Note, ...] = ()
     story: tuple[str, ...] = field(default=(), repr=False)
 
     @property
@@ -102,14 +125,42 @@ class Job:
         return self.attempts[-1] if self.attempts else None
 
     @property
-    def live_attempt(self) -> Attempt | None:
-        """The attempt that holds devices now."""
-        latest = self.attempt
-        return latest if latest is not None and latest.holds_devices else None
+    def next_number(self) -> int:
+        """What its next attempt is called."""
+        if self.tasks is not None:
+            return self.tasks.made + 1
+        return self.attempts[-1].number + 1 if self.attempts else 1
+
+    @property
+    def live_attempts(self) -> tuple[Attempt, ...]:
+        """The attempts that hold devices now; at most one without an array."""
+        if self.tasks is None:
+            return self.attempts[-1:] if self.attempts and self.attempts[-1].holds_devices else ()
+        return tuple(attempt for attempt in self.attempts if attempt.holds_devices)
+
+    def find_live(self, number: int) -> Attempt | None:
+        """The attempt of that number, if it holds devices now."""
+        return next((one for one in self.live_attempts if one.number == number), None)
+
+    def wants(self, task: int | None) -> bool:
+        """Whether it, or that task of it, is in the queue."""
+        if self.tasks is None or task is None:
+            return self.state is JobState.QUEUED and self.tasks is None and task is None
+        return self.tasks.state(self.position(task)) is JobState.QUEUED
+
+    def position(self, task: int) -> int:
+        """The place of a task's index among the array's."""
+        assert self.spec.array is not None
+        return self.spec.array.positions[task]
+
+    def retries_of(self, task: int | None) -> int:
+        """How often it, or that task of it, was tried again."""
+        if self.tasks is None or task is None:
+            return self.retries
+        return self.tasks.retries_of(self.position(task))
 
     def grants(self) -> Iterator[Grant]:
         """Everything the job holds now."""
-        live = self.live_attempt
-        if live is not None:
-            for replica in live.replicas:
+        for attempt in self.live_attempts:
+            for replica in attempt.replicas:
                 yield replica.grant

@@ -49,7 +49,7 @@ class Retry:
 
     limit: int = 0
     on: tuple[Reason, ...] = (Reason.NODE_FAILURE,)
-    backoff_s: float = 5.0
+    backoff_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

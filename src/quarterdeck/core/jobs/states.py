@@ -17,6 +17,7 @@ class JobState(StrEnum):
     """Where a job is, for ever visible to its owner."""
 
     QUEUED = "queued"
+    HELD = "held"
     STARTING = "starting"
     RUNNING = "running"
     STOPPING = "stopping"
@@ -33,6 +34,8 @@ class JobState(StrEnum):
 class JobSignal(StrEnum):
     """What can happen to a job."""
 
+    HOLD = "hold"
+    RELEASE = "release"
     PLACE = "place"
     START = "start"
     STOP = "stop"
@@ -88,7 +91,12 @@ FINAL_STATES: Final = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.C
 
 JOB_STEPS: Final[Mapping[JobState, Mapping[JobSignal, JobState]]] = {
     JobState.QUEUED: {
+        JobSignal.HOLD: JobState.HELD,
         JobSignal.PLACE: JobState.STARTING,
+        JobSignal.CANCEL: JobState.CANCELLED,
+    },
+    JobState.HELD: {
+        JobSignal.RELEASE: JobState.QUEUED,
         JobSignal.CANCEL: JobState.CANCELLED,
     },
     JobState.STARTING: {

@@ -15,7 +15,7 @@ from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.cluster.hardware import NodeState
 from quarterdeck.core.cluster.room import Room, could_ever_fit
 from quarterdeck.core.scheduling.plan import Placement, Plan, Verdict
-from quarterdeck.core.scheduling.verdicts import behind, explain_no_room
+from quarterdeck.core.scheduling.verdicts import behind, explain_no_room, not_ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,25 +62,38 @@ def make_plan(snapshot: Snapshot, policy: Policy) -> Plan:
     """Place what fits, in order, and say of every other job why not."""
     free = _Free(snapshot.rooms)
     placements: list[Placement] = []
+    verdicts: dict[JobId, Verdict] = {}
     left: list[Waiting] = []
+    next_ready: list[int] = []
     ahead: Waiting | None = None
-    passed_over = 0
     for waiting in sorted(snapshot.waiting, key=lambda waiting: waiting.order):
-        taken = free.take(waiting.demand) if ahead is None else None
-        if taken is not None:
-            site, grants = taken
-            placements.append(Placement(waiting.job_id, waiting.revision, site, grants))
+        ready = waiting.ready(snapshot.now_ns)
+        if waiting.waits and (at_ns := waiting.next_ready_ns(snapshot.now_ns)) is not None:
+            next_ready.append(at_ns)
+        if ahead is not None and ready:
+            verdicts[waiting.job_id] = behind(waiting, ahead)
             continue
-        left.append(waiting)
-        if ahead is None:
-            passed_over += 1
+        placed = _place(waiting, ready, free)
+        placements += placed
+        if len(placed) < len(ready):
+            left.append(waiting)
             if _holds_the_queue(waiting, snapshot, policy):
                 ahead = waiting
-    verdicts = _explain(left[:passed_over], free.rooms(), snapshot)
-    for waiting in left[passed_over:]:
-        assert ahead is not None
-        verdicts[waiting.job_id] = behind(waiting, ahead)
-    return Plan(snapshot.as_of, tuple(placements), verdicts)
+        elif len(placed) < len(waiting.tasks):
+            verdicts[waiting.job_id] = not_ready(waiting, len(placed), snapshot.now_ns)
+    verdicts |= _explain(left, free.rooms(), snapshot)
+    return Plan(snapshot.as_of, tuple(placements), verdicts, min(next_ready, default=None))
+
+
+def _place(waiting: Waiting, ready: Iterable[int | None], free: _Free) -> list[Placement]:
+    """As many of them as fit, in order."""
+    placed = []
+    for task in ready:
+        taken = free.take(waiting.demand)
+        if taken is None:
+            break
+        placed.append(Placement(waiting.job_id, *taken, task))
+    return placed
 
 
 def _explain(

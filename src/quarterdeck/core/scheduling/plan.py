@@ -22,16 +22,22 @@ class Blocker(StrEnum):
     """Not now: a job before it has waited past the policy's patience, and room is kept for that."""
     UNSATISFIABLE = "unsatisfiable"
     """Never: no site has nodes that could fit it even when empty."""
+    NEEDS = "needs"
+    """Not now: a job that it needs has not succeeded yet."""
+    BACKOFF = "backoff"
+    """Not now: it failed, and its next attempt waits a while."""
+    ARRAY_LIMIT = "array_limit"
+    """Not now: as many of its tasks run as the array allows at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Grants for one job: replica `i` gets `grants[i]`. `revision` is the job's when planned."""
+    """Grants for one job, or one task of it: replica `i` gets `grants[i]`."""
 
     job_id: JobId
-    revision: int
     site: str
     grants: tuple[Grant, ...]
+    task: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +54,12 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Placements in the order of the queue; every waiting job has either one or a verdict."""
+    """Placements in the order of the queue; every job of which something is left has a verdict.
+
+    `next_ready_ns` is when a retry's wait will be over: the plan is then worth making again.
+    """
 
     as_of: int
     placements: tuple[Placement, ...] = ()
     verdicts: Mapping[JobId, Verdict] = field(default_factory=dict)
+    next_ready_ns: int | None = None

@@ -2,22 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from quarterdeck.basics.ids import JobId
 from quarterdeck.core.cluster.demand import Demand
 from quarterdeck.core.cluster.room import Room
+from quarterdeck.core.jobs.tasks import Wait
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A queued job as the scheduler sees it."""
+    """A queued job as the scheduler sees it.
+
+    Of an array, `tasks` are the indices of those in the queue, and `room` is how many of them its
+    own limit lets start. `unmet` are jobs that must succeed first, `waits` what a retry waits for.
+    """
 
     job_id: JobId
     demand: Demand
     priority: int
     submitted_at_ns: int
-    revision: int
+    tasks: tuple[int | None, ...] = (None,)
+    room: int = 1
+    parallel: int | None = None
+    unmet: tuple[JobId, ...] = ()
+    waits: Mapping[int | None, Wait] = field(default_factory=dict)
+
+    def ready(self, now_ns: int) -> tuple[int | None, ...]:
+        """What of it may be placed now, if there is room; `(None,)` for a job without tasks."""
+        if self.unmet or self.room <= 0:
+            return ()
+        if not self.waits:
+            return self.tasks[: self.room]
+        over = (
+            task
+            for task in self.tasks
+            if (wait := self.waits.get(task)) is None or wait.is_over(now_ns)
+        )
+        return tuple(islice(over, self.room))
+
+    def next_ready_ns(self, now_ns: int) -> int | None:
+        """When something of it that waits for a retry's time will be ready."""
+        if self.unmet:
+            return None
+        left = [wait.until_ns for wait in self.waits.values() if not wait.is_over(now_ns)]
+        return min(left, default=None)
 
     @property
     def order(self) -> tuple[int, int, str]:

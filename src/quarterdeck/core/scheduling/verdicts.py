@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from quarterdeck.basics.ids import JobId
-from quarterdeck.basics.quantities import format_bytes
+from quarterdeck.basics.quantities import format_bytes, format_span
+from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.cluster.demand import Demand, Resources
 from quarterdeck.core.cluster.hardware import NodeState
 from quarterdeck.core.cluster.room import Room, could_ever_fit, has_model
@@ -29,6 +31,39 @@ def behind(waiting: Waiting, ahead: Waiting) -> Verdict:
         "pass it any more",
         hint=f"it is looked at again once {ahead.job_id} has started; `qd explain {ahead.job_id}`",
         held_by=(ahead.job_id,),
+    )
+
+
+def not_ready(waiting: Waiting, placed: int, now_ns: int) -> Verdict:
+    """The verdict of a job of which nothing more may be placed, whatever is free."""
+    if waiting.unmet:
+        shown = ", ".join(waiting.unmet[:HOLDERS_SHOWN_MAX])
+        more = len(waiting.unmet) - HOLDERS_SHOWN_MAX
+        return Verdict(
+            waiting.job_id,
+            Blocker.NEEDS,
+            f"it needs {shown}{f' and {more} more' if more > 0 else ''} to succeed first",
+            hint=f"`qd explain {waiting.unmet[0]}`",
+            numbers={"needs_unmet": len(waiting.unmet)},
+            held_by=waiting.unmet[:HOLDERS_SHOWN_MAX],
+        )
+    if placed >= waiting.room:
+        return Verdict(
+            waiting.job_id,
+            Blocker.ARRAY_LIMIT,
+            f"{waiting.parallel} of its tasks may run at once, and so many do; "
+            f"{len(waiting.tasks) - placed} wait",
+            hint="a larger number after the % of `array` lets more run",
+            numbers={"tasks_waiting": len(waiting.tasks) - placed},
+        )
+    next_ns = waiting.next_ready_ns(now_ns) or now_ns
+    left_s = (next_ns - now_ns) / NS_PER_S
+    return Verdict(
+        waiting.job_id,
+        Blocker.BACKOFF,
+        f"its last attempt failed; the next one waits another {format_span(left_s)}",
+        hint="`retry.backoff` in the job file says how long",
+        numbers={"wait_s": math.ceil(left_s)},
     )
 
 

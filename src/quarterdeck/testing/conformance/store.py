@@ -117,7 +117,7 @@ class StoreConformance:
         def work(tx: Transaction) -> None:
             tx.append(None, [a_submitted()], a_job())
             tx.append_site(a_site_report())
-            tx.keep_reply(KeptReply("key", "digest", a_job_id(1), START_NS))
+            tx.keep_reply(KeptReply("key", "digest", (a_job_id(1),), START_NS))
             raise OnPurpose
 
         with pytest.raises(OnPurpose):
@@ -307,7 +307,7 @@ class StoreConformance:
     # Replies
 
     def test_a_kept_reply_is_found_and_its_key_is_written_once(self, store: Store) -> None:
-        reply = KeptReply("key", "digest", a_job_id(1), START_NS)
+        reply = KeptReply("key", "digest", (a_job_id(1),), START_NS)
 
         def keep(tx: Transaction) -> KeptReply | None:
             tx.keep_reply(reply)
@@ -321,18 +321,18 @@ class StoreConformance:
 
     def test_old_replies_are_dropped_and_their_keys_are_free_again(self, store: Store) -> None:
         for age in range(4):
-            reply = KeptReply(f"key-{age}", "digest", a_job_id(age), START_NS - age)
+            reply = KeptReply(f"key-{age}", "digest", (a_job_id(age),), START_NS - age)
             store.transact(lambda tx, reply=reply: tx.keep_reply(reply))  # type: ignore[misc]
 
         def work(tx: Transaction) -> tuple[int, int]:
             first = tx.drop_replies(START_NS - 1)
             assert tx.find_reply("key-2") is None
             assert tx.find_reply("key-1") is not None
-            tx.keep_reply(KeptReply("key-2", "new", a_job_id(9), START_NS - 100))
+            tx.keep_reply(KeptReply("key-2", "new", (a_job_id(9),), START_NS - 100))
             return first, tx.drop_replies(START_NS - 1)
 
         assert store.transact(work) == (2, 1)
-        kept = KeptReply("key-3", "again", a_job_id(9), START_NS)
+        kept = KeptReply("key-3", "again", (a_job_id(9),), START_NS)
         store.transact(lambda tx: tx.keep_reply(kept))
         assert store.transact(lambda tx: tx.find_reply("key-3")) == kept
         assert store.transact(lambda tx: tx.find_reply("key-2")) is None

@@ -96,7 +96,7 @@ def _take(tx: Transaction, number: int, head: int, step: str, chance: int) -> ob
         tx.append_site(a_site_report(a_dgx(f"dgx-{chance}"), site=f"site-{chance % 2}"))
     elif step == "keep":
         at_ns = START_NS + chance
-        tx.keep_reply(KeptReply(f"key-{number}-{chance % 2}", f"{chance}", job_id, at_ns))
+        tx.keep_reply(KeptReply(f"key-{number}-{chance % 2}", f"{chance}", (job_id,), at_ns))
     elif step == "drop":
         return tx.drop_replies(START_NS + chance)
     elif step == "news":

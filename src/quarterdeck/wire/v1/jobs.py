@@ -9,7 +9,9 @@ from pydantic import Field
 from quarterdeck.wire.v1.base import Answer, Request
 
 PriorityName = Literal["low", "normal", "high"]
-StateName = Literal["queued", "starting", "running", "stopping", "succeeded", "failed", "cancelled"]
+StateName = Literal[
+    "held", "queued", "starting", "running", "stopping", "succeeded", "failed", "cancelled"
+]
 FINAL_STATES: frozenset[StateName] = frozenset({"succeeded", "failed", "cancelled"})
 
 KEYS_NOT_YET: frozenset[str] = frozenset(
@@ -104,6 +106,18 @@ class JobRequest(Request):
     )
 
 
+class BatchRequest(Request):
+    """Many jobs: all are accepted, or none. `needs` may name jobs of the same batch."""
+
+    jobs: list[JobRequest] = Field(min_length=1, max_length=20_000)
+
+
+class BatchView(Answer):
+    """What was accepted."""
+
+    ids: list[str] = Field(description="In the order of the request; empty for a dry run.")
+
+
 class GrantView(Answer):
     """What one replica holds."""
 
@@ -147,8 +161,49 @@ class AttemptView(Answer):
     reason: str | None
     message: str
     exit_code: int | None
+    task: int | None = Field(default=None, description="Index of the array's task it is of.")
     placement: list[GrantView]
     replicas: list[ReplicaView]
+
+
+class ArrayView(Answer):
+    """The tasks of an array in a few lines, however many there are."""
+
+    text: str = Field(description="As in the job file.", examples=["0-99%10"])
+    tasks: int
+    parallel: int | None
+    counts: dict[StateName, int] = Field(description="How many tasks are in each state.")
+    failed: list[int] = Field(description="Indices of the first tasks that failed.")
+
+
+class TaskView(Answer):
+    """One task of an array."""
+
+    index: int
+    state: StateName
+    attempt: int | None = Field(description="Number of its latest attempt.")
+    retries: int
+
+
+class TaskList(Answer):
+    """Tasks of an array by their index."""
+
+    job_id: str
+    tasks: list[TaskView]
+
+
+class NoteView(Answer):
+    """What somebody wrote about a job."""
+
+    at: str
+    author: str
+    text: str
+
+
+class NoteRequest(Request):
+    """Something to write about a job."""
+
+    text: str
 
 
 class JobView(Answer):
@@ -177,7 +232,17 @@ class JobView(Answer):
     started_at: str | None
     ended_at: str | None
     placement: list[GrantView] = Field(description="What it holds now; empty when nothing.")
-    attempts: list[AttemptView]
+    attempts: list[AttemptView] = Field(
+        description="All of them; of an array those that live and the last that failed."
+    )
+    time_limit_s: float | None = None
+    retries: int = Field(default=0, description="How often it was tried again by itself.")
+    retry_at: str | None = Field(default=None, description="Not before then, after a fault.")
+    needs: list[str] = Field(default=[], description="Jobs that must succeed first.")
+    needs_unmet: list[str] = Field(default=[], description="Those that have not yet.")
+    array: ArrayView | None = None
+    tags: dict[str, str] = {}
+    notes: list[NoteView] = []
 
 
 class JobPage(Answer):
@@ -236,11 +301,13 @@ class ResultView(Answer):
     path: str
     node_rank: int
     size_bytes: int
+    attempt: int
+    task: int | None = Field(default=None, description="Index of the array's task that left it.")
 
 
 class ResultList(Answer):
-    """Everything that an attempt left."""
+    """Everything that an attempt left, or that the latest attempt of every task did."""
 
     job_id: str
-    attempt: int
+    attempt: int = Field(description="0 for an array as a whole, and for a job without any.")
     files: list[ResultView]

@@ -113,6 +113,10 @@ def _page(wanted: JobFilter) -> sa.Select[str]:
         query = query.where(jobs.state.in_([state.value for state in wanted.states]))
     if wanted.name is not None:
         query = query.where(jobs.name == wanted.name)
+    tags = schema.job_tags.c
+    for key, value in wanted.tags:
+        tagged = sa.select(tags.submitted_seq).where(tags.key == key, tags.value == value)
+        query = query.where(jobs.submitted_seq.in_(tagged))
     if wanted.before is not None:
         cursor = sa.select(jobs.submitted_seq).where(jobs.job_id == wanted.before)
         query = query.where(jobs.submitted_seq < cursor.scalar_subquery())

@@ -11,7 +11,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-REVISION: Final = "0001"
+REVISION: Final = "0002"
 """The newest migration: what a database must be at before this code uses it."""
 
 metadata = sa.MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s"})
@@ -46,6 +46,16 @@ jobs = sa.Table(
     sa.Index(None, "name", "submitted_seq"),
 )
 
+job_tags = sa.Table(
+    "job_tags",
+    metadata,
+    sa.Column("job_id", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+    sa.Column("submitted_seq", sa.BigInteger, nullable=False),
+    sa.Index("ix_job_tags_key_value_submitted_seq", "key", "value", "submitted_seq"),
+)
+
 sites = sa.Table(
     "sites",
     metadata,
@@ -58,7 +68,7 @@ replies = sa.Table(
     metadata,
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("request_digest", sa.Text, nullable=False),
-    sa.Column("job_id", sa.Text, nullable=False),
+    sa.Column("job_ids", sa.Text, nullable=False),
     sa.Column("at_ns", sa.BigInteger, nullable=False),
     sa.Index(None, "at_ns"),
 )

@@ -68,7 +68,7 @@ class Statements:
 
         self.find_job = said(sa.select(jobs.document).where(jobs.job_id == job_id))
         self.find_reply = said(
-            sa.select(replies.request_digest, replies.job_id, replies.at_ns).where(
+            sa.select(replies.request_digest, replies.job_ids, replies.at_ns).where(
                 replies.key == sa.bindparam("key", type_=sa.Text)
             )
         )
@@ -81,6 +81,7 @@ class Statements:
 
         self.add_event = said(sa.insert(schema.events), *events.keys())
         self.add_job = said(sa.insert(schema.jobs), *jobs.keys())
+        self.add_tag = said(sa.insert(schema.job_tags), *schema.job_tags.c.keys())
         self.change_job = said(
             sa.update(schema.jobs).where(jobs.job_id == sa.bindparam("of_job", type_=sa.Text)),
             "revision",

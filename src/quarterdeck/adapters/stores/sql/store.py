@@ -13,6 +13,7 @@ from quarterdeck.adapters.stores.sql import schema
 from quarterdeck.adapters.stores.sql.codec import encode
 from quarterdeck.adapters.stores.sql.database import as_unavailable, open_database, unavailable
 from quarterdeck.adapters.stores.sql.reads import Reads
+from quarterdeck.adapters.stores.sql.transaction import tag_rows
 from quarterdeck.adapters.stores.sql.upgrade import upgrade
 from quarterdeck.adapters.stores.sql.writer import Writer
 from quarterdeck.basics.errors import Refused
@@ -97,6 +98,7 @@ class SqlStore:
         """Put these in place of all jobs and sites, in one transaction of its own."""
         with as_unavailable(), self._database.writing() as connection:
             connection.execute(sa.delete(schema.jobs))
+            connection.execute(sa.delete(schema.job_tags))
             connection.execute(sa.delete(schema.sites))
             while batch := list(islice(jobs, REWRITE_BATCH)):
                 _add_jobs(connection, batch)
@@ -137,3 +139,6 @@ def _add_jobs(connection: Connection, jobs: list[Job]) -> None:
         for job in jobs
     ]
     connection.execute(sa.insert(schema.jobs), rows)
+    tags = [row for job in jobs for row in tag_rows(job, submitted_seq[job.id])]
+    if tags:
+        connection.execute(sa.insert(schema.job_tags), tags)

@@ -8,10 +8,12 @@ batch as a few statements of many rows.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from quarterdeck.adapters.stores.sql import schema
 from quarterdeck.adapters.stores.sql.codec import (
     CAPACITY_KINDS,
     SITE_KIND,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.jobs.events import JobEvent
 
 Values = dict[str, object]
+IDS_AT_ONCE: Final = 500
 
 
 class Writes:
@@ -99,6 +102,18 @@ class Batch:
         known[job_id] = job
         return job
 
+    def find_taken(self, job_ids: Sequence[JobId]) -> set[JobId]:
+        """Those that some job has. The others are remembered as not there."""
+        known = self.writes.jobs
+        taken = {job_id for job_id in job_ids if known.get(job_id) is not None}
+        asked = [job_id for job_id in job_ids if job_id not in known]
+        column = schema.jobs.c.job_id
+        for first in range(0, len(asked), IDS_AT_ONCE):
+            part = asked[first : first + IDS_AT_ONCE]
+            taken |= self._ask_all(sa.select(column).where(column.in_(part)))
+        known.update((job_id, None) for job_id in asked if job_id not in taken)
+        return taken
+
     def find_reply(self, key: str) -> KeptReply | None:
         """The reply as the batch or the database have it."""
         reply = self.writes.replies.get(key)
@@ -107,7 +122,8 @@ class Batch:
         row = self._ask(self._statements.find_reply, key=key)
         if row is None or self.writes.has_dropped(row[2]):
             return None
-        return KeptReply(key, row[0], row[1], row[2])
+        ids = tuple(JobId(job_id) for job_id in str(row[1]).split())
+        return KeptReply(key, row[0], ids, row[2])
 
     def count_replies(self, before_ns: int, since_ns: int) -> int:
         """How many the database has of an age."""
@@ -149,6 +165,7 @@ class Batch:
         added, changed = self._job_rows()
         said.add_job.run_many(to, added)
         said.change_job.run_many(to, changed)
+        said.add_tag.run_many(to, self._tag_rows())
         said.put_site.run_many(
             to, [{"name": name, "document": text} for name, text in writes.sites.items()]
         )
@@ -178,6 +195,24 @@ class Batch:
                 )
         return added, changed
 
+    def _tag_rows(self) -> list[Values]:
+        rows: list[Values] = []
+        for job_id, submitted_seq in self._submitted_seq.items():
+            job = self.writes.jobs[job_id]
+            assert job is not None
+            rows += tag_rows(job, submitted_seq)
+        return rows
+
+    def _ask_all(self, query: sa.Select[str]) -> set[JobId]:
+        """The same as `_ask` for the first column of many rows."""
+        if self.broken is not None:
+            raise self.broken
+        try:
+            return {JobId(text) for text in self._connection.execute(query).scalars()}
+        except SQLAlchemyError as error:
+            self.broken = unavailable(error)
+            raise self.broken from error
+
     def _ask(self, statement: Statement, **values: object) -> Row[*tuple[Any, ...]] | None:
         """One row. After an error nothing of this batch can be kept any more, whatever the work
         makes of it."""
@@ -200,6 +235,11 @@ class SqlTransaction:
     def find_job(self, job_id: JobId) -> Job | None:
         """The job as this work or earlier ones left it."""
         return self.writes.jobs.get(job_id) or self._batch.find_job(job_id)
+
+    def find_taken(self, job_ids: Sequence[JobId]) -> set[JobId]:
+        """Those that some job already has."""
+        mine = {job_id for job_id in job_ids if self.writes.jobs.get(job_id) is not None}
+        return mine | self._batch.find_taken(job_ids)
 
     def append(self, before: Job | None, events: Sequence[JobEvent], after: Job) -> None:
         """Write a job's events; `Stale` unless it is as `before` says."""
@@ -241,8 +281,8 @@ class SqlTransaction:
 
     def keep_reply(self, reply: KeptReply) -> None:
         """Keep a reply under a key that has none."""
-        for field in ("key", "request_digest", "job_id"):
-            check_text(getattr(reply, field), field)
+        for field, text in (("key", reply.key), ("request_digest", reply.request_digest)):
+            check_text(text, field)
         if self.find_reply(reply.key) is not None:
             raise Conflict(f"a reply is already kept under {reply.key!r}", hint="use another key")
         self.writes.replies[reply.key] = reply
@@ -261,6 +301,14 @@ class SqlTransaction:
         )
         mine.dropped_before_ns = max(mine.dropped_before_ns or 0, before_ns)
         return dropped
+
+
+def tag_rows(job: Job, submitted_seq: int) -> list[Values]:
+    """The rows by which a job is found by its tags."""
+    return [
+        {"job_id": job.id, "key": key, "value": value, "submitted_seq": submitted_seq}
+        for key, value in job.spec.tags
+    ]
 
 
 def _event_row(
@@ -285,6 +333,6 @@ def _reply_row(reply: KeptReply) -> Values:
     return {
         "key": reply.key,
         "request_digest": reply.request_digest,
-        "job_id": reply.job_id,
+        "job_ids": " ".join(reply.job_ids),
         "at_ns": reply.at_ns,
     }

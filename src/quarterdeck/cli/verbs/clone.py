@@ -1,0 +1,74 @@
+"""`qd clone`: the same job once more, with changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from quarterdeck.basics.errors import Invalid
+from quarterdeck.cli.jobs import print_job
+from quarterdeck.cli.output import output_option
+
+if TYPE_CHECKING:
+    from quarterdeck.wire.v1.jobs import JobRequest
+
+
+@click.command()
+@click.argument("job_id", metavar="ID")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a key of its job file, for example env.LR=0.2 or resources.gpu=4.",
+)
+@output_option
+def command(job_id: str, changes: tuple[str, ...], output: str) -> None:
+    """Submit the job ID once more, with the work folder that it had.
+
+    Its needs are left out: they were met, or would be met no more.
+    """
+    from quarterdeck.sdk.client import Client
+
+    with Client() as client:
+        request = _changed(client.get_request(job_id), changes)
+        print_job(client.submit(request), output)
+
+
+def _changed(request: JobRequest, changes: tuple[str, ...]) -> JobRequest:
+    from pydantic import ValidationError
+
+    from quarterdeck.wire.v1.jobs import JobRequest
+
+    body = request.model_dump(exclude={"needs"}, exclude_defaults=True)
+    for change in changes:
+        path, equals, value = change.partition("=")
+        if not equals:
+            raise click.UsageError(f"--set {change} has no =; write KEY=VALUE")
+        _set(body, path.split("."), value)
+    try:
+        return JobRequest.model_validate(body)
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in fault["loc"])
+        told = fault["msg"][:1].lower() + fault["msg"][1:]
+        raise Invalid(
+            f"--set: {field} is {fault['input']!r}: {told}",
+            field=field,
+            hint="keys and values are those of the job file",
+        ) from None
+
+
+def _set(body: dict[str, Any], path: list[str], value: str) -> None:
+    """Put one value where the path leads; no value takes the key away."""
+    for part in path[:-1]:
+        inner = body.setdefault(part, {})
+        if not isinstance(inner, dict):
+            raise click.UsageError(f"--set {'.'.join(path)}: {part} has no keys")
+        body = inner
+    if value:
+        # The models read a count from digits; only GPUs may be a number or a text.
+        body[path[-1]] = int(value) if path[-1] == "gpu" and value.isdecimal() else value
+    else:
+        body.pop(path[-1], None)

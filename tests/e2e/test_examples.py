@@ -1,0 +1,63 @@
+"""The examples do what their README says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.deck import Deck
+
+
+@pytest.fixture
+def deck_with_python(deck: Deck) -> Deck:
+    """A deck whose jobs find the Python of these tests."""
+    folder = Path(sys.executable).parent
+    deck.environment["PATH"] = f"{folder}{os.pathsep}{deck.environment['PATH']}"
+    deck.up("--pretend", "dgx-a100:2")
+    return deck
+
+
+def run_example(deck: Deck, file: Path, out: Path) -> None:
+    done = deck.qd("submit", str(file), "-o", "name")
+    assert done.returncode == 0, done.stderr
+    job_id = done.stdout.strip()
+    assert deck.qd("wait", job_id, within_s=180).returncode == 0, deck.show(job_id)
+    assert deck.qd("results", job_id, "-o", str(out)).returncode == 0
+
+
+def check(script: Path, out: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(script), str(out)]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+@pytest.mark.needs_torch
+def test_four_ranks_on_two_nodes_train_as_one_process_does_unless_they_are_not_synchronised(
+    deck_with_python: Deck, root: Path, tmp_path: Path
+) -> None:
+    example = root / "examples" / "torchrun"
+    run_example(deck_with_python, example / "job.yaml", tmp_path / "out")
+    good = check(example / "check.py", tmp_path / "out")
+    assert "disjoint parts of 2048 samples: 512, 512, 512, 512" in good.stdout
+    assert good.returncode == 0, good.stdout
+
+    folder = tmp_path / "torchrun"
+    shutil.copytree(example, folder)
+    text = (folder / "job.yaml").read_text()
+    (folder / "job.yaml").write_text(text.replace("--epochs 5", "--epochs 2 --no-sync"))
+    run_example(deck_with_python, folder / "job.yaml", tmp_path / "apart")
+    bad = check(example / "check.py", tmp_path / "apart")
+    assert "disjoint parts of 2048 samples" in bad.stdout
+    assert bad.returncode == 1, bad.stdout
+
+
+def test_the_best_of_a_sweep_is_found(deck_with_python: Deck, root: Path, tmp_path: Path) -> None:
+    example = root / "examples" / "array-sweep"
+    run_example(deck_with_python, example / "job.yaml", tmp_path / "out")
+    best = check(example / "best.py", tmp_path / "out")
+    assert best.returncode == 0
+    assert best.stdout.splitlines()[0].split()[:4] == ["task", "7", "rate", "0.128"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.deck import Deck
+from tests.e2e.deck import Deck, kill_and_wait, until
 
 GREEDY = "held = [bytearray(2**20) for _ in range(300)]"
 
@@ -51,3 +51,21 @@ def test_a_checkpoint_folder_outlives_a_time_limit(deck: Deck, tmp_path: Path) -
     assert deck.qd("wait", job_id).returncode == 0
     attempts = deck.show(job_id)["attempts"]
     assert [attempt["reason"] for attempt in attempts] == ["timed_out", "timed_out", "completed"]
+
+
+@pytest.mark.needs_cgroup
+def test_no_group_is_left_when_server_launcher_and_runner_are_killed(deck: Deck) -> None:
+    deck.up("--pretend", "dgx-a100:1")
+    job_id = deck.run("sleep 1000")
+    until(lambda: deck.show(job_id)["state"] == "running")
+    (record,) = deck.site.glob(f"attempts/{job_id}/1/0/cgroups")
+    groups = [Path(line) for line in record.read_text().split()]
+    assert groups
+    assert all(group.exists() for group in groups)
+    deck.kill_server()
+    for pid in [*deck.launcher_pids(), *deck.runner_pids()]:
+        kill_and_wait(pid)
+    assert all(group.exists() for group in groups)
+    deck.up_again()
+    assert deck.qd("wait", job_id, "--timeout", "60").returncode == 1
+    assert not any(group.exists() for group in groups)

@@ -170,7 +170,7 @@ def test_a_stream_begins_where_it_was_asked_to(live: House, http: httpx2.Client)
 
 
 def test_a_stream_may_be_of_lines_with_a_text(live: House, http: httpx2.Client) -> None:
-    job_id = submit(http, retry={"limit": 1, "on": ["user_error"]})
+    job_id = submit(http, retry={"limit": 1, "on": ["user_error"], "backoff": "0s"})
     live.run(job_id)
     live.files.write(job_id, b"a loss\nother\n")
     with http.stream("GET", f"/v1/jobs/{job_id}/logs/stream?contains=loss") as answer:

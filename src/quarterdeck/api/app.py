@@ -25,6 +25,7 @@ from quarterdeck.api.routers import (
     server,
     snapshots,
     steps,
+    webhooks,
 )
 from quarterdeck.api.threads import Threads
 from quarterdeck.api.views import PretendNodes
@@ -39,7 +40,7 @@ DESCRIPTION = (
 
 _ROUTERS = (
     *(jobs, batches, steps, queue, plans, logs, results),
-    *(events, nodes, snapshots, server, health),
+    *(events, nodes, snapshots, webhooks, server, health),
 )
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from quarterdeck.control.plane import ControlPlane
+    from quarterdeck.control.webhooks import Webhooks
     from quarterdeck.ports.identity import Identity
     from quarterdeck.ports.site import SiteFiles
 
@@ -50,6 +51,7 @@ class ApiContext:
     plane: ControlPlane
     identity: Identity
     files: Mapping[str, SiteFiles]
+    webhooks: Webhooks
     version: str
     pid: int
     home_id: str

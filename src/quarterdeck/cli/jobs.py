@@ -61,7 +61,7 @@ def make_request(command: tuple[str, ...], options: dict[str, Any]) -> JobReques
     return JobRequest(
         name=options["name"] or _name_of(command),
         run=list(command),
-        env=parse_pairs(options["env"], "--env"),
+        env=parse_pairs(options["env"], "--env", "NAME=VALUE"),
         nodes=options["nodes"],
         ranks_per_node=options["ranks_per_node"],
         resources=ResourcesRequest(
@@ -125,13 +125,13 @@ def change_jobs(
         raise failures[0]
 
 
-def parse_pairs(pairs: Sequence[str], option: str) -> dict[str, str]:
+def parse_pairs(pairs: Sequence[str], option: str, form: str = "KEY=VALUE") -> dict[str, str]:
     """The values of an option that is given as KEY=VALUE, perhaps several times."""
     found = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise click.UsageError(f"{option} {pair} has no =; write KEY=VALUE")
+            raise click.UsageError(f"{option} {pair} has no =; write {form}")
         found[name] = value
     return found
 

@@ -42,6 +42,7 @@ class LazyVerb:
 
 
 VERBS = {
+    "init": LazyVerb("quarterdeck.cli.verbs.init:command", "Write a job file to start from."),
     "run": LazyVerb("quarterdeck.cli.verbs.run:command", "Run a command and follow it."),
     "submit": LazyVerb("quarterdeck.cli.verbs.submit:command", "Submit a job file."),
     "wait": LazyVerb("quarterdeck.cli.verbs.wait:command", "Wait for a job's end."),
@@ -59,6 +60,7 @@ VERBS = {
     "note": LazyVerb("quarterdeck.cli.verbs.note:command", "Write a note on a job."),
     "results": LazyVerb("quarterdeck.cli.verbs.results:command", "List or fetch what a job left."),
     "node": LazyVerb("quarterdeck.cli.verbs.node:command", "List nodes and what is free."),
+    "webhook": LazyVerb("quarterdeck.cli.verbs.webhook:command", "Tell other programs of changes."),
     "openapi": LazyVerb("quarterdeck.cli.verbs.openapi:command", "Print the API's description."),
 }
 

@@ -49,6 +49,12 @@ if TYPE_CHECKING:
     from quarterdeck.wire.v1.queue import QueueView
     from quarterdeck.wire.v1.server import ServerView
     from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
+    from quarterdeck.wire.v1.webhooks import (
+        WebhookList,
+        WebhookMade,
+        WebhookRequest,
+        WebhookTest,
+    )
 
 T = TypeVar("T")
 
@@ -257,6 +263,22 @@ class AsyncClient:
             except* QuarterdeckError as failures:
                 raise failures.exceptions[0] from None
         raise never_enough()
+
+    async def add_webhook(self, request: WebhookRequest, *, dry_run: bool = False) -> WebhookMade:
+        """Have changes of state POSTed to a URL; the answer has the secret, once."""
+        return await self._send(requests.add_webhook(request, dry_run=dry_run))
+
+    async def list_webhooks(self) -> WebhookList:
+        """Who is told of changes of state, and how that goes."""
+        return await self._send(requests.list_webhooks())
+
+    async def remove_webhook(self, webhook_id: str, *, dry_run: bool = False) -> None:
+        """Tell it no more."""
+        await self._send(requests.remove_webhook(webhook_id, dry_run=dry_run))
+
+    async def test_webhook(self, webhook_id: str, *, dry_run: bool = False) -> WebhookTest:
+        """Send it a message that means nothing, and hear what came of it."""
+        return await self._send(requests.try_webhook(webhook_id, dry_run=dry_run))
 
     async def get_server(self) -> ServerView:
         """Who answers."""

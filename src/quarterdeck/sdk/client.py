@@ -50,6 +50,12 @@ if TYPE_CHECKING:
     from quarterdeck.wire.v1.queue import QueueView
     from quarterdeck.wire.v1.server import ServerView
     from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
+    from quarterdeck.wire.v1.webhooks import (
+        WebhookList,
+        WebhookMade,
+        WebhookRequest,
+        WebhookTest,
+    )
 
 T = TypeVar("T")
 
@@ -256,6 +262,22 @@ class Client:
                     pool.shutdown(wait=False, cancel_futures=True)
                     raise
         raise never_enough()
+
+    def add_webhook(self, request: WebhookRequest, *, dry_run: bool = False) -> WebhookMade:
+        """Have changes of state POSTed to a URL; the answer has the secret, once."""
+        return self._send(requests.add_webhook(request, dry_run=dry_run))
+
+    def list_webhooks(self) -> WebhookList:
+        """Who is told of changes of state, and how that goes."""
+        return self._send(requests.list_webhooks())
+
+    def remove_webhook(self, webhook_id: str, *, dry_run: bool = False) -> None:
+        """Tell it no more."""
+        self._send(requests.remove_webhook(webhook_id, dry_run=dry_run))
+
+    def test_webhook(self, webhook_id: str, *, dry_run: bool = False) -> WebhookTest:
+        """Send it a message that means nothing, and hear what came of it."""
+        return self._send(requests.try_webhook(webhook_id, dry_run=dry_run))
 
     def get_server(self) -> ServerView:
         """Who answers."""

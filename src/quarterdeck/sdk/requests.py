@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError
 
-from quarterdeck.basics.errors import NotFound
+from quarterdeck.basics.errors import Invalid, NotFound
 from quarterdeck.basics.ids import is_job_id
 from quarterdeck.sdk.calls import Call, FileBody, Reply
 from quarterdeck.sdk.problems import NotAServer, unreadable
@@ -30,6 +31,7 @@ from quarterdeck.wire.v1.jobs import (
 from quarterdeck.wire.v1.queue import QueueView
 from quarterdeck.wire.v1.server import ServerView, ShutdownRequest
 from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
+from quarterdeck.wire.v1.webhooks import WebhookList, WebhookMade, WebhookRequest, WebhookTest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -256,13 +258,42 @@ def shut_down(*, stop_jobs: bool) -> Call[None]:
     return Call("POST", path, _nothing, headers=JSON, body=body, is_repeatable=False)
 
 
+def add_webhook(request: WebhookRequest, *, dry_run: bool = False) -> Call[WebhookMade]:
+    """Have changes of state POSTed to a URL. A second one for the same URL is refused."""
+    parse, query, body = _model(WebhookMade), _dry(dry_run), _body(request)
+    path = "/v1/webhooks"
+    return Call("POST", path, parse, query, headers=JSON, body=body, is_repeatable=False)
+
+
+def list_webhooks() -> Call[WebhookList]:
+    """Who is told, and how that goes."""
+    return Call("GET", "/v1/webhooks", _model(WebhookList))
+
+
+def remove_webhook(webhook_id: str, *, dry_run: bool = False) -> Call[None]:
+    """Tell it no more."""
+    path = _webhook(webhook_id)
+    return Call("DELETE", path, _nothing, query=_dry(dry_run), is_repeatable=False)
+
+
+def try_webhook(webhook_id: str, *, dry_run: bool = False) -> Call[WebhookTest]:
+    """Send it a message that means nothing."""
+    return Call("POST", f"{_webhook(webhook_id)}/test", _model(WebhookTest), query=_dry(dry_run))
+
+
 def get_openapi() -> Call[dict[str, Any]]:
     """The API's own description."""
     return Call("GET", "/openapi.json", _json)
 
 
 def _body(model: BaseModel) -> bytes:
-    return model.model_dump_json(exclude_defaults=True).encode()
+    try:
+        return model.model_dump_json(exclude_defaults=True).encode()
+    except PydanticSerializationError:
+        raise Invalid(
+            "the request has half of a surrogate pair, which is no character",
+            hint="remove the lone surrogates",
+        ) from None
 
 
 def _choice(attempt: int | None, task: int | None = None) -> dict[str, str | int | list[str]]:
@@ -279,6 +310,21 @@ def _part(job_id: str) -> str:
             hint="an id is a j and nine letters or digits; `qd ps -a` lists the jobs there are",
         )
     return job_id
+
+
+def _dry(is_dry_run: bool) -> dict[str, str | int | list[str]]:
+    return {"dry_run": "true"} if is_dry_run else {}
+
+
+def _webhook(webhook_id: str) -> str:
+    """The path of one. What cannot be an id never becomes part of a URL."""
+    if not (webhook_id.isascii() and webhook_id.isalnum()):
+        raise NotFound(
+            f"there is no webhook {webhook_id[:80]!a}",
+            field="id",
+            hint="`qd webhook list` shows those there are",
+        )
+    return f"/v1/webhooks/{webhook_id}"
 
 
 def _model(kind: type[T]) -> Callable[[Reply], T]:

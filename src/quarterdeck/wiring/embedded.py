@@ -113,7 +113,7 @@ def _parse(line: bytes) -> AttemptRef | None:
     try:
         content = json.loads(line)
         return AttemptRef(JobId(content["job_id"]), int(content["attempt"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         log.warning("the inbox got a line that nobody understands: %r", line[:200])
         return None
 

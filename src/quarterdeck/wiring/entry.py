@@ -1,4 +1,5 @@
-"""The `qd` command: `up`, `down`, `restore` and `sim` are built here, the rest is the CLI's."""
+"""The `qd` command: verbs that run or need the server's own parts are built here, the rest is the
+CLI's."""
 
 from __future__ import annotations
 
@@ -11,6 +12,12 @@ WIRED = {
         "quarterdeck.wiring.restore:command", "Rebuild all state from the event log."
     ),
     "sim": LazyVerb("quarterdeck.wiring.simulate:command", "Run the simulator."),
+    "validate": LazyVerb(
+        "quarterdeck.wiring.jobfile:validate_command", "Check job files, offline."
+    ),
+    "schema": LazyVerb(
+        "quarterdeck.wiring.jobfile:schema_command", "Print the job file's JSON Schema."
+    ),
 }
 
 

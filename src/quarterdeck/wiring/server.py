@@ -15,18 +15,22 @@ import uvicorn
 from quarterdeck import __version__
 from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
 from quarterdeck.adapters.identity.token import TokenIdentity
+from quarterdeck.adapters.notifiers.webhook import WebhookNotifier
 from quarterdeck.adapters.stores.sql.store import open_store
 from quarterdeck.api.app import create_app
 from quarterdeck.api.context import ApiContext, Closing
+from quarterdeck.basics.chance import Chance
 from quarterdeck.basics.errors import Refused, Unavailable
 from quarterdeck.control.board import Board
 from quarterdeck.control.cancel import cancel_all
 from quarterdeck.control.plane import ControlPlane
 from quarterdeck.control.schedule import Scheduler
 from quarterdeck.control.submit import drop_old_replies
+from quarterdeck.control.webhooks import Webhooks
+from quarterdeck.wiring.deliveries import Deliveries
 from quarterdeck.wiring.embedded import SITE, EmbeddedSite
 from quarterdeck.wiring.settings import LOOPBACK_NAMES, Settings
-from quarterdeck.wiring.system import RandomIds, SystemClock
+from quarterdeck.wiring.system import RandomHookKeys, RandomIds, SystemClock
 from quarterdeck.wiring.worker import Worker
 
 if TYPE_CHECKING:
@@ -69,6 +73,8 @@ class Server:
             self._keep_house,
             every_s=HOUSEKEEPING_EVERY_S,
         )
+        self._webhooks = self._make_webhooks()
+        self._deliveries = Deliveries(self._webhooks, self._plane.changed)
         self._http = _Http(self._http_config(), self._closing)
 
     @property
@@ -88,7 +94,13 @@ class Server:
         finally:
             self._closing.set()
             starting.join()
-            for part in (self._scheduler, self._housekeeping, self._site, self._store):
+            for part in (
+                self._scheduler,
+                self._housekeeping,
+                self._site,
+                self._deliveries,
+                self._store,
+            ):
                 part.close()
 
     def _start(self, on_ready: Callable[[], None]) -> None:
@@ -101,12 +113,20 @@ class Server:
             self._plane.changed.subscribe(self._scheduler.wake)
             self._scheduler.start()
             self._housekeeping.start()
+            self._deliveries.start()
             self._home.announce(self.url, __version__)
             self._is_ready.set()
             on_ready()
         except Exception:
             log.exception("the server could not start")
             self._http.should_exit = True
+
+    def _make_webhooks(self) -> Webhooks:
+        clock, jitter = self._plane.clock, Chance(int.from_bytes(os.urandom(8)))
+        notifier = WebhookNotifier(
+            clock, __version__, may_be_private=self._settings.webhooks_may_be_private
+        )
+        return Webhooks(self._plane, self._store.hooks, notifier, RandomHookKeys(), jitter)
 
     def _keep_house(self) -> None:
         """What is due once in a while; never more at once."""
@@ -151,6 +171,7 @@ class Server:
             plane=self._plane,
             identity=TokenIdentity(self._home.token(), self._owner),
             files={SITE: self._site.files},
+            webhooks=self._webhooks,
             version=__version__,
             pid=os.getpid(),
             home_id=self._home.home_id(),

@@ -24,6 +24,7 @@ class Settings:
     tls_key: Path | None = None
     behind_proxy: bool = False
     allowed_hosts: frozenset[str] = frozenset()
+    webhooks_to_private_addresses: bool | None = None
 
     def __post_init__(self) -> None:
         """Refuse to listen where the token could be read off the wire."""
@@ -55,6 +56,14 @@ class Settings:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    @property
+    def webhooks_may_be_private(self) -> bool:
+        """Whether webhooks may lead to this machine and its network. Unless said otherwise they may
+        where only people of this machine can ask for one."""
+        if self.webhooks_to_private_addresses is not None:
+            return self.webhooks_to_private_addresses
+        return self.is_loopback and not self.behind_proxy
 
     @property
     def scheme(self) -> str:

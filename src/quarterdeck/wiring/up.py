@@ -34,6 +34,12 @@ log = logging.getLogger(__name__)
 @click.option("--tls-key", type=click.Path(path_type=Path), help="PEM file of its key.")
 @click.option("--behind-proxy", is_flag=True, help="A proxy in front speaks TLS.")
 @click.option("--allow-host", multiple=True, metavar="NAME", help="Host name to answer to.")
+@click.option(
+    "--webhooks-to-private-addresses/--no-webhooks-to-private-addresses",
+    default=None,
+    envvar="QD_WEBHOOKS_TO_PRIVATE_ADDRESSES",
+    help="Webhooks may lead to this machine and its network [only if nobody else can ask].",
+)
 @click.option("--detach", is_flag=True, help="Return when the server is ready.")
 def command(home: Path | None, *, detach: bool, **options: Any) -> None:  # noqa: ANN401 - Settings checks them
     """Start a server. Jobs that were running go on as if nothing had happened."""

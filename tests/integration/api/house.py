@@ -13,9 +13,12 @@ import uvicorn
 
 from quarterdeck.adapters.blobs.memory import MemoryBlobs
 from quarterdeck.adapters.identity.token import TokenIdentity
+from quarterdeck.adapters.notifiers.webhook import WebhookNotifier
 from quarterdeck.adapters.stores.memory import MemoryStore
+from quarterdeck.adapters.stores.memory_hooks import MemoryHooks
 from quarterdeck.api.app import create_app
 from quarterdeck.api.context import ApiContext, Closing
+from quarterdeck.basics.chance import Chance
 from quarterdeck.basics.errors import NotFound
 from quarterdeck.basics.ids import JobId, format_id
 from quarterdeck.basics.times import NS_PER_S
@@ -23,12 +26,14 @@ from quarterdeck.control.board import Board
 from quarterdeck.control.plane import ControlPlane
 from quarterdeck.control.reconcile import reconcile
 from quarterdeck.control.schedule import Scheduler
+from quarterdeck.control.webhooks import Webhooks
 from quarterdeck.core.cluster.hardware import Device, Node
 from quarterdeck.core.jobs.events import Sighting
 from quarterdeck.core.jobs.job import RankExit
 from quarterdeck.core.jobs.states import ReplicaState
 from quarterdeck.ports.engine import AttemptRef, Observation
 from quarterdeck.ports.site import LogChunk, LogMatches, Report, ResultFile
+from quarterdeck.wiring.system import RandomHookKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -141,6 +146,7 @@ class House:
     files: Files
     closing: Closing
     app: FastAPI
+    webhooks: Webhooks
     shutdowns: list[bool] = field(default_factory=list)
     is_ready: bool = True
     url: str = ""
@@ -197,10 +203,13 @@ def make_house(blob_bytes_max: int = 2**20) -> House:
     plane = ControlPlane(store, Clock(), Ids(), MemoryBlobs(), Board(store))
     files, closing = Files(), Closing()
     shutdowns: list[bool] = []
+    notifier = WebhookNotifier(plane.clock, "0.1.0", may_be_private=True)
+    webhooks = Webhooks(plane, MemoryHooks(), notifier, RandomHookKeys(), Chance(1))
     context = ApiContext(
         plane=plane,
         identity=TokenIdentity(TOKEN, "ada"),
         files={SITE: files},
+        webhooks=webhooks,
         version="0.1.0",
         pid=4711,
         home_id="h0me",
@@ -211,7 +220,7 @@ def make_house(blob_bytes_max: int = 2**20) -> House:
         blob_bytes_max=blob_bytes_max,
         closing=closing,
     )
-    house = House(plane, files, closing, create_app(context), shutdowns)
+    house = House(plane, files, closing, create_app(context), webhooks, shutdowns)
     house.report_nodes()
     return house
 

@@ -21,7 +21,7 @@ PROMISED = {
     "plan_job",
     "read_log", "stream_log", "list_results", "read_result", "stream_events", "list_nodes",
     "keep_snapshot", "put_blob", "show_server", "shut_down_server", "probe_health",
-    "probe_readiness",
+    "probe_readiness", "add_webhook", "list_webhooks", "remove_webhook", "test_webhook",
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from process ids.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,7 +53,7 @@ class Spool:
         self._offset += len(whole)
         before = self.sighting
         for line in whole.splitlines():
-            self._take(json.loads(line))
+            self._take_line(line)
         return self.sighting != before
 
     @property
@@ -72,6 +73,14 @@ class Spool:
             reason=Reason.NODE_FAILURE,
             message=message,
         )
+
+    def _take_line(self, line: bytes) -> None:
+        """A line that a full disk has torn says nothing. If it was the last word, the lock that is
+        free then tells that the runner is gone."""
+        with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            fact = json.loads(line)
+            if isinstance(fact, dict) and isinstance(fact.get("at_ns"), int):
+                self._take(fact)
 
     def _take(self, fact: dict[str, Any]) -> None:
         if self.sighting.state.is_gone:

@@ -11,7 +11,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-REVISION: Final = "0002"
+REVISION: Final = "0003"
 """The newest migration: what a database must be at before this code uses it."""
 
 metadata = sa.MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s"})
@@ -83,3 +83,13 @@ meta = sa.Table(
 REWRITES: Final = "rewrites"
 """Counts how often `jobs` was rebuilt behind the log's back: whoever remembers jobs forgets them
 when it has moved."""
+
+webhooks = sa.Table(
+    "webhooks",
+    metadata,
+    sa.Column("hook_id", sa.Text, primary_key=True),
+    sa.Column("created_at_ns", sa.BigInteger, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("cursor", sa.BigInteger, nullable=False),
+    sa.Column("progress", sa.Text, nullable=False),
+)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from quarterdeck.adapters.stores.sql import schema
 from quarterdeck.adapters.stores.sql.codec import encode
 from quarterdeck.adapters.stores.sql.database import as_unavailable, open_database, unavailable
+from quarterdeck.adapters.stores.sql.hooks import SqlHooks
 from quarterdeck.adapters.stores.sql.reads import Reads
 from quarterdeck.adapters.stores.sql.transaction import tag_rows
 from quarterdeck.adapters.stores.sql.upgrade import upgrade
@@ -61,6 +62,7 @@ class SqlStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._reads = Reads(database)
+        self.hooks = SqlHooks(database)
         self._writer = Writer(database)
         self._closing = threading.Lock()
 

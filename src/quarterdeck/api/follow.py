@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from quarterdeck.api.sites import choose_attempt, find_attempt, position_of, site_files
 from quarterdeck.api.streaming import KEEP_ALIVE, KEEP_ALIVE_S, format_event
@@ -51,6 +51,13 @@ class Place:
     task: int | None = None
 
 
+class _Step(NamedTuple):
+    """The log up to there, as a message if there is something to say."""
+
+    next_offset: int
+    message: bytes
+
+
 async def follow(
     context: ApiContext, feed: Feed, threads: Threads, place: Place
 ) -> AsyncGenerator[bytes, None]:
@@ -79,13 +86,12 @@ class _Follower:
                 place.attempt = _next_attempt(job, place) or 0
             attempt = find_attempt(job, place.attempt)
             is_over = attempt is None or not attempt.holds_devices
-            view = await self._read(attempt, is_over=is_over) if attempt is not None else None
-            if view is not None:
-                place.offset = view.next_offset
+            step = await self._read(attempt, is_over=is_over) if attempt is not None else None
+            if step is not None:
+                place.offset = step.next_offset
                 self._poll_s = POLL_S_MIN
-                if view.text:
-                    resume_id = f"{place.attempt}:{place.offset}"
-                    yield self._said(format_event("log", view, resume_id))
+                if step.message:
+                    yield self._said(step.message)
                 continue
             if is_over and attempt is not None and place.is_fixed:
                 yield format_event("end", _end_of(job, attempt))
@@ -118,10 +124,10 @@ class _Follower:
         plane, job_id = self._context.plane, self._place.job_id
         return await self._threads.read_store(lambda: get_job(plane, job_id))
 
-    async def _read(self, attempt: Attempt, *, is_over: bool) -> LogView | None:
-        """What comes next, perhaps without text; None when nothing is there yet, or any more."""
+    async def _read(self, attempt: Attempt, *, is_over: bool) -> _Step | None:
+        """What comes next; None when nothing is there yet, or any more."""
         try:
-            return await self._threads.read_files(lambda: self._read_now(attempt, is_over=is_over))
+            return await self._threads.read_files(lambda: self._step(attempt, is_over=is_over))
         except NotFound:
             return None  # retention has deleted it meanwhile
         except Unavailable:
@@ -129,6 +135,16 @@ class _Follower:
             if is_over:
                 raise
             return None
+
+    def _step(self, attempt: Attempt, *, is_over: bool) -> _Step | None:
+        """In a thread of those that read files: large texts are made into messages there, so that
+        they do not hold up who waits for the event loop."""
+        view = self._read_now(attempt, is_over=is_over)
+        if view is None:
+            return None
+        resume_id = f"{view.attempt}:{view.next_offset}"
+        message = format_event("log", view, resume_id) if view.text else b""
+        return _Step(view.next_offset, message)
 
     def _read_now(self, attempt: Attempt, *, is_over: bool) -> LogView | None:
         files = site_files(self._context, attempt)

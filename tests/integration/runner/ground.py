@@ -11,11 +11,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import quarterdeck
+from quarterdeck.adapters.engines.local.confinement import remove_groups
 
 RUNNER = Path(quarterdeck.__file__).parent / "runner"
 
@@ -152,6 +154,9 @@ class Ground:
                     continue
         return found
 
+    def _is_empty(self, name: str) -> bool:
+        return not self.processes(name)
+
     def stop_listening(self) -> None:
         if self._inbox is not None:
             os.close(self._inbox)
@@ -175,6 +180,9 @@ class Ground:
         for folder in (self.root / "attempts").glob("*"):
             for pid in self.processes(folder.name):
                 kill(pid)
+            until(partial(self._is_empty, folder.name))
+        for folder in self.root.glob("attempts/*/*/*"):
+            remove_groups(folder)
         self.stop_listening()
 
 

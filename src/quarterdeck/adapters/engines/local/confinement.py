@@ -5,10 +5,12 @@ The runner is asked to try it, because it is the runner that will do it, with th
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from quarterdeck.adapters.engines.local.launcher import RUNNER
@@ -43,6 +45,18 @@ def describe_confinement() -> Confinement:
         why=f"{_describe_memory(memory['works'])} ({memory['text']}). "
         f"{_describe_cpu(cpu['works'])} ({cpu['text']}).",
     )
+
+
+def remove_groups(folder: Path) -> None:
+    """Remove the cgroups of a replica whose runner was killed before it could. Nothing of the
+    replica may live any more."""
+    try:
+        groups = (folder / "cgroups").read_text().split()
+    except OSError:
+        return
+    for group in groups:
+        with contextlib.suppress(OSError):
+            Path(group).rmdir()
 
 
 def _describe_memory(works: bool) -> str:

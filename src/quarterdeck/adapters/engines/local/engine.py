@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from quarterdeck.adapters.engines.local.confinement import describe_confinement
+from quarterdeck.adapters.engines.local.confinement import describe_confinement, remove_groups
 from quarterdeck.adapters.engines.local.launcher import Launcher
 from quarterdeck.adapters.engines.local.orders import (
     make_order,
@@ -272,6 +272,7 @@ class LocalEngine:
             for tracked, spool in dead
         )
         for tracked, spool in dead:
+            remove_groups(spool.folder)
             spool.read()
             if not spool.sighting.state.is_gone:
                 spool.lose("its runner was lost (killed, or the machine went down)")

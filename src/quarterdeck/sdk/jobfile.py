@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from quarterdeck.basics.errors import Invalid
+from quarterdeck.basics.errors import Invalid, Refused
 from quarterdeck.sdk.jobreader import Path_, Reading, read_document
 from quarterdeck.sdk.yamltree import Fault, Place, read_documents, shown
 from quarterdeck.wire.v1.jobs import JobRequest
@@ -46,7 +46,7 @@ class JobFile:
             path = path[:-1]
         return self.places.get(path, self.start)
 
-    def locate(self, error: Invalid) -> Invalid:
+    def locate(self, error: Refused) -> Invalid:
         """The server's error with the place in this file that it is about."""
         place = self.place_of(error.field)
         fault = Fault(place, error.message, error.hint, error.field, error.code)

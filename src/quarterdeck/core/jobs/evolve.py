@@ -184,7 +184,11 @@ def _(event: ev.Started, job: Job) -> Job:
         state=_attempt_step(job, attempt, AttemptSignal.START),
         started_at_ns=event.started_at_ns,
     )
-    return _stepped(_with_attempt(job, started), attempt.task, JobSignal.START)
+    after = _stepped(_with_attempt(job, started), attempt.task, JobSignal.START)
+    if after.tasks is not None and after.tasks.started_at_ns is None:
+        tasks = replace(after.tasks, started_at_ns=event.started_at_ns)
+        return replace(after, tasks=tasks)
+    return after
 
 
 @_apply.register

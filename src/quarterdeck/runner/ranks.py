@@ -20,6 +20,7 @@ class Ranks:
         self._first_rank = first_rank
         self._running: dict[int, int] = {}
         self._ended: dict[int, dict[str, Any]] = {}
+        self._warned: list[int] = []
         self.stopping = False
 
     def start(
@@ -81,6 +82,14 @@ class Ranks:
         for pid in self._running:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, number)
+                self._warned.append(pid)
+
+    @property
+    def has_warned_left(self) -> bool:
+        """Whether anybody whom a signal reached still lives. A shell may end at once, while the
+        command that it started makes use of its grace."""
+        self._warned = [pid for pid in self._warned if _has_members(pid)]
+        return bool(self._warned)
 
     def ends(self) -> list[dict[str, Any]]:
         """How each rank ended, by rank."""
@@ -91,6 +100,14 @@ class Ranks:
         code = os.WEXITSTATUS(status) if number is None else None
         stopped = self.stopping and code != 0
         return {"rank": rank, "code": code, "signal": number, "stopped": stopped}
+
+
+def _has_members(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _become(

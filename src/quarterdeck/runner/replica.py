@@ -25,6 +25,7 @@ from .wakeups import Wakeups
 from .workdir import lay_out, link_checkpoint
 
 BEAT_S = 10.0
+GROUP_LOOK_S = 0.05
 SAY_AGAIN_S = 1.0
 METRICS = "metrics"
 WARNING = "stopping"
@@ -175,7 +176,7 @@ class Replica:
         """Until no rank runs, or what runs has had its grace."""
         while True:
             self._ranks.reap()
-            if not self._ranks.is_running:
+            if not self._ranks.is_running and not self._ranks.has_warned_left:
                 return
             wish = self._find_stop()
             if wish is not None:
@@ -246,6 +247,8 @@ class Replica:
 
     def _next_look_at(self) -> float:
         times = [self._beat_at]
+        if self._ranks.stopping and not self._ranks.is_running:
+            times.append(time.monotonic() + GROUP_LOOK_S)  # nobody tells of a grandchild's end
         if self._kill_at is not None:
             times.append(self._kill_at)
         elif self._time_is_up_at is not None:

@@ -86,3 +86,23 @@ def test_a_waiting_limit_costs_nothing(ground: Ground) -> None:
     before, since = stat.read_text().split()[13:15], time.monotonic()
     until(lambda: time.monotonic() - since > 1)
     assert sum(map(int, stat.read_text().split()[13:15])) - sum(map(int, before)) <= 1
+
+
+def test_who_was_warned_has_its_grace_though_the_shell_around_it_ends_at_once(
+    ground: Ground,
+) -> None:
+    saver = "trap 'sleep 0.3; echo saved; exit 0' TERM; while :; do sleep 0.02; done"
+    folder, exited = ground.run_to_end(
+        f'sh -c "{saver}"; echo never', time_limit_s=0.5, grace_s=100.0
+    )
+    assert exited["ranks"][0]["signal"] == 15
+    assert said(folder) == ["saved"]
+
+
+def test_who_ignores_the_warning_behind_a_shell_is_killed_after_the_grace(ground: Ground) -> None:
+    _, exited = ground.run_to_end(
+        "sh -c \"trap '' TERM; while :; do sleep 0.02; done\"; echo never",
+        time_limit_s=0.3,
+        grace_s=0.4,
+    )
+    assert exited["reason"] == "timed_out"

@@ -55,6 +55,38 @@ def test_four_ranks_on_two_nodes_train_as_one_process_does_unless_they_are_not_s
     assert bad.returncode == 1, bad.stdout
 
 
+def test_digits_goes_on_where_its_time_limit_stopped_it(
+    deck_with_python: Deck, root: Path, tmp_path: Path
+) -> None:
+    """Warned, checkpointed, stopped, put back into the queue, resumed: one job, one curve."""
+    deck = deck_with_python
+    folder = tmp_path / "digits"
+    shutil.copytree(root / "examples" / "digits", folder)
+    text = (
+        (folder / "job.yaml")
+        .read_text()
+        .replace("--epochs 20 --pause 0.15", "--epochs 30 --pause 0.2")
+    )
+    limits = "time_limit: 4s\nretry: {limit: 9, on: [timed_out]}\ncheckpoint: {grace: 20s}\n"
+    (folder / "job.yaml").write_text(text + limits)
+    run_example(deck, folder / "job.yaml", tmp_path / "out")
+    (job,) = deck.client().list_jobs(states=["succeeded"]).jobs
+    ends = [attempt.reason for attempt in job.attempts]
+    assert len(ends) > 1
+    assert set(ends[:-1]) == {"timed_out"}
+    assert ends[-1] == "completed"
+    log = deck.qd("logs", job.id, "--attempt", "1").stdout
+    saved = int(log.split("warned: leaving after epoch ")[1].split(",")[0])
+    assert f"resuming after epoch {saved}\n" in deck.qd("logs", job.id, "--attempt", "2").stdout
+    told = deck.qd_json("metrics", job.id, "loss")["series"][0]
+    assert [point["step"] for point in told["points"]] == list(range(1, 31))
+    assert [point["attempt"] for point in told["points"]] == sorted(
+        point["attempt"] for point in told["points"]
+    )
+    assert {point["attempt"] for point in told["points"]} == set(range(1, len(ends) + 1))
+    assert "another attempt began" in deck.qd("metrics", job.id, "--plot", "loss").stdout
+
+
 def test_the_best_of_a_sweep_is_found(deck_with_python: Deck, root: Path, tmp_path: Path) -> None:
     example = root / "examples" / "array-sweep"
     run_example(deck_with_python, example / "job.yaml", tmp_path / "out")

@@ -19,6 +19,7 @@ from quarterdeck.api.routers import (
     health,
     jobs,
     logs,
+    metrics,
     nodes,
     plans,
     queue,
@@ -40,7 +41,7 @@ DESCRIPTION = (
 
 
 _ROUTERS = (
-    *(jobs, batches, steps, queue, plans, logs, results),
+    *(jobs, batches, steps, queue, plans, logs, metrics, results),
     *(events, nodes, snapshots, webhooks, server, gc, health),
 )
 

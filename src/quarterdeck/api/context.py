@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from quarterdeck.control.retention import Sweeper
     from quarterdeck.control.webhooks import Webhooks
     from quarterdeck.ports.identity import Identity
+    from quarterdeck.ports.metrics import SiteMetrics
     from quarterdeck.ports.site import SiteFiles
 
 
@@ -53,6 +54,7 @@ class ApiContext:
     plane: ControlPlane
     identity: Identity
     files: Mapping[str, SiteFiles]
+    metrics: Mapping[str, SiteMetrics]
     webhooks: Webhooks
     version: str
     pid: int

@@ -11,6 +11,7 @@ from quarterdeck.core.jobs.states import AttemptState, JobState
 if TYPE_CHECKING:
     from quarterdeck.api.context import ApiContext
     from quarterdeck.core.jobs.job import Job
+    from quarterdeck.ports.metrics import SiteMetrics
     from quarterdeck.ports.site import SiteFiles
 
 
@@ -115,13 +116,25 @@ def check_node_rank(job: Job, node_rank: int) -> None:
         )
 
 
+def site_metrics(context: ApiContext, attempt: Attempt) -> SiteMetrics:
+    """What serves the samples of an attempt. `Unavailable` for a site that is away."""
+    metrics = context.metrics.get(attempt.site)
+    if metrics is None:
+        raise _away(attempt)
+    return metrics
+
+
 def site_files(context: ApiContext, attempt: Attempt) -> SiteFiles:
     """What serves the logs and results of an attempt. `Unavailable` for a site that is away."""
     files = context.files.get(attempt.site)
     if files is None:
-        raise Unavailable(
-            f"site {attempt.site} is not connected, and the files of attempt {attempt.number} are "
-            "there",
-            hint="try again when its agent is back",
-        )
+        raise _away(attempt)
     return files
+
+
+def _away(attempt: Attempt) -> Unavailable:
+    return Unavailable(
+        f"site {attempt.site} is not connected, and the files of attempt {attempt.number} are "
+        "there",
+        hint="try again when its agent is back",
+    )

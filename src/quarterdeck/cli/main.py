@@ -50,6 +50,8 @@ VERBS = {
     "queue": LazyVerb("quarterdeck.cli.verbs.queue:command", "Show who waits, and why."),
     "show": LazyVerb("quarterdeck.cli.verbs.show:command", "Show everything about a job."),
     "logs": LazyVerb("quarterdeck.cli.verbs.logs:command", "Print or follow a job's log."),
+    "metrics": LazyVerb("quarterdeck.cli.verbs.metrics:command", "Show what a job told of itself."),
+    "top": LazyVerb("quarterdeck.cli.verbs.top:command", "Watch what runs and how far it is."),
     "explain": LazyVerb("quarterdeck.cli.verbs.explain:command", "Say why a job is where it is."),
     "plan": LazyVerb("quarterdeck.cli.verbs.plan:command", "Say what would happen to a job."),
     "cancel": LazyVerb("quarterdeck.cli.verbs.cancel:command", "Stop jobs for good."),

@@ -42,6 +42,10 @@ def make_environment(
         }
     )
     environment.update(places)
+    if order.get("inside"):
+        # Last, so that nothing of the job's own is hidden by it.
+        found = [environment["PYTHONPATH"]] if environment.get("PYTHONPATH") else []
+        environment["PYTHONPATH"] = os.pathsep.join([*found, order["inside"]])
     task = order.get("task")
     if task is not None:
         environment.update(

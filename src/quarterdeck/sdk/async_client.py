@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         ResultList,
         TaskList,
     )
+    from quarterdeck.wire.v1.metrics import MetricsView, ProgressList
     from quarterdeck.wire.v1.queue import QueueView
     from quarterdeck.wire.v1.server import ServerView
     from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
@@ -213,6 +214,26 @@ class AsyncClient:
     ) -> AsyncIterator[EventView]:
         """The event log from a place on, without end."""
         return self._follow(follow_events(requests.stream_events(after, job_id)))
+
+    async def read_metrics(
+        self,
+        job_id: str,
+        *names: str,
+        max_points: int | None = None,
+        rank: int | None = None,
+        attempt: int | None = None,
+        task: int | None = None,
+    ) -> MetricsView:
+        """What the job told of itself, as curves; without names only which there are."""
+        return await self._send(
+            requests.read_metrics(
+                job_id, names, max_points=max_points, rank=rank, attempt=attempt, task=task
+            )
+        )
+
+    async def list_progress(self, job_id: str | None = None) -> ProgressList:
+        """How far every running job is, or only one."""
+        return await self._send(requests.list_progress(job_id))
 
     async def list_results(
         self, job_id: str, *, attempt: int | None = None, task: int | None = None

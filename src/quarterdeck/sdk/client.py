@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         ResultList,
         TaskList,
     )
+    from quarterdeck.wire.v1.metrics import MetricsView, ProgressList
     from quarterdeck.wire.v1.queue import QueueView
     from quarterdeck.wire.v1.server import ServerView
     from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
@@ -215,6 +216,26 @@ class Client:
     def stream_events(self, *, after: int = 0, job_id: str | None = None) -> Iterator[EventView]:
         """The event log from a place on, without end."""
         return self._follow(follow_events(requests.stream_events(after, job_id)))
+
+    def read_metrics(
+        self,
+        job_id: str,
+        *names: str,
+        max_points: int | None = None,
+        rank: int | None = None,
+        attempt: int | None = None,
+        task: int | None = None,
+    ) -> MetricsView:
+        """What the job told of itself, as curves; without names only which there are."""
+        return self._send(
+            requests.read_metrics(
+                job_id, names, max_points=max_points, rank=rank, attempt=attempt, task=task
+            )
+        )
+
+    def list_progress(self, job_id: str | None = None) -> ProgressList:
+        """How far every running job is, or only one."""
+        return self._send(requests.list_progress(job_id))
 
     def list_results(
         self, job_id: str, *, attempt: int | None = None, task: int | None = None

@@ -29,6 +29,7 @@ from quarterdeck.wire.v1.jobs import (
     ResultList,
     TaskList,
 )
+from quarterdeck.wire.v1.metrics import MetricsView, ProgressList
 from quarterdeck.wire.v1.queue import QueueView
 from quarterdeck.wire.v1.server import ServerView, ShutdownRequest
 from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
@@ -197,6 +198,28 @@ def stream_log(
     """The log as server-sent events."""
     query = _choice(attempt) | {"node_rank": node_rank} | part.query
     return Call("GET", f"/v1/jobs/{_part(job_id)}/logs/stream", _itself, query=query)
+
+
+def read_metrics(
+    job_id: str,
+    names: Sequence[str] = (),
+    *,
+    max_points: int | None = None,
+    rank: int | None = None,
+    attempt: int | None = None,
+    task: int | None = None,
+) -> Call[MetricsView]:
+    """What the job told of itself; without names only which there are."""
+    wanted = {"name": list(names) or None, "max_points": max_points, "rank": rank}
+    query = {key: value for key, value in wanted.items() if value is not None}
+    path = f"/v1/jobs/{_part(job_id)}/metrics"
+    return Call("GET", path, _model(MetricsView), query=query | _choice(attempt, task))
+
+
+def list_progress(job_id: str | None = None) -> Call[ProgressList]:
+    """How far every running job is, or only one."""
+    query: dict[str, str | int | list[str]] = {} if job_id is None else {"job_id": job_id}
+    return Call("GET", "/v1/progress", _model(ProgressList), query=query)
 
 
 def list_results(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from quarterdeck.adapters.engines.local.engine import LocalEngine
 from quarterdeck.adapters.engines.local.files import LocalSiteFiles
 from quarterdeck.adapters.engines.local.host import read_host
+from quarterdeck.adapters.engines.local.metrics import LocalSiteMetrics
 from quarterdeck.adapters.engines.local.paths import SitePaths
 from quarterdeck.adapters.engines.local.stock import LocalSiteStock
 from quarterdeck.adapters.gauges.nvml import NvmlGauge
@@ -45,6 +46,7 @@ class EmbeddedSite:
         self._inbox = _Inbox(paths, self._hear)
         self._engine = LocalEngine(paths, home.home_id(), blobs, _list_nodes(pretend))
         self.files = LocalSiteFiles(paths)
+        self.metrics = LocalSiteMetrics(paths)
         self.stock = LocalSiteStock(paths)
         self._agent = SiteAgent(SITE, self._engine, PlaneLink(plane), blobs)
         self._worker = Worker("agent", self._turn, every_s=AGENT_EVERY_S)

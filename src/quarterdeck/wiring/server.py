@@ -180,6 +180,7 @@ class Server:
             plane=self._plane,
             identity=TokenIdentity(self._home.token(), self._owner),
             files={SITE: self._site.files},
+            metrics={SITE: self._site.metrics},
             webhooks=self._webhooks,
             version=__version__,
             pid=os.getpid(),

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+import tempfile
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import uvicorn
 
 from quarterdeck.adapters.blobs.memory import MemoryBlobs
+from quarterdeck.adapters.engines.local.metrics import LocalSiteMetrics
+from quarterdeck.adapters.engines.local.paths import SitePaths
 from quarterdeck.adapters.identity.token import TokenIdentity
 from quarterdeck.adapters.notifiers.webhook import WebhookNotifier
 from quarterdeck.adapters.stores.memory import MemoryStore
@@ -147,6 +151,8 @@ class House:
     closing: Closing
     app: FastAPI
     webhooks: Webhooks
+    site: SitePaths
+    folder: tempfile.TemporaryDirectory[str]
     shutdowns: list[bool] = field(default_factory=list)
     is_ready: bool = True
     url: str = ""
@@ -202,6 +208,8 @@ def make_house(blob_bytes_max: int = 2**20) -> House:
     store = MemoryStore()
     plane = ControlPlane(store, Clock(), Ids(), MemoryBlobs(), Board(store))
     files, closing = Files(), Closing()
+    folder = tempfile.TemporaryDirectory()
+    paths = SitePaths(Path(folder.name))
     shutdowns: list[bool] = []
     notifier = WebhookNotifier(plane.clock, "0.1.0", may_be_private=True)
     webhooks = Webhooks(plane, MemoryHooks(), notifier, RandomHookKeys(), Chance(1))
@@ -209,6 +217,7 @@ def make_house(blob_bytes_max: int = 2**20) -> House:
         plane=plane,
         identity=TokenIdentity(TOKEN, "ada"),
         files={SITE: files},
+        metrics={SITE: LocalSiteMetrics(paths)},
         webhooks=webhooks,
         version="0.1.0",
         pid=4711,
@@ -220,7 +229,8 @@ def make_house(blob_bytes_max: int = 2**20) -> House:
         blob_bytes_max=blob_bytes_max,
         closing=closing,
     )
-    house = House(plane, files, closing, create_app(context), webhooks, shutdowns)
+    app = create_app(context)
+    house = House(plane, files, closing, app, webhooks, paths, folder, shutdowns)
     house.report_nodes()
     return house
 

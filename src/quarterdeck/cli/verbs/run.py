@@ -14,6 +14,7 @@ from quarterdeck.basics.errors import QuarterdeckError
 from quarterdeck.cli.errors import RUN_FAILED, show_error
 from quarterdeck.cli.jobs import attach_workdir, job_options, make_request, print_job, print_log
 from quarterdeck.cli.output import output_option
+from quarterdeck.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
     from quarterdeck.sdk.client import Client
@@ -59,13 +60,16 @@ def _follow(client: Client, job: JobView, *, log_to_stderr: bool) -> JobView:
     explaining = threading.Timer(EXPLAIN_AFTER_S, _explain_wait, (client, job.id))
     explaining.daemon = True
     explaining.start()
-    for message in client.stream_log(job.id):
-        text = getattr(message, "text", "")
-        if text:
-            explaining.cancel()
-            print_log(text, sys.stderr if log_to_stderr else sys.stdout)
+    with ProgressLine(client, job.id) as line:
+        if job.array is None:
+            for message in client.stream_log(job.id):
+                text = getattr(message, "text", "")
+                if text:
+                    explaining.cancel()
+                    line.clear()
+                    print_log(text, sys.stderr if log_to_stderr else sys.stdout)
+        ended = client.wait(job.id)
     explaining.cancel()
-    ended = client.wait(job.id)
     if ended.state != "succeeded":
         click.echo(f"qd: job {job.id} {ended.state}: {ended.message}", err=True)
     return ended

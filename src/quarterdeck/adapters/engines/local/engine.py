@@ -15,6 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from quarterdeck.adapters.engines.local.confinement import describe_confinement, remove_groups
+from quarterdeck.adapters.engines.local.inside import make_inside
 from quarterdeck.adapters.engines.local.launcher import Launcher
 from quarterdeck.adapters.engines.local.orders import (
     make_order,
@@ -78,6 +79,7 @@ class LocalEngine:
         self._blobs = blobs
         self._list_nodes = list_nodes
         self._launcher = Launcher(paths)
+        self._inside = make_inside(paths)
         self._tracked: dict[AttemptRef, _Tracked] = {}
         self._live: dict[AttemptRef, _Tracked] = {}
         self._noted: list[AttemptRef] = []
@@ -115,7 +117,11 @@ class LocalEngine:
             return
         for rank, grant in enumerate(order.grants):
             content = make_order(order, rank, nodes[grant.node], self._home_id, self._paths)
-            content |= {"snapshot": snapshot, "blobs_dir": str(self._blobs.root)}
+            content |= {
+                "snapshot": snapshot,
+                "blobs_dir": str(self._blobs.root),
+                "inside": str(self._inside),
+            }
             folder = self._paths.replica(order.ref, rank)
             with site_disk():
                 folder.mkdir(parents=True, exist_ok=True)

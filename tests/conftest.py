@@ -17,8 +17,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.mounts import mounted
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -59,6 +57,8 @@ def why_no_mount() -> str | None:
     """None when a small file system can be made and mounted here."""
     if os.geteuid() != 0:
         return "only root may mount"
+    from tests.mounts import mounted
+
     try:
         with mounted(1):
             return None

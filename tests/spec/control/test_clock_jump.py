@@ -44,7 +44,7 @@ def test_the_queue_keeps_its_order_across_the_jump() -> None:
     waiting = [ask(desk, hands, gpus=8) for _ in range(2)]
     hands.wall_ns -= HOUR_NS
     waiting += [ask(desk, hands, gpus=8) for _ in range(2)]
-    order: list[object] = []
+    order: list[str] = []
     for job_id in (first, *waiting):
         hands.pass_s(1)
         job = desk.job(job_id)  # type: ignore[arg-type]

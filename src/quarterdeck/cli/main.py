@@ -64,6 +64,9 @@ VERBS = {
     "node": LazyVerb("quarterdeck.cli.verbs.node:command", "List nodes and what is free."),
     "webhook": LazyVerb("quarterdeck.cli.verbs.webhook:command", "Tell other programs of changes."),
     "gc": LazyVerb("quarterdeck.cli.verbs.gc:command", "Delete what retention lets go."),
+    "completion": LazyVerb(
+        "quarterdeck.cli.verbs.completion:command", "Print a script for the shell."
+    ),
     "openapi": LazyVerb("quarterdeck.cli.verbs.openapi:command", "Print the API's description."),
 }
 

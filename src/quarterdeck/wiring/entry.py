@@ -8,6 +8,12 @@ from quarterdeck.cli.main import LazyVerb, build_cli
 WIRED = {
     "up": LazyVerb("quarterdeck.wiring.up:command", "Start a server."),
     "down": LazyVerb("quarterdeck.wiring.down:command", "End the server."),
+    "doctor": LazyVerb(
+        "quarterdeck.wiring.doctor.command:command", "Say what this machine can and cannot do."
+    ),
+    "support-bundle": LazyVerb(
+        "quarterdeck.wiring.support:command", "Collect what helps to find a fault."
+    ),
     "restore": LazyVerb(
         "quarterdeck.wiring.restore:command", "Rebuild all state from the event log."
     ),

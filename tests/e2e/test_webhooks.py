@@ -77,6 +77,23 @@ def test_a_server_killed_between_deliveries_loses_none(deck: Deck) -> None:
     )
 
 
+def test_a_server_killed_while_the_receiver_is_out_tells_everything_later(deck: Deck) -> None:
+    deck.up(*PRETEND)
+    receiver = Receiver([500] * 1000)
+    with receiving(receiver):
+        deck.qd_json("webhook", "add", receiver.url)
+        ids = [deck.run("exit 0") for _ in range(2)]
+        for one in ids:
+            assert deck.qd("wait", one, "--timeout", "30").returncode == 0
+        # By the third try, three seconds have passed: how far it is has been kept.
+        until(lambda: deck.qd_json("webhook", "list")["webhooks"][0]["failures"] >= 3)
+        deck.kill_server()
+        receiver.statuses.clear()
+        receiver.got.clear()
+        deck.up_again()
+        until(lambda: all(receiver.states_of(one) == WHOLE_LIFE for one in ids))
+
+
 def test_a_server_that_was_told_so_leads_nobody_inside(deck: Deck) -> None:
     deck.up(*PRETEND, "--no-webhooks-to-private-addresses")
     with receiving() as receiver:

@@ -92,8 +92,10 @@ class Town(RuleBasedStateMachine):
     def save(self) -> None:
         self.webhooks.save()
 
-    @rule()
-    def crash(self) -> None:
+    @rule(is_saved=st.booleans())
+    def crash(self, is_saved: bool) -> None:
+        if is_saved:
+            self.webhooks.save()
         self.open()
 
     def teardown(self) -> None:
@@ -115,4 +117,4 @@ class Town(RuleBasedStateMachine):
 
 
 TestTown = Town.TestCase
-TestTown.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestTown.settings = settings(max_examples=400, stateful_step_count=30, deadline=None)

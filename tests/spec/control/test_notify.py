@@ -246,6 +246,18 @@ def test_a_restart_goes_on_from_what_was_kept_and_repeats_the_rest_under_the_sam
     assert office.states() == WHOLE_LIFE
 
 
+def test_a_crash_while_a_message_cannot_be_delivered_loses_nothing_that_was_read() -> None:
+    office = Office()
+    office.add()
+    office.desk.run()
+    office.receiver.outcomes = [BROKEN]
+    office.deliver()
+    office.webhooks.save()
+    office.restart()
+    office.deliver()
+    assert office.states() == WHOLE_LIFE
+
+
 def test_failures_are_kept_over_a_restart() -> None:
     office = Office()
     office.add()

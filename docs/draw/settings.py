@@ -87,11 +87,8 @@ def _options() -> Iterator[tuple[str, str, str, str]]:
         variable = str(option.envvar or {"--home": "QD_HOME", "--store": "QD_STORE"}.get(name, ""))
         default = option.to_info_dict()["default"]
         plain = not option.is_flag and not option.multiple and default is not None
-        takes = (
-            ""
-            if option.is_flag
-            else f" {option.metavar or option.type.name.upper().removesuffix(' RANGE')}"
-        )
+        kind = option.metavar or option.type.name.upper().removesuffix(" RANGE")
+        takes = "" if option.is_flag else f" {kind}"
         yield (
             code(name + takes),
             code("QD_KEEP_KIND" if name == "--keep" else variable),

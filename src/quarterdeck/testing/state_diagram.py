@@ -128,6 +128,7 @@ def _table(machine: _Machine) -> list[str]:
 
 
 def describe_codes(title: str, about: str, codes: type[StrEnum]) -> str:
+    """A section with every code and what its member's docstring says of it."""
     told = _docstrings(codes)
     lines = [f"| `{code}` | {told[code.name]} |" for code in codes]
     return "\n".join((f"## {title}\n\n{about}\n", "| code | meaning |", "|---|---|", *lines, ""))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 from quarterdeck import __version__
 from quarterdeck.basics.errors import QuarterdeckError
@@ -93,6 +94,15 @@ class _Group(click.Group):
     ) -> click.Command | None:
         verb = self._verbs.get(cmd_name)
         return verb.load() if verb is not None else None
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Verbs from the table: none is imported for it."""
+        verbs = [
+            CompletionItem(name, help=verb.help)
+            for name, verb in self._verbs.items()
+            if name.startswith(incomplete)
+        ]
+        return verbs + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(
         self,

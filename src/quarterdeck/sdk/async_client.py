@@ -109,12 +109,12 @@ class AsyncClient:
         return await self._send(requests.submit(request, key))
 
     async def submit_all(
-        self, requests_: Sequence[JobRequest], *, key: str | None = None
+        self, requests_: Sequence[JobRequest], *, key: str | None = None, dry_run: bool = False
     ) -> list[str]:
         """Put many jobs into the queue, or none; their ids in order. `needs` may name others of
         them."""
         batch = BatchRequest(jobs=list(requests_))
-        return (await self._send(requests.submit_all(batch, key))).ids
+        return (await self._send(requests.submit_all(batch, key, dry_run=dry_run))).ids
 
     async def plan(self, request: JobRequest) -> PlanView:
         """What would happen to the job if it were submitted now."""
@@ -156,25 +156,25 @@ class AsyncClient:
         """Why the job is where it is."""
         return await self._send(requests.explain(job_id))
 
-    async def cancel(self, job_id: str) -> JobView:
+    async def cancel(self, job_id: str, *, dry_run: bool = False) -> JobView:
         """Stop the job for good."""
-        return await self._send(requests.cancel(job_id))
+        return await self._send(requests.cancel(job_id, dry_run=dry_run))
 
-    async def requeue(self, job_id: str) -> JobView:
+    async def requeue(self, job_id: str, *, dry_run: bool = False) -> JobView:
         """Give the job another attempt."""
-        return await self._send(requests.requeue(job_id))
+        return await self._send(requests.requeue(job_id, dry_run=dry_run))
 
-    async def hold(self, job_id: str) -> JobView:
+    async def hold(self, job_id: str, *, dry_run: bool = False) -> JobView:
         """Keep the job from starting until it is released."""
-        return await self._send(requests.hold(job_id))
+        return await self._send(requests.hold(job_id, dry_run=dry_run))
 
-    async def release(self, job_id: str) -> JobView:
+    async def release(self, job_id: str, *, dry_run: bool = False) -> JobView:
         """Let a held job into the queue."""
-        return await self._send(requests.release(job_id))
+        return await self._send(requests.release(job_id, dry_run=dry_run))
 
-    async def note(self, job_id: str, text: str) -> JobView:
+    async def note(self, job_id: str, text: str, *, dry_run: bool = False) -> JobView:
         """Write something about the job, for whoever looks at it later."""
-        return await self._send(requests.note(job_id, text))
+        return await self._send(requests.note(job_id, text, dry_run=dry_run))
 
     async def get_request(self, job_id: str) -> JobRequest:
         """The request that would make another job like it."""

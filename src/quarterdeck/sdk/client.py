@@ -114,11 +114,13 @@ class Client:
         """Put a job into the queue."""
         return self._send(requests.submit(request, key))
 
-    def submit_all(self, requests_: Sequence[JobRequest], *, key: str | None = None) -> list[str]:
+    def submit_all(
+        self, requests_: Sequence[JobRequest], *, key: str | None = None, dry_run: bool = False
+    ) -> list[str]:
         """Put many jobs into the queue, or none; their ids in order. `needs` may name others of
         them."""
         batch = BatchRequest(jobs=list(requests_))
-        return self._send(requests.submit_all(batch, key)).ids
+        return self._send(requests.submit_all(batch, key, dry_run=dry_run)).ids
 
     def plan(self, request: JobRequest) -> PlanView:
         """What would happen to the job if it were submitted now."""
@@ -160,25 +162,25 @@ class Client:
         """Why the job is where it is."""
         return self._send(requests.explain(job_id))
 
-    def cancel(self, job_id: str) -> JobView:
+    def cancel(self, job_id: str, *, dry_run: bool = False) -> JobView:
         """Stop the job for good."""
-        return self._send(requests.cancel(job_id))
+        return self._send(requests.cancel(job_id, dry_run=dry_run))
 
-    def requeue(self, job_id: str) -> JobView:
+    def requeue(self, job_id: str, *, dry_run: bool = False) -> JobView:
         """Give the job another attempt."""
-        return self._send(requests.requeue(job_id))
+        return self._send(requests.requeue(job_id, dry_run=dry_run))
 
-    def hold(self, job_id: str) -> JobView:
+    def hold(self, job_id: str, *, dry_run: bool = False) -> JobView:
         """Keep the job from starting until it is released."""
-        return self._send(requests.hold(job_id))
+        return self._send(requests.hold(job_id, dry_run=dry_run))
 
-    def release(self, job_id: str) -> JobView:
+    def release(self, job_id: str, *, dry_run: bool = False) -> JobView:
         """Let a held job into the queue."""
-        return self._send(requests.release(job_id))
+        return self._send(requests.release(job_id, dry_run=dry_run))
 
-    def note(self, job_id: str, text: str) -> JobView:
+    def note(self, job_id: str, text: str, *, dry_run: bool = False) -> JobView:
         """Write something about the job, for whoever looks at it later."""
-        return self._send(requests.note(job_id, text))
+        return self._send(requests.note(job_id, text, dry_run=dry_run))
 
     def get_request(self, job_id: str) -> JobRequest:
         """The request that would make another job like it."""

@@ -63,11 +63,13 @@ def submit(request: JobRequest, key: str | None = None) -> Call[JobView]:
     return Call("POST", "/v1/jobs", _model(JobView), headers=headers, body=_body(request))
 
 
-def submit_all(request: BatchRequest, key: str | None = None) -> Call[BatchView]:
+def submit_all(
+    request: BatchRequest, key: str | None = None, *, dry_run: bool = False
+) -> Call[BatchView]:
     """Put many jobs into the queue, or none, once per key."""
     headers = {**JSON, "Idempotency-Key": key or str(uuid.uuid4())}
-    parse, body = _model(BatchView), _body(request)
-    return Call("POST", "/v1/batches", parse, headers=headers, body=body, answer_s=UPLOAD_S)
+    parse, query, body = _model(BatchView), _dry(dry_run), _body(request)
+    return Call("POST", "/v1/batches", parse, query, headers=headers, body=body, answer_s=UPLOAD_S)
 
 
 def plan(request: JobRequest) -> Call[PlanView]:
@@ -106,31 +108,31 @@ def explain(job_id: str) -> Call[ExplanationView]:
     return Call("GET", f"/v1/jobs/{_part(job_id)}/explanation", _model(ExplanationView))
 
 
-def cancel(job_id: str) -> Call[JobView]:
+def cancel(job_id: str, *, dry_run: bool = False) -> Call[JobView]:
     """Stop the job for good."""
-    return Call("POST", f"/v1/jobs/{_part(job_id)}/cancel", _model(JobView))
+    return Call("POST", f"/v1/jobs/{_part(job_id)}/cancel", _model(JobView), query=_dry(dry_run))
 
 
-def requeue(job_id: str) -> Call[JobView]:
+def requeue(job_id: str, *, dry_run: bool = False) -> Call[JobView]:
     """Give the job another attempt."""
     path = f"/v1/jobs/{_part(job_id)}/requeue"
-    return Call("POST", path, _model(JobView), is_repeatable=False)
+    return Call("POST", path, _model(JobView), query=_dry(dry_run), is_repeatable=False)
 
 
-def hold(job_id: str) -> Call[JobView]:
+def hold(job_id: str, *, dry_run: bool = False) -> Call[JobView]:
     """Keep the job from starting."""
-    return Call("POST", f"/v1/jobs/{_part(job_id)}/hold", _model(JobView))
+    return Call("POST", f"/v1/jobs/{_part(job_id)}/hold", _model(JobView), query=_dry(dry_run))
 
 
-def release(job_id: str) -> Call[JobView]:
+def release(job_id: str, *, dry_run: bool = False) -> Call[JobView]:
     """Let a held job into the queue."""
-    return Call("POST", f"/v1/jobs/{_part(job_id)}/release", _model(JobView))
+    return Call("POST", f"/v1/jobs/{_part(job_id)}/release", _model(JobView), query=_dry(dry_run))
 
 
-def note(job_id: str, text: str) -> Call[JobView]:
+def note(job_id: str, text: str, *, dry_run: bool = False) -> Call[JobView]:
     """Write something about the job."""
     path, body = f"/v1/jobs/{_part(job_id)}/notes", _body(NoteRequest(text=text))
-    return Call("POST", path, _model(JobView), headers=JSON, body=body)
+    return Call("POST", path, _model(JobView), _dry(dry_run), headers=JSON, body=body)
 
 
 def get_request(job_id: str) -> Call[JobRequest]:
@@ -307,8 +309,7 @@ def try_webhook(webhook_id: str, *, dry_run: bool = False) -> Call[WebhookTest]:
 
 def sweep(*, dry_run: bool = False) -> Call[GcReport]:
     """Delete what retention lets go, or say what that would be."""
-    query: dict[str, str | int | list[str]] = {"dry_run": "true"} if dry_run else {}
-    return Call("POST", "/v1/gc", _model(GcReport), query=query, answer_s=UPLOAD_S)
+    return Call("POST", "/v1/gc", _model(GcReport), query=_dry(dry_run), answer_s=UPLOAD_S)
 
 
 def get_openapi() -> Call[dict[str, Any]]:

@@ -12,7 +12,7 @@ WIRED = {
         "quarterdeck.wiring.doctor.command:command", "Say what this machine can and cannot do."
     ),
     "support-bundle": LazyVerb(
-        "quarterdeck.wiring.support:command", "Collect what helps to find a fault."
+        "quarterdeck.wiring.support.command:command", "Collect what helps to find a fault."
     ),
     "restore": LazyVerb(
         "quarterdeck.wiring.restore:command", "Rebuild all state from the event log."

@@ -62,7 +62,7 @@ class Server:
     def __init__(self, settings: Settings, home: Home) -> None:
         self._settings = settings
         self._home = home
-        self._listener = _listen(settings)
+        self._listener = listen(settings)
         self._closing = Closing()
         self._is_ready = threading.Event()
         self._disk = DiskWatch(settings, home.root)
@@ -219,7 +219,8 @@ class _Http(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def _listen(settings: Settings) -> socket.socket:
+def listen(settings: Settings) -> socket.socket:
+    """A socket that waits for clients. `Refused` for an address that cannot be had."""
     try:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         # With the protocol named, asyncio sets TCP_NODELAY: answers do not wait 40 ms for an ACK.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import socket
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from quarterdeck.basics.errors import Unavailable
 from quarterdeck.core.cluster.hardware import Device
 from quarterdeck.wiring.doctor import home, machine
 from quarterdeck.wiring.doctor.command import as_text
-from quarterdeck.wiring.doctor.findings import Finding, Level, note, ok, problem
+from quarterdeck.wiring.doctor.findings import Finding, Level, attempt, note, ok, problem
 
 ANY = resource.RLIM_INFINITY
 NFS = "22 1 0:20 / / rw - ext4 /dev/sda rw\n31 22 0:30 / /mnt rw - nfs4 host:/x rw"
@@ -54,6 +55,8 @@ class Gpus:
         (machine.look_at_files((1024, 4096)), Level.NOTE, "1024 open files"),
         (machine.look_at_files((ANY, ANY)), Level.OK, "any number of open files"),
         (machine.look_at_processes((100, 100)), Level.NOTE, "100 processes"),
+        (machine.look_at_port("127.0.0.1", 0), Level.OK, "127.0.0.1"),
+        (machine.look_at_port("192.0.2.1", 0), Level.PROBLEM, "192.0.2.1"),
         (machine.look_at_job_python(None), Level.NOTE, "no `python`"),
         (machine.look_at_job_python("/bin/false"), Level.NOTE, "does not start"),
         (machine.look_at_slurm("/usr/bin/sinfo"), Level.OK, "/usr/bin/sinfo"),
@@ -123,3 +126,22 @@ def test_the_report_ends_with_a_verdict() -> None:
     assert good.splitlines()[-1] == "Quarterdeck works here; 1 to know of"
     assert "-> do that" in good
     assert as_text([problem("a", "bad", "mend it")]).splitlines()[-1].startswith("1 to be mended")
+
+
+def test_a_part_that_cannot_be_looked_at_does_not_hide_the_others() -> None:
+    def look() -> Finding:
+        raise OSError(28, "No space left on device")
+
+    finding = attempt("clock", look)
+    assert (finding.about, finding.level) == ("clock", Level.PROBLEM)
+    assert "No space left" in finding.told
+
+
+def test_a_port_that_is_taken_is_a_problem() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        finding = machine.look_at_port("127.0.0.1", port)
+    assert (finding.level, str(port) in finding.told) == (Level.PROBLEM, True)
+    assert "--port 0" in finding.hint

@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quarterdeck.basics.errors import Invalid
-from quarterdeck.cli.jobs import print_job
-from quarterdeck.cli.output import output_option
+from quarterdeck.cli.completion import job_argument
+from quarterdeck.cli.jobs import print_job, print_plan
+from quarterdeck.cli.output import dry_run_option, examples, output_option
 
 if TYPE_CHECKING:
     from quarterdeck.wire.v1.jobs import JobRequest
 
 
-@click.command()
-@click.argument("job_id", metavar="ID")
+@click.command(
+    epilog=examples(
+        "qd clone j7k2m9q4xw", "qd clone j7k2m9q4xw --set env.LR=0.2 --set resources.gpu=4"
+    )
+)
+@job_argument()
 @click.option(
     "--set",
     "changes",
@@ -23,8 +28,9 @@ if TYPE_CHECKING:
     metavar="KEY=VALUE",
     help="Change a key of its job file, for example env.LR=0.2 or resources.gpu=4.",
 )
+@dry_run_option
 @output_option
-def command(job_id: str, changes: tuple[str, ...], output: str) -> None:
+def command(job_id: str, changes: tuple[str, ...], *, dry_run: bool, output: str) -> None:
     """Submit the job ID once more, with the work folder that it had.
 
     Its needs are left out: they were met, or would be met no more.
@@ -33,7 +39,10 @@ def command(job_id: str, changes: tuple[str, ...], output: str) -> None:
 
     with Client() as client:
         request = _changed(client.get_request(job_id), changes)
-        print_job(client.submit(request), output)
+        if dry_run:
+            print_plan(client.plan(request), output)
+        else:
+            print_job(client.submit(request), output)
 
 
 def _changed(request: JobRequest, changes: tuple[str, ...]) -> JobRequest:

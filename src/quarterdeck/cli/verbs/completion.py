@@ -5,15 +5,17 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-HINTS = {
-    "bash": 'eval "$(qd completion bash)"    # in ~/.bashrc',
-    "zsh": 'eval "$(qd completion zsh)"     # in ~/.zshrc',
-    "fish": "qd completion fish | source     # in ~/.config/fish/config.fish",
-}
+from quarterdeck.cli.output import examples
 
 
-@click.command(epilog="; ".join(HINTS.values()))
-@click.argument("shell", type=click.Choice(list(HINTS)))
+@click.command(
+    epilog=examples(
+        'eval "$(qd completion bash)"    # in ~/.bashrc',
+        'eval "$(qd completion zsh)"     # in ~/.zshrc',
+        "qd completion fish | source     # in ~/.config/fish/config.fish",
+    )
+)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
     """Print the script that makes SHELL complete `qd`."""

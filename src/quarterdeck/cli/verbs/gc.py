@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import click
 
 from quarterdeck.basics.quantities import format_bytes
-from quarterdeck.cli.output import output_option, print_json, print_table
+from quarterdeck.cli.output import examples, output_option, print_json, print_table
 
 if TYPE_CHECKING:
     from quarterdeck.wire.v1.gc import GcReport
 
 
-@click.command()
+@click.command(epilog=examples("qd gc --plan", "qd gc -o json"))
 @click.option("--plan", "--dry-run", "is_plan", is_flag=True, help="Only list what would go.")
 @output_option
 def command(*, is_plan: bool, output: str) -> None:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quarterdeck.cli.completion import job_argument
 from quarterdeck.cli.jobs import print_log
+from quarterdeck.cli.output import examples
 
 if TYPE_CHECKING:
     from quarterdeck.sdk.client import Client
@@ -16,8 +18,14 @@ if TYPE_CHECKING:
 PATIENCE_S = 600.0
 
 
-@click.command()
-@click.argument("job_id", metavar="ID")
+@click.command(
+    epilog=examples(
+        "qd logs j7k2m9q4xw",
+        "qd logs -f --tail 20 j7k2m9q4xw",
+        "qd logs --grep loss --since 10m j7k2m9q4xw",
+    )
+)
+@job_argument()
 @click.option("-f", "--follow", is_flag=True, help="Go on until the job has ended.")
 @click.option("--tail", type=click.IntRange(0), metavar="N", help="Begin with the last N lines.")
 @click.option("--since", metavar="SPAN", help="Begin with what was written since, e.g. 10m.")

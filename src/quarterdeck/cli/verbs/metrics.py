@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from quarterdeck.basics.errors import NotFound, Refused
-from quarterdeck.cli.output import output_option, print_json, print_table
+from quarterdeck.cli.completion import job_argument
+from quarterdeck.cli.output import examples, output_option, print_json, print_table
 
 if TYPE_CHECKING:
     from quarterdeck.cli.plot import Curve
@@ -21,8 +22,14 @@ PLOT_COLUMNS_MAX = 120
 POINTS_SHOWN = 20
 
 
-@click.command()
-@click.argument("job_id", metavar="ID")
+@click.command(
+    epilog=examples(
+        "qd metrics j7k2m9q4xw",
+        "qd metrics j7k2m9q4xw loss",
+        "qd metrics j7k2m9q4xw --plot loss --save loss.svg",
+    )
+)
+@job_argument()
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--plot", "plotted", metavar="NAME", help="Draw this one over all attempts.")
 @click.option(
@@ -45,13 +52,8 @@ def command(
 ) -> None:
     """Show values that a job told with `quarterdeck.job`.
 
-    \b
-    Examples:
-      qd metrics ID                        what there is, and the latest of each
-      qd metrics ID loss                   its last values
-      qd metrics ID --plot loss            a curve in the terminal
-      qd metrics ID --plot loss --save loss.svg
-    """  # noqa: D301 - click reads the \b
+    Without NAME the latest of each; with NAME its last values; with --plot a curve.
+    """
     from quarterdeck.sdk.client import Client
 
     if save is not None and plotted is None:

@@ -10,7 +10,8 @@ import click
 
 from quarterdeck.basics.errors import Invalid, NotFound, Refused
 from quarterdeck.basics.quantities import format_bytes
-from quarterdeck.cli.output import FORMATS, print_json, print_table
+from quarterdeck.cli.completion import job_argument
+from quarterdeck.cli.output import FORMATS, examples, print_json, print_table, quiet_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +20,14 @@ if TYPE_CHECKING:
     from quarterdeck.wire.v1.jobs import ResultList, ResultView
 
 
-@click.command()
-@click.argument("job_id", metavar="ID")
+@click.command(
+    epilog=examples(
+        "qd results j7k2m9q4xw",
+        "qd results j7k2m9q4xw model.pt > model.pt",
+        "qd results j7k2m9q4xw -o results/",
+    )
+)
+@job_argument()
 @click.argument("path", required=False)
 @click.option("--attempt", type=int, default=None, help="Of this attempt [the latest].")
 @click.option("--task", type=int, default=None, help="Of this task of an array [all].")
@@ -32,19 +39,24 @@ if TYPE_CHECKING:
     default="table",
     help="Save the files in a folder, or list them in another form.",
 )
+@quiet_option
 def command(
     job_id: str,
     path: str | None,
     attempt: int | None,
     task: int | None,
     node_rank: int | None,
+    *,
     output: str,
+    quiet: bool,
 ) -> None:
     """List what a job left, print the file PATH, or save files with -o DIR.
 
     A download that was cut off is gone on with when the same command is given again.
     """
     folder = None if output in FORMATS else Path(output)
+    if quiet and output == "table":
+        output = "name"
     from quarterdeck.sdk.client import Client
     from quarterdeck.wire.v1.jobs import FINAL_STATES
 
@@ -62,7 +74,10 @@ def command(
         if folder is not None:
             is_over = client.get_job(job_id).state in FINAL_STATES
             for file in chosen:
-                _save(client, listed, file, _target(listed, file, folder), may_resume=is_over)
+                target = _target(listed, file, folder)
+                _save(client, listed, file, target, may_resume=is_over)
+                if not quiet:
+                    click.echo(str(target))
         elif path is not None:
             for piece in _read(client, listed, chosen[0]):
                 sys.stdout.buffer.write(piece)
@@ -114,7 +129,6 @@ def _save(
         raise Refused(
             f"{target} cannot be written: {error.strerror}", hint="choose another folder with -o"
         ) from error
-    click.echo(str(target))
 
 
 def _print(listed: ResultList, chosen: list[ResultView], output: str) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from quarterdeck.cli.output import examples
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 def make_command(draw: Callable[[], dict[str, Any]]) -> click.Command:
     """The verb, printing the schema that is drawn when it is called."""
 
-    @click.command()
+    @click.command(epilog=examples("qd schema > jobfile.schema.json"))
     def command() -> None:
         """Print the JSON Schema (draft 2020-12) of the job file.
 

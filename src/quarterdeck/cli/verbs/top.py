@@ -13,7 +13,7 @@ import click
 
 from quarterdeck.basics.errors import Unavailable
 from quarterdeck.basics.quantities import format_span
-from quarterdeck.cli.output import age, output_option, print_json
+from quarterdeck.cli.output import age, examples, output_option, print_json
 from quarterdeck.cli.progress import draw_bar, values_of
 
 if TYPE_CHECKING:
@@ -26,18 +26,12 @@ CLEAR_LINE, CLEAR_REST, HOME = "\x1b[K", "\x1b[J", "\x1b[H"
 ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 
 
-@click.command()
+@click.command(epilog=examples("qd top", "qd top --once -o json"))
 @click.option("--once", is_flag=True, help="Print it once and return.")
 @click.option("--every", "every_s", type=click.FloatRange(0.2, 3600), default=2.0, help="Seconds.")
 @output_option
 def command(every_s: float, output: str, *, once: bool) -> None:
-    """Show running jobs, how far they are, and how full the nodes are. `q` ends it.
-
-    \b
-    Examples:
-      qd top
-      qd top --once -o json
-    """  # noqa: D301 - click reads the \b
+    """Show running jobs, how far they are, and how full the nodes are. `q` ends it."""
     from quarterdeck.sdk.client import Client
 
     with Client() as client:

@@ -10,6 +10,7 @@ import click
 
 from quarterdeck.basics.errors import Refused
 from quarterdeck.cli.errors import REFUSED
+from quarterdeck.cli.output import examples, output_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,28 +23,26 @@ if TYPE_CHECKING:
 def make_command(get_check: Callable[[], Callable[[JobRequest], object]]) -> click.Command:
     """The verb. `get_check` gives the server's own check of a request."""
 
-    @click.command()
+    @click.command(epilog=examples("qd validate job.yaml", "qd validate -q jobs/*.yaml"))
     @click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
     @click.option("--server", is_flag=True, help="Also ask the server whether it can ever fit.")
-    @click.option(
-        "-o",
-        "--output",
-        type=click.Choice(("table", "json")),
-        default="table",
-        help="How to print it.",
-        show_default=True,
-    )
+    @output_option
     @click.pass_context
     def command(ctx: click.Context, files: tuple[Path, ...], server: bool, output: str) -> None:
         """Check job files and print every problem with file:line:column.
 
-        No server is needed, and nothing is submitted. Exit code: 0 when all can be used, else 3.
+        No server is needed, and nothing is submitted. With -q only the files that cannot be used
+        are named. Exit code: 0 when all can be used, else 3.
         """
         found = [_examine(path, get_check()) for path in files]
         if server:
             found = _ask(found)
         if output == "json":
             click.echo(json.dumps(_as_json(found), indent=2))
+        elif output == "name":
+            for path, _, faults in found:
+                if faults:
+                    click.echo(str(path))
         else:
             _print(found)
         if any(faults for _, _, faults in found):

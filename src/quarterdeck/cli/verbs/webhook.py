@@ -6,25 +6,38 @@ from typing import TYPE_CHECKING
 
 import click
 
+from quarterdeck.cli.completion import job_states
 from quarterdeck.cli.errors import JOB_FAILED
-from quarterdeck.cli.output import age, output_option, print_json, print_table
+from quarterdeck.cli.output import (
+    age,
+    dry_run_option,
+    examples,
+    output_option,
+    print_json,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from quarterdeck.wire.v1.webhooks import WebhookView
 
-_dry_run = click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
 
-
-@click.group(no_args_is_help=True)
+@click.group(no_args_is_help=True, epilog=examples("qd webhook list"))
 def command() -> None:
     """Tell other programs, by a signed HTTP POST, when jobs change their state."""
 
 
-@command.command()
+@command.command(epilog=examples("qd webhook add https://example.org/qd --on failed"))
 @click.argument("url")
-@click.option("--on", "states", multiple=True, metavar="STATE", help="Only this state; repeatable.")
+@click.option(
+    "--on",
+    "states",
+    multiple=True,
+    metavar="STATE",
+    shell_complete=job_states,
+    help="Only this state; repeatable.",
+)
 @click.option("--secret", metavar="whsec_…", help="Sign with this; otherwise one is made up.")
-@_dry_run
+@dry_run_option
 @output_option
 def add(url: str, states: tuple[str, ...], secret: str | None, dry_run: bool, output: str) -> None:
     """Have changes of state POSTed to URL from now on. The secret is printed this once."""
@@ -46,7 +59,7 @@ def add(url: str, states: tuple[str, ...], secret: str | None, dry_run: bool, ou
         click.echo("keep it for the receiver: it is not shown again", err=True)
 
 
-@command.command(name="list")
+@command.command(name="list", epilog=examples("qd webhook list", "qd webhook list -q"))
 @output_option
 def list_all(output: str) -> None:
     """List webhooks, and how telling each of them goes."""
@@ -79,9 +92,9 @@ def list_all(output: str) -> None:
             click.echo(f"{hook.id}: {hook.last_failure}")
 
 
-@command.command()
+@command.command(epilog=examples("qd webhook remove WEBHOOK"))
 @click.argument("webhook_id", metavar="ID")
-@_dry_run
+@dry_run_option
 @output_option
 def remove(webhook_id: str, dry_run: bool, output: str) -> None:
     """Tell it no more."""
@@ -97,9 +110,9 @@ def remove(webhook_id: str, dry_run: bool, output: str) -> None:
         click.echo(f"{'would remove' if dry_run else 'removed'} {webhook_id}")
 
 
-@command.command()
+@command.command(epilog=examples("qd webhook test WEBHOOK"))
 @click.argument("webhook_id", metavar="ID")
-@_dry_run
+@dry_run_option
 @output_option
 def test(webhook_id: str, dry_run: bool, output: str) -> None:
     """Send it a message that means nothing, now; exit with 1 if it does not arrive."""

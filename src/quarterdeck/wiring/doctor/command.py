@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from quarterdeck.cli.output import examples, output_option
 from quarterdeck.wiring.doctor.findings import Finding, Level
 from quarterdeck.wiring.home import default_home
 
@@ -41,22 +42,24 @@ def as_text(findings: list[Finding]) -> str:
     return "\n".join(lines)
 
 
-@click.command()
+@click.command(epilog=examples("qd doctor", "qd doctor -o json"))
 @click.option(
     "--home", type=click.Path(path_type=Path), help="Data folder [QD_HOME, ~/.quarterdeck]."
 )
-@click.option(
-    "-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True,
-    help="How to print it.",
-)  # fmt: skip
+@output_option
 def command(home: Path | None, output: str) -> None:
     """Say what this machine can and cannot do, and what to do about it.
 
-    Works without a server, and changes nothing. Exits with 1 when something must be mended.
+    Works without a server, and changes nothing. Exits with 1 when something must be mended; with
+    -q only the names of that are printed.
     """
     findings = examine((home or default_home()).absolute())
     if output == "json":
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
+    elif output == "name":
+        for finding in findings:
+            if finding.level is Level.PROBLEM:
+                click.echo(finding.about)
     else:
         click.echo(as_text(findings))
     sys.exit(any(finding.level is Level.PROBLEM for finding in findings))

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Level(StrEnum):
@@ -39,3 +43,12 @@ def note(about: str, told: str, hint: str = "") -> Finding:
 def problem(about: str, told: str, hint: str) -> Finding:
     """To be mended."""
     return Finding(about, Level.PROBLEM, told, hint)
+
+
+def attempt(about: str, look: Callable[[], Finding]) -> Finding:
+    """What was found; one part of a machine that answers in no known way does not hide the rest."""
+    try:
+        return look()
+    except Exception as error:  # noqa: BLE001 - it is what we are here to find
+        told = f"{type(error).__name__}: {error}"
+        return problem(about, f"it could not be looked at: {told}", "this may be a fault of `qd`")

@@ -16,7 +16,7 @@ from quarterdeck.adapters.disk.filesystem import FilesystemDisk
 from quarterdeck.adapters.stores.sql.network_mount import refuse_network_mount
 from quarterdeck.basics.errors import QuarterdeckError, Refused
 from quarterdeck.basics.quantities import format_bytes
-from quarterdeck.wiring.doctor.findings import Finding, Level, note, ok, problem
+from quarterdeck.wiring.doctor.findings import Finding, Level, attempt, note, ok, problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,17 +29,17 @@ EARLIEST_S: Final = 1_700_000_000
 def look_at_home(root: Path) -> list[Finding]:
     """All of it. Nothing is left behind there."""
     where = find_existing(root)
-    findings = [look_at_place(root, where)]
-    if findings[0].level is Level.PROBLEM:
-        return findings
+    place = attempt("home", lambda: look_at_place(root, where))
+    if place.level is Level.PROBLEM:
+        return [place]
     return [
-        *findings,
-        look_at_disk(where),
-        look_at_store(where),
-        look_at_locks(where),
-        look_at_clock(where, time.time()),
-        look_at_token(root / "token"),
-        look_at_server(root, ask_server),
+        place,
+        attempt("disk", lambda: look_at_disk(where)),
+        attempt("store", lambda: look_at_store(where)),
+        attempt("locks", lambda: look_at_locks(where)),
+        attempt("clock", lambda: look_at_clock(where, time.time())),
+        attempt("token", lambda: look_at_token(root / "token")),
+        attempt("server", lambda: look_at_server(root, ask_server)),
     ]
 
 

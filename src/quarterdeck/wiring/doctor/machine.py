@@ -7,6 +7,7 @@ import platform
 import re
 import resource
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from quarterdeck.adapters.engines.local.confinement import describe_confinement
 from quarterdeck.adapters.gauges.nvml import NvmlGauge
 from quarterdeck.basics.quantities import GIB, format_bytes
-from quarterdeck.wiring.doctor.findings import Finding, note, ok, problem
+from quarterdeck.wiring.doctor.findings import Finding, attempt, note, ok, problem
 
 if TYPE_CHECKING:
     from quarterdeck.adapters.engines.local.confinement import Confinement
@@ -33,15 +34,21 @@ TRIAL_S_MAX: Final = 30.0
 
 def look_at_machine() -> list[Finding]:
     """All of them, on this machine."""
+    system = look_at_system(platform.system(), platform.release())
+    python = look_at_python(sys.version_info[:3], sys.executable)
+    if platform.system() != "Linux":
+        return [system, python]
+    meminfo = Path("/proc/meminfo")
     return [
-        look_at_system(platform.system(), platform.release()),
-        look_at_python(sys.version_info[:3], sys.executable),
-        look_at_cpus(len(os.sched_getaffinity(0)), os.cpu_count() or 1),
-        look_at_memory(Path("/proc/meminfo").read_text()),
-        look_at_gpus(NvmlGauge()),
-        look_at_confinement(describe_confinement()),
+        system,
+        python,
+        attempt("cpus", lambda: look_at_cpus(len(os.sched_getaffinity(0)), os.cpu_count() or 1)),
+        attempt("memory", lambda: look_at_memory(meminfo.read_text())),
+        attempt("gpus", lambda: look_at_gpus(NvmlGauge())),
+        attempt("limits", lambda: look_at_confinement(describe_confinement())),
         look_at_files(resource.getrlimit(resource.RLIMIT_NOFILE)),
         look_at_processes(resource.getrlimit(resource.RLIMIT_NPROC)),
+        look_at_port("127.0.0.1", 0),
         look_at_job_python(shutil.which("python") or shutil.which("python3")),
         look_at_slurm(shutil.which("sinfo")),
     ]
@@ -129,6 +136,21 @@ def look_at_processes(limits: tuple[int, int]) -> Finding:
     if _is_below(limits[0], PROCESSES_GOOD):
         return note("processes", told, f"raise it: `ulimit -u {PROCESSES_GOOD}`")
     return ok("processes", told)
+
+
+def look_at_port(host: str, port: int) -> Finding:
+    """That something can be listened on; port 0 asks for any that is free."""
+    try:
+        with socket.socket() as listener:
+            listener.bind((host, port))
+            listener.listen()
+    except OSError as error:
+        return problem(
+            "port",
+            f"nothing can listen on {host} port {port or '(any)'}: {error.strerror}",
+            "bring the loopback interface up" if port == 0 else "use --port 0 for a free one",
+        )
+    return ok("port", f"a server can listen on {host}")
 
 
 def look_at_job_python(executable: str | None) -> Finding:

@@ -48,6 +48,7 @@ def to_request(spec: JobSpec) -> JobRequest:
     """The request that makes a job with this spec. What is as by default is left out."""
     demand, wanted = spec.demand, spec.demand.resources
     is_line = spec.command[:2] == ("sh", "-c") and len(spec.command) == 3
+    is_line = is_line and bool(spec.command[2].strip())
     body: dict[str, Any] = {
         "name": spec.name,
         "team": spec.team,

@@ -228,7 +228,7 @@ class Board:
             self._stirs += 1
         if isinstance(record.event, Placed | StopRequested | Ended):
             self._apply_to_site(record.event, before, after, record.seq)
-        if isinstance(record.event, Seen | Started | Noted):
+        if isinstance(record.event, Seen | Started | Noted) and not after.state.is_final:
             self._jobs[after.id] = after
         else:
             self._keep(after)

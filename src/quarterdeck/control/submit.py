@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from quarterdeck.basics.errors import QuarterdeckError
     from quarterdeck.basics.ids import JobId
+    from quarterdeck.control.needs import Jobs
     from quarterdeck.control.plane import ControlPlane
     from quarterdeck.core.cluster.demand import Demand
     from quarterdeck.core.jobs.job import Job
@@ -134,9 +135,8 @@ def submit_all(
         ids = [one.job_id for one in wanted]
         if tx.find_taken(ids):
             raise Stale("an id was taken meanwhile", hint="submit again")
-        together = frozenset(ids)
+        _check_needs_of_all(tx, wanted)
         for one in wanted:
-            check_needs(tx, one.spec.needs, together)
             event = Submitted(now_ns, actor, one.spec, one.is_held)
             tx.append(None, [event], evolve(None, one.job_id, event))
         if asked is not None:
@@ -153,9 +153,7 @@ def check_all(plane: ControlPlane, wanted: Sequence[Wanted]) -> None:
     refusal = _find_refusal_of_all(plane, wanted)
     if refusal is not None:
         raise refusal
-    together = frozenset(one.job_id for one in wanted)
-    for one in wanted:
-        check_needs(plane.store, one.spec.needs, together)
+    _check_needs_of_all(plane.store, wanted)
 
 
 def check_acceptable(plane: ControlPlane, spec: JobSpec) -> None:
@@ -164,6 +162,16 @@ def check_acceptable(plane: ControlPlane, spec: JobSpec) -> None:
     _check_demand(plane, spec.demand)
     _check_snapshots(plane, [spec])
     check_needs(plane.store, spec.needs)
+
+
+def _check_needs_of_all(jobs: Jobs, wanted: Sequence[Wanted]) -> None:
+    together = frozenset(one.job_id for one in wanted)
+    for place, one in enumerate(wanted):
+        try:
+            check_needs(jobs, one.spec.needs, together)
+        except Invalid as refusal:
+            field = f"jobs.{place}.{refusal.field}"
+            raise Invalid(refusal.message, field=field, hint=refusal.hint) from None
 
 
 def _check_demand(plane: ControlPlane, demand: Demand) -> None:

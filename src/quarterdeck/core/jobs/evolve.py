@@ -254,7 +254,7 @@ def _task_ended(job: Job, ended: Attempt, event: ev.Ended, wait: Wait | None) ->
         tasks = tasks.with_retry(position, wait)
         if tasks.count(JobState.HELD):
             tasks = tasks.with_state(position, JobState.HELD)
-    after = replace(job, tasks=tasks)
+    after = _with_tasks(job, tasks)
     if event.next_state is JobState.SUCCEEDED:
         kept = tuple(one for one in after.attempts if one.number != ended.number)
         after = replace(after, attempts=kept)

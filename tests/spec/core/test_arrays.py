@@ -94,7 +94,7 @@ def test_the_state_of_the_whole_is_that_of_what_is_furthest() -> None:
     array.end(1)
     assert array.job.state is JobState.STARTING
     array.end(2)
-    assert array.job.state == "queued"
+    assert str(array.job.state) == "queued"
 
 
 @pytest.mark.parametrize("task", [None, 9])

@@ -75,39 +75,49 @@ VERBS: Final[dict[str, Verb]] = {
         decide.give_up(job, Reason.NEEDS_FAILED, "no", START_NS) if job.unmet else []
     ),
 }
+ENDS: Final = tuple(
+    ranked([ev.Sighting(0, ReplicaState.EXITED, exits=(RankExit(0, code),))] * 3) for code in (0, 1)
+)
 Step = tuple[str, int, list[ev.Sighting]]
+PICK: Final = st.integers(0, 9)
 STEPS: st.SearchStrategy[Step] = st.one_of(
-    st.tuples(st.just("see"), st.integers(0, 4), st.lists(SIGHTINGS, max_size=4)),
-    st.tuples(
-        st.just("see"), st.integers(0, 2), st.lists(GONE, min_size=3, max_size=3).map(ranked)
-    ),
-    st.tuples(st.sampled_from(("place", "place", "place")), st.integers(0, 9), st.just([])),
+    st.tuples(st.just("see"), PICK, st.lists(SIGHTINGS, max_size=4)),
+    st.tuples(st.just("see"), PICK, st.lists(GONE, min_size=3, max_size=3).map(ranked)),
+    st.tuples(st.sampled_from(("place", "place", "place")), PICK, st.just([])),
+    st.tuples(st.sampled_from(("hold", "release", "meet")), st.just(0), st.just([])),
+    st.tuples(st.just("see"), PICK, st.sampled_from(ENDS)),
     st.tuples(st.sampled_from(sorted(VERBS)), st.just(0), st.just([])),
+)
+RETRIED: Final = (
+    Reason.NODE_FAILURE,
+    Reason.USER_ERROR,
+    Reason.SETUP_FAILED,
+    Reason.TIMED_OUT,
 )
 SPECS = st.builds(
     lambda limit, on, backoff_s, needs, array: a_job_spec(
-        retry=Retry(limit, tuple(on), backoff_s),
+        retry=Retry(limit, on, backoff_s),
         needs=NEEDS[:needs],
         array=None if array is None else parse_array(array),
         time_limit_s=60.0,
     ),
     st.integers(0, 2),
-    st.sets(
-        st.sampled_from(
-            (Reason.NODE_FAILURE, Reason.USER_ERROR, Reason.SETUP_FAILED, Reason.TIMED_OUT)
-        )
+    st.sampled_from(
+        (RETRIED, RETRIED, (), *((reason,) for reason in RETRIED)),
     ),
     st.sampled_from((0.0, 5.0)),
-    st.sampled_from((0, 0, 2)),
-    st.sampled_from((None, None, "0-3", "2-8:3%2", "5")),
+    st.sampled_from((0, 0, 0, 2)),
+    st.sampled_from((None, None, "0-3", "0-1", "2-8:3%2", "5")),
 )
 
 
 def decided(job: Job, step: Step, width: int) -> list[ev.JobEvent]:
-    """`see` is of an attempt so many before the latest; `place` is of one of what is ready."""
+    """`see` is of an attempt that lives, or perhaps of another; `place` is of what is ready."""
     verb, pick, sightings = step
     if verb == "see":
-        return decide.observe(job, job.next_number - 1 - pick, sightings, START_NS)
+        live = [one.number for one in job.live_attempts]
+        number = live[pick % len(live)] if live and pick < 8 else job.next_number - pick
+        return decide.observe(job, number, sightings, START_NS)
     if verb == "place":
         ready = waiting_of(job).ready(START_NS + 10**12) if has_waiting(job) else ()
         if not ready:
@@ -120,7 +130,12 @@ def decided(job: Job, step: Step, width: int) -> list[ev.JobEvent]:
 
 
 @settings(max_examples=400)
-@given(SPECS, st.booleans(), st.integers(1, 3), st.lists(STEPS, min_size=4, max_size=30))
+@given(
+    SPECS,
+    st.sampled_from((False, False, True)),
+    st.integers(1, 3),
+    st.lists(STEPS, min_size=12, max_size=40),
+)
 def test_no_history_breaks_a_job(
     spec: JobSpec, is_held: bool, width: int, steps: list[Step]
 ) -> None:
@@ -135,8 +150,11 @@ def test_no_history_breaks_a_job(
         history += events
         check_whole(job)
         check_closing(before, job, events)
-        if step[0] in ("see", "cancel", "hold", "release", "note"):
+        if step[0] in ("cancel", "hold", "release", "note"):
             assert decided(job, step, width) == [], "twice is once"
+        if step[0] == "see":
+            number = next((one.attempt for one in events if isinstance(one, ev.Seen)), 0)
+            assert decide.observe(job, number, step[2], START_NS) == [], "twice is once"
     assert replay(job.id, history) == job
     assert job.revision == len(history)
 

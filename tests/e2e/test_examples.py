@@ -67,7 +67,7 @@ def test_digits_goes_on_where_its_time_limit_stopped_it(
         .read_text()
         .replace("--epochs 20 --pause 0.15", "--epochs 30 --pause 0.2")
     )
-    limits = "time_limit: 4s\nretry: {limit: 9, on: [timed_out]}\ncheckpoint: {grace: 20s}\n"
+    limits = "time_limit: 5s\nretry: {limit: 9, on: [timed_out]}\ncheckpoint: {grace: 20s}\n"
     (folder / "job.yaml").write_text(text + limits)
     run_example(deck, folder / "job.yaml", tmp_path / "out")
     (job,) = deck.client().list_jobs(states=["succeeded"]).jobs
@@ -75,15 +75,22 @@ def test_digits_goes_on_where_its_time_limit_stopped_it(
     assert len(ends) > 1
     assert set(ends[:-1]) == {"timed_out"}
     assert ends[-1] == "completed"
-    log = deck.qd("logs", job.id, "--attempt", "1").stdout
-    saved = int(log.split("warned: leaving after epoch ")[1].split(",")[0])
-    assert f"resuming after epoch {saved}\n" in deck.qd("logs", job.id, "--attempt", "2").stdout
+    logs = [deck.qd("logs", job.id, "--attempt", str(n + 1)).stdout for n in range(len(ends))]
+    saved = {
+        n: int(log.split("warned: leaving after epoch ")[1].split(",")[0])
+        for n, log in enumerate(logs)
+        if "warned" in log
+    }
+    # On a slow machine an attempt may spend its time on imports; then it has nothing to save.
+    assert saved
+    for n, epoch in saved.items():
+        assert f"resuming after epoch {epoch}\n" in logs[n + 1]
     told = deck.qd_json("metrics", job.id, "loss")["series"][0]
     assert [point["step"] for point in told["points"]] == list(range(1, 31))
     assert [point["attempt"] for point in told["points"]] == sorted(
         point["attempt"] for point in told["points"]
     )
-    assert {point["attempt"] for point in told["points"]} == set(range(1, len(ends) + 1))
+    assert {point["attempt"] for point in told["points"]} >= {n + 1 for n in saved}
     assert "another attempt began" in deck.qd("metrics", job.id, "--plot", "loss").stdout
 
 

@@ -18,6 +18,7 @@ from quarterdeck.basics.quantities import (
     parse_bytes,
     parse_span_s,
 )
+from quarterdeck.core.jobs.array import Array, parse_array
 from quarterdeck.core.jobs.manifest import Manifest, ManifestFile, parse_manifest
 from quarterdeck.core.jobs.spec import JobSpec
 
@@ -117,3 +118,37 @@ def test_a_spec_is_right_or_refused(
 def test_every_number_is_an_id_and_no_two_are_the_same(number: int) -> None:
     assert is_job_id(format_id("j", number))
     assert format_id("j", number) != format_id("j", (number + 1) % 2**45)
+
+
+@st.composite
+def arrays(draw: st.DrawFn) -> str:
+    """Texts of ranges that lie behind each other, so that no index comes twice."""
+    parts, start = [], 0
+    for _ in range(draw(st.integers(1, 5))):
+        first = start + draw(st.integers(0, 20))
+        last = first + draw(st.integers(0, 20))
+        step = draw(st.integers(1, 6))
+        parts.append(
+            draw(st.sampled_from((f"{first}", f"{first}-{last}", f"{first}-{last}:{step}")))
+        )
+        start = last + 1
+    limit = draw(st.none() | st.integers(1, 99))
+    return ",".join(draw(st.permutations(parts))) + (f"%{limit}" if limit else "")
+
+
+@given(arrays())
+def test_an_array_survives_being_written_and_read(text: str) -> None:
+    array = parse_array(text)
+    again = parse_array(str(array))
+    assert (again.indices, again.parallel) == (array.indices, array.parallel)
+    assert str(again) == str(array)
+
+
+@given(st.text(alphabet="0123456789-:,% ax", max_size=14))
+def test_any_text_is_an_array_or_refused(text: str) -> None:
+    try:
+        array = parse_array(text)
+    except Invalid:
+        return
+    assert isinstance(array, Array)
+    assert len(set(array.indices)) == len(array.indices) > 0

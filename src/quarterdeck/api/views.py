@@ -126,8 +126,8 @@ def _started_at(job: Job) -> str | None:
     """When the latest attempt started, once the job is out of the queue; of an array, the first."""
     if job.tasks is not None:
         return _iso(job.tasks.started_at_ns)
-    has_left_queue = job.attempt is not None and job.state is not JobState.QUEUED
-    return _iso(job.attempt.started_at_ns) if job.attempt and has_left_queue else None
+    is_waiting = job.state in (JobState.QUEUED, JobState.HELD)
+    return _iso(job.attempt.started_at_ns) if job.attempt and not is_waiting else None
 
 
 def _array_view(job: Job) -> ArrayView | None:

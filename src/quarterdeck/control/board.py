@@ -156,6 +156,11 @@ class Board:
                 for room in self._rooms()
             ]
 
+    def list_free(self) -> list[Room]:
+        """Every node with what is free of it."""
+        with self._lock:
+            return list(self._rooms())
+
     def list_needy(self) -> list[JobId]:
         """Unfinished jobs that need one which is not unfinished any more."""
         with self._lock:
@@ -223,7 +228,7 @@ class Board:
             self._stirs += 1
         if isinstance(record.event, Placed | StopRequested | Ended):
             self._apply_to_site(record.event, before, after, record.seq)
-        if isinstance(record.event, Seen | Started | Noted):
+        if isinstance(record.event, Seen | Started | Noted) and not after.state.is_final:
             self._jobs[after.id] = after
         else:
             self._keep(after)

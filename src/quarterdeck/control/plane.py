@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
-    """The ports and the board. `changed` rings after every commit that adds to the event log.
+    """The ports and the board. `changed` rings after every commit that adds to the event log,
+    `wished` after those that may change what a site is to run: a submit alone does not.
 
     `disk` is where the site keeps what jobs write; None for a plane that need not care.
     `snapshots_used` says when each work folder was last seen whole (see `snapshots`).
@@ -32,5 +33,6 @@ class ControlPlane:
     board: Board
     policy: Policy = field(default_factory=Policy)
     changed: Signal = field(default_factory=Signal)
+    wished: Signal = field(default_factory=Signal)
     disk: Disk | None = None
     snapshots_used: dict[str, int] = field(default_factory=dict)

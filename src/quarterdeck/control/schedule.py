@@ -50,6 +50,7 @@ class Scheduler:
         if made.placements:
             placed = plane.store.transact(lambda tx: _commit(tx, made, now_ns))
             plane.changed.ring()
+            plane.wished.ring()
         self._planned_at = stirs
         ready_ns = made.next_ready_ns
         self._retry = None if ready_ns is None else Wait(now_ns, ready_ns)

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from quarterdeck.basics.errors import QuarterdeckError
     from quarterdeck.basics.ids import JobId
+    from quarterdeck.control.needs import Jobs
     from quarterdeck.control.plane import ControlPlane
     from quarterdeck.core.cluster.demand import Demand
-    from quarterdeck.core.cluster.room import Room
     from quarterdeck.core.jobs.job import Job
     from quarterdeck.core.jobs.spec import JobSpec
     from quarterdeck.ports.store import Transaction
@@ -135,9 +135,8 @@ def submit_all(
         ids = [one.job_id for one in wanted]
         if tx.find_taken(ids):
             raise Stale("an id was taken meanwhile", hint="submit again")
-        together = frozenset(ids)
+        _check_needs_of_all(tx, wanted)
         for one in wanted:
-            check_needs(tx, one.spec.needs, together)
             event = Submitted(now_ns, actor, one.spec, one.is_held)
             tx.append(None, [event], evolve(None, one.job_id, event))
         if asked is not None:
@@ -154,34 +153,42 @@ def check_all(plane: ControlPlane, wanted: Sequence[Wanted]) -> None:
     refusal = _find_refusal_of_all(plane, wanted)
     if refusal is not None:
         raise refusal
-    together = frozenset(one.job_id for one in wanted)
-    for one in wanted:
-        check_needs(plane.store, one.spec.needs, together)
+    _check_needs_of_all(plane.store, wanted)
 
 
 def check_acceptable(plane: ControlPlane, spec: JobSpec) -> None:
     """Refuse what is known to be impossible before anything is written."""
-    plane.board.catch_up()
     check_room(plane)
-    _check_fits(spec, _list_rooms(plane))
+    _check_demand(plane, spec.demand)
     _check_snapshots(plane, [spec])
     check_needs(plane.store, spec.needs)
 
 
-def _list_rooms(plane: ControlPlane) -> list[Room]:
-    rooms = [room for room, _ in plane.board.list_rooms()]
+def _check_needs_of_all(jobs: Jobs, wanted: Sequence[Wanted]) -> None:
+    together = frozenset(one.job_id for one in wanted)
+    for place, one in enumerate(wanted):
+        try:
+            check_needs(jobs, one.spec.needs, together)
+        except Invalid as refusal:
+            field = f"jobs.{place}.{refusal.field}"
+            raise Invalid(refusal.message, field=field, hint=refusal.hint) from None
+
+
+def _check_demand(plane: ControlPlane, demand: Demand) -> None:
+    """By the nodes as the board has them; only before it refuses does it look whether there is
+    news of them, because hundreds of submits in a second would wait for one another there."""
+    rooms = plane.board.list_free()
+    if not rooms or never_fits(demand, rooms) is not None:
+        plane.board.catch_up()
+        rooms = plane.board.list_free()
     if not rooms:
         raise Unavailable(
             "no site has reported its nodes yet", hint="the server has just started: try again"
         )
-    return rooms
-
-
-def _check_fits(spec: JobSpec, rooms: Sequence[Room]) -> None:
-    never = never_fits(spec.demand, rooms)
+    never = never_fits(demand, rooms)
     if never is not None:
         raise Unsatisfiable(
-            f"{spec.demand} can never fit here: {never.message}", field="resources", hint=never.hint
+            f"{demand} can never fit here: {never.message}", field="resources", hint=never.hint
         )
 
 
@@ -199,16 +206,14 @@ def _check_snapshots(plane: ControlPlane, specs: Iterable[JobSpec]) -> None:
 
 def _find_refusal_of_all(plane: ControlPlane, wanted: Sequence[Wanted]) -> QuarterdeckError | None:
     """The first refusal. Jobs that are alike share the reckoning."""
-    plane.board.catch_up()
     checked: set[Demand] = set()
     try:
         check_room(plane)
-        rooms = _list_rooms(plane)
         _check_snapshots(plane, (one.spec for one in wanted))
         for place, one in enumerate(wanted):
             if one.spec.demand not in checked:
                 try:
-                    _check_fits(one.spec, rooms)
+                    _check_demand(plane, one.spec.demand)
                 except Unsatisfiable as refusal:
                     field = f"jobs.{place}.{refusal.field}"
                     return Unsatisfiable(refusal.message, field=field, hint=refusal.hint)

@@ -8,7 +8,9 @@ that was lost costs seconds, not the job.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import time
@@ -25,6 +27,8 @@ from .wakeups import Wakeups
 from .workdir import lay_out, link_checkpoint
 
 BEAT_S = 10.0
+PORTS = (20000, 32767)
+PORT_TRIES = 20
 GROUP_LOOK_S = 0.05
 SAY_AGAIN_S = 1.0
 METRICS = "metrics"
@@ -280,12 +284,30 @@ class Replica:
 
 
 def _reserve_port(address: str) -> socket.socket:
-    """A port for the rendezvous, held until the command starts, so that nobody else is given it."""
+    """A port for the rendezvous, held until the command starts, so that nobody else is given it.
+
+    A launcher may take seconds from then until it listens. So the port is not one of those that
+    the system gives to outgoing connections, if there are others.
+    """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     reserved = socket.socket(family, socket.SOCK_STREAM)
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    first, last = PORTS[0], min(PORTS[1], _first_ephemeral_port() - 1)
+    for _ in range(PORT_TRIES):
+        if first <= last:
+            with contextlib.suppress(OSError):
+                reserved.bind((address, random.randint(first, last)))  # noqa: S311 - no secret
+                return reserved
     try:
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         reserved.bind((address, 0))
     except OSError:
         reserved.bind(("", 0))
     return reserved
+
+
+def _first_ephemeral_port() -> int:
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range") as stream:
+            return int(stream.read().split()[0])
+    except (OSError, ValueError, IndexError):
+        return PORTS[0]

@@ -56,7 +56,7 @@ class EmbeddedSite:
     def start(self) -> None:
         """Start the launcher, listen to the runners, and take the first turn."""
         self._engine.ensure_started()
-        self._plane.changed.subscribe(self._worker.wake)
+        self._plane.wished.subscribe(self._worker.wake)
         self._inbox.start()
         self._worker.start()
 

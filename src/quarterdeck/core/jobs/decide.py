@@ -96,6 +96,8 @@ def hold(job: Job, actor: str, at_ns: int) -> list[ev.JobEvent]:
     waiting = job.state is JobState.QUEUED
     if job.tasks is not None:
         waiting = job.tasks.count(JobState.QUEUED) > 0
+        if not waiting and job.tasks.count(JobState.HELD):
+            return []
     if not waiting:
         raise Conflict(
             f"job {job.id} is {job.state.value}: only what waits in the queue can be held",

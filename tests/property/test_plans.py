@@ -53,7 +53,9 @@ def a_part(
         own: dict[int | None, Wait] = {None: waits[0]} if 0 in waits else {}
         return Waiting(a_job_id(0), demand, priority, 0, unmet=needs, waits=own)
     indices = tuple(range(3, 3 + tasks))
-    later = {indices[place]: wait for place, wait in waits.items() if place < tasks}
+    later: dict[int | None, Wait] = {
+        indices[place]: wait for place, wait in waits.items() if place < tasks
+    }
     return Waiting(a_job_id(0), demand, priority, 0, indices, room, room + 1, needs, later)
 
 

@@ -10,12 +10,13 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import jobs, load, scale, slurm, startup
+from benchmarks import flood, jobs, load, scale, slurm, startup
 from benchmarks.figures import Figure, as_table, percentile
 from benchmarks.server import running_server
 
 SUBMITS_PER_CLIENT = 250
 BATCH_JOBS = 5000
+FLOOD_S = 30.0
 FINISHED_JOBS, QUEUED_JOBS, RUNNING_JOBS = 100_000, 10_000, 200
 DOCS = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
@@ -33,6 +34,7 @@ def main() -> int:
         *_job_figures(wanted.jobs, wanted.probes, wanted.clients),
         *_load_figures(),
         *_scale_figures(),
+        *_flood_figures(),
     ]
     table = as_table(figures)
     print(table)
@@ -93,6 +95,27 @@ def _scale_figures() -> list[Figure]:
             f"{found.idle_share:.1%} of one",
             "< 1 %",
             holds=found.idle_share < 0.01,
+        ),
+    ]
+
+
+def _flood_figures() -> list[Figure]:
+    quiet, flooded, is_whole = flood.measure_flood(FLOOD_S)
+    ratio, mb = flooded / quiet, flood.RATE_BYTES // 10**6
+    return [
+        Figure(
+            f"a request's p99 while a job logs {mb} MB/s for {FLOOD_S:.0f} s",
+            _ms(flooded),
+            "≤ 1.5× of quiet",
+            f"quiet {_ms(quiet)}",
+            f"{ratio:.2f}×",
+            holds=ratio <= 1.5,
+        ),
+        Figure(
+            "… what was left out of its log is marked to the byte",
+            "yes" if is_whole else "no",
+            "yes",
+            holds=is_whole,
         ),
     ]
 

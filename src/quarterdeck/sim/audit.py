@@ -7,19 +7,22 @@ what is reckoned here again from the events alone, and compared with what really
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from quarterdeck.core.jobs.events import Ended, Placed, Submitted
 from quarterdeck.core.jobs.evolve import evolve
+from quarterdeck.core.jobs.states import AttemptState
 from quarterdeck.ports.engine import AttemptRef
 from quarterdeck.ports.store import JobRecord, SiteRecord
 from quarterdeck.sim.checks import Check
+from quarterdeck.sim.gates import GateBooks
 
 if TYPE_CHECKING:
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.demand import Grant
     from quarterdeck.core.cluster.hardware import Node
-    from quarterdeck.core.jobs.job import Job
+    from quarterdeck.core.jobs.job import Attempt, Job
     from quarterdeck.ports.store import Store
     from quarterdeck.sim.checks import Checks
     from quarterdeck.sim.site import VirtualSite
@@ -39,15 +42,16 @@ class Auditor:
         self._holders: dict[str, AttemptRef] = {}
         self._grants: dict[str, dict[AttemptRef, Grant]] = {}
         self._placed: Counter[JobId] = Counter()
-        self._ended: set[AttemptRef] = set()
+        self.ended: dict[AttemptRef, Attempt] = {}
         self.by_name: dict[str, JobId] = {}
         self.jobs: dict[JobId, Job] = {}
+        self.gates = GateBooks(self.jobs, checks)
         self.kinds: Counter[str] = Counter()
 
     def has_ended(self, ref: AttemptRef) -> bool:
         """Whether the log says that the attempt is over, also in events not yet read here."""
         self.catch_up()
-        return ref in self._ended
+        return ref in self.ended
 
     def catch_up(self) -> None:
         """Read what has been written since."""
@@ -70,22 +74,25 @@ class Auditor:
                 lambda job=job: f"stored {self._store.find_job(job.id)}, replayed {job}",  # type: ignore[misc]
                 job.id,
             )
-        holders: dict[str, JobId] = {}
+        holders: dict[str, AttemptRef] = {}
         for job in self._store.load_active().jobs:
-            for grant in job.grants():
-                for device in grant.devices:
+            for live in job.live_attempts:
+                ref = AttemptRef(job.id, live.number)
+                for device in (one for replica in live.replicas for one in replica.grant.devices):
                     self._checks.hold(
                         Check.HELD_ONCE,
-                        holders.setdefault(device, job.id) == job.id,
-                        lambda d=device, j=job: f"{d} is held by {holders[d]} and {j.id}",  # type: ignore[misc]
+                        holders.setdefault(device, ref) == ref,
+                        lambda d=device, r=ref: f"{d} is held by {holders[d]} and {r}",  # type: ignore[misc]
                         job.id,
                     )
-        booked = {device: ref.job_id for device, ref in self._holders.items()}
-        self._checks.hold(Check.REPLAY, holders == booked, lambda: f"{holders} is not {booked}")
+        same = holders == self._holders
+        self._checks.hold(Check.REPLAY, same, lambda: f"{holders} is not {self._holders}")
 
     def _take(self, record: JobRecord) -> None:
         event = record.event
-        self.jobs[record.job_id] = evolve(self.jobs.get(record.job_id), record.job_id, event)
+        before = self.jobs.get(record.job_id)
+        self.jobs[record.job_id] = evolve(before, record.job_id, event)
+        self.gates.take(record.job_id, event)
         if isinstance(event, Submitted):
             first = self.by_name.setdefault(event.spec.name, record.job_id)
             self._checks.hold(
@@ -97,7 +104,9 @@ class Auditor:
         elif isinstance(event, Placed):
             self._take_placed(record.job_id, event)
         elif isinstance(event, Ended):
-            self._take_ended(AttemptRef(record.job_id, event.attempt))
+            live = before.find_live(event.attempt) if before is not None else None
+            assert live is not None
+            self._take_ended(record.job_id, live, event)
 
     def _take_placed(self, job_id: JobId, event: Placed) -> None:
         ref = AttemptRef(job_id, event.attempt)
@@ -145,7 +154,8 @@ class Auditor:
             ref.job_id,
         )
 
-    def _take_ended(self, ref: AttemptRef) -> None:
+    def _take_ended(self, job_id: JobId, live: Attempt, event: Ended) -> None:
+        ref = AttemptRef(job_id, live.number)
         attempt = self._site.find_attempt(ref)
         self._checks.hold(
             Check.RELEASED_LATE,
@@ -153,7 +163,13 @@ class Auditor:
             lambda: f"{ref.job_id}/{ref.attempt} has ended in the log, and lives",
             ref.job_id,
         )
-        self._ended.add(ref)
+        self.ended[ref] = replace(
+            live,
+            state=AttemptState.ENDED,
+            reason=event.reason,
+            message=event.message,
+            exit_code=event.exit_code,
+        )
         for device in [device for device, holder in self._holders.items() if holder == ref]:
             del self._holders[device]
         for grants in self._grants.values():

@@ -25,7 +25,7 @@ class Check(StrEnum):
     ATTEMPTS_COUNT = "attempt numbers count up by one"
     KEPT = "every accepted job is in the store"
     ONE_PER_KEY = "one idempotency key makes one job"
-    REFUSED = "refused is exactly what can never fit"
+    REFUSED = "refused is exactly what can never run"
     VERDICTS = "every waiting job has a placement or a verdict"
     NUMBERS = "a verdict's numbers agree with the snapshot"
     PLAN_FITS = "a plan grants only what is free"
@@ -38,6 +38,13 @@ class Check(StrEnum):
     CONVERGED = "every job ends, and nothing is left at the site"
     TRUE_END = "a job's end is what really happened"
     WISHES = "cancelled is exactly what people asked for"
+    ARRAY_LIMIT = "an array never exceeds its own limit"
+    TASK_ONCE = "no job and no task runs twice at once"
+    ENDS_ONCE = "each job and each task ends once"
+    NEEDS = "a job starts only when all it needs have succeeded"
+    GIVEN_UP = "a job is given up exactly when one it needs cannot succeed"
+    HOLD = "a held job is never placed"
+    BACKOFF = "no retry is placed before its wait is over"
     NODES_KNOWN = "the site's nodes are known as they are"
 
 

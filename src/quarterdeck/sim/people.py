@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from quarterdeck.basics.errors import Conflict, NotFound, Stale, Unavailable, Unsatisfiable
+from quarterdeck.basics.errors import (
+    Conflict,
+    Invalid,
+    NotFound,
+    Stale,
+    Unavailable,
+    Unsatisfiable,
+)
 from quarterdeck.control.cancel import cancel
 from quarterdeck.control.explain import explain
+from quarterdeck.control.hold import hold, release
 from quarterdeck.control.plan import plan
 from quarterdeck.control.requeue import requeue
 from quarterdeck.control.submit import Asked, submit
 from quarterdeck.core.jobs.states import JobState
+from quarterdeck.core.scheduling.queue import has_waiting
 from quarterdeck.sim.checks import Check
 from quarterdeck.sim.faults import Fault
 
@@ -22,7 +31,10 @@ if TYPE_CHECKING:
 
     from quarterdeck.basics.chance import Chance
     from quarterdeck.basics.ids import JobId
+    from quarterdeck.control.plan import Outlook
     from quarterdeck.control.plane import ControlPlane
+    from quarterdeck.control.submit import Accepted
+    from quarterdeck.core.jobs.spec import JobSpec
     from quarterdeck.sim.checks import Checks
     from quarterdeck.sim.faults import Faults
     from quarterdeck.sim.link import Asks
@@ -30,12 +42,12 @@ if TYPE_CHECKING:
     from quarterdeck.sim.workload import Request
 
 CURIOUS_EVERY_S = 120.0
-VERBS = {"cancel": cancel, "requeue": requeue}
+VERBS = {"cancel": cancel, "requeue": requeue, "hold": hold, "release": release}
 
 
 @dataclass(slots=True)
 class Wish:
-    """Somebody asked for a job to be cancelled or requeued. `was_taken` is False, once it was
+    """Somebody asked for something to be done to a job. `was_taken` is False, once it was
     answered, when it came too late."""
 
     verb: str
@@ -55,6 +67,8 @@ class People:
         self._timeline = timeline
         self._chance = chance
         self._open = 0
+        self._minds = 0
+        self.asked_for: dict[int, JobSpec] = {}
         self.accepted: dict[int, JobId] = {}
         self.refused: set[int] = set()
         self.wishes: dict[JobId, list[Wish]] = {}
@@ -79,17 +93,24 @@ class People:
         step()
 
     def _submit(self, request: Request) -> None:
-        digest = hashlib.sha256(repr(request.spec).encode()).hexdigest()
-        asked = Asked(f"key-{request.number}", digest)
         again = partial(self._submit, request)
+        spec = self._spec_of(request)
+        if spec is None:
+            self._later(self._chance.between(0.5, 8.0), again)
+            return
+        digest = hashlib.sha256(repr(spec).encode()).hexdigest()
+        asked = Asked(f"key-{request.number}", digest)
         try:
-            done = self._ask(lambda plane: submit(plane, request.spec, "ada", asked))
+            done = self._ask(lambda plane: self._bring(plane, request, spec, asked))
         except (Unavailable, Stale):
             self._later(self._chance.between(0.5, 8.0), again)
             return
         except Unsatisfiable:
             self.refused.add(request.number)
             self._check_refusal(request, was_refused=True)
+            return
+        except Invalid:
+            self.refused.add(request.number)
             return
         self._check_refusal(request, was_refused=False)
         is_first = request.number not in self.accepted
@@ -105,6 +126,35 @@ class People:
         if is_first:
             self._plan_wishes(request, done.job.id)
 
+    def _spec_of(self, request: Request) -> JobSpec | None:
+        """With the ids of the jobs that it needs, once these have been accepted or refused."""
+        if request.number not in self.asked_for:
+            known = [self.accepted.get(number) for number in request.needs]
+            if any(
+                job_id is None and number not in self.refused
+                for job_id, number in zip(known, request.needs, strict=True)
+            ):
+                return None
+            needs = tuple(job_id for job_id in known if job_id is not None)
+            self.asked_for[request.number] = replace(request.spec, needs=needs)
+        return self.asked_for[request.number]
+
+    def _bring(
+        self, plane: ControlPlane, request: Request, spec: JobSpec, asked: Asked
+    ) -> Accepted:
+        """Submit it. Refused for its needs is who needs a job that has ended badly."""
+        try:
+            return submit(plane, spec, "ada", asked, is_held=request.held_for_s is not None)
+        except Invalid:
+            needed = [plane.store.find_job(need) for need in spec.needs]
+            ended_badly = (JobState.FAILED, JobState.CANCELLED)
+            self._checks.hold(
+                Check.REFUSED,
+                any(job is not None and job.state in ended_badly for job in needed),
+                lambda: f"request {request.number} was refused for {needed}",
+            )
+            raise
+
     def _check_refusal(self, request: Request, *, was_refused: bool) -> None:
         self._checks.hold(
             Check.REFUSED,
@@ -117,6 +167,10 @@ class People:
             self._plan_wish(request.cancel_after_s, job_id, "cancel")
         if request.requeue_after_s is not None:
             self._plan_wish(request.requeue_after_s, job_id, "requeue")
+        if request.held_for_s is not None:
+            self._plan_wish(request.held_for_s, job_id, "release")
+        if request.hold_after_s is not None:
+            self._plan_wish(request.hold_after_s, job_id, "hold")
 
     def _plan_wish(self, delay_s: float, job_id: JobId, verb: str) -> None:
         self._later(delay_s, partial(self._begin_wish, job_id, verb))
@@ -136,17 +190,24 @@ class People:
         except NotFound:
             self._miss(job_id)
         except Conflict:
-            wish.answered_ns = self._timeline.now_ns
+            self._answered(job_id, wish)
         else:
-            wish.answered_ns = self._timeline.now_ns
             wish.was_taken = True
+            self._answered(job_id, wish)
+
+    def _answered(self, job_id: JobId, wish: Wish) -> None:
+        """Whoever has held a job lets it go again some time."""
+        wish.answered_ns = self._timeline.now_ns
+        if wish.verb == "hold":
+            self._plan_wish(self._chance.between(1.0, 300.0), job_id, "release")
 
     def change_mind(self) -> None:
-        """Somebody cancels a job that waits, at the worst moment."""
+        """Somebody cancels or holds a job that waits, at the worst moment."""
         for job_id in self.accepted.values():
             job = self._ask(lambda plane, i=job_id: plane.board.find_job(i))  # type: ignore[misc]
             if job is not None and job.state is JobState.QUEUED:
-                self._begin_wish(job_id, "cancel")
+                self._minds += 1
+                self._begin_wish(job_id, "hold" if self._minds % 2 else "cancel")
                 return
 
     def _miss(self, job_id: JobId) -> None:
@@ -175,19 +236,16 @@ class People:
             except NotFound:
                 self._miss(job_id)
                 return
-            queued = told.job.state is JobState.QUEUED
-            answered = told.outlook is not None and (
-                (told.outlook.placement is None) != (told.outlook.verdict is None)
-            )
+            answered = _is_whole(told.job.spec, told.outlook)
             self._checks.hold(
                 Check.EXPLAINED,
-                bool(told.summary) and queued == answered,
+                bool(told.summary) and has_waiting(told.job) == answered,
                 lambda: f"{told}",
                 told.job.id,
             )
         try:
             outlook = plan(plane, request.spec)
-            fits = (outlook.placement is None) != (outlook.verdict is None)
+            fits = _is_whole(request.spec, outlook)
         except Unsatisfiable:
             fits = not request.can_fit
         self._checks.hold(
@@ -195,3 +253,11 @@ class People:
             fits and plane.store.head() == before,
             lambda: f"plan for {request.spec.demand} changed the log or has no answer",
         )
+
+
+def _is_whole(spec: JobSpec, outlook: Outlook | None) -> bool:
+    """A placement or a verdict; of an array that starts in part both."""
+    if outlook is None:
+        return False
+    placed, waits = outlook.placement is not None, outlook.verdict is not None
+    return placed or waits if spec.array is not None else placed != waits

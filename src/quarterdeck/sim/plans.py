@@ -5,6 +5,7 @@ The scheduler's plan is a pure function of the snapshot it looked at, so it is m
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from quarterdeck.control.board import Board
@@ -48,15 +49,50 @@ def check_plan(snapshot: Snapshot, policy: Policy, checks: Checks) -> None:
 
 
 def _check_complete(snapshot: Snapshot, plan: Plan, checks: Checks) -> None:
-    placed = [placement.job_id for placement in plan.placements]
-    answered = sorted([*placed, *plan.verdicts])
-    waiting = sorted(one.job_id for one in snapshot.waiting)
+    """Everything that waits is placed or has a verdict; an array in part has both."""
+    placed: dict[JobId, list[int | None]] = {}
+    for placement in plan.placements:
+        placed.setdefault(placement.job_id, []).append(placement.task)
+    waiting = {one.job_id: one for one in snapshot.waiting}
+    strange = {*placed, *plan.verdicts}.difference(waiting)
+    wrong = next(
+        (
+            job_id
+            for job_id, one in waiting.items()
+            if not _is_answered(one, placed.get(job_id, []), plan, snapshot.now_ns)
+        ),
+        next(iter(sorted(strange)), None),
+    )
     checks.hold(
         Check.VERDICTS,
-        answered == waiting,
-        lambda: f"waiting {waiting}, answered {answered}",
-        next(iter(sorted(set(answered) ^ set(waiting))), None),
+        wrong is None,
+        lambda: (
+            f"{wrong and waiting.get(wrong)} got {wrong and placed.get(wrong)} and "
+            f"{wrong and plan.verdicts.get(wrong)}"
+        ),
+        wrong,
     )
+
+
+def _is_answered(waiting: Waiting, tasks: list[int | None], plan: Plan, now_ns: int) -> bool:
+    is_whole = len(tasks) == len(waiting.tasks)
+    if is_whole == (waiting.job_id in plan.verdicts):
+        return False
+    return not tasks or (
+        len(set(tasks)) == len(tasks) <= _count_ready(waiting, now_ns)
+        and set(tasks).issubset(waiting.tasks)
+    )
+
+
+def _count_ready(waiting: Waiting, now_ns: int) -> int:
+    """How much of it could start if there were room for everything."""
+    if waiting.unmet:
+        return 0
+    later = sum(
+        task in waiting.tasks and wait.since_ns <= now_ns < wait.until_ns
+        for task, wait in waiting.waits.items()
+    )
+    return max(0, min(waiting.room, len(waiting.tasks) - later))
 
 
 def _check_fits(snapshot: Snapshot, plan: Plan, checks: Checks) -> dict[str, _Left]:
@@ -117,13 +153,14 @@ class _Left:
 
 
 def _check_order(snapshot: Snapshot, plan: Plan, checks: Checks) -> None:
-    """Among jobs that ask for the same, those that start are the first in the queue."""
-    placed = {placement.job_id for placement in plan.placements}
+    """Among jobs that ask for the same, those that start are the first of those that could."""
+    placed = Counter(placement.job_id for placement in plan.placements)
     first_left: dict[Demand, Waiting] = {}
     for waiting in sorted(snapshot.waiting, key=lambda one: one.order):
         ahead = first_left.get(waiting.demand)
-        if waiting.job_id not in placed:
+        if placed[waiting.job_id] < _count_ready(waiting, snapshot.now_ns):
             first_left.setdefault(waiting.demand, waiting)
+        if waiting.job_id not in placed:
             continue
         checks.hold(
             Check.ORDER,
@@ -137,14 +174,17 @@ def _check_verdicts(
     snapshot: Snapshot, plan: Plan, policy: Policy, left: dict[str, _Left], checks: Checks
 ) -> None:
     by_id = {one.job_id: one for one in snapshot.waiting}
+    placed = Counter(placement.job_id for placement in plan.placements)
     reckoned: dict[Demand, dict[str, int]] = {}
     for job_id, verdict in plan.verdicts.items():
         waiting = by_id[job_id]
+        is_ready = placed[job_id] < _count_ready(waiting, snapshot.now_ns)
         if verdict.blocked_by is Blocker.BEHIND_OTHERS:
             ahead = by_id[verdict.held_by[0]]
             waited_s = (snapshot.now_ns - ahead.submitted_at_ns) / 1e9
             holds = (
-                ahead.order < waiting.order
+                is_ready
+                and ahead.order < waiting.order
                 and waited_s >= policy.patience_s
                 and ahead.job_id in plan.verdicts
             )
@@ -153,18 +193,31 @@ def _check_verdicts(
                 reckoned[waiting.demand] = _reckon(waiting.demand, left)
             expected = reckoned[waiting.demand]
             holds = (
-                verdict.numbers == expected
+                is_ready
+                and verdict.numbers == expected
                 and expected["nodes_free_now"] < expected["nodes_wanted"]
                 and _is_named(verdict, snapshot, job_id)
             )
         else:
-            holds = False
+            numbers = _gate_numbers(waiting, placed[job_id], snapshot.now_ns)
+            holds = not is_ready and numbers.get(verdict.blocked_by) == verdict.numbers
         checks.hold(
             Check.NUMBERS,
             holds,
             lambda v=verdict, w=waiting: f"{w} got {v}; reckoned {reckoned.get(w.demand)}",  # type: ignore[misc]
             job_id,
         )
+
+
+def _gate_numbers(waiting: Waiting, placed: int, now_ns: int) -> dict[Blocker, dict[str, int]]:
+    """The gate that keeps it back, whatever is free, with its numbers."""
+    if waiting.unmet:
+        return {Blocker.NEEDS: {"needs_unmet": len(waiting.unmet)}}
+    if placed >= waiting.room:
+        return {Blocker.ARRAY_LIMIT: {"tasks_waiting": len(waiting.tasks) - placed}}
+    over_ns = [one.until_ns for one in waiting.waits.values() if one.since_ns <= now_ns]
+    next_ns = min((at_ns for at_ns in over_ns if at_ns > now_ns), default=now_ns)
+    return {Blocker.BACKOFF: {"wait_s": -((now_ns - next_ns) // 10**9)}}
 
 
 def _reckon(demand: Demand, left: dict[str, _Left]) -> dict[str, int]:

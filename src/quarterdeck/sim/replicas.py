@@ -33,6 +33,7 @@ class VirtualReplica:
     exits: tuple[RankExit, ...] = ()
     reason: Reason | None = None
     message: str = ""
+    is_overdue: bool = False
     kill_at_ns: int | None = None
 
     @property
@@ -42,9 +43,11 @@ class VirtualReplica:
 
     @property
     def has_succeeded(self) -> bool:
-        """Whether every rank ended by itself with code 0."""
-        return bool(self.exits) and all(
-            end.exit_code == 0 and not end.stopped for end in self.exits
+        """Whether every rank ended by itself with code 0, and in time."""
+        return (
+            bool(self.exits)
+            and not self.is_overdue
+            and all(end.exit_code == 0 and not end.stopped for end in self.exits)
         )
 
     def sighting(self) -> Sighting:
@@ -108,6 +111,8 @@ class VirtualAttempt:
         """Everything that went wrong with it of its own accord."""
         found: set[Reason] = set()
         for replica in self.replicas:
+            if replica.is_overdue:
+                found.add(Reason.TIMED_OUT)
             if replica.reason in (Reason.SETUP_FAILED, Reason.NODE_FAILURE):
                 found.add(replica.reason)
             elif any(end.exit_code != 0 and not end.stopped for end in replica.exits):

@@ -76,7 +76,6 @@ def _tables(world: World) -> str:
     states = Counter(job.state for job in jobs)
     by_state = {state.value: states[state] for state in JobState if states[state]}
     by_state["refused at submit"] = len(world.people.refused)
-    attempts = sum(len(job.attempts) for job in jobs)
     return "\n".join(
         [
             *_table("faults", {fault.value: n for fault, n in world.faults.counts.items()}),
@@ -84,7 +83,7 @@ def _tables(world: World) -> str:
             *_table("jobs", by_state),
             *_table("events", dict(sorted(world.auditor.kinds.items()))),
             "",
-            f"attempts: {attempts}",
+            f"attempts: {len(world.auditor.ended)}",
             f"virtual span: {format_span(world.timeline.now_s)}",
             f"events in the log: {world.store.head()}",
             f"digest: {digest_of(world.store)}",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from quarterdeck.basics.chance import Chance
+    from quarterdeck.basics.ids import JobId
     from quarterdeck.core.jobs.job import RankExit
     from quarterdeck.ports.engine import AttemptRef, LaunchOrder
     from quarterdeck.sim.checks import Checks
@@ -86,6 +87,12 @@ class VirtualSite:
         number = int(order.spec.name.removeprefix("job-"))
         script = make_script(self._seed, number, ref.attempt, order.spec)
         attempt = VirtualAttempt(order, script)
+        self._checks.hold(
+            Check.TASK_ONCE,
+            self._count_live(ref.job_id, order.task) == 0,
+            lambda: f"{ref} is launched beside another attempt of the same",
+            ref.job_id,
+        )
         self.tracked[ref] = attempt
         self.half_written.discard(ref)
         for rank, grant in enumerate(order.grants):
@@ -109,17 +116,18 @@ class VirtualSite:
 
     def stop(self, attempt: VirtualAttempt, grace_s: float) -> None:
         """Signal everything, and kill what is left after the grace. The shortest grace counts."""
-        kill_at_ns = self._timeline.now_ns + round(grace_s * NS_PER_S)
         for replica in attempt.replicas:
-            if not replica.lives:
-                continue
-            if replica.kill_at_ns is None and attempt.script.yields_after_s is not None:
-                self._timeline.after(
-                    attempt.script.yields_after_s, partial(self._yield_to, replica)
-                )
-            if replica.kill_at_ns is None or kill_at_ns < replica.kill_at_ns:
-                replica.kill_at_ns = kill_at_ns
-                self._timeline.after(grace_s, partial(self._kill, replica))
+            if replica.lives:
+                self._begin_stop(replica, grace_s)
+
+    def _begin_stop(self, replica: VirtualReplica, grace_s: float) -> None:
+        kill_at_ns = self._timeline.now_ns + round(grace_s * NS_PER_S)
+        yields_after_s = replica.attempt.script.yields_after_s
+        if replica.kill_at_ns is None and yields_after_s is not None:
+            self._timeline.after(yields_after_s, partial(self._yield_to, replica))
+        if replica.kill_at_ns is None or kill_at_ns < replica.kill_at_ns:
+            replica.kill_at_ns = kill_at_ns
+            self._timeline.after(grace_s, partial(self._kill, replica))
 
     # What happens by itself
 
@@ -165,6 +173,9 @@ class VirtualSite:
         script = replica.attempt.script
         part = script.bad_after if script.bad_replica == replica.node_rank else 1.0
         self._timeline.after(script.lasts_s * part, partial(self._finish, replica))
+        limit_s = replica.attempt.order.spec.time_limit_s
+        if limit_s is not None:
+            self._timeline.after(limit_s, partial(self._run_out, replica))
         self._tell(replica)
 
     def _stand(self, replica: VirtualReplica) -> None:
@@ -194,6 +205,15 @@ class VirtualSite:
         elif not any(peer.has_failed for peer in replica.attempt.replicas):
             self._exit(replica, replica.make_exits(code=0))
 
+    def _run_out(self, replica: VirtualReplica) -> None:
+        """The time limit has passed: the runner begins the stop by itself, and says so."""
+        if not replica.lives or replica.kill_at_ns is not None:
+            return
+        replica.is_overdue = True
+        replica.reason = Reason.TIMED_OUT
+        self._begin_stop(replica, replica.attempt.order.spec.stopping.grace_s)
+        self._tell(replica)
+
     def _yield_to(self, replica: VirtualReplica) -> None:
         """A command that heeds the signal ends."""
         if not replica.lives:
@@ -216,6 +236,13 @@ class VirtualSite:
         replica.state = ReplicaState.EXITED
         replica.ended_at_ns = self._clock.now_ns()
         self._tell(replica)
+
+    def _count_live(self, job_id: JobId, task: int | None) -> int:
+        return sum(
+            attempt.order.task == task and attempt.lives
+            for ref, attempt in self.tracked.items()
+            if ref.job_id == job_id
+        )
 
     def _notice_later(self, replica: VirtualReplica) -> None:
         self._timeline.after(self._draw_detection_s(), partial(self._notice_loss, replica))

@@ -13,6 +13,7 @@ from quarterdeck.basics.chance import Chance
 from quarterdeck.basics.quantities import GIB
 from quarterdeck.core.cluster.demand import Demand, Resources
 from quarterdeck.core.cluster.hardware import Device, Node
+from quarterdeck.core.jobs.array import Array, Span
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.spec import JobSpec, Priority, Retry, Stopping
 
@@ -27,6 +28,7 @@ SECONDS_PER_JOB: Final = 12.0
 SPAN_S_MIN: Final = 2500.0
 """Faults need time to strike, however few the jobs are."""
 CROWD_PART: Final = 0.25
+ARRAY_PART: Final = 0.06
 CROWD_S: Final = 60.0
 """A part of the jobs comes at about the same time, as before a deadline."""
 _BAD_CODES: Final = (1, 2, 7, 126, 137)
@@ -34,7 +36,11 @@ _BAD_CODES: Final = (1, 2, 7, 126, 137)
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A job somebody will bring, and what they will do about it later."""
+    """A job somebody will bring, and what they will do about it later.
+
+    `needs` are the numbers of requests before it. `held_for_s` is how long it stays held from the
+    start; `hold_after_s` is when somebody holds it later.
+    """
 
     number: int
     spec: JobSpec
@@ -42,6 +48,9 @@ class Request:
     can_fit: bool
     cancel_after_s: float | None
     requeue_after_s: float | None
+    needs: tuple[int, ...]
+    held_for_s: float | None
+    hold_after_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +99,7 @@ def make_requests(chance: Chance, count: int, snapshots: Sequence[str]) -> list[
 def _make_request(chance: Chance, number: int, at_s: float, snapshots: Sequence[str]) -> Request:
     can_fit = not chance.happens(0.04)
     demand = _draw_demand(chance) if can_fit else _draw_impossible(chance)
+    array = _draw_array(chance) if demand.nodes == 1 and chance.happens(ARRAY_PART) else None
     spec = JobSpec(
         command=("train", str(number)),
         name=f"job-{number}",
@@ -99,7 +109,10 @@ def _make_request(chance: Chance, number: int, at_s: float, snapshots: Sequence[
         priority=chance.pick((Priority.LOW, *[Priority.NORMAL] * 4, Priority.HIGH)),
         retry=_draw_retry(chance),
         stopping=Stopping(grace_s=chance.pick((0.0, 2.0, 10.0, 30.0))),
+        time_limit_s=chance.between(1.0, 900.0) if chance.happens(0.15) else None,
+        array=array,
     )
+    can_need = number > 0 and chance.happens(0.15)
     return Request(
         number,
         spec,
@@ -107,7 +120,25 @@ def _make_request(chance: Chance, number: int, at_s: float, snapshots: Sequence[
         can_fit,
         chance.between(0.0, 600.0) if chance.happens(0.08) else None,
         chance.between(0.0, 900.0) if chance.happens(0.06) else None,
+        needs=_draw_needs(chance, number) if can_need else (),
+        held_for_s=chance.between(1.0, 600.0) if chance.happens(0.05) else None,
+        hold_after_s=chance.between(0.0, 200.0) if chance.happens(0.08) else None,
     )
+
+
+def _draw_array(chance: Chance) -> Array:
+    """A few tasks; some arrays let only one or a few of them run at once."""
+    count, step = 2 + chance.below(6), chance.pick((1, 1, 3))
+    first = chance.below(5)
+    last = first + (count - 1) * step
+    parallel = chance.pick((None, 1, 2, 3))
+    return Array((Span(first, last, step),), parallel)
+
+
+def _draw_needs(chance: Chance, number: int) -> tuple[int, ...]:
+    """One to three of those that came shortly before it."""
+    drawn = (number - 1 - chance.below(min(number, 30)) for _ in range(1 + chance.below(3)))
+    return tuple(sorted(set(drawn)))
 
 
 def _draw_demand(chance: Chance) -> Demand:
@@ -140,9 +171,10 @@ def _draw_retry(chance: Chance) -> Retry:
             (Reason.NODE_FAILURE,),
             (Reason.NODE_FAILURE, Reason.USER_ERROR),
             (Reason.NODE_FAILURE, Reason.USER_ERROR, Reason.SETUP_FAILED),
+            (Reason.NODE_FAILURE, Reason.TIMED_OUT),
         )
     )
-    return Retry(chance.pick((0, 1, 2, 3)), on)
+    return Retry(chance.pick((0, 1, 2, 3)), on, chance.pick((0.0, 5.0, 60.0)))
 
 
 def make_script(seed: int, number: int, attempt: int, spec: JobSpec) -> Script:

@@ -201,7 +201,7 @@ class World:
             job = self.store.find_job(job_id)
             self.checks.hold(
                 Check.KEPT,
-                job is not None and job.spec == self.requests[number].spec,
+                job is not None and job.spec == self.people.asked_for[number],
                 lambda n=number, i=job_id: f"request {n} was accepted as {i}",  # type: ignore[misc]
                 job_id,
             )
@@ -239,7 +239,7 @@ class World:
             self.checks.hold(
                 Check.ONE_PER_KEY, job.id in accepted, lambda: "a job nobody has", job.id
             )
-            check_end_of(job, self.site, self.people, self.checks)
+            check_end_of(job, self.auditor, self.site, self.people, self.checks)
         (known,) = self.store.load_active().sites
         self.checks.hold(
             Check.NODES_KNOWN,

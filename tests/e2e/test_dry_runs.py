@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 
 from tests.e2e.deck import Deck, until
 
@@ -23,6 +24,14 @@ def test_the_server_itself_can_be_tried_dry(deck: Deck) -> None:
     replayed = json.loads(deck.qd("restore", "--dry-run", "-o", "json").stdout)
     assert replayed["restored"] is False
     assert replayed["events"] >= 1
+    with sqlite3.connect(deck.home / "quarterdeck.db") as store:
+        store.execute("DELETE FROM sites")
+    assert deck.qd("restore", "--dry-run").returncode == 0
+    with sqlite3.connect(deck.home / "quarterdeck.db") as store:
+        assert store.execute("SELECT count(*) FROM sites").fetchone() == (0,)
+    assert deck.qd("restore", "-q").stdout == ""
+    with sqlite3.connect(deck.home / "quarterdeck.db") as store:
+        assert store.execute("SELECT count(*) FROM sites").fetchone() == (1,)
 
 
 def test_dry_runs_leave_jobs_and_the_log_as_they_are(deck: Deck) -> None:

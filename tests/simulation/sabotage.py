@@ -18,6 +18,7 @@ from quarterdeck.core.jobs.job import Job
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.states import JobState, ReplicaState
 from quarterdeck.core.scheduling.make_plan import make_plan
+from quarterdeck.core.scheduling.plan import Blocker
 from quarterdeck.ports.engine import AttemptRef, LaunchOrder
 from quarterdeck.sim import people, plans, server
 from quarterdeck.sim.engine import VirtualEngine
@@ -87,10 +88,12 @@ def plan_counts_wrong(patch: Patch) -> None:
 
 def plan_serves_the_last_first(patch: Patch) -> None:
     def bend(snapshot: Snapshot, plan: Plan) -> Plan:
-        demands = {one.job_id: one.demand for one in snapshot.waiting}
+        demands = {one.job_id: one.demand for one in snapshot.waiting if one.tasks == (None,)}
+        full = [key for key, one in plan.verdicts.items() if one.blocked_by is Blocker.NO_CAPACITY]
         for placement in plan.placements:
-            for job_id, verdict in plan.verdicts.items():
-                if demands[job_id] == demands[placement.job_id]:
+            for job_id in full:
+                verdict = plan.verdicts[job_id]
+                if demands.get(job_id, 0) == demands.get(placement.job_id):
                     others = [one for one in plan.placements if one is not placement]
                     verdicts = {key: one for key, one in plan.verdicts.items() if key != job_id}
                     verdicts[placement.job_id] = replace(verdict, job_id=placement.job_id)
@@ -182,7 +185,11 @@ def store_says_yes_and_keeps_nothing(patch: Patch) -> None:
 
 
 def keys_are_ignored(patch: Patch) -> None:
-    patch.setattr(people, "submit", lambda plane, spec, actor, _: submit.submit(plane, spec, actor))
+    patch.setattr(
+        people,
+        "submit",
+        lambda plane, spec, actor, _, **more: submit.submit(plane, spec, actor, **more),
+    )
 
 
 def nothing_is_impossible(patch: Patch) -> None:
@@ -226,10 +233,10 @@ def attempts_are_numbered_in_twos(patch: Patch) -> None:
 
     def skipping(job: Any, *rest: Any) -> Any:
         placed = found(job, *rest)
-        return replace(placed, attempt=placed.attempt + bool(job.attempts))
+        return replace(placed, attempt=placed.attempt + bool(job.attempts and not job.tasks))
 
     def lenient(event: Any, job: Any) -> Any:
-        if not isinstance(event, Placed):
+        if not isinstance(event, Placed) or job.tasks is not None:
             return apply(event, job)
         number = job.attempt.number + 1 if job.attempt else 1
         after = apply(replace(event, attempt=number), job)
@@ -244,11 +251,18 @@ def old_attempts_are_believed(patch: Patch) -> None:
     found = decide.observe
 
     def gullible(job: Any, attempt: int, sightings: Any, at_ns: int) -> Any:
-        live = next(iter(job.live_attempts), None)
+        live = next(iter(job.live_attempts), None) if job.tasks is None else None
         return found(job, live.number if live else attempt, sightings, at_ns)
 
     patch.setattr(decide, "observe", gullible)
-    patch.setattr(Job, "find_live", lambda job, _number: next(iter(job.live_attempts), None))
+    known = Job.find_live
+
+    def find(job: Job, number: int) -> Any:
+        if job.tasks is not None:
+            return known(job, number)
+        return next(iter(job.live_attempts), None)
+
+    patch.setattr(Job, "find_live", find)
 
 
 def every_report_is_news(patch: Patch) -> None:
@@ -270,8 +284,9 @@ def agent_launches_under_two_numbers(patch: Patch) -> None:
 
     def double(self: SiteAgent, run: LaunchOrder) -> None:
         found(self, run)
-        other = AttemptRef(run.ref.job_id, run.ref.attempt + 1)
-        found(self, replace(run, ref=other))
+        if run.spec.demand.resources.gpus:
+            other = AttemptRef(run.ref.job_id, run.ref.attempt + 1)
+            found(self, replace(run, ref=other))
 
     patch.setattr(SiteAgent, "_launch", double)
 

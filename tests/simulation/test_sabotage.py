@@ -11,6 +11,7 @@ from quarterdeck.adapters.stores.memory import MemoryStore
 from quarterdeck.sim.checks import Check
 from quarterdeck.sim.run import NEVER, simulate
 from tests.simulation import sabotage
+from tests.simulation import sabotage_gates as gates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,6 +50,17 @@ CASES: list[tuple[Callable[[pytest.MonkeyPatch], None], set[str]]] = [
     (sabotage.engine_does_not_know_what_it_launched, {Check.LAUNCH_ONCE}),
     (sabotage.gangs_do_not_wait, {Check.BARRIER}),
     (sabotage.commands_start_twice, {Check.STARTED_ONCE}),
+    (gates.board_does_not_know_of_array_limits, {Check.ARRAY_LIMIT}),
+    (gates.tasks_are_placed_while_they_live, {Check.TASK_ONCE}),
+    (gates.agent_launches_one_attempt_under_two_numbers_elsewhere, {Check.TASK_ONCE}),
+    (gates.succeeded_tasks_go_back_into_the_queue, {Check.ENDS_ONCE}),
+    (gates.needs_keep_nobody_back, {Check.NEEDS}),
+    (gates.jobs_are_given_up_too_early, {Check.GIVEN_UP}),
+    (gates.jobs_are_never_given_up, {Check.CONVERGED}),
+    (gates.a_hold_holds_nothing, {Check.HOLD}),
+    (gates.retries_do_not_wait, {Check.VERDICTS}),
+    (gates.waits_do_not_double, {Check.BACKOFF}),
+    (gates.time_limits_are_not_heard, {Check.TRUE_END}),
     (sabotage.reports_are_never_lost, {NEVER}),
 ]
 

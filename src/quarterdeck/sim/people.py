@@ -146,12 +146,17 @@ class People:
         try:
             return submit(plane, spec, "ada", asked, is_held=request.held_for_s is not None)
         except Invalid:
-            needed = [plane.store.find_job(need) for need in spec.needs]
-            ended_badly = (JobState.FAILED, JobState.CANCELLED)
+            states = {}
+            for need in spec.needs:
+                job = plane.store.find_job(need)
+                if job is None:
+                    self._miss(need)
+                else:
+                    states[need] = job.state
             self._checks.hold(
                 Check.REFUSED,
-                any(job is not None and job.state in ended_badly for job in needed),
-                lambda: f"request {request.number} was refused for {needed}",
+                JobState.FAILED in states.values() or JobState.CANCELLED in states.values(),
+                lambda: f"request {request.number} was refused, and its needs are {states}",
             )
             raise
 

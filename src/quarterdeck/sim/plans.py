@@ -6,7 +6,7 @@ The scheduler's plan is a pure function of the snapshot it looked at, so it is m
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from quarterdeck.control.board import Board
 from quarterdeck.core.cluster.hardware import NodeState
@@ -44,8 +44,13 @@ def check_plan(snapshot: Snapshot, policy: Policy, checks: Checks) -> None:
     plan = make_plan(snapshot, policy)
     _check_complete(snapshot, plan, checks)
     left = _check_fits(snapshot, plan, checks)
-    _check_order(snapshot, plan, checks)
-    _check_verdicts(snapshot, plan, policy, left, checks)
+    placed = Counter(placement.job_id for placement in plan.placements)
+    unplaced = {
+        one.job_id: _count_ready(one, snapshot.now_ns) - placed[one.job_id]
+        for one in snapshot.waiting
+    }
+    _check_order(snapshot, placed, unplaced, checks)
+    _check_verdicts(snapshot, policy, plan, _Looked(placed, unplaced, left), checks)
 
 
 def _check_complete(snapshot: Snapshot, plan: Plan, checks: Checks) -> None:
@@ -88,6 +93,8 @@ def _count_ready(waiting: Waiting, now_ns: int) -> int:
     """How much of it could start if there were room for everything."""
     if waiting.unmet:
         return 0
+    if not waiting.waits:
+        return max(0, min(waiting.room, len(waiting.tasks)))
     later = sum(
         task in waiting.tasks and wait.since_ns <= now_ns < wait.until_ns
         for task, wait in waiting.waits.items()
@@ -152,13 +159,22 @@ class _Left:
         )
 
 
-def _check_order(snapshot: Snapshot, plan: Plan, checks: Checks) -> None:
+class _Looked(NamedTuple):
+    """How many of each job are placed, how many could be and are not, and what is left of nodes."""
+
+    placed: Counter[JobId]
+    unplaced: dict[JobId, int]
+    left: dict[str, _Left]
+
+
+def _check_order(
+    snapshot: Snapshot, placed: Counter[JobId], unplaced: dict[JobId, int], checks: Checks
+) -> None:
     """Among jobs that ask for the same, those that start are the first of those that could."""
-    placed = Counter(placement.job_id for placement in plan.placements)
     first_left: dict[Demand, Waiting] = {}
     for waiting in sorted(snapshot.waiting, key=lambda one: one.order):
         ahead = first_left.get(waiting.demand)
-        if placed[waiting.job_id] < _count_ready(waiting, snapshot.now_ns):
+        if unplaced[waiting.job_id] > 0:
             first_left.setdefault(waiting.demand, waiting)
         if waiting.job_id not in placed:
             continue
@@ -171,14 +187,13 @@ def _check_order(snapshot: Snapshot, plan: Plan, checks: Checks) -> None:
 
 
 def _check_verdicts(
-    snapshot: Snapshot, plan: Plan, policy: Policy, left: dict[str, _Left], checks: Checks
+    snapshot: Snapshot, policy: Policy, plan: Plan, looked: _Looked, checks: Checks
 ) -> None:
     by_id = {one.job_id: one for one in snapshot.waiting}
-    placed = Counter(placement.job_id for placement in plan.placements)
     reckoned: dict[Demand, dict[str, int]] = {}
     for job_id, verdict in plan.verdicts.items():
         waiting = by_id[job_id]
-        is_ready = placed[job_id] < _count_ready(waiting, snapshot.now_ns)
+        is_ready = looked.unplaced[job_id] > 0
         if verdict.blocked_by is Blocker.BEHIND_OTHERS:
             ahead = by_id[verdict.held_by[0]]
             waited_s = (snapshot.now_ns - ahead.submitted_at_ns) / 1e9
@@ -190,7 +205,7 @@ def _check_verdicts(
             )
         elif verdict.blocked_by is Blocker.NO_CAPACITY:
             if waiting.demand not in reckoned:
-                reckoned[waiting.demand] = _reckon(waiting.demand, left)
+                reckoned[waiting.demand] = _reckon(waiting.demand, looked.left)
             expected = reckoned[waiting.demand]
             holds = (
                 is_ready
@@ -199,7 +214,7 @@ def _check_verdicts(
                 and _is_named(verdict, snapshot, job_id)
             )
         else:
-            numbers = _gate_numbers(waiting, placed[job_id], snapshot.now_ns)
+            numbers = _gate_numbers(waiting, looked.placed[job_id], snapshot.now_ns)
             holds = not is_ready and numbers.get(verdict.blocked_by) == verdict.numbers
         checks.hold(
             Check.NUMBERS,

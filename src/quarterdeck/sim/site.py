@@ -87,12 +87,6 @@ class VirtualSite:
         number = int(order.spec.name.removeprefix("job-"))
         script = make_script(self._seed, number, ref.attempt, order.spec)
         attempt = VirtualAttempt(order, script)
-        self._checks.hold(
-            Check.TASK_ONCE,
-            self._count_live(ref.job_id, order.task) == 0,
-            lambda: f"{ref} is launched beside another attempt of the same",
-            ref.job_id,
-        )
         self.tracked[ref] = attempt
         self.half_written.discard(ref)
         for rank, grant in enumerate(order.grants):
@@ -103,6 +97,12 @@ class VirtualSite:
                 continue
             self._occupy(replica)
             self._timeline.after(script.stand_after_s[rank], partial(self._stand, replica))
+        self._checks.hold(
+            Check.TASK_ONCE,
+            self._count_live(ref.job_id, order.task) <= 1,
+            lambda: f"{ref} is launched beside another attempt of the same",
+            ref.job_id,
+        )
 
     def release(self, attempt: VirtualAttempt) -> None:
         """The barrier: once every replica has said that it stands, all may start."""

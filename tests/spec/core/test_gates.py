@@ -18,7 +18,7 @@ from tests.spec.core.test_make_plan import NOW_NS, POLICY, empty, waits
 
 NEEDS = (a_job_id(7), a_job_id(8))
 LATER = {None: Wait(NOW_NS - NS_PER_S, NOW_NS + 90 * NS_PER_S)}
-GATES = {
+GATES: dict[str, dict[str, Any]] = {
     "its needs": {"unmet": NEEDS},
     "a retry's time": {"waits": LATER},
     "its own limit": {"tasks": (3, 4), "room": 0, "parallel": 2},
@@ -41,7 +41,7 @@ def tasks_of(plan: Plan, name: str) -> list[int | None]:
 
 
 @pytest.mark.parametrize("gate", GATES.values(), ids=GATES)
-def test_what_waits_behind_a_gate_holds_nobody_up(gate: dict[str, object]) -> None:
+def test_what_waits_behind_a_gate_holds_nobody_up(gate: dict[str, Any]) -> None:
     big = waits("big", a_demand(1, 8), since_s=9000, priority=1, **gate)
     plan = plan_for(big, waits("small", a_demand(1, 8)))
     assert tasks_of(plan, "small") == [None]

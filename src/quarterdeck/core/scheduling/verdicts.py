@@ -142,7 +142,7 @@ def _closest_site(demand: Demand, rooms: Sequence[Room]) -> tuple[str, list[Room
 
     if not by_site:
         return demand.site or "", []
-    site = min(by_site, key=closeness)
+    site = min(by_site, key=closeness) if len(by_site) > 1 else next(iter(by_site))
     return site, by_site[site]
 
 

@@ -11,7 +11,7 @@ STAMPS := $(VENV)/stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench sim lock clean
+.PHONY: help install demo test check docs bench sim lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -30,6 +30,9 @@ check: $(STAMPS)/dev ## style, types, imports and the rules of the house
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -q tests/house
+
+docs: $(STAMPS)/dev ## write docs/reference again from the code
+	$(BIN)/python -m docs.draw
 
 bench: $(STAMPS)/dev ## measure, and print a table
 	$(BIN)/python -m benchmarks

@@ -6,12 +6,18 @@ import argparse
 import os
 import platform
 import sys
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import jobs, slurm, startup
+from benchmarks import flood, jobs, load, scale, slurm, startup
 from benchmarks.figures import Figure, as_table, percentile
+from benchmarks.server import running_server
 
+SUBMITS_PER_CLIENT = 250
+BATCH_JOBS = 5000
+FLOOD_S = 30.0
+FINISHED_JOBS, QUEUED_JOBS, RUNNING_JOBS = 100_000, 10_000, 200
 DOCS = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 
@@ -23,7 +29,13 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=4, help="submitters at a time")
     parser.add_argument("--write", action="store_true", help=f"keep the table in {DOCS.name}")
     wanted = parser.parse_args()
-    figures = [*_startup(), *_job_figures(wanted.jobs, wanted.probes, wanted.clients)]
+    figures = [
+        *_startup(),
+        *_job_figures(wanted.jobs, wanted.probes, wanted.clients),
+        *_load_figures(),
+        *_scale_figures(),
+        *_flood_figures(),
+    ]
     table = as_table(figures)
     print(table)
     if wanted.write:
@@ -43,6 +55,68 @@ def _startup() -> list[Figure]:
             holds=helps[slowest] < 0.150,
         ),
         Figure("import quarterdeck", _ms(import_s), "< 30 ms", holds=import_s < 0.030),
+    ]
+
+
+def _load_figures() -> list[Figure]:
+    with tempfile.TemporaryDirectory(prefix="qd-bench-") as folder:
+        home = Path(folder)
+        with running_server("--pretend", jobs.PRETEND, home=home):
+            rate, took = load.measure_submits(home, SUBMITS_PER_CLIENT)
+            batch_rate = load.measure_batches(home, BATCH_JOBS, batches=2)
+    p99 = percentile(took, 0.99)
+    return [
+        Figure(
+            f"submits accepted (synced), {load.CLIENTS} clients on the same processors",
+            f"{rate:.0f}/s",
+            "≥ 500/s",
+            holds=rate >= 500,
+        ),
+        Figure("the same, p99 of one", _ms(p99), "< 200 ms", holds=p99 < 0.200),
+        Figure(
+            f"jobs accepted in batches of {BATCH_JOBS}",
+            f"{batch_rate:.0f}/s",
+            "≥ 10000/s",
+            holds=batch_rate >= 10_000,
+        ),
+    ]
+
+
+def _scale_figures() -> list[Figure]:
+    found = scale.measure_scale(FINISHED_JOBS, QUEUED_JOBS, RUNNING_JOBS)
+    memory_mb = found.memory_bytes / 1e6
+    amount = f"{FINISHED_JOBS} finished, {QUEUED_JOBS} queued, {RUNNING_JOBS} running jobs"
+    return [
+        Figure(f"{amount}: start", f"{found.start_s:.1f} s", "< 5 s", holds=found.start_s < 5),
+        Figure("… memory of the server", f"{memory_mb:.0f} MB", "< 200 MB", holds=memory_mb < 200),
+        Figure("… `qd ps`, best of 5", _ms(found.ps_s), "< 300 ms", holds=found.ps_s < 0.300),
+        Figure(
+            "… processor time of the idle server",
+            f"{found.idle_share:.1%} of one",
+            "< 1 %",
+            holds=found.idle_share < 0.01,
+        ),
+    ]
+
+
+def _flood_figures() -> list[Figure]:
+    quiet, flooded, is_whole = flood.measure_flood(FLOOD_S)
+    ratio, mb = flooded / quiet, flood.RATE_BYTES // 10**6
+    return [
+        Figure(
+            f"a request's p99 while a job logs {mb} MB/s for {FLOOD_S:.0f} s",
+            _ms(flooded),
+            "≤ 1.5× of quiet",
+            f"quiet {_ms(quiet)}",
+            f"{ratio:.2f}×",
+            holds=ratio <= 1.5,
+        ),
+        Figure(
+            "… what was left out of its log is marked to the byte",
+            "yes" if is_whole else "no",
+            "yes",
+            holds=is_whole,
+        ),
     ]
 
 

@@ -20,18 +20,25 @@ QD = (sys.executable, "-m", "quarterdeck.wiring.entry")
 
 
 @contextmanager
-def running_server(*options: str) -> Iterator[Client]:
-    """A detached server, and a client of it; ended with all its jobs."""
+def running_server(
+    *options: str, home: Path | None = None, stop_jobs: bool = True
+) -> Iterator[Client]:
+    """A detached server, and a client of it; ended with all its jobs, unless they are to go on."""
     with tempfile.TemporaryDirectory(prefix="qd-bench-") as folder:
-        home = Path(folder)
-        environment = {**os.environ, "QD_HOME": folder}
-        up = [*QD, "up", "--home", folder, "--port", "0", "--detach", *options]
+        root = home or Path(folder)
+        environment = {**os.environ, "QD_HOME": str(root)}
+        up = [*QD, "up", "--home", str(root), "--port", "0", "--detach", *options]
         subprocess.run(up, check=True, env=environment, stdout=subprocess.DEVNULL)
         try:
-            server = json.loads((home / "server.json").read_text())
-            token = (home / "token").read_text().strip()
-            with Client(url=server["url"], token=token) as client:
+            token = (root / "token").read_text().strip()
+            with Client(url=read_server(root)["url"], token=token) as client:
                 yield client
         finally:
-            down = [*QD, "down", "--home", folder, "--stop-jobs"]
+            down = [*QD, "down", "--home", str(root), *(["--stop-jobs"] if stop_jobs else [])]
             subprocess.run(down, check=True, env=environment, stdout=subprocess.DEVNULL)
+
+
+def read_server(home: Path) -> dict[str, str]:
+    """What the home's server says of itself."""
+    told: dict[str, str] = json.loads((home / "server.json").read_text())
+    return told

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import subprocess
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,11 +53,34 @@ def why_no_gpu() -> str | None:
     return None if count else "NVML knows no GPU"
 
 
+def why_no_mount() -> str | None:
+    """None when a small file system can be made and mounted here."""
+    if os.geteuid() != 0:
+        return "only root may mount"
+    from tests.mounts import mounted
+
+    try:
+        with mounted(1):
+            return None
+    except (OSError, subprocess.CalledProcessError) as error:
+        return f"nothing can be mounted: {error}"
+
+
+def why_no_cgroup() -> str | None:
+    """None when this machine lets us limit memory and weigh CPUs by cgroup."""
+    from quarterdeck.adapters.engines.local.confinement import describe_confinement
+
+    confinement = describe_confinement()
+    return None if confinement.memory and confinement.cpu else confinement.why
+
+
 COMPONENTS: dict[str, Callable[[], str | None]] = {
     "postgres": cache(why_no_postgres),
     "slurm": cache(why_no_slurm),
     "torch": cache(why_no_torch),
     "gpu": cache(why_no_gpu),
+    "mount": cache(why_no_mount),
+    "cgroup": cache(why_no_cgroup),
 }
 
 

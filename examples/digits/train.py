@@ -3,7 +3,7 @@
 The data are the 1,797 digits of 8 x 8 pixels that scikit-learn bundles (UCI "Optical Recognition
 of Handwritten Digits"). The network has one hidden layer and is plain numpy, so the whole training
 can be read here. It needs nothing of Quarterdeck: outside of it, results go to ./results and
-checkpoints to ./checkpoint.
+checkpoints to ./checkpoint, and its progress to nobody.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -19,6 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
+
+try:
+    from quarterdeck import job
+except ImportError:
+    job = None  # type: ignore[assignment]
 
 Floats = NDArray[np.float64]
 Parameters = dict[str, Floats]
@@ -101,6 +107,13 @@ def load_checkpoint(path: Path) -> tuple[Parameters, int]:
         return parameters, int(kept["epoch"])
 
 
+def tell(epoch: int, epochs: int, **values: float) -> None:
+    """For `qd top` and `qd metrics`; nothing where the module is not there."""
+    if job is not None:
+        job.progress(epoch, epochs)
+        job.log(step=epoch, **values)
+
+
 def draw_confusion(path: Path, truth: NDArray[np.int64], guess: NDArray[np.int64]) -> None:
     """A picture of which digit is taken for which."""
     import matplotlib as mpl
@@ -147,6 +160,8 @@ def main() -> None:
         parameters, epochs_done = load_checkpoint(checkpoint)
         print(f"resuming after epoch {epochs_done}")
 
+    warned: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: warned.append(number))
     for epoch in range(epochs_done + 1, asked.epochs + 1):
         # The order depends on the epoch alone, so a resumed training is the same training.
         order = np.random.default_rng([asked.seed, epoch]).permutation(len(train_y))
@@ -156,7 +171,10 @@ def main() -> None:
         ]
         accuracy = float((predict(parameters, test_x)[1].argmax(axis=1) == test_y).mean())
         save_checkpoint(checkpoint, parameters, epoch)
+        tell(epoch, asked.epochs, loss=float(np.mean(losses)), accuracy=accuracy)
         print(f"epoch {epoch}/{asked.epochs} loss {np.mean(losses):.4f} accuracy {accuracy:.3f}")
+        if warned:
+            sys.exit(f"warned: leaving after epoch {epoch}, which is saved")
         time.sleep(asked.pause)
 
     guess = predict(parameters, test_x)[1].argmax(axis=1)

@@ -15,9 +15,11 @@ from quarterdeck.api.problems import BugBarrier
 from quarterdeck.api.routers import (
     batches,
     events,
+    gc,
     health,
     jobs,
     logs,
+    metrics,
     nodes,
     plans,
     queue,
@@ -25,6 +27,7 @@ from quarterdeck.api.routers import (
     server,
     snapshots,
     steps,
+    webhooks,
 )
 from quarterdeck.api.threads import Threads
 from quarterdeck.api.views import PretendNodes
@@ -38,8 +41,8 @@ DESCRIPTION = (
 
 
 _ROUTERS = (
-    *(jobs, batches, steps, queue, plans, logs, results),
-    *(events, nodes, snapshots, server, health),
+    *(jobs, batches, steps, queue, plans, logs, metrics, results),
+    *(events, nodes, snapshots, webhooks, server, gc, health),
 )
 
 

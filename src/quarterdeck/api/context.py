@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from quarterdeck.control.plane import ControlPlane
+    from quarterdeck.control.retention import Sweeper
+    from quarterdeck.control.webhooks import Webhooks
     from quarterdeck.ports.identity import Identity
+    from quarterdeck.ports.metrics import SiteMetrics
     from quarterdeck.ports.site import SiteFiles
 
 
@@ -44,12 +47,15 @@ class ApiContext:
     `files` holds each site's logs and results by the site's name. `allowed_hosts` are further host
     names, without port, under which the server may be asked; loopback names always are. `shutdown`
     is told whether to cancel all jobs first; it only asks for the end and returns at once.
-    `is_ready` is called on the event loop, so it looks at what is in memory.
+    `is_ready` is called on the event loop, so it looks at what is in memory. `sweeper` does what
+    retention says, where there is one.
     """
 
     plane: ControlPlane
     identity: Identity
     files: Mapping[str, SiteFiles]
+    metrics: Mapping[str, SiteMetrics]
+    webhooks: Webhooks
     version: str
     pid: int
     home_id: str
@@ -58,4 +64,5 @@ class ApiContext:
     is_ready: Callable[[], bool]
     allowed_hosts: frozenset[str] = frozenset()
     blob_bytes_max: int = 16 * 2**30
+    sweeper: Sweeper | None = None
     closing: Closing = field(default_factory=Closing)

@@ -37,12 +37,15 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 1
+_RETRY_AFTER_S_OF_CODE: Final = {"disk_full": 30}
+"""Somebody has to make room first."""
 VALUE_CHARS_MAX: Final = 80
 _STATUS_OF_CODE: Final = {
     "no_token": 401,
     "unknown_token": 401,
     "unreadable_body": 400,
     "body_too_large": 413,
+    "deleted_by_retention": 410,
 }
 _STATUS_OF_CLASS: Final[tuple[tuple[type[QuarterdeckError], int], ...]] = (
     (Invalid, 422),
@@ -76,7 +79,7 @@ def answer_error(error: QuarterdeckError) -> Response:
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     elif status == 503:
-        headers["Retry-After"] = str(RETRY_AFTER_S)
+        headers["Retry-After"] = str(_RETRY_AFTER_S_OF_CODE.get(error.code, RETRY_AFTER_S))
     elif status == 413:
         # The rest of the body is still on its way: nobody will read it.
         headers["Connection"] = "close"

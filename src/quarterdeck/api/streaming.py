@@ -30,9 +30,10 @@ class Streamed(StreamingResponse):
         pieces: AsyncGenerator[bytes, None],
         media_type: str,
         headers: Mapping[str, str] | None = None,
+        status: int = 200,
     ) -> None:
         all_headers = {**PLAIN_HEADERS, **(headers or {})}
-        super().__init__(pieces, headers=all_headers, media_type=media_type)
+        super().__init__(pieces, status, all_headers, media_type)
         self._pieces = pieces
 
     async def stream_response(self, send: Send) -> None:

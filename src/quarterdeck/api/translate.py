@@ -20,7 +20,7 @@ from quarterdeck.wire.v1.jobs import JobRequest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from quarterdeck.wire.v1.jobs import BatchRequest, RetryRequest
+    from quarterdeck.wire.v1.jobs import RetryRequest
     from quarterdeck.wire.v1.snapshots import SnapshotRequest
 
 RETRIED: Final = (
@@ -32,6 +32,7 @@ RETRIED: Final = (
 )
 """Ends that another attempt may follow; the others are what somebody asked for."""
 
+_RETRIED_BY_CODE: Final = {reason.value: reason for reason in RETRIED}
 NO_NAMES: Final[Mapping[str, JobId]] = {}
 RETRIED_NOT_YET: Final = frozenset({"preempted"})
 QUANTITY_CHARS_MAX: Final = 40
@@ -185,7 +186,7 @@ def to_manifest(body: SnapshotRequest) -> Manifest:
     )
 
 
-def digest_of_request(method: str, path: str, body: JobRequest | BatchRequest) -> str:
+def digest_of_request(method: str, path: str, body: JobRequest) -> str:
     """What tells two requests with one idempotency key apart: what the client wrote, in one order.
 
     Only fields that were sent count, so a server that has learned new ones still knows a request
@@ -208,18 +209,17 @@ def _command(run: str | list[str]) -> tuple[str, ...]:
 
 def _retry(wanted: RetryRequest) -> Retry:
     reasons: dict[Reason, None] = {}
-    allowed = {reason.value: reason for reason in RETRIED}
     for code in wanted.on:
-        if code not in allowed:
+        if code not in _RETRIED_BY_CODE:
             is_coming = code in RETRIED_NOT_YET
             said = "is not available on this server yet" if is_coming else "cannot be retried"
             raise Invalid(
                 f"retry.on names {shown(code)}, which {said}",
                 code="not_available" if is_coming else None,
                 field="retry.on",
-                hint=f"use any of {', '.join(allowed)}",
+                hint=f"use any of {', '.join(_RETRIED_BY_CODE)}",
             )
-        reasons[allowed[code]] = None
+        reasons[_RETRIED_BY_CODE[code]] = None
     backoff_s = _span_s(wanted.backoff, "retry.backoff")
     return Retry(wanted.limit, tuple(reasons), backoff_s)
 

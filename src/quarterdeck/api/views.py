@@ -84,8 +84,6 @@ def job_view(job: Job, pretend: PretendNodes) -> JobView:
     """The whole job. Its start is that of the latest attempt, once it is out of the queue."""
     spec = job.spec
     wanted = spec.demand.resources
-    attempt = job.attempt
-    has_left_queue = attempt is not None and job.state not in (JobState.QUEUED, JobState.HELD)
     return JobView(
         id=job.id,
         name=spec.name,
@@ -107,7 +105,7 @@ def job_view(job: Job, pretend: PretendNodes) -> JobView:
         snapshot=spec.snapshot,
         pretend=pretend.holds(job),
         submitted_at=to_iso(job.submitted_at_ns),
-        started_at=_iso(attempt.started_at_ns) if attempt and has_left_queue else None,
+        started_at=_started_at(job),
         ended_at=_iso(job.ended_at_ns),
         placement=grant_views(job.grants()),
         attempts=[_attempt_view(attempt) for attempt in job.attempts],
@@ -122,6 +120,14 @@ def job_view(job: Job, pretend: PretendNodes) -> JobView:
             NoteView(at=to_iso(note.at_ns), author=note.actor, text=note.text) for note in job.notes
         ],
     )
+
+
+def _started_at(job: Job) -> str | None:
+    """When the latest attempt started, once the job is out of the queue; of an array, the first."""
+    if job.tasks is not None:
+        return _iso(job.tasks.started_at_ns)
+    is_waiting = job.state in (JobState.QUEUED, JobState.HELD)
+    return _iso(job.attempt.started_at_ns) if job.attempt and not is_waiting else None
 
 
 def _array_view(job: Job) -> ArrayView | None:

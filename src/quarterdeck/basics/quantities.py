@@ -8,6 +8,7 @@ Durations accept `90s`, `10m`, `2h`, `1d`, sums such as `1h30m`, and Slurm's `[D
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from quarterdeck.basics.errors import Invalid
@@ -65,6 +66,7 @@ def format_bytes(size_bytes: int) -> str:
     return f"{value:.4g}TiB"
 
 
+@lru_cache(maxsize=1024)
 def parse_span_s(text: str, *, field: str) -> float:
     """Seconds from a duration such as `30s`, `1h30m` or `1-00:00:00`."""
     stripped = text.strip()

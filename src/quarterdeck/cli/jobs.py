@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 import click
 
 from quarterdeck.basics.errors import QuarterdeckError, Refused
+from quarterdeck.cli.completion import job_ids
 from quarterdeck.cli.errors import show_error
 from quarterdeck.cli.output import print_json
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from quarterdeck.sdk.client import Client
-    from quarterdeck.wire.v1.jobs import JobRequest, JobView
+    from quarterdeck.wire.v1.jobs import JobRequest, JobView, PlanView
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -29,11 +30,22 @@ _OPTIONS = (
     click.option("--memory", metavar="SIZE", help="Memory per node, for example 64GiB."),
     click.option("-J", "--name", default=None, help="A name for people."),
     click.option("--env", multiple=True, metavar="NAME=VALUE", help="Set a variable."),
-    click.option("--priority", type=click.Choice(["low", "normal", "high"]), default="normal"),
+    click.option(
+        "--priority",
+        type=click.Choice(["low", "normal", "high"]),
+        default="normal",
+        help="Higher goes first.",
+    ),
     click.option("--retry", type=int, default=0, help="Attempts more after a node failure."),
     click.option("-t", "--time-limit", metavar="SPAN", help="Stop it after, for example, 2h."),
     click.option("--array", metavar="INDICES", help="Many tasks, for example 0-99%10."),
-    click.option("--needs", multiple=True, metavar="ID", help="Start after this job's success."),
+    click.option(
+        "--needs",
+        multiple=True,
+        metavar="ID",
+        shell_complete=job_ids(),
+        help="Start after this job's success.",
+    ),
     click.option("--tag", multiple=True, metavar="KEY=VALUE", help="A word for filters and bills."),
     click.option("--hold", is_flag=True, help="Keep it from starting until `qd release`."),
     click.option("--site", default=None, help="Only this site."),
@@ -61,7 +73,7 @@ def make_request(command: tuple[str, ...], options: dict[str, Any]) -> JobReques
     return JobRequest(
         name=options["name"] or _name_of(command),
         run=list(command),
-        env=parse_pairs(options["env"], "--env"),
+        env=parse_pairs(options["env"], "--env", "NAME=VALUE"),
         nodes=options["nodes"],
         ranks_per_node=options["ranks_per_node"],
         resources=ResourcesRequest(
@@ -87,27 +99,56 @@ def print_log(text: str, stream: TextIO | None = None) -> None:
     out.flush()
 
 
-def attach_workdir(client: Client, request: JobRequest, workdir: str | Path | None) -> None:
-    """Snapshot the folder, upload it, and put its digest into the request."""
+def attach_workdir(
+    client: Client, request: JobRequest, workdir: str | Path | None, *, dry_run: bool = False
+) -> None:
+    """Snapshot the folder, upload it, and put its digest into the request; in a dry run only see
+    whether it can be read."""
     if workdir is None or str(workdir) == "none":
         return
     from quarterdeck.sdk.workdir import take_snapshot
 
-    request.snapshot = client.upload_snapshot(take_snapshot(Path(workdir)))
+    snapshot = take_snapshot(Path(workdir))
+    if not dry_run:
+        request.snapshot = client.upload_snapshot(snapshot)
 
 
-def print_job(job: JobView, output: str) -> None:
-    """A job that was just submitted or changed: its id, or all of it as JSON."""
+def print_job(job: JobView, output: str, would: str = "") -> None:
+    """A job that was just submitted or changed: its id, or all of it as JSON. `would` is what a dry
+    run has not done to it."""
     if output == "json":
         print_json(job)
     elif output == "name":
         click.echo(job.id)
+    elif would:
+        click.echo(f"would {would} {job.id}, which is {job.state}")
     else:
         click.echo(f"{job.id} {job.state}")
 
 
+def print_plan(plan: PlanView, output: str) -> None:
+    """What would happen to a job; its nodes alone when only names are wanted."""
+    if output == "json":
+        print_json(plan)
+    elif output == "name":
+        for grant in plan.placement:
+            click.echo(grant.node)
+    elif plan.starts_now:
+        nodes = ", ".join(grant.node for grant in plan.placement)
+        click.echo(f"it would start now at site {plan.site}, on {nodes}")
+    else:
+        click.echo("it would wait" + (f": {plan.verdict.message}" if plan.verdict else ""))
+        if plan.position is not None:
+            click.echo(f"place in the queue: {plan.position}")
+        if plan.verdict is not None and plan.verdict.hint:
+            click.echo(f"hint: {plan.verdict.hint}")
+
+
 def change_jobs(
-    job_ids: Sequence[str], output: str, change: Callable[[Client, str], JobView]
+    job_ids: Sequence[str],
+    output: str,
+    change: Callable[[Client, str], JobView],
+    would: str = "",
 ) -> None:
     """Change all that can be changed, and then the first refusal decides."""
     from quarterdeck.sdk.client import Client
@@ -116,7 +157,7 @@ def change_jobs(
     with Client() as client:
         for job_id in job_ids:
             try:
-                print_job(change(client, job_id), output)
+                print_job(change(client, job_id), output, would)
             except Refused as error:
                 failures.append(error)
     for failure in failures[1:]:
@@ -125,13 +166,13 @@ def change_jobs(
         raise failures[0]
 
 
-def parse_pairs(pairs: Sequence[str], option: str) -> dict[str, str]:
+def parse_pairs(pairs: Sequence[str], option: str, form: str = "KEY=VALUE") -> dict[str, str]:
     """The values of an option that is given as KEY=VALUE, perhaps several times."""
     found = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise click.UsageError(f"{option} {pair} has no =; write KEY=VALUE")
+            raise click.UsageError(f"{option} {pair} has no =; write {form}")
         found[name] = value
     return found
 

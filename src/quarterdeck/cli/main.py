@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 from quarterdeck import __version__
 from quarterdeck.basics.errors import QuarterdeckError
@@ -42,6 +43,7 @@ class LazyVerb:
 
 
 VERBS = {
+    "init": LazyVerb("quarterdeck.cli.verbs.init:command", "Write a job file to start from."),
     "run": LazyVerb("quarterdeck.cli.verbs.run:command", "Run a command and follow it."),
     "submit": LazyVerb("quarterdeck.cli.verbs.submit:command", "Submit a job file."),
     "wait": LazyVerb("quarterdeck.cli.verbs.wait:command", "Wait for a job's end."),
@@ -49,6 +51,8 @@ VERBS = {
     "queue": LazyVerb("quarterdeck.cli.verbs.queue:command", "Show who waits, and why."),
     "show": LazyVerb("quarterdeck.cli.verbs.show:command", "Show everything about a job."),
     "logs": LazyVerb("quarterdeck.cli.verbs.logs:command", "Print or follow a job's log."),
+    "metrics": LazyVerb("quarterdeck.cli.verbs.metrics:command", "Show what a job told of itself."),
+    "top": LazyVerb("quarterdeck.cli.verbs.top:command", "Watch what runs and how far it is."),
     "explain": LazyVerb("quarterdeck.cli.verbs.explain:command", "Say why a job is where it is."),
     "plan": LazyVerb("quarterdeck.cli.verbs.plan:command", "Say what would happen to a job."),
     "cancel": LazyVerb("quarterdeck.cli.verbs.cancel:command", "Stop jobs for good."),
@@ -59,6 +63,11 @@ VERBS = {
     "note": LazyVerb("quarterdeck.cli.verbs.note:command", "Write a note on a job."),
     "results": LazyVerb("quarterdeck.cli.verbs.results:command", "List or fetch what a job left."),
     "node": LazyVerb("quarterdeck.cli.verbs.node:command", "List nodes and what is free."),
+    "webhook": LazyVerb("quarterdeck.cli.verbs.webhook:command", "Tell other programs of changes."),
+    "gc": LazyVerb("quarterdeck.cli.verbs.gc:command", "Delete what retention lets go."),
+    "completion": LazyVerb(
+        "quarterdeck.cli.verbs.completion:command", "Print a script for the shell."
+    ),
     "openapi": LazyVerb("quarterdeck.cli.verbs.openapi:command", "Print the API's description."),
 }
 
@@ -85,6 +94,15 @@ class _Group(click.Group):
     ) -> click.Command | None:
         verb = self._verbs.get(cmd_name)
         return verb.load() if verb is not None else None
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Verbs from the table: none is imported for it."""
+        verbs = [
+            CompletionItem(name, help=verb.help)
+            for name, verb in self._verbs.items()
+            if name.startswith(incomplete)
+        ]
+        return verbs + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(
         self,

@@ -1,11 +1,14 @@
-"""Tables for people, JSON for scripts, names for pipes."""
+"""Tables for people, JSON for scripts, names for pipes; and the options that all verbs share."""
 
 from __future__ import annotations
 
+import functools
+import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import click
+from click.core import ParameterSource
 
 from quarterdeck.basics.quantities import format_span
 
@@ -19,15 +22,50 @@ FORMATS: Final = ("table", "json", "name")
 
 
 def output_option(function: F) -> F:
-    """`-o`."""
-    return click.option(
+    """`-o`, and `-q` for its shortest form. The verb gets `output`."""
+
+    @functools.wraps(function)
+    def with_form(*args: Any, output: str, quiet: bool, **options: Any) -> Any:  # noqa: ANN401
+        return function(*args, output=_form(output, quiet=quiet), **options)
+
+    form = click.option(
         "-o",
         "--output",
         type=click.Choice(FORMATS),
         default="table",
         help="How to print it.",
         show_default=True,
-    )(function)
+    )
+    return cast("F", form(quiet_option(with_form)))
+
+
+def quiet_option(function: F) -> F:
+    """`-q` alone, for a verb whose `-o` is its own; the verb gets `quiet`."""
+    return click.option("-q", "--quiet", is_flag=True, help="Print names only, or nothing.")(
+        function
+    )
+
+
+def dry_run_option(function: F) -> F:
+    """`--dry-run`, for every verb that changes something; the verb gets `dry_run`."""
+    return click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")(
+        function
+    )
+
+
+def examples(*lines: str) -> str:
+    """The end of a verb's help: commands as they are typed. A test parses every one of them."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def print_done(output: str, told: str, name: str = "", **facts: object) -> None:
+    """What a verb did that has nothing to show: a sentence, the facts as JSON, or a name."""
+    if output == "json":
+        click.echo(json.dumps(facts, default=str))
+    elif output == "table":
+        click.echo(told)
+    elif name:
+        click.echo(name)
 
 
 def print_json(model: BaseModel) -> None:
@@ -67,3 +105,13 @@ def elapsed(start: str | None, end: str | None) -> str:
         return age(start)
     span = datetime.fromisoformat(end) - datetime.fromisoformat(start)
     return format_span(max(0.0, span.total_seconds()))
+
+
+def _form(output: str, *, quiet: bool) -> str:
+    """What `-o` and `-q` say together."""
+    if not quiet:
+        return output
+    source = click.get_current_context().get_parameter_source("output")
+    if source is ParameterSource.COMMANDLINE and output != "name":
+        raise click.UsageError(f"give -q or -o {output}, not both")
+    return "name"

@@ -156,6 +156,11 @@ class Board:
                 for room in self._rooms()
             ]
 
+    def list_free(self) -> list[Room]:
+        """Every node with what is free of it."""
+        with self._lock:
+            return list(self._rooms())
+
     def list_needy(self) -> list[JobId]:
         """Unfinished jobs that need one which is not unfinished any more."""
         with self._lock:

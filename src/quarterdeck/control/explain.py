@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from quarterdeck.control.disk import find_shortage, verdict_on
 from quarterdeck.control.plan import Outlook, outlook_of
 from quarterdeck.control.steps import get_job
 from quarterdeck.core.jobs.states import JobState
@@ -36,6 +37,9 @@ def explain(plane: ControlPlane, job_id: JobId) -> Explanation:
     queue_length = len(snapshot.waiting)
     if any(waiting.job_id == job_id for waiting in snapshot.waiting):
         outlook = outlook_of(job_id, snapshot, make_plan(snapshot, plane.policy))
+        shortage = find_shortage(plane)
+        if shortage is not None:
+            outlook = replace(outlook, placement=None, verdict=verdict_on(job_id, shortage))
         job = get_job(plane, job_id)
         summary = _summary_of_queued(outlook)
         if job.tasks is not None:

@@ -38,6 +38,7 @@ class Outlook:
 def plan(plane: ControlPlane, spec: JobSpec) -> Outlook:
     """The outlook of a job that does not exist; the same refusals as `submit`."""
     check_acceptable(plane, spec)
+    plane.board.catch_up()
     now_ns = plane.clock.now_ns()
     snapshot = plane.board.snapshot(now_ns)
     waiting = waiting_of(evolve(None, PLANNED, Submitted(now_ns, "", spec)))

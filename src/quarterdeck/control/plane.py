@@ -12,13 +12,19 @@ if TYPE_CHECKING:
     from quarterdeck.control.board import Board
     from quarterdeck.ports.blobs import Blobs
     from quarterdeck.ports.clock import Clock
+    from quarterdeck.ports.disk import Disk
     from quarterdeck.ports.ids import Ids
     from quarterdeck.ports.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class ControlPlane:
-    """The ports and the board. `changed` rings after every commit that adds to the event log."""
+    """The ports and the board. `changed` rings after every commit that adds to the event log,
+    `wished` after those that may change what a site is to run: a submit alone does not.
+
+    `disk` is where the site keeps what jobs write; None for a plane that need not care.
+    `snapshots_used` says when each work folder was last seen whole (see `snapshots`).
+    """
 
     store: Store
     clock: Clock
@@ -27,3 +33,6 @@ class ControlPlane:
     board: Board
     policy: Policy = field(default_factory=Policy)
     changed: Signal = field(default_factory=Signal)
+    wished: Signal = field(default_factory=Signal)
+    disk: Disk | None = None
+    snapshots_used: dict[str, int] = field(default_factory=dict)

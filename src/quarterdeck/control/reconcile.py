@@ -35,7 +35,10 @@ def reconcile(plane: ControlPlane, report: Report) -> int:
         return _take_all(tx, report.site, news, now_ns)
 
     moved = plane.store.transact(work)
+    if site_event is not None:
+        plane.board.catch_up()  # a submit looks at the nodes as the board has them
     plane.changed.ring()
+    plane.wished.ring()
     return moved
 
 

@@ -28,8 +28,9 @@ class Restored:
     sites: int
 
 
-def restore(store: Store) -> Restored:
-    """Replay the whole log and put the outcome in place of every stored job and site.
+def restore(store: Store, *, dry_run: bool = False) -> Restored:
+    """Replay the whole log and put the outcome in place of every stored job and site; in a dry run
+    only replay it.
 
     No server may use the store meanwhile. Raises `IllegalStep` for a log that fits no table.
     """
@@ -42,7 +43,8 @@ def restore(store: Store) -> Restored:
             jobs[record.job_id] = evolve(jobs.get(record.job_id), record.job_id, record.event)
         else:
             sites[record.event.site] = Site(record.event.site, record.event.nodes)
-    store.replace_jobs(iter(jobs.values()), iter(sites.values()))
+    if not dry_run:
+        store.replace_jobs(iter(jobs.values()), iter(sites.values()))
     return Restored(records, len(jobs), len(sites))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quarterdeck.basics.errors import Stale
+from quarterdeck.control.disk import find_shortage
 from quarterdeck.control.needs import settle_needs
 from quarterdeck.control.steps import take_events
 from quarterdeck.core.jobs import decide
@@ -29,9 +30,9 @@ class Scheduler:
         """Place what fits now; says how many jobs were placed.
 
         First it settles who waits for a job that has ended meanwhile. Does nothing when nothing
-        has come, gone or ended since the last plan. Raises `Stale` when capacity was taken or a
-        site changed between the look and the commit: then nothing was written, and the next turn
-        looks again.
+        has come, gone or ended since the last plan, nor while the disk is full. Raises `Stale` when
+        capacity was taken or a site changed between the look and the commit: then nothing was
+        written, and the next turn looks again.
         """
         plane = self._plane
         plane.board.catch_up()
@@ -42,11 +43,14 @@ class Scheduler:
         is_due = self._retry is not None and self._retry.is_over(now_ns)
         if (stirs == self._planned_at and not is_due) or plane.board.count_queued() == 0:
             return 0
+        if find_shortage(plane) is not None:
+            return 0  # and `_planned_at` stays, so that the queue goes on by itself
         made = make_plan(plane.board.snapshot(now_ns), plane.policy)
         placed = 0
         if made.placements:
             placed = plane.store.transact(lambda tx: _commit(tx, made, now_ns))
             plane.changed.ring()
+            plane.wished.ring()
         self._planned_at = stirs
         ready_ns = made.next_ready_ns
         self._retry = None if ready_ns is None else Wait(now_ns, ready_ns)

@@ -39,6 +39,7 @@ def change_job(
 
     changed = plane.store.transact(work)
     plane.changed.ring()
+    plane.wished.ring()
     return changed
 
 

@@ -14,7 +14,9 @@ from quarterdeck.basics.errors import (
     Unsatisfiable,
 )
 from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.control.disk import check_room
 from quarterdeck.control.needs import check_needs
+from quarterdeck.control.snapshots import use_snapshot
 from quarterdeck.core.jobs.events import Submitted
 from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.core.scheduling.verdicts import never_fits
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from quarterdeck.control.needs import Jobs
     from quarterdeck.control.plane import ControlPlane
     from quarterdeck.core.cluster.demand import Demand
-    from quarterdeck.core.cluster.room import Room
     from quarterdeck.core.jobs.job import Job
     from quarterdeck.core.jobs.spec import JobSpec
     from quarterdeck.ports.store import Transaction
@@ -157,8 +158,8 @@ def check_all(plane: ControlPlane, wanted: Sequence[Wanted]) -> None:
 
 def check_acceptable(plane: ControlPlane, spec: JobSpec) -> None:
     """Refuse what is known to be impossible before anything is written."""
-    plane.board.catch_up()
-    _check_fits(spec, _list_rooms(plane))
+    check_room(plane)
+    _check_demand(plane, spec.demand)
     _check_snapshots(plane, [spec])
     check_needs(plane.store, spec.needs)
 
@@ -173,26 +174,29 @@ def _check_needs_of_all(jobs: Jobs, wanted: Sequence[Wanted]) -> None:
             raise Invalid(refusal.message, field=field, hint=refusal.hint) from None
 
 
-def _list_rooms(plane: ControlPlane) -> list[Room]:
-    rooms = [room for room, _ in plane.board.list_rooms()]
+def _check_demand(plane: ControlPlane, demand: Demand) -> None:
+    """By the nodes as the board has them; only before it refuses does it look whether there is
+    news of them, because hundreds of submits in a second would wait for one another there."""
+    rooms = plane.board.list_free()
+    if not rooms or never_fits(demand, rooms) is not None:
+        plane.board.catch_up()
+        rooms = plane.board.list_free()
     if not rooms:
         raise Unavailable(
             "no site has reported its nodes yet", hint="the server has just started: try again"
         )
-    return rooms
-
-
-def _check_fits(spec: JobSpec, rooms: Sequence[Room]) -> None:
-    never = never_fits(spec.demand, rooms)
+    never = never_fits(demand, rooms)
     if never is not None:
         raise Unsatisfiable(
-            f"{spec.demand} can never fit here: {never.message}", field="resources", hint=never.hint
+            f"{demand} can never fit here: {never.message}", field="resources", hint=never.hint
         )
 
 
 def _check_snapshots(plane: ControlPlane, specs: Iterable[JobSpec]) -> None:
     wanted = dict.fromkeys(spec.snapshot for spec in specs if spec.snapshot is not None)
-    for digest in plane.blobs.missing(list(wanted)):
+    for digest in wanted:
+        if use_snapshot(plane, digest):
+            continue
         raise Invalid(
             f"there is no work folder snapshot {digest}",
             field="snapshot",
@@ -202,15 +206,14 @@ def _check_snapshots(plane: ControlPlane, specs: Iterable[JobSpec]) -> None:
 
 def _find_refusal_of_all(plane: ControlPlane, wanted: Sequence[Wanted]) -> QuarterdeckError | None:
     """The first refusal. Jobs that are alike share the reckoning."""
-    plane.board.catch_up()
     checked: set[Demand] = set()
     try:
-        rooms = _list_rooms(plane)
+        check_room(plane)
         _check_snapshots(plane, (one.spec for one in wanted))
         for place, one in enumerate(wanted):
             if one.spec.demand not in checked:
                 try:
-                    _check_fits(one.spec, rooms)
+                    _check_demand(plane, one.spec.demand)
                 except Unsatisfiable as refusal:
                     field = f"jobs.{place}.{refusal.field}"
                     return Unsatisfiable(refusal.message, field=field, hint=refusal.hint)

@@ -29,6 +29,7 @@ class Limits:
     time_limit_s_max: float = 366 * 86_400.0
     backoff_s_max: float = 86_400.0
     path_bytes_max: int = 4096
+    file_name_bytes_max: int = 255
     notes_max: int = 100
     note_chars_max: int = 4000
     batch_jobs_max: int = 20_000

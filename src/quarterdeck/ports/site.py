@@ -81,6 +81,16 @@ class LogChunk:
 
 
 @dataclass(frozen=True, slots=True)
+class LogMatches:
+    """Lines of a replica's log that hold a text, of those up to `next_offset`; `is_final` when
+    nothing will ever follow that."""
+
+    data: bytes
+    next_offset: int
+    is_final: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ResultFile:
     """One file that a replica left under `$QD_RESULTS`."""
 
@@ -96,6 +106,34 @@ class SiteFiles(Protocol):
         self, job_id: JobId, attempt: int, node_rank: int, offset: int, limit: int
     ) -> LogChunk:
         """Up to `limit` bytes from `offset`; a replica without a log has an empty one."""
+        ...
+
+    def find_log_start(
+        self,
+        job_id: JobId,
+        attempt: int,
+        node_rank: int,
+        *,
+        tail: int | None = None,
+        since_ns: int | None = None,
+    ) -> int:
+        """The offset where the last `tail` lines begin, and from which on everything was written
+        since then; the later one of both. What was written up to a second before may be in it."""
+        ...
+
+    def search_log(
+        self,
+        job_id: JobId,
+        attempt: int,
+        node_rank: int,
+        offset: int,
+        text: bytes,
+        *,
+        is_over: bool,
+    ) -> LogMatches:
+        """The lines with this text, of as much of the log as is looked through at once, which is
+        bounded: go on from `next_offset` while it grows. `is_over`: the attempt has ended, so
+        that a last line without a line end is a line too."""
         ...
 
     def list_results(self, job_id: JobId, attempt: int) -> list[ResultFile]:

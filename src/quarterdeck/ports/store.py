@@ -111,6 +111,11 @@ class Transaction(Protocol):
         """Forget replies older than that; says how many."""
         ...
 
+    def drop_jobs(self, jobs: Sequence[Job]) -> None:
+        """Forget finished jobs that `list_finished` named, with all their events. `Stale` unless
+        the store still holds each of them as given. Places of the log are never given again."""
+        ...
+
 
 class Store(Protocol):
     """Where the truth is kept. Reads see everything committed before they began."""
@@ -143,6 +148,11 @@ class Store(Protocol):
         self, after: int, *, limit: int = 1000, job_id: JobId | None = None
     ) -> list[Record]:
         """Log entries with `seq` greater than `after`, in order, perhaps of one job only."""
+        ...
+
+    def list_finished(self, before_ns: int, *, limit: int) -> list[Job]:
+        """Finished jobs whose last event is older than that, in the order of submission. Without
+        the job of the log's last entry: that entry says where the log goes on."""
         ...
 
     def head(self) -> int:

@@ -1,4 +1,4 @@
-"""`python -I -S FOLDER COMMAND`: the launcher, one replica, or the reaper."""
+"""`python -I -S FOLDER COMMAND`: launcher, one replica, reaper, or a trial of cgroups."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if not __package__:
 
 
 def main(arguments: list[str]) -> int:
-    """Run one of the three."""
+    """Run one of the four."""
     parser = argparse.ArgumentParser(prog="runner")
     commands = parser.add_subparsers(dest="command", required=True)
     launcher = commands.add_parser("launcher", help="fork a runner per replica folder")
@@ -26,6 +26,7 @@ def main(arguments: list[str]) -> int:
     replica.add_argument("folder")
     reap = commands.add_parser("reap", help="kill what carries these marks")
     reap.add_argument("--marker", action="append", required=True)
+    commands.add_parser("confinement", help="say as JSON whether cgroups can be made here")
     given = parser.parse_args(arguments)
     if given.command == "launcher":
         from .launcher import run_launcher
@@ -35,6 +36,13 @@ def main(arguments: list[str]) -> int:
         from .replica import run_replica
 
         return run_replica(os.path.abspath(given.folder))
+    if given.command == "confinement":
+        import json
+
+        from .cgroups import try_out
+
+        print(json.dumps(try_out()))
+        return 0
     from .processes import kill_marked
 
     kill_marked(set(given.marker))

@@ -14,9 +14,9 @@ def inherited() -> dict[str, str]:
 
 
 def make_environment(
-    order: dict[str, Any], local_rank: int, peers: list[dict[str, Any]], hostfile: str
+    order: dict[str, Any], local_rank: int, peers: list[dict[str, Any]], places: dict[str, str]
 ) -> dict[str, str]:
-    """All variables of one rank."""
+    """All variables of one rank. `places`: the variables that name files of the replica."""
     per_node = order["ranks_per_node"]
     first = peers[0]
     environment = inherited()
@@ -35,13 +35,22 @@ def make_environment(
             "QD_NNODES": str(order["nnodes"]),
             "QD_NODE": order["node"],
             "QD_GPUS_PER_NODE": str(len(order["devices"])),
-            "QD_HOSTFILE": hostfile,
             "QD_RESULTS": order["results_dir"],
             "QD_CHECKPOINT": order["checkpoint_dir"],
             "CUDA_VISIBLE_DEVICES": ",".join(order["devices"]),
             MARK: make_mark(order),
         }
     )
+    environment.update(places)
+    if order.get("inside"):
+        # Last, so that nothing of the job's own is hidden by it.
+        found = [environment["PYTHONPATH"]] if environment.get("PYTHONPATH") else []
+        environment["PYTHONPATH"] = os.pathsep.join([*found, order["inside"]])
+    task = order.get("task")
+    if task is not None:
+        environment.update(
+            {"QD_TASK_INDEX": str(task["index"]), "QD_TASK_COUNT": str(task["count"])}
+        )
     return environment
 
 

@@ -15,6 +15,7 @@ import sys
 import time
 import traceback
 
+from .cgroups import clear_cgroups, find_homes
 from .environment import make_mark
 from .processes import become_subreaper, kill_descendants, kill_marked
 from .replica import run_replica
@@ -33,6 +34,7 @@ def run_launcher(site: str, idle_s: float) -> int:
     except OSError:
         return 0
     become_subreaper()
+    find_homes()  # once for all runners, which are where we are
     gc.collect()
     gc.freeze()
     Launcher(run, lock, idle_s).serve()
@@ -121,6 +123,7 @@ class Launcher:
         kill_marked({make_mark(order)})
         # What lost its mark came to us; everything below us that is not a runner's is a stray.
         kill_descendants(_reap_strays, spared=self._runners)
+        clear_cgroups(folder)
         spool.say(
             "exited",
             ranks=[],

@@ -7,6 +7,7 @@ import os
 import signal
 from typing import Any, NoReturn
 
+from .cgroups import join
 from .processes import die_with_parent
 
 EXEC_FAILED = {FileNotFoundError: 127, NotADirectoryError: 127, PermissionError: 126}
@@ -19,16 +20,24 @@ class Ranks:
         self._first_rank = first_rank
         self._running: dict[int, int] = {}
         self._ended: dict[int, dict[str, Any]] = {}
+        self._warned: list[int] = []
         self.stopping = False
 
-    def start(self, command: list[str], environment: dict[str, str], folder: str, log: int) -> int:
-        """Fork and execute one rank; its output goes to the log, as it writes it."""
+    def start(
+        self,
+        command: list[str],
+        environment: dict[str, str],
+        folder: str,
+        output: int,
+        cgroups: tuple[str, ...] = (),
+    ) -> int:
+        """Fork and execute one rank; it writes into `output`, and lives in these cgroups."""
         rank = self._first_rank + len(self._running) + len(self._ended)
         parent = os.getpid()
         executed, executing = os.pipe2(os.O_CLOEXEC)
         pid = os.fork()
         if pid == 0:
-            _become(command, environment, folder, log, parent)
+            _become(command, environment, folder, output, cgroups, parent)
         self._running[pid] = rank
         os.close(executing)
         # Ends with the execution: before that the child has no group to send a signal to.
@@ -73,6 +82,14 @@ class Ranks:
         for pid in self._running:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, number)
+                self._warned.append(pid)
+
+    @property
+    def has_warned_left(self) -> bool:
+        """Whether anybody whom a signal reached still lives. A shell may end at once, while the
+        command that it started makes use of its grace."""
+        self._warned = [pid for pid in self._warned if _has_members(pid)]
+        return bool(self._warned)
 
     def ends(self) -> list[dict[str, Any]]:
         """How each rank ended, by rank."""
@@ -85,8 +102,21 @@ class Ranks:
         return {"rank": rank, "code": code, "signal": number, "stopped": stopped}
 
 
+def _has_members(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def _become(
-    command: list[str], environment: dict[str, str], folder: str, log: int, parent: int
+    command: list[str],
+    environment: dict[str, str],
+    folder: str,
+    output: int,
+    cgroups: tuple[str, ...],
+    parent: int,
 ) -> NoReturn:
     """In the child: become the command. Never returns."""
     code = 127
@@ -102,8 +132,10 @@ def _become(
         os.umask(0o022)
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        for folder_of_cgroup in cgroups:
+            join(folder_of_cgroup)
         os.chdir(folder)
         os.execvpe(command[0], command, environment)
     except OSError as error:

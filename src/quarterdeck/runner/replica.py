@@ -8,20 +8,32 @@ that was lost costs seconds, not the job.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import time
 from typing import Any
 
+from .cgroups import CGROUPS, Cgroups, clear_cgroups, name_cgroup
 from .environment import make_environment, make_mark, write_hostfile
+from .logfile import Budget, LogFile
 from .processes import become_subreaper, kill_descendants, kill_marked
 from .ranks import Ranks
+from .relay import Relay
 from .spool import Spool
 from .wakeups import Wakeups
-from .workdir import lay_out
+from .workdir import lay_out, link_checkpoint
 
 BEAT_S = 10.0
+PORTS = (20000, 32767)
+PORT_TRIES = 20
+GROUP_LOOK_S = 0.05
+SAY_AGAIN_S = 1.0
+METRICS = "metrics"
+WARNING = "stopping"
+"""Files of the replica's folder: what the command measures, and the sign that it is to stop."""
 
 
 def run_replica(folder: str) -> int:
@@ -33,9 +45,15 @@ def run_replica(folder: str) -> int:
     become_subreaper()
     if os.path.exists(spool.path("started")):
         kill_marked({make_mark(order)})
-        spool.say("exited", ranks=[], reason="killed", message="an earlier runner was lost")
+        clear_cgroups(spool.folder)
+        spool.say_last("exited", ranks=[], reason="killed", message="an earlier runner was lost")
         return 0
-    Replica(spool).run()
+    try:
+        replica = Replica(spool)
+    except OSError as error:
+        spool.say_last("exited", ranks=[], reason="setup_failed", message="its folder: %s" % error)
+        return 0
+    replica.run()
     return 0
 
 
@@ -51,7 +69,12 @@ class Replica:
         self._ranks = Ranks(self._order["node_rank"] * self._order["ranks_per_node"])
         self._beat_at = 0.0
         self._kill_at: float | None = None
+        self._time_is_up_at: float | None = None
+        self._relay: Relay | None = None
+        self._cgroups: Cgroups | None = None
         self._is_asked = False
+        self._is_timed_out = False
+        self._is_unsaid = False
 
     def run(self) -> None:
         """Set up, meet the peers, run the command, leave nothing behind."""
@@ -66,24 +89,28 @@ class Replica:
         if peers is None:
             self._say_exited("stopped", "stopped before the command was started")
             return
-        if not self._spool.mark_started():
-            self._say_exited("killed", "the command was started before")
-            return
         try:
+            if not self._spool.mark_started():
+                self._say_exited("killed", "the command was started before")
+                return
             self._start(peers)
         except OSError as error:
-            kill_descendants(self._ranks.reap)
-            self._ranks.reap_all()
+            self._clear_away()
             self._say_exited("setup_failed", "the command could not be started: %s" % error)
             return
         self._attend()
-        self._say_exited("stopped" if self._is_asked else "completed", "")
+        self._clear_away()
+        self._say_end()
 
     def _set_up(self) -> None:
         order = self._order
-        lay_out(self._spool.path("work"), order["snapshot"], order["blobs_dir"])
+        work = self._spool.path("work")
+        lay_out(work, order["snapshot"], order["blobs_dir"])
         os.makedirs(order["results_dir"], exist_ok=True)
         os.makedirs(order["checkpoint_dir"], exist_ok=True)
+        os.makedirs(self._spool.path(METRICS), exist_ok=True)
+        if order.get("checkpoint_path"):
+            link_checkpoint(work, order["checkpoint_path"], order["checkpoint_dir"])
 
     def _meet(self, port: int) -> list[dict[str, Any]] | None:
         """The peers, once all of them stand; None if we are to stop instead."""
@@ -96,7 +123,7 @@ class Replica:
         }
         if not order["barrier"]:
             return None if self._find_stop() else [itself]
-        self._spool.say(
+        self._say(
             "standing", pid=os.getpid(), host=order["node"], address=order["address"], port=port
         )
         while True:
@@ -112,39 +139,95 @@ class Replica:
         order, spool = self._order, self._spool
         hostfile = spool.path("hostfile")
         write_hostfile(hostfile, peers, order["ranks_per_node"])
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        log = os.open(spool.path("log"), flags, 0o600)
+        places = {
+            "QD_HOSTFILE": hostfile,
+            "QD_METRICS": spool.path(METRICS),
+            "QD_STOP": spool.path(WARNING),
+        }
+        budget = Budget(order.get("log") or {}, time.monotonic)
+        self._relay = Relay(LogFile(spool.path("log")), budget)
+        cgroups = self._confine()
         pids = []
         for local_rank in range(order["ranks_per_node"]):
-            environment = make_environment(order, local_rank, peers, hostfile)
-            pids.append(self._ranks.start(order["command"], environment, spool.path("work"), log))
-        os.close(log)
-        spool.say("started", pid=os.getpid(), pids=pids)
+            environment = make_environment(order, local_rank, peers, places)
+            output = self._relay.open_pipe()
+            try:
+                pid = self._ranks.start(
+                    order["command"], environment, spool.path("work"), output, cgroups
+                )
+            finally:
+                os.close(output)
+            pids.append(pid)
+        for reader in self._relay.readers:
+            self._wakeups.watch(reader)
+        if order.get("time_limit_s"):
+            self._time_is_up_at = time.monotonic() + order["time_limit_s"]
+        self._say("started", pid=os.getpid(), pids=pids)
+
+    def _confine(self) -> tuple[str, ...]:
+        limits = self._order.get("limits")
+        if limits is None:
+            return ()
+        self._cgroups = Cgroups(
+            name_cgroup(make_mark(self._order)), limits["cpus"], limits["memory_bytes"]
+        )
+        if self._cgroups.folders:
+            with open(self._spool.path(CGROUPS), "w") as stream:
+                stream.write("\n".join(self._cgroups.folders))
+        return self._cgroups.folders
 
     def _attend(self) -> None:
-        """Until no rank runs and nothing that they started lives."""
+        """Until no rank runs, or what runs has had its grace."""
         while True:
             self._ranks.reap()
-            if not self._ranks.is_running:
-                break
+            if not self._ranks.is_running and not self._ranks.has_warned_left:
+                return
             wish = self._find_stop()
             if wish is not None:
-                self._is_asked = True
+                self._is_asked = self._is_asked or not self._is_timed_out
                 self._stop(wish["signal"], wish["grace_s"])
-            elif self._ranks.has_failed and not self._ranks.stopping:
-                self._stop(self._order["stop_signal"], self._order["grace_s"])
+            elif not self._ranks.stopping:
+                self._look_for_reasons_to_stop()
             if self._kill_at is not None and time.monotonic() >= self._kill_at:
-                break
+                return
             self._wait()
+
+    def _look_for_reasons_to_stop(self) -> None:
+        is_time_up = self._time_is_up_at is not None and time.monotonic() >= self._time_is_up_at
+        if self._ranks.has_failed or is_time_up:
+            if not self._ranks.has_failed:
+                self._is_timed_out = True
+                self._say("stopping", reason="timed_out")
+            self._stop(self._order["stop_signal"], self._order["grace_s"])
+
+    def _clear_away(self) -> None:
+        """Kill what is left of the command; then the log has its last byte."""
         if self._has_children():
             kill_descendants(self._ranks.reap)
         self._ranks.reap_all()
+        if self._relay is not None:
+            self._relay.drain()
+
+    def _say_end(self) -> None:
+        overrun = self._cgroups.describe_overrun() if self._cgroups is not None else ""
+        if self._cgroups is not None:
+            self._cgroups.remove()
+        if self._is_timed_out:
+            limit_s = self._order["time_limit_s"]
+            self._say_exited("timed_out", "it ran into its time limit of %gs" % limit_s)
+        elif self._is_asked:
+            self._say_exited("stopped", "")
+        elif overrun and self._ranks.has_failed:
+            self._say_exited("out_of_memory", overrun)
+        else:
+            self._say_exited("completed", "")
 
     def _stop(self, name: str, grace_s: float) -> None:
         """Signal once; a shorter grace than before counts."""
         kill_at = time.monotonic() + grace_s
         if not self._ranks.stopping:
             self._kill_at = kill_at
+            self._spool.touch(WARNING)
             self._ranks.signal(getattr(signal, "SIG" + name))
         elif self._kill_at is None or kill_at < self._kill_at:
             self._kill_at = kill_at
@@ -153,14 +236,36 @@ class Replica:
         return self._spool.read_json("stop.json")
 
     def _wait(self) -> None:
-        """Until something may have changed, or it is time to beat or to kill."""
-        now = time.monotonic()
-        until = self._beat_at if self._kill_at is None else min(self._beat_at, self._kill_at)
-        _, signals = self._wakeups.wait(until - now)
+        """Until something may have changed, carrying what the ranks write."""
+        _, signals = self._wakeups.wait(self._next_look_at() - time.monotonic())
+        if self._relay is not None:
+            for ended in self._relay.take(self._wakeups.ready):
+                self._wakeups.unwatch(ended)
+            self._relay.turn()
         if signal.SIGTERM in signals:
             self._stop(self._order["stop_signal"], self._order["grace_s"])
+        if self._is_unsaid:
+            self._is_unsaid = not self._spool.say_kept()
         if time.monotonic() >= self._beat_at:
             self._beat()
+
+    def _next_look_at(self) -> float:
+        times = [self._beat_at]
+        if self._ranks.stopping and not self._ranks.is_running:
+            times.append(time.monotonic() + GROUP_LOOK_S)  # nobody tells of a grandchild's end
+        if self._kill_at is not None:
+            times.append(self._kill_at)
+        elif self._time_is_up_at is not None:
+            times.append(self._time_is_up_at)
+        if self._is_unsaid:
+            times.append(time.monotonic() + SAY_AGAIN_S)
+        due_at = self._relay.due_at() if self._relay is not None else None
+        if due_at is not None:
+            times.append(due_at)
+        return min(times)
+
+    def _say(self, kind: str, **content: object) -> None:
+        self._is_unsaid = not self._spool.say(kind, **content)
 
     def _beat(self) -> None:
         self._spool.beat()
@@ -175,16 +280,34 @@ class Replica:
         return True
 
     def _say_exited(self, reason: str, message: str) -> None:
-        self._spool.say("exited", ranks=self._ranks.ends(), reason=reason, message=message)
+        self._spool.say_last("exited", ranks=self._ranks.ends(), reason=reason, message=message)
 
 
 def _reserve_port(address: str) -> socket.socket:
-    """A port for the rendezvous, held until the command starts, so that nobody else is given it."""
+    """A port for the rendezvous, held until the command starts, so that nobody else is given it.
+
+    A launcher may take seconds from then until it listens. So the port is not one of those that
+    the system gives to outgoing connections, if there are others.
+    """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     reserved = socket.socket(family, socket.SOCK_STREAM)
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    first, last = PORTS[0], min(PORTS[1], _first_ephemeral_port() - 1)
+    for _ in range(PORT_TRIES):
+        if first <= last:
+            with contextlib.suppress(OSError):
+                reserved.bind((address, random.randint(first, last)))  # noqa: S311 - no secret
+                return reserved
     try:
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         reserved.bind((address, 0))
     except OSError:
         reserved.bind(("", 0))
     return reserved
+
+
+def _first_ephemeral_port() -> int:
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range") as stream:
+            return int(stream.read().split()[0])
+    except (OSError, ValueError, IndexError):
+        return PORTS[0]

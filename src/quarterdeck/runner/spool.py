@@ -17,6 +17,8 @@ from typing import Any
 ORDER_VERSION = 1
 LOCK_TRIES = 4
 LOCK_PAUSE_S = 0.005
+UNSAID_PAUSE_S = 0.5
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ESTALE, errno.EFBIG)
 
 
 class Spool:
@@ -25,6 +27,7 @@ class Spool:
     def __init__(self, folder: str) -> None:
         self.folder = folder
         self._lock: int | None = None
+        self._unsaid: list[bytes] = []
         self.order: dict[str, Any] = {}
 
     def path(self, name: str) -> str:
@@ -61,26 +64,57 @@ class Spool:
         self.order = order
         return order
 
-    def say(self, kind: str, **content: object) -> None:
-        """Add a fact in one write, then poke whoever listens."""
+    def say(self, kind: str, **content: object) -> bool:
+        """Add a fact, then poke whoever listens. False: the disk did not take it now. It is kept,
+        in its place, for `say_kept`."""
         fact = dict(content, kind=kind, at_ns=time.time_ns())
-        line = json.dumps(fact).encode() + b"\n"
-        handle = os.open(
-            self.path("status.jsonl"), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
-        )
-        try:
-            os.write(handle, line)
-        finally:
-            os.close(handle)
-        poke_inbox(self.order)
+        self._unsaid.append(json.dumps(fact).encode() + b"\n")
+        return self.say_kept()
+
+    def say_kept(self) -> bool:
+        """Say what could not be said before; whether nothing is left of it."""
+        is_news = False
+        while self._unsaid and self._append(self._unsaid[0]):
+            del self._unsaid[0]
+            is_news = True
+        if is_news:
+            poke_inbox(self.order)
+        return not self._unsaid
+
+    def say_last(self, kind: str, **content: object) -> None:
+        """Say it and stay until it is said: what holds the lock without a word looks alive."""
+        is_said = self.say(kind, **content)
+        while not is_said:
+            self.beat()
+            time.sleep(UNSAID_PAUSE_S)
+            is_said = self.say_kept()
 
     def has_fact(self, kind: str) -> bool:
         """Whether such a fact was ever written."""
         try:
             with open(self.path("status.jsonl")) as stream:
-                return any(json.loads(line)["kind"] == kind for line in stream)
+                lines = [line for line in stream if line.endswith("\n")]
         except FileNotFoundError:
             return False
+        return any(json.loads(line)["kind"] == kind for line in lines)
+
+    def _append(self, line: bytes) -> bool:
+        """One whole line, or nothing. We hold the lock, so nobody else writes: half a line, ours
+        or a dead runner's, is taken back. Readers only believe whole ones."""
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        try:
+            handle = os.open(self.path("status.jsonl"), flags, 0o600)
+            try:
+                _cut_half_line(handle)
+                if os.write(handle, line) == len(line):
+                    return True
+                _cut_half_line(handle)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            if error.errno not in DISK_ERRORS:
+                raise
+        return False
 
     def mark_started(self) -> bool:
         """True once in the life of the attempt: the command is started only after this."""
@@ -112,12 +146,15 @@ class Spool:
         return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
     def beat(self) -> None:
-        """Say that the runner lives, by the time of a file."""
-        path = self.path("beat")
-        try:
-            os.utime(path)
-        except FileNotFoundError:
+        """Say that the runner lives, by the time of a file. On a full disk the lock says it."""
+        self.touch("beat")
+
+    def touch(self, name: str) -> None:
+        """Make a file, or set its time; without room for it, it is not there."""
+        path = self.path(name)
+        with contextlib.suppress(OSError):
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.utime(path)
 
 
 def poke_inbox(order: dict[str, Any]) -> None:
@@ -134,3 +171,11 @@ def poke_inbox(order: dict[str, Any]) -> None:
             raise
     finally:
         os.close(handle)
+
+
+def _cut_half_line(handle: int) -> None:
+    size = os.fstat(handle).st_size
+    if size == 0 or os.pread(handle, 1, size - 1) == b"\n":
+        return
+    content = os.pread(handle, size, 0)
+    os.ftruncate(handle, content.rfind(b"\n") + 1)

@@ -1,4 +1,4 @@
-"""Wait for signals, a FIFO and the clock in one place."""
+"""Wait for signals, a FIFO, pipes and the clock in one place."""
 
 from __future__ import annotations
 
@@ -20,14 +20,28 @@ class Wakeups:
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         for number in numbers:
             signal.signal(number, _nothing)
+        self._watched: set[int] = set()
+        self.ready: list[int] = []
+        """Which of the watched pipes have something, or came to their end."""
         self._poll = select.poll()
         self._poll.register(fifo, select.POLLIN)
         self._poll.register(self._reader, select.POLLIN)
 
     def wait(self, timeout_s: float) -> tuple[bytes, set[int]]:
         """What the FIFO brought and which signals came, both perhaps nothing."""
-        self._poll.poll(max(0, int(timeout_s * 1000 + 0.999)))
+        events = self._poll.poll(max(0, int(timeout_s * 1000 + 0.999)))
+        self.ready = [handle for handle, _ in events if handle in self._watched]
         return _drain(self._fifo), set(_drain(self._reader))
+
+    def watch(self, reader: int) -> None:
+        """Wake up for this pipe too; it is the caller's to read."""
+        self._watched.add(reader)
+        self._poll.register(reader, select.POLLIN)
+
+    def unwatch(self, reader: int) -> None:
+        """Not any more."""
+        self._watched.discard(reader)
+        self._poll.unregister(reader)
 
     def close(self) -> None:
         """Let go of the pipe, in a child that is to have its own."""

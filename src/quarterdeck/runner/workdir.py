@@ -5,6 +5,7 @@ Copies, not links: a command may write into its files, and the blobs are everybo
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import Any
 
@@ -51,3 +52,45 @@ def _copy(source: str, path: str, entry: dict[str, Any]) -> None:
             os.close(writer)
     finally:
         os.close(reader)
+
+
+def link_checkpoint(work: str, path: str, checkpoint_dir: str) -> None:
+    """Make `path` in the work folder the job's checkpoint folder.
+
+    What the snapshot has there is the first checkpoint, and only the first: once a checkpoint
+    folder holds something, that is newer. Several replicas may do this at once.
+    """
+    link = os.path.normpath(os.path.join(work, path))
+    parent = os.path.dirname(link)
+    if not link.startswith(work + os.sep) or not _is_inside(work, parent):
+        raise ValueError("checkpoint.path %r leads out of the work folder" % path)
+    if os.path.islink(link) or (os.path.exists(link) and not os.path.isdir(link)):
+        raise ValueError("checkpoint.path %r is a file in the work folder, not a folder" % path)
+    os.makedirs(parent, exist_ok=True)
+    if os.path.isdir(link):
+        _give_first(link, checkpoint_dir)
+    os.symlink(checkpoint_dir, link)
+
+
+def _is_inside(work: str, parent: str) -> bool:
+    real, root = os.path.realpath(parent), os.path.realpath(work)
+    return real == root or real.startswith(root + os.sep)
+
+
+def _give_first(folder: str, checkpoint_dir: str) -> None:
+    """Move the folder onto the empty one in one step; if that one is not empty, drop it."""
+    import shutil
+
+    try:
+        os.rename(folder, checkpoint_dir)
+    except OSError as error:
+        if error.errno == errno.EXDEV:
+            copy = "%s.%d.new" % (checkpoint_dir, os.getpid())
+            shutil.copytree(folder, copy, symlinks=True)
+            try:
+                os.rename(copy, checkpoint_dir)
+            except OSError:
+                shutil.rmtree(copy)
+        elif error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        shutil.rmtree(folder)

@@ -17,6 +17,7 @@ from quarterdeck.sdk.find import Address, find_server
 from quarterdeck.sdk.follow import FileFollower, follow_events, follow_log
 from quarterdeck.sdk.patience import Limits, Patience
 from quarterdeck.sdk.problems import as_error, check
+from quarterdeck.sdk.requests import WHOLE_LOG
 from quarterdeck.sdk.transport import (
     CONNECT_S,
     client_options,
@@ -33,9 +34,10 @@ if TYPE_CHECKING:
 
     from quarterdeck.sdk.calls import Call, Reply
     from quarterdeck.sdk.follow import Follower
-    from quarterdeck.sdk.requests import LogBytes
+    from quarterdeck.sdk.requests import LogBytes, LogPart
     from quarterdeck.wire.v1.cluster import NodeList
     from quarterdeck.wire.v1.events import EventView, LogEnd, LogView
+    from quarterdeck.wire.v1.gc import GcReport
     from quarterdeck.wire.v1.jobs import (
         ExplanationView,
         JobPage,
@@ -45,9 +47,16 @@ if TYPE_CHECKING:
         ResultList,
         TaskList,
     )
+    from quarterdeck.wire.v1.metrics import MetricsView, ProgressList
     from quarterdeck.wire.v1.queue import QueueView
     from quarterdeck.wire.v1.server import ServerView
     from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
+    from quarterdeck.wire.v1.webhooks import (
+        WebhookList,
+        WebhookMade,
+        WebhookRequest,
+        WebhookTest,
+    )
 
 T = TypeVar("T")
 
@@ -100,12 +109,12 @@ class AsyncClient:
         return await self._send(requests.submit(request, key))
 
     async def submit_all(
-        self, requests_: Sequence[JobRequest], *, key: str | None = None
+        self, requests_: Sequence[JobRequest], *, key: str | None = None, dry_run: bool = False
     ) -> list[str]:
         """Put many jobs into the queue, or none; their ids in order. `needs` may name others of
         them."""
         batch = BatchRequest(jobs=list(requests_))
-        return (await self._send(requests.submit_all(batch, key))).ids
+        return (await self._send(requests.submit_all(batch, key, dry_run=dry_run))).ids
 
     async def plan(self, request: JobRequest) -> PlanView:
         """What would happen to the job if it were submitted now."""
@@ -147,25 +156,25 @@ class AsyncClient:
         """Why the job is where it is."""
         return await self._send(requests.explain(job_id))
 
-    async def cancel(self, job_id: str) -> JobView:
+    async def cancel(self, job_id: str, *, dry_run: bool = False) -> JobView:
         """Stop the job for good."""
-        return await self._send(requests.cancel(job_id))
+        return await self._send(requests.cancel(job_id, dry_run=dry_run))
 
-    async def requeue(self, job_id: str) -> JobView:
+    async def requeue(self, job_id: str, *, dry_run: bool = False) -> JobView:
         """Give the job another attempt."""
-        return await self._send(requests.requeue(job_id))
+        return await self._send(requests.requeue(job_id, dry_run=dry_run))
 
-    async def hold(self, job_id: str) -> JobView:
+    async def hold(self, job_id: str, *, dry_run: bool = False) -> JobView:
         """Keep the job from starting until it is released."""
-        return await self._send(requests.hold(job_id))
+        return await self._send(requests.hold(job_id, dry_run=dry_run))
 
-    async def release(self, job_id: str) -> JobView:
+    async def release(self, job_id: str, *, dry_run: bool = False) -> JobView:
         """Let a held job into the queue."""
-        return await self._send(requests.release(job_id))
+        return await self._send(requests.release(job_id, dry_run=dry_run))
 
-    async def note(self, job_id: str, text: str) -> JobView:
+    async def note(self, job_id: str, text: str, *, dry_run: bool = False) -> JobView:
         """Write something about the job, for whoever looks at it later."""
-        return await self._send(requests.note(job_id, text))
+        return await self._send(requests.note(job_id, text, dry_run=dry_run))
 
     async def get_request(self, job_id: str) -> JobRequest:
         """The request that would make another job like it."""
@@ -178,16 +187,27 @@ class AsyncClient:
         return await self._send(requests.list_tasks(job_id, states, limit))
 
     async def read_log(
-        self, job_id: str, *, attempt: int | None = None, node_rank: int = 0, offset: int = 0
+        self,
+        job_id: str,
+        *,
+        attempt: int | None = None,
+        node_rank: int = 0,
+        offset: int = 0,
+        part: LogPart = WHOLE_LOG,
     ) -> LogBytes:
-        """Bytes of a replica's log from an offset."""
-        return await self._send(requests.read_log(job_id, attempt, node_rank, offset))
+        """Bytes of a replica's log from an offset; go on as long as `next_offset` grows."""
+        return await self._send(requests.read_log(job_id, attempt, node_rank, offset, part))
 
     def stream_log(
-        self, job_id: str, *, attempt: int | None = None, node_rank: int = 0
+        self,
+        job_id: str,
+        *,
+        attempt: int | None = None,
+        node_rank: int = 0,
+        part: LogPart = WHOLE_LOG,
     ) -> AsyncIterator[LogView | LogEnd]:
         """The log as it comes; its last message says how the job ended."""
-        return self._follow(follow_log(requests.stream_log(job_id, attempt, node_rank)))
+        return self._follow(follow_log(requests.stream_log(job_id, attempt, node_rank, part)))
 
     def stream_events(
         self, *, after: int = 0, job_id: str | None = None
@@ -195,15 +215,44 @@ class AsyncClient:
         """The event log from a place on, without end."""
         return self._follow(follow_events(requests.stream_events(after, job_id)))
 
-    async def list_results(self, job_id: str, *, attempt: int | None = None) -> ResultList:
-        """What an attempt left."""
-        return await self._send(requests.list_results(job_id, attempt))
+    async def read_metrics(
+        self,
+        job_id: str,
+        *names: str,
+        max_points: int | None = None,
+        rank: int | None = None,
+        attempt: int | None = None,
+        task: int | None = None,
+    ) -> MetricsView:
+        """What the job told of itself, as curves; without names only which there are."""
+        return await self._send(
+            requests.read_metrics(
+                job_id, names, max_points=max_points, rank=rank, attempt=attempt, task=task
+            )
+        )
+
+    async def list_progress(self, job_id: str | None = None) -> ProgressList:
+        """How far every running job is, or only one."""
+        return await self._send(requests.list_progress(job_id))
+
+    async def list_results(
+        self, job_id: str, *, attempt: int | None = None, task: int | None = None
+    ) -> ResultList:
+        """What an attempt left, or what all tasks of an array did."""
+        return await self._send(requests.list_results(job_id, attempt, task))
 
     def read_result(
-        self, job_id: str, path: str, *, node_rank: int = 0, attempt: int | None = None
+        self,
+        job_id: str,
+        path: str,
+        *,
+        node_rank: int = 0,
+        attempt: int | None = None,
+        offset: int = 0,
     ) -> AsyncIterator[bytes]:
-        """The bytes of one file that an attempt left."""
-        return self._follow(FileFollower(requests.read_result(job_id, path, node_rank, attempt)))
+        """The bytes of one file that an attempt left, from an offset on."""
+        call = requests.read_result(job_id, path, node_rank, attempt)
+        return self._follow(FileFollower(call, offset))
 
     async def list_nodes(self) -> NodeList:
         """All nodes, and what is free of them."""
@@ -237,6 +286,22 @@ class AsyncClient:
                 raise failures.exceptions[0] from None
         raise never_enough()
 
+    async def add_webhook(self, request: WebhookRequest, *, dry_run: bool = False) -> WebhookMade:
+        """Have changes of state POSTed to a URL; the answer has the secret, once."""
+        return await self._send(requests.add_webhook(request, dry_run=dry_run))
+
+    async def list_webhooks(self) -> WebhookList:
+        """Who is told of changes of state, and how that goes."""
+        return await self._send(requests.list_webhooks())
+
+    async def remove_webhook(self, webhook_id: str, *, dry_run: bool = False) -> None:
+        """Tell it no more."""
+        await self._send(requests.remove_webhook(webhook_id, dry_run=dry_run))
+
+    async def test_webhook(self, webhook_id: str, *, dry_run: bool = False) -> WebhookTest:
+        """Send it a message that means nothing, and hear what came of it."""
+        return await self._send(requests.try_webhook(webhook_id, dry_run=dry_run))
+
     async def get_server(self) -> ServerView:
         """Who answers."""
         return await self._send(requests.get_server())
@@ -244,6 +309,10 @@ class AsyncClient:
     async def shut_down(self, *, stop_jobs: bool = False) -> None:
         """End the server."""
         await self._send(requests.shut_down(stop_jobs=stop_jobs))
+
+    async def sweep(self, *, dry_run: bool = False) -> GcReport:
+        """Delete what retention lets go, or say what that would be."""
+        return await self._send(requests.sweep(dry_run=dry_run))
 
     async def get_openapi(self) -> dict[str, Any]:
         """The API's own description."""
@@ -262,7 +331,7 @@ class AsyncClient:
         patience = Patience(self._limits)
         while True:
             try:
-                async with aclosing(self._pieces(follower.call, follower.begin())) as pieces:
+                async with aclosing(self._pieces(follower)) as pieces:
                     async for piece in pieces:
                         patience = Patience(self._limits)
                         for item in follower.feed(piece):
@@ -288,18 +357,17 @@ class AsyncClient:
         self._limits.has_met = True
         return reply_of(response, response.content)
 
-    async def _pieces(
-        self, call: Call[Reply], headers: dict[str, str]
-    ) -> AsyncGenerator[bytes, None]:
+    async def _pieces(self, follower: Follower[T]) -> AsyncGenerator[bytes, None]:
         """The body of one answer as it comes; a refusal is raised."""
         address = find_server(*self._where)
-        options = request_options(call, address)
-        options["headers"] |= headers
+        options = request_options(follower.call, address)
+        options["headers"] |= follower.begin()
         try:
             async with self._http(address).stream(**options) as response:
                 self._limits.has_met = True
                 if not response.is_success:
                     raise as_error(reply_of(response, await response.aread()))
+                follower.accept(response.status_code)
                 async for piece in response.aiter_raw():
                     yield piece
         except httpx2.TransportError as error:

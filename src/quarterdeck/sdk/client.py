@@ -18,6 +18,7 @@ from quarterdeck.sdk.find import Address, find_server
 from quarterdeck.sdk.follow import FileFollower, follow_events, follow_log
 from quarterdeck.sdk.patience import Limits, Patience
 from quarterdeck.sdk.problems import as_error, check
+from quarterdeck.sdk.requests import WHOLE_LOG
 from quarterdeck.sdk.transport import (
     CONNECT_S,
     client_options,
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
 
     from quarterdeck.sdk.calls import Call, Reply
     from quarterdeck.sdk.follow import Follower
-    from quarterdeck.sdk.requests import LogBytes
+    from quarterdeck.sdk.requests import LogBytes, LogPart
     from quarterdeck.wire.v1.cluster import NodeList
     from quarterdeck.wire.v1.events import EventView, LogEnd, LogView
+    from quarterdeck.wire.v1.gc import GcReport
     from quarterdeck.wire.v1.jobs import (
         ExplanationView,
         JobPage,
@@ -46,9 +48,16 @@ if TYPE_CHECKING:
         ResultList,
         TaskList,
     )
+    from quarterdeck.wire.v1.metrics import MetricsView, ProgressList
     from quarterdeck.wire.v1.queue import QueueView
     from quarterdeck.wire.v1.server import ServerView
     from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
+    from quarterdeck.wire.v1.webhooks import (
+        WebhookList,
+        WebhookMade,
+        WebhookRequest,
+        WebhookTest,
+    )
 
 T = TypeVar("T")
 
@@ -105,11 +114,13 @@ class Client:
         """Put a job into the queue."""
         return self._send(requests.submit(request, key))
 
-    def submit_all(self, requests_: Sequence[JobRequest], *, key: str | None = None) -> list[str]:
+    def submit_all(
+        self, requests_: Sequence[JobRequest], *, key: str | None = None, dry_run: bool = False
+    ) -> list[str]:
         """Put many jobs into the queue, or none; their ids in order. `needs` may name others of
         them."""
         batch = BatchRequest(jobs=list(requests_))
-        return self._send(requests.submit_all(batch, key)).ids
+        return self._send(requests.submit_all(batch, key, dry_run=dry_run)).ids
 
     def plan(self, request: JobRequest) -> PlanView:
         """What would happen to the job if it were submitted now."""
@@ -151,25 +162,25 @@ class Client:
         """Why the job is where it is."""
         return self._send(requests.explain(job_id))
 
-    def cancel(self, job_id: str) -> JobView:
+    def cancel(self, job_id: str, *, dry_run: bool = False) -> JobView:
         """Stop the job for good."""
-        return self._send(requests.cancel(job_id))
+        return self._send(requests.cancel(job_id, dry_run=dry_run))
 
-    def requeue(self, job_id: str) -> JobView:
+    def requeue(self, job_id: str, *, dry_run: bool = False) -> JobView:
         """Give the job another attempt."""
-        return self._send(requests.requeue(job_id))
+        return self._send(requests.requeue(job_id, dry_run=dry_run))
 
-    def hold(self, job_id: str) -> JobView:
+    def hold(self, job_id: str, *, dry_run: bool = False) -> JobView:
         """Keep the job from starting until it is released."""
-        return self._send(requests.hold(job_id))
+        return self._send(requests.hold(job_id, dry_run=dry_run))
 
-    def release(self, job_id: str) -> JobView:
+    def release(self, job_id: str, *, dry_run: bool = False) -> JobView:
         """Let a held job into the queue."""
-        return self._send(requests.release(job_id))
+        return self._send(requests.release(job_id, dry_run=dry_run))
 
-    def note(self, job_id: str, text: str) -> JobView:
+    def note(self, job_id: str, text: str, *, dry_run: bool = False) -> JobView:
         """Write something about the job, for whoever looks at it later."""
-        return self._send(requests.note(job_id, text))
+        return self._send(requests.note(job_id, text, dry_run=dry_run))
 
     def get_request(self, job_id: str) -> JobRequest:
         """The request that would make another job like it."""
@@ -182,30 +193,70 @@ class Client:
         return self._send(requests.list_tasks(job_id, states, limit))
 
     def read_log(
-        self, job_id: str, *, attempt: int | None = None, node_rank: int = 0, offset: int = 0
+        self,
+        job_id: str,
+        *,
+        attempt: int | None = None,
+        node_rank: int = 0,
+        offset: int = 0,
+        part: LogPart = WHOLE_LOG,
     ) -> LogBytes:
-        """Bytes of a replica's log from an offset."""
-        return self._send(requests.read_log(job_id, attempt, node_rank, offset))
+        """Bytes of a replica's log from an offset; go on as long as `next_offset` grows."""
+        return self._send(requests.read_log(job_id, attempt, node_rank, offset, part))
 
     def stream_log(
-        self, job_id: str, *, attempt: int | None = None, node_rank: int = 0
+        self,
+        job_id: str,
+        *,
+        attempt: int | None = None,
+        node_rank: int = 0,
+        part: LogPart = WHOLE_LOG,
     ) -> Iterator[LogView | LogEnd]:
         """The log as it comes; its last message says how the job ended."""
-        return self._follow(follow_log(requests.stream_log(job_id, attempt, node_rank)))
+        return self._follow(follow_log(requests.stream_log(job_id, attempt, node_rank, part)))
 
     def stream_events(self, *, after: int = 0, job_id: str | None = None) -> Iterator[EventView]:
         """The event log from a place on, without end."""
         return self._follow(follow_events(requests.stream_events(after, job_id)))
 
-    def list_results(self, job_id: str, *, attempt: int | None = None) -> ResultList:
-        """What an attempt left."""
-        return self._send(requests.list_results(job_id, attempt))
+    def read_metrics(
+        self,
+        job_id: str,
+        *names: str,
+        max_points: int | None = None,
+        rank: int | None = None,
+        attempt: int | None = None,
+        task: int | None = None,
+    ) -> MetricsView:
+        """What the job told of itself, as curves; without names only which there are."""
+        return self._send(
+            requests.read_metrics(
+                job_id, names, max_points=max_points, rank=rank, attempt=attempt, task=task
+            )
+        )
+
+    def list_progress(self, job_id: str | None = None) -> ProgressList:
+        """How far every running job is, or only one."""
+        return self._send(requests.list_progress(job_id))
+
+    def list_results(
+        self, job_id: str, *, attempt: int | None = None, task: int | None = None
+    ) -> ResultList:
+        """What an attempt left, or what all tasks of an array did."""
+        return self._send(requests.list_results(job_id, attempt, task))
 
     def read_result(
-        self, job_id: str, path: str, *, node_rank: int = 0, attempt: int | None = None
+        self,
+        job_id: str,
+        path: str,
+        *,
+        node_rank: int = 0,
+        attempt: int | None = None,
+        offset: int = 0,
     ) -> Iterator[bytes]:
-        """The bytes of one file that an attempt left."""
-        return self._follow(FileFollower(requests.read_result(job_id, path, node_rank, attempt)))
+        """The bytes of one file that an attempt left, from an offset on."""
+        call = requests.read_result(job_id, path, node_rank, attempt)
+        return self._follow(FileFollower(call, offset))
 
     def list_nodes(self) -> NodeList:
         """All nodes, and what is free of them."""
@@ -236,6 +287,22 @@ class Client:
                     raise
         raise never_enough()
 
+    def add_webhook(self, request: WebhookRequest, *, dry_run: bool = False) -> WebhookMade:
+        """Have changes of state POSTed to a URL; the answer has the secret, once."""
+        return self._send(requests.add_webhook(request, dry_run=dry_run))
+
+    def list_webhooks(self) -> WebhookList:
+        """Who is told of changes of state, and how that goes."""
+        return self._send(requests.list_webhooks())
+
+    def remove_webhook(self, webhook_id: str, *, dry_run: bool = False) -> None:
+        """Tell it no more."""
+        self._send(requests.remove_webhook(webhook_id, dry_run=dry_run))
+
+    def test_webhook(self, webhook_id: str, *, dry_run: bool = False) -> WebhookTest:
+        """Send it a message that means nothing, and hear what came of it."""
+        return self._send(requests.try_webhook(webhook_id, dry_run=dry_run))
+
     def get_server(self) -> ServerView:
         """Who answers."""
         return self._send(requests.get_server())
@@ -243,6 +310,10 @@ class Client:
     def shut_down(self, *, stop_jobs: bool = False) -> None:
         """End the server."""
         self._send(requests.shut_down(stop_jobs=stop_jobs))
+
+    def sweep(self, *, dry_run: bool = False) -> GcReport:
+        """Delete what retention lets go, or say what that would be."""
+        return self._send(requests.sweep(dry_run=dry_run))
 
     def get_openapi(self) -> dict[str, Any]:
         """The API's own description."""
@@ -261,7 +332,7 @@ class Client:
         patience = Patience(self._limits)
         while True:
             try:
-                with closing(self._pieces(follower.call, follower.begin())) as pieces:
+                with closing(self._pieces(follower)) as pieces:
                     for piece in pieces:
                         patience = Patience(self._limits)
                         yield from follower.feed(piece)
@@ -286,16 +357,17 @@ class Client:
         self._limits.has_met = True
         return reply_of(response, response.content)
 
-    def _pieces(self, call: Call[Reply], headers: dict[str, str]) -> Generator[bytes, None, None]:
+    def _pieces(self, follower: Follower[T]) -> Generator[bytes, None, None]:
         """The body of one answer as it comes; a refusal is raised."""
         address = find_server(*self._where)
-        options = request_options(call, address)
-        options["headers"] |= headers
+        options = request_options(follower.call, address)
+        options["headers"] |= follower.begin()
         try:
             with self._http(address).stream(**options) as response:
                 self._limits.has_met = True
                 if not response.is_success:
                     raise as_error(reply_of(response, response.read()))
+                follower.accept(response.status_code)
                 yield from response.iter_raw()
         except httpx2.TransportError as error:
             raise failure_of(error, address) from error

@@ -63,7 +63,7 @@ def _announced_url(root: Path) -> str:
     try:
         told = json.loads((root / "server.json").read_text())
         url, pid = str(told["url"]), int(told["pid"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise NoServer(
             f"no server is running on the home {root}", is_announced=False, hint=HINT
         ) from None

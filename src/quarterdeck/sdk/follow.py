@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -16,6 +16,7 @@ from quarterdeck.wire.v1.events import EventView, LogEnd, LogView
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+PARTIAL_CONTENT: Final = 206
 T_co = TypeVar("T_co", covariant=True)
 M = TypeVar("M", bound=BaseModel)
 
@@ -28,6 +29,9 @@ class Follower(Protocol, Generic[T_co]):
 
     def begin(self) -> dict[str, str]:
         """A new connection is about to be made; headers that say where to go on."""
+
+    def accept(self, status: int) -> None:
+        """The connection was answered, with this status."""
 
     def feed(self, piece: bytes) -> Iterator[T_co]:
         """What the piece completes."""
@@ -51,6 +55,9 @@ class MessageFollower(Generic[T_co]):
         self._parser = SseParser()
         return {"Last-Event-ID": self._last_id} if self._last_id else {}
 
+    def accept(self, status: int) -> None:
+        """Any success is one."""
+
     def feed(self, piece: bytes) -> Iterator[T_co]:
         """What the whole messages say."""
         for message in self._parser.feed(piece):
@@ -69,21 +76,25 @@ class MessageFollower(Generic[T_co]):
 
 
 class FileFollower:
-    """A file's bytes. Each connection begins at its first one; what was given is skipped.
+    """A file's bytes from an offset on. Each connection asks for what is left; what a server that
+    knows no ranges gives once more is skipped.
 
     An attempt that has ended changes nothing any more, so it is the same file every time.
     """
 
-    def __init__(self, call: Call[Reply]) -> None:
+    def __init__(self, call: Call[Reply], offset: int = 0) -> None:
         self.call = call
         self.is_done = False
-        self._given_bytes = 0
+        self._given_bytes = offset
         self._to_skip = 0
 
     def begin(self) -> dict[str, str]:
-        """From the start."""
-        self._to_skip = self._given_bytes
-        return {}
+        """From where it broke off."""
+        return {"Range": f"bytes={self._given_bytes}-"} if self._given_bytes else {}
+
+    def accept(self, status: int) -> None:
+        """Whether the answer begins where it was asked to."""
+        self._to_skip = 0 if status == PARTIAL_CONTENT else self._given_bytes
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
         """What of the piece is new."""

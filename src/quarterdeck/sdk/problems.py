@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pydantic import ValidationError
-
 from quarterdeck.basics.errors import (
     Conflict,
     Invalid,
@@ -17,9 +15,10 @@ from quarterdeck.basics.errors import (
     Unavailable,
     Unsatisfiable,
 )
-from quarterdeck.wire.v1.server import Problem
 
 if TYPE_CHECKING:
+    from pydantic import ValidationError
+
     from quarterdeck.sdk.calls import Reply
 
 _BY_STATUS: Final[dict[int, type[QuarterdeckError]]] = {
@@ -28,6 +27,7 @@ _BY_STATUS: Final[dict[int, type[QuarterdeckError]]] = {
     403: NotAllowed,
     404: NotFound,
     409: Conflict,
+    410: NotFound,
     413: Invalid,
     422: Invalid,
 }
@@ -98,6 +98,11 @@ def check(reply: Reply) -> Reply:
 
 def as_error(reply: Reply) -> QuarterdeckError:
     """The error that a problem document describes; any other answer is not a server's of ours."""
+    # The classes above are also raised where there is no time to import models: at a key press.
+    from pydantic import ValidationError
+
+    from quarterdeck.wire.v1.server import Problem
+
     try:
         problem = Problem.model_validate_json(reply.body)
     except ValidationError:

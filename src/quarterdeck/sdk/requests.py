@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError
 
-from quarterdeck.basics.errors import NotFound
+from quarterdeck.basics.errors import Invalid, NotFound
 from quarterdeck.basics.ids import is_job_id
 from quarterdeck.sdk.calls import Call, FileBody, Reply
 from quarterdeck.sdk.problems import NotAServer, unreadable
 from quarterdeck.wire.v1.cluster import NodeList
+from quarterdeck.wire.v1.gc import GcReport
 from quarterdeck.wire.v1.jobs import (
     BatchRequest,
     BatchView,
@@ -27,9 +29,11 @@ from quarterdeck.wire.v1.jobs import (
     ResultList,
     TaskList,
 )
+from quarterdeck.wire.v1.metrics import MetricsView, ProgressList
 from quarterdeck.wire.v1.queue import QueueView
 from quarterdeck.wire.v1.server import ServerView, ShutdownRequest
 from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
+from quarterdeck.wire.v1.webhooks import WebhookList, WebhookMade, WebhookRequest, WebhookTest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -59,11 +63,13 @@ def submit(request: JobRequest, key: str | None = None) -> Call[JobView]:
     return Call("POST", "/v1/jobs", _model(JobView), headers=headers, body=_body(request))
 
 
-def submit_all(request: BatchRequest, key: str | None = None) -> Call[BatchView]:
+def submit_all(
+    request: BatchRequest, key: str | None = None, *, dry_run: bool = False
+) -> Call[BatchView]:
     """Put many jobs into the queue, or none, once per key."""
     headers = {**JSON, "Idempotency-Key": key or str(uuid.uuid4())}
-    parse, body = _model(BatchView), _body(request)
-    return Call("POST", "/v1/batches", parse, headers=headers, body=body, answer_s=UPLOAD_S)
+    parse, query, body = _model(BatchView), _dry(dry_run), _body(request)
+    return Call("POST", "/v1/batches", parse, query, headers=headers, body=body, answer_s=UPLOAD_S)
 
 
 def plan(request: JobRequest) -> Call[PlanView]:
@@ -102,31 +108,31 @@ def explain(job_id: str) -> Call[ExplanationView]:
     return Call("GET", f"/v1/jobs/{_part(job_id)}/explanation", _model(ExplanationView))
 
 
-def cancel(job_id: str) -> Call[JobView]:
+def cancel(job_id: str, *, dry_run: bool = False) -> Call[JobView]:
     """Stop the job for good."""
-    return Call("POST", f"/v1/jobs/{_part(job_id)}/cancel", _model(JobView))
+    return Call("POST", f"/v1/jobs/{_part(job_id)}/cancel", _model(JobView), query=_dry(dry_run))
 
 
-def requeue(job_id: str) -> Call[JobView]:
+def requeue(job_id: str, *, dry_run: bool = False) -> Call[JobView]:
     """Give the job another attempt."""
     path = f"/v1/jobs/{_part(job_id)}/requeue"
-    return Call("POST", path, _model(JobView), is_repeatable=False)
+    return Call("POST", path, _model(JobView), query=_dry(dry_run), is_repeatable=False)
 
 
-def hold(job_id: str) -> Call[JobView]:
+def hold(job_id: str, *, dry_run: bool = False) -> Call[JobView]:
     """Keep the job from starting."""
-    return Call("POST", f"/v1/jobs/{_part(job_id)}/hold", _model(JobView))
+    return Call("POST", f"/v1/jobs/{_part(job_id)}/hold", _model(JobView), query=_dry(dry_run))
 
 
-def release(job_id: str) -> Call[JobView]:
+def release(job_id: str, *, dry_run: bool = False) -> Call[JobView]:
     """Let a held job into the queue."""
-    return Call("POST", f"/v1/jobs/{_part(job_id)}/release", _model(JobView))
+    return Call("POST", f"/v1/jobs/{_part(job_id)}/release", _model(JobView), query=_dry(dry_run))
 
 
-def note(job_id: str, text: str) -> Call[JobView]:
+def note(job_id: str, text: str, *, dry_run: bool = False) -> Call[JobView]:
     """Write something about the job."""
     path, body = f"/v1/jobs/{_part(job_id)}/notes", _body(NoteRequest(text=text))
-    return Call("POST", path, _model(JobView), headers=JSON, body=body)
+    return Call("POST", path, _model(JobView), _dry(dry_run), headers=JSON, body=body)
 
 
 def get_request(job_id: str) -> Call[JobRequest]:
@@ -147,24 +153,83 @@ def get_queue(limit: int | None = None) -> Call[QueueView]:
     return Call("GET", "/v1/queue", _model(QueueView), query=query)
 
 
+@dataclass(frozen=True, slots=True)
+class LogPart:
+    """Where to begin in a log, which of its lines, and of which task of an array.
+
+    With several beginnings the latest counts; `tail` lines are counted before `contains` looks at
+    them.
+    """
+
+    tail: int | None = None
+    since_s: float | None = None
+    contains: str | None = None
+    task: int | None = None
+
+    @property
+    def query(self) -> dict[str, str | int | list[str]]:
+        """What was chosen, as parameters."""
+        since_s = None if self.since_s is None else f"{self.since_s:.3f}"
+        wanted = {
+            "tail": self.tail,
+            "since_s": since_s,
+            "contains": self.contains,
+            "task": self.task,
+        }
+        return {key: value for key, value in wanted.items() if value is not None}
+
+
+WHOLE_LOG: Final = LogPart()
+
+
 def read_log(
-    job_id: str, attempt: int | None = None, node_rank: int = 0, offset: int = 0
+    job_id: str,
+    attempt: int | None = None,
+    node_rank: int = 0,
+    offset: int = 0,
+    part: LogPart = WHOLE_LOG,
 ) -> Call[LogBytes]:
     """Bytes of a replica's log from an offset."""
-    query = _choice(attempt) | {"node_rank": node_rank, "offset": offset}
+    query = _choice(attempt) | {"node_rank": node_rank, "offset": offset} | part.query
     return Call("GET", f"/v1/jobs/{_part(job_id)}/logs", _log_bytes, query=query)
 
 
-def stream_log(job_id: str, attempt: int | None = None, node_rank: int = 0) -> Call[Reply]:
+def stream_log(
+    job_id: str, attempt: int | None = None, node_rank: int = 0, part: LogPart = WHOLE_LOG
+) -> Call[Reply]:
     """The log as server-sent events."""
-    query = _choice(attempt) | {"node_rank": node_rank}
+    query = _choice(attempt) | {"node_rank": node_rank} | part.query
     return Call("GET", f"/v1/jobs/{_part(job_id)}/logs/stream", _itself, query=query)
 
 
-def list_results(job_id: str, attempt: int | None = None) -> Call[ResultList]:
-    """What an attempt left."""
+def read_metrics(
+    job_id: str,
+    names: Sequence[str] = (),
+    *,
+    max_points: int | None = None,
+    rank: int | None = None,
+    attempt: int | None = None,
+    task: int | None = None,
+) -> Call[MetricsView]:
+    """What the job told of itself; without names only which there are."""
+    wanted = {"name": list(names) or None, "max_points": max_points, "rank": rank}
+    query = {key: value for key, value in wanted.items() if value is not None}
+    path = f"/v1/jobs/{_part(job_id)}/metrics"
+    return Call("GET", path, _model(MetricsView), query=query | _choice(attempt, task))
+
+
+def list_progress(job_id: str | None = None) -> Call[ProgressList]:
+    """How far every running job is, or only one."""
+    query: dict[str, str | int | list[str]] = {} if job_id is None else {"job_id": job_id}
+    return Call("GET", "/v1/progress", _model(ProgressList), query=query)
+
+
+def list_results(
+    job_id: str, attempt: int | None = None, task: int | None = None
+) -> Call[ResultList]:
+    """What an attempt left, or what all tasks of an array did."""
     path = f"/v1/jobs/{_part(job_id)}/results"
-    return Call("GET", path, _model(ResultList), query=_choice(attempt))
+    return Call("GET", path, _model(ResultList), query=_choice(attempt, task))
 
 
 def read_result(
@@ -219,17 +284,52 @@ def shut_down(*, stop_jobs: bool) -> Call[None]:
     return Call("POST", path, _nothing, headers=JSON, body=body, is_repeatable=False)
 
 
+def add_webhook(request: WebhookRequest, *, dry_run: bool = False) -> Call[WebhookMade]:
+    """Have changes of state POSTed to a URL. A second one for the same URL is refused."""
+    parse, query, body = _model(WebhookMade), _dry(dry_run), _body(request)
+    path = "/v1/webhooks"
+    return Call("POST", path, parse, query, headers=JSON, body=body, is_repeatable=False)
+
+
+def list_webhooks() -> Call[WebhookList]:
+    """Who is told, and how that goes."""
+    return Call("GET", "/v1/webhooks", _model(WebhookList))
+
+
+def remove_webhook(webhook_id: str, *, dry_run: bool = False) -> Call[None]:
+    """Tell it no more."""
+    path = _webhook(webhook_id)
+    return Call("DELETE", path, _nothing, query=_dry(dry_run), is_repeatable=False)
+
+
+def try_webhook(webhook_id: str, *, dry_run: bool = False) -> Call[WebhookTest]:
+    """Send it a message that means nothing."""
+    return Call("POST", f"{_webhook(webhook_id)}/test", _model(WebhookTest), query=_dry(dry_run))
+
+
+def sweep(*, dry_run: bool = False) -> Call[GcReport]:
+    """Delete what retention lets go, or say what that would be."""
+    return Call("POST", "/v1/gc", _model(GcReport), query=_dry(dry_run), answer_s=UPLOAD_S)
+
+
 def get_openapi() -> Call[dict[str, Any]]:
     """The API's own description."""
     return Call("GET", "/openapi.json", _json)
 
 
 def _body(model: BaseModel) -> bytes:
-    return model.model_dump_json(exclude_defaults=True).encode()
+    try:
+        return model.model_dump_json(exclude_defaults=True).encode()
+    except PydanticSerializationError:
+        raise Invalid(
+            "the request has half of a surrogate pair, which is no character",
+            hint="remove the lone surrogates",
+        ) from None
 
 
-def _choice(attempt: int | None) -> dict[str, str | int | list[str]]:
-    return {} if attempt is None else {"attempt": attempt}
+def _choice(attempt: int | None, task: int | None = None) -> dict[str, str | int | list[str]]:
+    chosen = {"attempt": attempt, "task": task}
+    return {key: value for key, value in chosen.items() if value is not None}
 
 
 def _part(job_id: str) -> str:
@@ -241,6 +341,21 @@ def _part(job_id: str) -> str:
             hint="an id is a j and nine letters or digits; `qd ps -a` lists the jobs there are",
         )
     return job_id
+
+
+def _dry(is_dry_run: bool) -> dict[str, str | int | list[str]]:
+    return {"dry_run": "true"} if is_dry_run else {}
+
+
+def _webhook(webhook_id: str) -> str:
+    """The path of one. What cannot be an id never becomes part of a URL."""
+    if not (webhook_id.isascii() and webhook_id.isalnum()):
+        raise NotFound(
+            f"there is no webhook {webhook_id[:80]!a}",
+            field="id",
+            hint="`qd webhook list` shows those there are",
+        )
+    return f"/v1/webhooks/{webhook_id}"
 
 
 def _model(kind: type[T]) -> Callable[[Reply], T]:

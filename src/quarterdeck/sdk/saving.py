@@ -24,3 +24,21 @@ def replacing(target: Path) -> Iterator[BinaryIO]:
         new.replace(target)
     finally:
         new.unlink(missing_ok=True)
+
+
+@contextmanager
+def resuming(target: Path, part: str | None, size_bytes: int) -> Iterator[BinaryIO]:
+    """The same, but what was written before a break is kept beside the target under the name of its
+    part, and the next try goes on behind it. Without a name it begins anew each time."""
+    if part is None:
+        with replacing(target) as file:
+            yield file
+        return
+    partial = target.with_name(f".{target.name[:200]}.{part}.part")
+    with partial.open("ab") as file:
+        if file.tell() > size_bytes:
+            file.truncate(0)
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(target)

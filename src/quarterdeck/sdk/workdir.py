@@ -63,10 +63,15 @@ LIMITS: Final = SizeLimits()
 
 def take_snapshot(root: Path, limits: SizeLimits = LIMITS) -> Snapshot:
     """Walk the folder and take the digest of every file. `Invalid` says what cannot travel."""
-    real = root.absolute().resolve()
-    if not real.is_dir():
+    try:
+        real = root.absolute().resolve()
+        is_folder = real.is_dir()
+    except (OSError, RuntimeError, ValueError):
+        # A loop of links, a name that is too long, a NUL byte in it.
+        is_folder = False
+    if not is_folder:
         raise Invalid(
-            f"the work folder {root} is not a folder",
+            f"the work folder {ascii(str(root))[:200]} is not a folder",
             field="workdir",
             hint="name a folder, or `none` for a job without one",
         )

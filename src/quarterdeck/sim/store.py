@@ -78,6 +78,11 @@ class FaultyStore:
         self._read()
         return self._inner.list_records(after, limit=limit, job_id=job_id)
 
+    def list_finished(self, before_ns: int, *, limit: int) -> list[Job]:
+        """Finished jobs that are old enough to go."""
+        self._read()
+        return self._inner.list_finished(before_ns, limit=limit)
+
     def head(self) -> int:
         """The last place of the log."""
         return self._inner.head()

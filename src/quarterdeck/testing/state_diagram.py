@@ -76,10 +76,10 @@ def draw_states() -> str:
             _plain(REPLICA_STEPS),
         ),
     )
-    reasons = _codes(
+    reasons = describe_codes(
         "Reasons", "Why a job or an attempt is where it is: codes that are never renamed.", Reason
     )
-    blockers = _codes("Verdicts", "Why a queued job does not start now.", Blocker)
+    blockers = describe_codes("Verdicts", "Why a queued job does not start now.", Blocker)
     return "\n".join((_HEAD, *map(_section, machines), reasons, blockers))
 
 
@@ -127,7 +127,8 @@ def _table(machine: _Machine) -> list[str]:
     return lines
 
 
-def _codes(title: str, about: str, codes: type[StrEnum]) -> str:
+def describe_codes(title: str, about: str, codes: type[StrEnum]) -> str:
+    """A section with every code and what its member's docstring says of it."""
     told = _docstrings(codes)
     lines = [f"| `{code}` | {told[code.name]} |" for code in codes]
     return "\n".join((f"## {title}\n\n{about}\n", "| code | meaning |", "|---|---|", *lines, ""))

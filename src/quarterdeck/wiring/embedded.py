@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from quarterdeck.adapters.engines.local.engine import LocalEngine
 from quarterdeck.adapters.engines.local.files import LocalSiteFiles
 from quarterdeck.adapters.engines.local.host import read_host
+from quarterdeck.adapters.engines.local.metrics import LocalSiteMetrics
 from quarterdeck.adapters.engines.local.paths import SitePaths
+from quarterdeck.adapters.engines.local.stock import LocalSiteStock
 from quarterdeck.adapters.gauges.nvml import NvmlGauge
 from quarterdeck.adapters.gauges.pretend import parse_pretend
 from quarterdeck.agent.agent import SiteAgent
@@ -44,6 +46,8 @@ class EmbeddedSite:
         self._inbox = _Inbox(paths, self._hear)
         self._engine = LocalEngine(paths, home.home_id(), blobs, _list_nodes(pretend))
         self.files = LocalSiteFiles(paths)
+        self.metrics = LocalSiteMetrics(paths)
+        self.stock = LocalSiteStock(paths)
         self._agent = SiteAgent(SITE, self._engine, PlaneLink(plane), blobs)
         self._worker = Worker("agent", self._turn, every_s=AGENT_EVERY_S)
         self._plane = plane
@@ -52,7 +56,7 @@ class EmbeddedSite:
     def start(self) -> None:
         """Start the launcher, listen to the runners, and take the first turn."""
         self._engine.ensure_started()
-        self._plane.changed.subscribe(self._worker.wake)
+        self._plane.wished.subscribe(self._worker.wake)
         self._inbox.start()
         self._worker.start()
 
@@ -113,7 +117,7 @@ def _parse(line: bytes) -> AttemptRef | None:
     try:
         content = json.loads(line)
         return AttemptRef(JobId(content["job_id"]), int(content["attempt"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         log.warning("the inbox got a line that nobody understands: %r", line[:200])
         return None
 

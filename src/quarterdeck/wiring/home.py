@@ -19,6 +19,7 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from quarterdeck.adapters.engines.local.locks import is_held
 from quarterdeck.adapters.stores.sql.network_mount import refuse_network_mount
 from quarterdeck.basics.errors import Conflict, Refused
 
@@ -66,6 +67,12 @@ class Home:
             (self.root / "server.json").unlink(missing_ok=True)
             os.close(self._lock)
             self._lock = None
+
+    def check_free(self) -> None:
+        """Refuse a home that is taken or that lies where it cannot. Changes nothing."""
+        refuse_network_mount(self.root)
+        if is_held(self.root / "server.lock"):
+            raise self._taken()
 
     @property
     def site_root(self) -> Path:

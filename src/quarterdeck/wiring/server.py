@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import getpass
 import logging
 import os
@@ -13,20 +14,28 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from quarterdeck import __version__
+from quarterdeck.adapters.archives.jsonl import JsonlArchive
 from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
 from quarterdeck.adapters.identity.token import TokenIdentity
+from quarterdeck.adapters.notifiers.webhook import WebhookNotifier
 from quarterdeck.adapters.stores.sql.store import open_store
 from quarterdeck.api.app import create_app
 from quarterdeck.api.context import ApiContext, Closing
+from quarterdeck.basics.chance import Chance
 from quarterdeck.basics.errors import Refused, Unavailable
 from quarterdeck.control.board import Board
 from quarterdeck.control.cancel import cancel_all
 from quarterdeck.control.plane import ControlPlane
+from quarterdeck.control.retention import Sweeper
 from quarterdeck.control.schedule import Scheduler
 from quarterdeck.control.submit import drop_old_replies
+from quarterdeck.control.webhooks import Webhooks
+from quarterdeck.wiring.clock import SteadyClock, find_last_stamp
+from quarterdeck.wiring.deliveries import Deliveries
+from quarterdeck.wiring.disk import DiskWatch
 from quarterdeck.wiring.embedded import SITE, EmbeddedSite
 from quarterdeck.wiring.settings import LOOPBACK_NAMES, Settings
-from quarterdeck.wiring.system import RandomIds, SystemClock
+from quarterdeck.wiring.system import RandomHookKeys, RandomIds
 from quarterdeck.wiring.worker import Worker
 
 if TYPE_CHECKING:
@@ -45,6 +54,9 @@ BLOB_BYTES_MAX = 64 * 2**30
 SWITCH_S = 0.001
 """A thread that computes gives way after this long; with Python's 5 ms each hop of a transaction
 between threads would wait for that."""
+GC_ALLOCATIONS = 20_000
+"""Jobs are trees without circles, which need no collector: looking for circles among thousands of
+them after every 700th, as is usual, took a tenth of the time of a batch."""
 log = logging.getLogger(__name__)
 
 
@@ -54,21 +66,29 @@ class Server:
     def __init__(self, settings: Settings, home: Home) -> None:
         self._settings = settings
         self._home = home
-        self._listener = _listen(settings)
+        self._listener = listen(settings)
         self._closing = Closing()
         self._is_ready = threading.Event()
+        self._disk = DiskWatch(settings, home.root)
         blobs = FilesystemBlobs(home.root / "blobs")
-        self._store = open_store(home.store_url(settings.store))
+        self._store = open_store(home.store_url(settings.store), self._disk.make_room)
+        clock = SteadyClock(find_last_stamp(self._store))
+        board = Board(self._store)
         self._plane = ControlPlane(
-            self._store, SystemClock(), RandomIds(), blobs, Board(self._store)
+            self._store, clock, RandomIds(), blobs, board, disk=self._disk.disk
         )
+        self._disk.on_room(self._plane.changed.ring)
         self._site = EmbeddedSite(home, self._plane, blobs, settings.pretend)
+        archive = JsonlArchive(home.root / "archive")
+        self._sweeper = Sweeper(self._plane, {SITE: self._site.stock}, archive, settings.retention)
         self._scheduler = Worker("scheduler", Scheduler(self._plane).turn, every_s=SCHEDULE_EVERY_S)
         self._housekeeping = Worker(
             "housekeeping",
             self._keep_house,
             every_s=HOUSEKEEPING_EVERY_S,
         )
+        self._webhooks = self._make_webhooks()
+        self._deliveries = Deliveries(self._webhooks, self._plane.changed)
         self._http = _Http(self._http_config(), self._closing)
 
     @property
@@ -81,6 +101,8 @@ class Server:
     def run(self, on_ready: Callable[[], None]) -> None:
         """Serve until a signal or a shutdown request. Running jobs go on afterwards."""
         sys.setswitchinterval(SWITCH_S)
+        gc.freeze()
+        gc.set_threshold(GC_ALLOCATIONS)
         starting = threading.Thread(target=self._start, args=(on_ready,), daemon=True)
         starting.start()
         try:
@@ -88,12 +110,16 @@ class Server:
         finally:
             self._closing.set()
             starting.join()
-            for part in (self._scheduler, self._housekeeping, self._site, self._store):
+            for worker in (self._scheduler, self._housekeeping, self._disk):
+                worker.close()
+            for part in (self._site, self._deliveries, self._store):
                 part.close()
 
     def _start(self, on_ready: Callable[[], None]) -> None:
         """Look at what runs before anything new is started; then say that the server is ready."""
         try:
+            self._sweeper.mark()
+            self._disk.start()
             self._site.start()
             while not self._site.wait_reported(0.2):
                 if self._closing.is_set():
@@ -101,6 +127,7 @@ class Server:
             self._plane.changed.subscribe(self._scheduler.wake)
             self._scheduler.start()
             self._housekeeping.start()
+            self._deliveries.start()
             self._home.announce(self.url, __version__)
             self._is_ready.set()
             on_ready()
@@ -108,9 +135,17 @@ class Server:
             log.exception("the server could not start")
             self._http.should_exit = True
 
-    def _keep_house(self) -> None:
-        """What is due once in a while; never more at once."""
+    def _make_webhooks(self) -> Webhooks:
+        clock, jitter = self._plane.clock, Chance(int.from_bytes(os.urandom(8)))
+        notifier = WebhookNotifier(
+            clock, __version__, may_be_private=self._settings.webhooks_may_be_private
+        )
+        return Webhooks(self._plane, self._store.hooks, notifier, RandomHookKeys(), jitter)
+
+    def _keep_house(self) -> bool:
+        """What is due once in a while; says whether there is more of it."""
         drop_old_replies(self._plane)
+        return self._sweeper.turn()
 
     def _shut_down(self, stop_jobs: bool) -> None:
         """End the server; with `stop_jobs` once every job has ended. Does not wait."""
@@ -151,6 +186,8 @@ class Server:
             plane=self._plane,
             identity=TokenIdentity(self._home.token(), self._owner),
             files={SITE: self._site.files},
+            metrics={SITE: self._site.metrics},
+            webhooks=self._webhooks,
             version=__version__,
             pid=os.getpid(),
             home_id=self._home.home_id(),
@@ -160,6 +197,7 @@ class Server:
             is_ready=self._is_ready.is_set,
             closing=self._closing,
             blob_bytes_max=BLOB_BYTES_MAX,
+            sweeper=self._sweeper,
         )
         return uvicorn.Config(
             create_app(context),
@@ -187,7 +225,8 @@ class _Http(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def _listen(settings: Settings) -> socket.socket:
+def listen(settings: Settings) -> socket.socket:
+    """A socket that waits for clients. `Refused` for an address that cannot be had."""
     try:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         # With the protocol named, asyncio sets TCP_NODELAY: answers do not wait 40 ms for an ACK.

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from quarterdeck.adapters.disk.filesystem import BALLAST_BYTES
 from quarterdeck.basics.errors import Refused
+from quarterdeck.core.retention.rules import Retention
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One server's settings. `pretend` is `SHAPE:N` or None for this machine's own hardware."""
+    """One server's settings. `pretend` is `SHAPE:N` or None for this machine's own hardware;
+    `disk_reserve_bytes` None: the larger of 256 MiB and one percent."""
 
     home: Path
     host: str = "127.0.0.1"
@@ -24,6 +27,10 @@ class Settings:
     tls_key: Path | None = None
     behind_proxy: bool = False
     allowed_hosts: frozenset[str] = frozenset()
+    webhooks_to_private_addresses: bool | None = None
+    retention: Retention = field(default_factory=Retention)
+    disk_reserve_bytes: int | None = None
+    ballast_bytes: int = BALLAST_BYTES
 
     def __post_init__(self) -> None:
         """Refuse to listen where the token could be read off the wire."""
@@ -55,6 +62,14 @@ class Settings:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    @property
+    def webhooks_may_be_private(self) -> bool:
+        """Whether webhooks may lead to this machine and its network. Unless said otherwise they may
+        where only people of this machine can ask for one."""
+        if self.webhooks_to_private_addresses is not None:
+            return self.webhooks_to_private_addresses
+        return self.is_loopback and not self.behind_proxy
 
     @property
     def scheme(self) -> str:

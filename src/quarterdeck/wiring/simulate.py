@@ -8,8 +8,10 @@ from time import monotonic
 
 import click
 
+from quarterdeck.cli.output import examples
 
-@click.command()
+
+@click.command(epilog=examples("qd sim", "qd sim --seed 7 --jobs 200"))
 @click.option("--seed", type=int, default=42, show_default=True, help="What the run follows from.")
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=1000, show_default=True, help="How many jobs."

@@ -1,19 +1,11 @@
-"""The ports that are this machine itself: its clock and its chance."""
+"""The port that is this machine's chance."""
 
 from __future__ import annotations
 
 import secrets
-import time
 
 from quarterdeck.basics.ids import JobId, format_id
-
-
-class SystemClock:
-    """The wall clock."""
-
-    def now_ns(self) -> int:
-        """Nanoseconds since the epoch, UTC."""
-        return time.time_ns()
+from quarterdeck.basics.signatures import format_secret
 
 
 class RandomIds:
@@ -22,3 +14,15 @@ class RandomIds:
     def new_job_id(self) -> JobId:
         """An id that nobody could have guessed."""
         return JobId(format_id("j", secrets.randbits(45)))
+
+
+class RandomHookKeys:
+    """Names and secrets of webhooks from the system's own source of chance."""
+
+    def new_hook_id(self) -> str:
+        """A `w` and nine symbols."""
+        return format_id("w", secrets.randbits(45))
+
+    def new_secret(self) -> str:
+        """256 bits."""
+        return format_secret(secrets.token_bytes(32))

@@ -14,7 +14,9 @@ from typing import Any
 import click
 
 from quarterdeck.basics.errors import QuarterdeckError, Refused
+from quarterdeck.cli.output import dry_run_option, examples, output_option, print_done
 from quarterdeck.wiring.home import Home, default_home
+from quarterdeck.wiring.keep import parse_disk, parse_retention
 from quarterdeck.wiring.settings import Settings
 
 READY_S_MAX = 120.0
@@ -22,7 +24,13 @@ READY_FD = "QD_READY_FD"
 log = logging.getLogger(__name__)
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "qd up",
+        "qd up --detach --pretend dgx-a100:20",
+        "qd up --dry-run --host 0.0.0.0 --behind-proxy",
+    )
+)
 @click.option(
     "--home", type=click.Path(path_type=Path), help="Data folder [QD_HOME, ~/.quarterdeck]."
 )
@@ -34,19 +42,66 @@ log = logging.getLogger(__name__)
 @click.option("--tls-key", type=click.Path(path_type=Path), help="PEM file of its key.")
 @click.option("--behind-proxy", is_flag=True, help="A proxy in front speaks TLS.")
 @click.option("--allow-host", multiple=True, metavar="NAME", help="Host name to answer to.")
+@click.option(
+    "--webhooks-to-private-addresses/--no-webhooks-to-private-addresses",
+    default=None,
+    envvar="QD_WEBHOOKS_TO_PRIVATE_ADDRESSES",
+    help="Webhooks may lead to this machine and its network [only if nobody else can ask].",
+)
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="KIND=SPAN[,SIZE]",
+    help="Delete older ones, for example logs=30d,20GiB or results=forever [QD_KEEP_KIND].",
+)
+@click.option(
+    "--disk-reserve",
+    envvar="QD_DISK_RESERVE",
+    metavar="SIZE",
+    help="With less free, no new work [the larger of 256MiB and 1%].",
+)
+@click.option(
+    "--ballast", envvar="QD_BALLAST", metavar="SIZE", help="Room for last words; 0: none [32MiB]."
+)
 @click.option("--detach", is_flag=True, help="Return when the server is ready.")
-def command(home: Path | None, *, detach: bool, **options: Any) -> None:  # noqa: ANN401 - Settings checks them
+@dry_run_option
+@output_option
+def command(
+    home: Path | None,
+    *,
+    detach: bool,
+    dry_run: bool,
+    output: str,
+    **options: Any,  # noqa: ANN401 - Settings checks them
+) -> None:
     """Start a server. Jobs that were running go on as if nothing had happened."""
     allowed = frozenset(options.pop("allow_host"))
     options["store"] = options["store"] or os.environ.get("QD_STORE")
+    options["retention"] = parse_retention(options.pop("keep"), os.environ)
+    options |= parse_disk(options.pop("disk_reserve"), options.pop("ballast"))
     settings = Settings(home=(home or default_home()).absolute(), allowed_hosts=allowed, **options)
-    if detach:
-        _start_detached(settings.home)
+    if dry_run:
+        _check(settings, output)
+    elif detach:
+        _start_detached(settings.home, output)
     else:
-        _serve(settings)
+        _serve(settings, output)
 
 
-def _serve(settings: Settings) -> None:
+def _check(settings: Settings, output: str) -> None:
+    """Everything that can be checked without writing anything."""
+    from quarterdeck.adapters.gauges.pretend import parse_pretend
+    from quarterdeck.wiring.server import listen
+
+    Home(settings.home).check_free()
+    if settings.pretend is not None:
+        parse_pretend(settings.pretend)
+    listen(settings).close()
+    told = f"would start a server on the home {settings.home}, listening on {settings.host}"
+    print_done(output, told, home=settings.home, host=settings.host, started=False)
+
+
+def _serve(settings: Settings, output: str) -> None:
     """Run the server in this process."""
     from quarterdeck.wiring.server import Server
 
@@ -57,32 +112,33 @@ def _serve(settings: Settings) -> None:
     try:
         with Home(settings.home) as home:
             server = Server(settings, home)
-            server.run(lambda: _say_ready(ready, server.url, settings))
+            server.run(lambda: _say_ready(ready, server.url, settings, output))
     except QuarterdeckError as error:
         if ready is not None:
             _tell(ready, {"error": error.message, "hint": error.hint, "code": error.code})
         raise
 
 
-def _say_ready(ready: str | None, url: str, settings: Settings) -> None:
+def _say_ready(ready: str | None, url: str, settings: Settings, output: str) -> None:
     if ready is not None:
         _tell(ready, {"url": url, "pid": os.getpid()})
     else:
         pretended = f" (pretending {settings.pretend})" if settings.pretend else ""
-        click.echo(f"quarterdeck is ready at {url}{pretended}; end it with ctrl-c or `qd down`")
+        told = f"quarterdeck is ready at {url}{pretended}; end it with ctrl-c or `qd down`"
+        print_done(output, told, url=url, pid=os.getpid(), home=settings.home)
 
 
-def _start_detached(home: Path) -> None:
+def _start_detached(home: Path, output: str) -> None:
     """Start the same command without `--detach` in a session of its own, and wait for its word."""
     home.mkdir(parents=True, exist_ok=True, mode=0o700)
     arguments = [argument for argument in sys.argv[1:] if argument != "--detach"]
     reader, writer = os.pipe()
-    with (home / "server.log").open("ab") as output:
+    with (home / "server.log").open("ab") as server_log:
         process = subprocess.Popen(
             [sys.executable, "-m", "quarterdeck.wiring.entry", *arguments],
             stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
+            stdout=server_log,
+            stderr=server_log,
             start_new_session=True,
             pass_fds=(writer,),
             env={**os.environ, READY_FD: str(writer)},
@@ -90,7 +146,8 @@ def _start_detached(home: Path) -> None:
     os.close(writer)
     word = _read_word(reader)
     if "url" in word:
-        click.echo(f"quarterdeck is ready at {word['url']} (pid {word['pid']}, home {home})")
+        told = f"quarterdeck is ready at {word['url']} (pid {word['pid']}, home {home})"
+        print_done(output, told, url=word["url"], pid=word["pid"], home=home)
         return
     if process.poll() is None and not word:
         process.terminate()

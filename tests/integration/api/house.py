@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import io
+import tempfile
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import uvicorn
 
 from quarterdeck.adapters.blobs.memory import MemoryBlobs
+from quarterdeck.adapters.engines.local.metrics import LocalSiteMetrics
+from quarterdeck.adapters.engines.local.paths import SitePaths
 from quarterdeck.adapters.identity.token import TokenIdentity
+from quarterdeck.adapters.notifiers.webhook import WebhookNotifier
 from quarterdeck.adapters.stores.memory import MemoryStore
+from quarterdeck.adapters.stores.memory_hooks import MemoryHooks
 from quarterdeck.api.app import create_app
 from quarterdeck.api.context import ApiContext, Closing
+from quarterdeck.basics.chance import Chance
 from quarterdeck.basics.errors import NotFound
 from quarterdeck.basics.ids import JobId, format_id
 from quarterdeck.basics.times import NS_PER_S
@@ -23,12 +30,14 @@ from quarterdeck.control.board import Board
 from quarterdeck.control.plane import ControlPlane
 from quarterdeck.control.reconcile import reconcile
 from quarterdeck.control.schedule import Scheduler
+from quarterdeck.control.webhooks import Webhooks
 from quarterdeck.core.cluster.hardware import Device, Node
 from quarterdeck.core.jobs.events import Sighting
 from quarterdeck.core.jobs.job import RankExit
 from quarterdeck.core.jobs.states import ReplicaState
 from quarterdeck.ports.engine import AttemptRef, Observation
-from quarterdeck.ports.site import LogChunk, Report, ResultFile
+from quarterdeck.ports.site import LogChunk, LogMatches, Report, ResultFile
+from quarterdeck.wiring.system import RandomHookKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,6 +84,7 @@ class Files:
         self.logs: dict[tuple[str, int, int], bytes] = {}
         self.results: dict[tuple[str, int, int, str], bytes] = {}
         self.opened: list[BinaryIO] = []
+        self.asked: list[tuple[int | None, int | None]] = []
 
     def write(self, job_id: str, data: bytes, *, attempt: int = 1, node_rank: int = 0) -> None:
         key = (job_id, attempt, node_rank)
@@ -86,6 +96,35 @@ class Files:
         assert self.is_open.wait(20)
         whole = self.logs.get((job_id, attempt, node_rank), b"")
         return LogChunk(offset, whole[offset : offset + limit], is_final=False)
+
+    def find_log_start(
+        self,
+        job_id: JobId,
+        attempt: int,
+        node_rank: int,
+        *,
+        tail: int | None = None,
+        since_ns: int | None = None,
+    ) -> int:
+        self.asked.append((tail, since_ns))
+        whole = self.logs.get((job_id, attempt, node_rank), b"")
+        lines = whole.splitlines(keepends=True)
+        return len(whole) - sum(map(len, lines[len(lines) - min(tail or 0, len(lines)) :]))
+
+    def search_log(
+        self,
+        job_id: JobId,
+        attempt: int,
+        node_rank: int,
+        offset: int,
+        text: bytes,
+        *,
+        is_over: bool,
+    ) -> LogMatches:
+        """Line by line, so that a search takes many calls."""
+        line, end, _ = self.logs.get((job_id, attempt, node_rank), b"")[offset:].partition(b"\n")
+        whole = line + end if end or is_over else b""
+        return LogMatches(whole if text in whole else b"", offset + len(whole), is_final=False)
 
     def list_results(self, job_id: JobId, attempt: int) -> list[ResultFile]:
         return [
@@ -111,6 +150,9 @@ class House:
     files: Files
     closing: Closing
     app: FastAPI
+    webhooks: Webhooks
+    site: SitePaths
+    folder: tempfile.TemporaryDirectory[str]
     shutdowns: list[bool] = field(default_factory=list)
     is_ready: bool = True
     url: str = ""
@@ -166,11 +208,17 @@ def make_house(blob_bytes_max: int = 2**20) -> House:
     store = MemoryStore()
     plane = ControlPlane(store, Clock(), Ids(), MemoryBlobs(), Board(store))
     files, closing = Files(), Closing()
+    folder = tempfile.TemporaryDirectory()
+    paths = SitePaths(Path(folder.name))
     shutdowns: list[bool] = []
+    notifier = WebhookNotifier(plane.clock, "0.1.0", may_be_private=True)
+    webhooks = Webhooks(plane, MemoryHooks(), notifier, RandomHookKeys(), Chance(1))
     context = ApiContext(
         plane=plane,
         identity=TokenIdentity(TOKEN, "ada"),
         files={SITE: files},
+        metrics={SITE: LocalSiteMetrics(paths)},
+        webhooks=webhooks,
         version="0.1.0",
         pid=4711,
         home_id="h0me",
@@ -181,7 +229,8 @@ def make_house(blob_bytes_max: int = 2**20) -> House:
         blob_bytes_max=blob_bytes_max,
         closing=closing,
     )
-    house = House(plane, files, closing, create_app(context), shutdowns)
+    app = create_app(context)
+    house = House(plane, files, closing, app, webhooks, paths, folder, shutdowns)
     house.report_nodes()
     return house
 

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 
 PROMISED = {
     "submit_job", "submit_jobs", "hold_job", "release_job", "note_job", "show_request",
-    "list_tasks", "show_queue", "list_jobs", "show_job", "explain_job", "cancel_job", "requeue_job",
+    "list_tasks", "read_metrics", "list_progress", "show_queue", "list_jobs", "show_job",
+    "explain_job", "cancel_job", "requeue_job",
     "plan_job",
     "read_log", "stream_log", "list_results", "read_result", "stream_events", "list_nodes",
     "keep_snapshot", "put_blob", "show_server", "shut_down_server", "probe_health",
-    "probe_readiness",
+    "probe_readiness", "add_webhook", "list_webhooks", "remove_webhook", "test_webhook", "sweep",
 }  # fmt: skip
 
 

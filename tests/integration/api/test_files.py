@@ -166,7 +166,13 @@ def test_results_are_listed_and_read(house: House, client: TestClient) -> None:
     house.files.results[job_id, 1, 0, "plots/Häß lich.png"] = data
     listed = client.get(f"/v1/jobs/{job_id}/results").json()
     assert listed["files"] == [
-        {"path": "plots/Häß lich.png", "node_rank": 0, "size_bytes": len(data)}
+        {
+            "path": "plots/Häß lich.png",
+            "node_rank": 0,
+            "size_bytes": len(data),
+            "attempt": 1,
+            "task": None,
+        }
     ]
     answer = client.get(f"/v1/jobs/{job_id}/results/0/plots/Häß lich.png")
     assert answer.content == data
@@ -174,6 +180,39 @@ def test_results_are_listed_and_read(house: House, client: TestClient) -> None:
     assert answer.headers["content-type"] == "application/octet-stream"
     assert answer.headers["content-disposition"].startswith("attachment; filename*=UTF-8''H%C3%A4")
     assert all(file.closed for file in house.files.opened)
+
+
+def test_a_download_goes_on_at_an_offset(house: House, client: TestClient) -> None:
+    job_id = submitted(client)
+    house.run(job_id)
+    house.files.results[job_id, 1, 0, "big"] = bytes(range(200))
+    path = f"/v1/jobs/{job_id}/results/0/big"
+    rest = client.get(path, headers={"Range": "bytes=150-"})
+    assert (rest.status_code, rest.content) == (206, bytes(range(150, 200)))
+    assert rest.headers["content-range"] == "bytes 150-199/200"
+    assert rest.headers["content-length"] == "50"
+    for other in ("bytes=0-", "bytes=200-", "bytes=1-2", "bytes=-5", "lines=3-", "bytes=1-,5-"):
+        whole = client.get(path, headers={"Range": other})
+        assert (whole.status_code, whole.content) == (200, bytes(range(200))), other
+
+
+def test_an_arrays_logs_and_results_are_those_of_its_tasks(
+    house: House, client: TestClient
+) -> None:
+    job_id = submitted(client, array="3-4")
+    house.run(job_id)
+    house.files.write(job_id, b"three", attempt=1)
+    house.files.results[job_id, 1, 0, "a"] = b"3"
+    house.files.results[job_id, 2, 0, "a"] = b"4"
+    assert client.get(f"/v1/jobs/{job_id}/logs?task=3").content == b"three"
+    for params, field in (("", "task"), ("?task=5", "task"), ("?task=3&attempt=2", "attempt")):
+        assert client.get(f"/v1/jobs/{job_id}/logs{params}").json()["field"] == field
+    listed = client.get(f"/v1/jobs/{job_id}/results").json()
+    assert [(file["task"], file["attempt"]) for file in listed["files"]] == [(3, 1), (4, 2)]
+    one = client.get(f"/v1/jobs/{job_id}/results?task=4").json()
+    assert (one["attempt"], len(one["files"])) == (2, 1)
+    assert client.get(f"/v1/jobs/{job_id}/results/0/a?task=4").content == b"4"
+    assert client.get(f"/v1/jobs/{job_id}/results/0/a?attempt=1").content == b"3"
 
 
 def test_results_that_are_not_listed_are_not_there(house: House, client: TestClient) -> None:
@@ -193,3 +232,36 @@ def test_a_file_is_closed_when_its_reader_goes_away(live: House) -> None:
             next(answer.iter_raw())
             assert not live.files.opened[0].closed
         wait_until(lambda: live.files.opened[0].closed)
+
+
+def test_a_log_may_begin_with_its_last_lines_or_at_a_time(house: House, client: TestClient) -> None:
+    job_id = submitted(client)
+    house.run(job_id)
+    house.files.write(job_id, b"one\ntwo\nthree\n")
+    assert client.get(f"/v1/jobs/{job_id}/logs?tail=2").content == b"two\nthree\n"
+    assert client.get(f"/v1/jobs/{job_id}/logs?tail=0").content == b""
+    assert client.get(f"/v1/jobs/{job_id}/logs?tail=3&offset=8").content == b"three\n"
+    now_ns = house.plane.clock.now_ns()
+    client.get(f"/v1/jobs/{job_id}/logs?since_s=600")
+    _, since_ns = house.files.asked[-1]
+    assert since_ns is not None
+    assert 0 <= since_ns - (now_ns - 600 * 10**9) < 10**9
+    for wrong in ("tail=-1", "tail=x", "since_s=-1", "since_s=nan", "contains="):
+        assert client.get(f"/v1/jobs/{job_id}/logs?{wrong}").status_code == 422
+
+
+def test_a_log_is_searched_at_the_site_part_by_part(house: House, client: TestClient) -> None:
+    job_id = submitted(client)
+    house.run(job_id)
+    house.files.write(job_id, b"loss 1\nother\nloss 2\nother\nloss 3")
+    house.end(job_id)
+    found, offset, answers = b"", 0, 0
+    while True:
+        part = client.get(f"/v1/jobs/{job_id}/logs?contains=loss&offset={offset}")
+        found, answers = found + part.content, answers + 1
+        if part.headers["QD-Final"] == "true":
+            break
+        assert int(part.headers["QD-Next-Offset"]) > offset
+        offset = int(part.headers["QD-Next-Offset"])
+    assert found == b"loss 1\nloss 2\nloss 3"
+    assert answers == 6

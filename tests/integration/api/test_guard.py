@@ -152,6 +152,7 @@ def test_the_right_token_names_its_owner(client: TestClient) -> None:
         "home_id": "h0me",
         "started_at": "2023-11-14T22:13:20.000000Z",
         "actor": "ada",
+        "last_event": 1,
     }
 
 

@@ -155,6 +155,39 @@ def test_a_stream_resumes_after_the_last_message(live: House, http: httpx2.Clien
         assert answer.status_code in {404, 422}
 
 
+def test_a_stream_begins_where_it_was_asked_to(live: House, http: httpx2.Client) -> None:
+    job_id = submit(http)
+    live.run(job_id)
+    live.files.write(job_id, b"one\ntwo\nthree\n")
+    with http.stream("GET", f"/v1/jobs/{job_id}/logs/stream?tail=1") as answer:
+        messages = messages_of(answer)
+        assert next(messages).data["text"] == "three\n"
+        live.files.write(job_id, b"four\n")
+        assert next(messages).data["text"] == "four\n"
+    resumed = {"Last-Event-ID": "1:4"}
+    with http.stream("GET", f"/v1/jobs/{job_id}/logs/stream?tail=1", headers=resumed) as answer:
+        assert next(messages_of(answer)).data["text"] == "two\nthree\nfour\n"
+
+
+def test_a_stream_may_be_of_lines_with_a_text(live: House, http: httpx2.Client) -> None:
+    job_id = submit(http, retry={"limit": 1, "on": ["user_error"], "backoff": "0s"})
+    live.run(job_id)
+    live.files.write(job_id, b"a loss\nother\n")
+    with http.stream("GET", f"/v1/jobs/{job_id}/logs/stream?contains=loss") as answer:
+        messages = messages_of(answer)
+        assert next(messages) == Message("log", "1:7", {
+            "attempt": 1, "node_rank": 0, "offset": 0, "next_offset": 7, "text": "a loss\n",
+        })  # fmt: skip
+        live.files.write(job_id, b"more lo")
+        live.files.write(job_id, b"ss\nother\nlast loss")
+        assert next(messages).data["text"] == "more loss\n"
+        live.end(job_id, 1)
+        live.run(job_id, attempt=2)
+        live.files.write(job_id, b"no\nloss again\n", attempt=2)
+        live.end(job_id, 0, attempt=2)
+        assert text_of(list(messages)) == "last lossloss again\n"
+
+
 def test_a_job_that_is_cancelled_in_the_queue_ends_its_stream(
     live: House, http: httpx2.Client
 ) -> None:

@@ -145,7 +145,8 @@ def test_a_clone_is_the_same_job_without_its_needs() -> None:
 
 def test_a_clone_is_changed_by_key() -> None:
     changes = ["env.LR=0.2", "env.SEED=", "env.NEW=a=b", "resources.gpu=4", "nodes=2", "array="]
-    changes += ["retry.limit=3", "tags.project=ocr", "priority=high"]
+    changes += ["retry.limit=3", "resources.cpu=16", "ranks_per_node=4", "tags.project=ocr"]
+    changes += ["priority=high", "hold=true", "env.nodes=2"]
     options = [part for change in changes for part in ("--set", change)]
     with serving(as_json(REQUEST), as_json(job(), 201)) as script:
         done = qd("clone", JOB_ID, *options, url=script.url)
@@ -153,11 +154,13 @@ def test_a_clone_is_changed_by_key() -> None:
     assert sent(script, 1) == {
         "name": "train",
         "run": "python train.py",
-        "env": {"LR": "0.2", "NEW": "a=b"},
-        "resources": {"gpu": 4},
+        "env": {"LR": "0.2", "NEW": "a=b", "nodes": "2"},
+        "resources": {"gpu": 4, "cpu": 16},
         "snapshot": "d" * 64,
         "nodes": 2,
+        "ranks_per_node": 4,
         "retry": {"limit": 3},
+        "hold": True,
         "tags": {"project": "ocr"},
         "priority": "high",
     }

@@ -165,9 +165,26 @@ def test_logs_are_written_byte_by_byte() -> None:
     assert queries == [f"attempt=2&node_rank=1&offset={offset}" for offset in (0, 2, 4)]
 
 
+def test_a_part_of_a_log_is_asked_for_once_and_then_gone_on_with() -> None:
+    def part(data: bytes, after: int) -> Answer:
+        return Answer(200, data, (("QD-Next-Offset", str(after)), ("QD-Final", "false")))
+
+    with serving(part(b"loss 1\n", 90), part(b"", 95), part(b"loss 2\n", 99), part(b"", 99)) as s:
+        done = qd("logs", JOB_ID, "--tail", "50", "--since", "1h30m", "--grep", "loss", url=s.url)
+    assert done.stdout == "loss 1\nloss 2\n"
+    queries = [asked.path.partition("?")[2] for asked in s.asked]
+    assert queries == [
+        "node_rank=0&offset=0&tail=50&since_s=5400.000&contains=loss",
+        *(f"node_rank=0&offset={offset}&contains=loss" for offset in (90, 95, 99)),
+    ]
+    wrong = qd("logs", JOB_ID, "--since", "yesterday", url="http://127.0.0.1:9")
+    assert wrong.returncode == 3
+    assert "--since is 'yesterday'" in wrong.stderr
+
+
 def listed(*paths: str, ranks: int = 1) -> Answer:
     files = [
-        {"path": path, "node_rank": rank, "size_bytes": 2}
+        {"path": path, "node_rank": rank, "size_bytes": 2, "attempt": 1}
         for path in paths
         for rank in range(ranks)
     ]
@@ -181,15 +198,28 @@ def test_results_are_listed_printed_and_saved(tmp_path: Path) -> None:
         assert qd("results", JOB_ID, "out/answer", url=script.url).stdout == "42"
         missing = qd("results", JOB_ID, "nothing", url=script.url)
     assert missing.returncode in (3, 4)
-    with serving(listed("out/answer"), Answer(200, b"42")) as script:
+    with serving(listed("out/answer"), as_json(job("failed")), Answer(200, b"42")) as script:
         saved = qd("results", JOB_ID, "-o", str(tmp_path), url=script.url)
     assert saved.returncode == 0, saved.stderr
     assert (tmp_path / "out" / "answer").read_bytes() == b"42"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["answer"]
 
 
+@pytest.mark.parametrize(("state", "asked"), [("succeeded", "bytes=1-"), ("running", None)])
+def test_a_download_that_was_cut_off_goes_on_unless_the_job_still_writes(
+    tmp_path: Path, state: str, asked: str | None
+) -> None:
+    (tmp_path / f".answer.{JOB_ID}-1.part").write_bytes(b"4")
+    rest = Answer(206, b"2") if asked else Answer(200, b"42")
+    with serving(listed("answer"), as_json(job(state)), rest) as script:
+        saved = qd("results", JOB_ID, "-o", str(tmp_path), url=script.url)
+    assert saved.returncode == 0, saved.stderr
+    assert (tmp_path / "answer").read_bytes() == b"42"
+    assert script.asked[-1].headers.get("range") == asked
+
+
 def test_results_of_several_nodes_do_not_overwrite_each_other(tmp_path: Path) -> None:
-    with serving(listed("log", ranks=2), Answer(200, b"42")) as script:
+    with serving(listed("log", ranks=2), as_json(job("failed")), Answer(200, b"42")) as script:
         qd("results", JOB_ID, "-o", str(tmp_path), url=script.url)
     found = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("log"))
     assert found == ["0/log", "1/log"]
@@ -201,7 +231,7 @@ def test_a_result_is_never_saved_outside_of_the_folder(tmp_path: Path, path: str
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "here" / "link").symlink_to("../elsewhere")
     named = path.replace("/tmp", str(tmp_path))
-    with serving(listed(named), Answer(200, b"42")) as script:
+    with serving(listed(named), as_json(job("failed")), Answer(200, b"42")) as script:
         done = qd("results", JOB_ID, "-o", str(tmp_path / "here"), url=script.url)
     assert done.returncode == 3, done.stdout
     assert list((tmp_path / "elsewhere").iterdir()) == []

@@ -11,11 +11,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import quarterdeck
+from quarterdeck.adapters.engines.local.confinement import remove_groups
 
 RUNNER = Path(quarterdeck.__file__).parent / "runner"
 
@@ -118,8 +120,10 @@ class Ground:
         os.close(handle)
 
     def facts(self, folder: Path) -> list[dict[str, Any]]:
+        """Whole lines only: the last one may still be on its way."""
         path = folder / "status.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def fact(self, folder: Path, kind: str) -> dict[str, Any]:
         """Wait for a fact."""
@@ -150,6 +154,9 @@ class Ground:
                     continue
         return found
 
+    def _is_empty(self, name: str) -> bool:
+        return not self.processes(name)
+
     def stop_listening(self) -> None:
         if self._inbox is not None:
             os.close(self._inbox)
@@ -173,6 +180,9 @@ class Ground:
         for folder in (self.root / "attempts").glob("*"):
             for pid in self.processes(folder.name):
                 kill(pid)
+            until(partial(self._is_empty, folder.name))
+        for folder in self.root.glob("attempts/*/*/*"):
+            remove_groups(folder)
         self.stop_listening()
 
 

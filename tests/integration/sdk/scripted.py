@@ -175,7 +175,7 @@ def _handler_of(script: Script) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(answer.body)
 
-        do_GET = do_POST = do_PUT = _serve  # noqa: N815 - names that the base class calls
+        do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - names that the base class calls
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
             pass

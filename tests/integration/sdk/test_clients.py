@@ -69,6 +69,26 @@ def at(script: Script, **options: Any) -> dict[str, Any]:
     return {"url": script.url, "token": TOKEN, **options}
 
 
+@pytest.mark.parametrize(
+    ("method", "arguments", "answer"),
+    [
+        ("cancel", (JOB_ID,), job()),
+        ("requeue", (JOB_ID,), job()),
+        ("hold", (JOB_ID,), job()),
+        ("release", (JOB_ID,), job()),
+        ("note", (JOB_ID, "text"), job()),
+        ("submit_all", ([REQUEST],), {"ids": []}),
+    ],
+)
+def test_a_dry_run_is_said_to_be_one(
+    driver: Driver, method: str, arguments: tuple[Any, ...], answer: dict[str, Any]
+) -> None:
+    with serving(as_json(answer)) as script:
+        driver.call(method, *arguments, client=at(script), dry_run=True)
+        driver.call(method, *arguments, client=at(script))
+    assert ["dry_run=true" in asked.path for asked in script.asked] == [True, False]
+
+
 def test_a_request_carries_the_token_and_what_was_asked(driver: Driver) -> None:
     with serving(as_json(job(), 201)) as script:
         assert driver.call("submit", REQUEST, client=at(script)).id == JOB_ID

@@ -27,6 +27,14 @@ def test_the_log_rebuilds_all_jobs_and_sites(monkeypatch: pytest.MonkeyPatch, pa
     assert (desk.store.jobs, desk.store.active, desk.store.sites) == (jobs, active, sites)
 
 
+def test_a_dry_run_counts_and_puts_nothing_in_place() -> None:
+    desk = a_desk()
+    desk.submit()
+    desk.store.jobs.clear()
+    assert restore(desk.store, dry_run=True).jobs == 1
+    assert not desk.store.jobs
+
+
 def test_the_log_is_read_from_a_place_on() -> None:
     desk = a_desk()
     desk.run()

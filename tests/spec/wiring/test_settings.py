@@ -34,3 +34,12 @@ def test_tls_needs_both_files(tmp_path: Path) -> None:
         Settings(tmp_path, host="0.0.0.0", tls_cert=cert, tls_key=key)
     key.touch()
     assert Settings(tmp_path, host="0.0.0.0", tls_cert=cert, tls_key=key).scheme == "https"
+
+
+def test_webhooks_may_lead_inside_only_where_nobody_outside_can_ask(tmp_path: Path) -> None:
+    assert Settings(tmp_path).webhooks_may_be_private
+    assert not Settings(tmp_path, behind_proxy=True).webhooks_may_be_private
+    assert not Settings(tmp_path, host="0.0.0.0", behind_proxy=True).webhooks_may_be_private
+    for said in (True, False):
+        settings = Settings(tmp_path, behind_proxy=said, webhooks_to_private_addresses=said)
+        assert settings.webhooks_may_be_private is said

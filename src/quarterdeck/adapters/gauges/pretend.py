@@ -7,6 +7,7 @@ Shapes: NVIDIA's DGX user guides (https://docs.nvidia.com/dgx/): DGX A100 640GB 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,7 @@ from quarterdeck.basics.quantities import GIB
 from quarterdeck.core.cluster.hardware import Device, Node
 
 NODES_MAX: Final = 10_000
+_NUMBER: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +49,9 @@ def parse_pretend(text: str) -> tuple[Node, ...]:
             field="pretend",
             hint=f"use one of {', '.join(SHAPES)}, for example dgx-a100:2",
         )
-    if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= NODES_MAX:
+    if _NUMBER.fullmatch(number) is None or not 1 <= int(number) <= NODES_MAX:
         raise Invalid(
-            f"--pretend asks for {number or 'no number of'} nodes",
+            f"--pretend asks for {number[:40] or 'no number of'} nodes",
             field="pretend",
             hint=f"write SHAPE:N with N from 1 to {NODES_MAX}, for example {name}:2",
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
@@ -26,7 +27,8 @@ T = TypeVar("T")
 
 
 class MemoryStore:
-    """See the module. `jobs` is in the order of submission, `log[i]` has `seq` i + 1."""
+    """See the module. `jobs` is in the order of submission, `log` in that of `seq`, which has gaps
+    where jobs were dropped."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -80,7 +82,7 @@ class MemoryStore:
         with self._lock:
             jobs = (self.jobs[job_id] for job_id in self.jobs if job_id in self.active)
             sites = (self.sites[name] for name in sorted(self.sites))
-            return Active(len(self.log), tuple(jobs), tuple(sites))
+            return Active(self.last_seq, tuple(jobs), tuple(sites))
 
     def list_records(
         self, after: int, *, limit: int = 1000, job_id: JobId | None = None
@@ -88,14 +90,32 @@ class MemoryStore:
         """Log entries after a place."""
         with self._lock:
             if job_id is None:
-                return self.log[after : after + limit]
+                start = bisect_right(self.log, after, key=lambda record: record.seq)
+                return self.log[start : start + limit]
             later = (record for record in self._log_of.get(job_id, ()) if record.seq > after)
             return list(islice(later, limit))
 
     def head(self) -> int:
         """The last `seq`."""
         with self._lock:
-            return len(self.log)
+            return self.last_seq
+
+    @property
+    def last_seq(self) -> int:
+        """The same, for whoever holds the lock."""
+        return self.log[-1].seq if self.log else 0
+
+    def list_finished(self, before_ns: int, *, limit: int) -> list[Job]:
+        """Finished jobs whose last event is older than that."""
+        with self._lock:
+            matching = (
+                job
+                for job in self.jobs.values()
+                if job.state.is_final
+                and self._log_of[job.id][-1].event.at_ns < before_ns
+                and self.log_ends_elsewhere(job.id)
+            )
+            return list(islice(matching, limit))
 
     def replace_jobs(self, jobs: Iterator[Job], sites: Iterator[Site]) -> None:
         """Put these in place of all jobs and sites, jobs in the order in which they came."""
@@ -109,10 +129,18 @@ class MemoryStore:
             self.active = {key: job for key, job in self.jobs.items() if not job.state.is_final}
             self.sites = given_sites
 
+    def log_ends_elsewhere(self, job_id: JobId) -> bool:
+        """Whether the log's last entry is not of this job."""
+        return self._log_of[job_id][-1].seq != self.last_seq
+
     def close(self) -> None:
         """There is nothing to let go of."""
 
     def _take(self, buffer: _Buffer) -> None:
+        if buffer.dropped:
+            self.log = [one for one in self.log if getattr(one, "job_id", "") not in buffer.dropped]
+            for job_id in buffer.dropped:
+                del self.jobs[job_id], self._log_of[job_id]
         for record in buffer.records:
             self.log.append(record)
             if isinstance(record, JobRecord):
@@ -139,9 +167,12 @@ class _Buffer:
         self.sites: dict[str, Site] = {}
         self.replies: dict[str, KeptReply] | None = None
         self.capacity_seq = 0
+        self.dropped: set[JobId] = set()
 
     def find_job(self, job_id: JobId) -> Job | None:
         """The job as this work or earlier ones left it."""
+        if job_id in self.dropped:
+            return None
         return self.jobs.get(job_id) or self._store.jobs.get(job_id)
 
     def find_taken(self, job_ids: Sequence[JobId]) -> set[JobId]:
@@ -189,6 +220,16 @@ class _Buffer:
             del self._own_replies()[key]
         return len(old)
 
+    def drop_jobs(self, jobs: Sequence[Job]) -> None:
+        """Forget finished jobs with all their events."""
+        for job in jobs:
+            known = self.find_job(job.id)
+            if known is None or known.revision != job.revision:
+                raise Stale(f"job {job.id} is not as it was", hint="look again")
+            assert known.state.is_final, known.story
+            assert self._store.log_ends_elsewhere(job.id), f"{job.id} has the last entry"
+            self.dropped.add(job.id)
+
     def _kept(self) -> dict[str, KeptReply]:
         return self._store.replies if self.replies is None else self.replies
 
@@ -198,7 +239,7 @@ class _Buffer:
         return self.replies
 
     def _next_seq(self) -> int:
-        return len(self._store.log) + len(self.records) + 1
+        return self._store.last_seq + len(self.records) + 1
 
 
 def _matches(job: Job, wanted: JobFilter) -> bool:

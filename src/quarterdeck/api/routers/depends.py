@@ -45,6 +45,9 @@ JobIdText = Annotated[str, Path(description="The job's id.")]
 AttemptNumber = Annotated[
     int | None, Query(ge=1, le=2**31 - 1, description="Which attempt; the latest when left out.")
 ]
+TaskIndex = Annotated[
+    int | None, Query(ge=0, le=10**9, description="Which task of an array, by its index.")
+]
 NodeRank = Annotated[int, Query(ge=0, le=2**31 - 1, description="Which replica, from 0.")]
 DryRun = Annotated[bool, Query(description="Check everything, change nothing.")]
 

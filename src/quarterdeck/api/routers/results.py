@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import io
+import re
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Header, Path
 from starlette.responses import Response
 
-from quarterdeck.api.routers.depends import AttemptNumber, Context, JobIdText, TheThreads, answer
-from quarterdeck.api.sites import choose_attempt, site_files
+from quarterdeck.api.routers.depends import (
+    AttemptNumber,
+    Context,
+    JobIdText,
+    TaskIndex,
+    TheThreads,
+    answer,
+)
+from quarterdeck.api.sites import choose_attempt, latest_of_tasks, site_files
 from quarterdeck.api.streaming import Streamed
 from quarterdeck.api.translate import parse_job_id
 from quarterdeck.basics.errors import NotFound
 from quarterdeck.basics.ids import JobId
 from quarterdeck.control.steps import get_job
+from quarterdeck.core.jobs.job import Attempt
 from quarterdeck.wire.v1.jobs import ResultList, ResultView
 
 if TYPE_CHECKING:
@@ -25,30 +35,49 @@ if TYPE_CHECKING:
     from quarterdeck.api.threads import Threads
 
 CHUNK_BYTES: Final = 256 * 1024
+_RANGE: Final = re.compile(r"bytes=([0-9]{1,18})-", re.ASCII)
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/results", tags=["results"])
 
 
 @router.get("", operation_id="list_results", summary="List results", response_model=ResultList)
 async def list_results(
-    job_id: JobIdText, context: Context, threads: TheThreads, attempt: AttemptNumber = None
+    job_id: JobIdText,
+    context: Context,
+    threads: TheThreads,
+    attempt: AttemptNumber = None,
+    task: TaskIndex = None,
 ) -> Response:
-    """Every file that the attempt left. A job that has not started yet has none, of attempt 0."""
+    """Every file that the attempt left; of an array, what the latest attempt of every task left. A
+    job that has not started yet has none, of attempt 0."""
     known_id = parse_job_id(job_id)
-    return answer(await threads.read_files(lambda: _list(context, known_id, attempt)))
+    return answer(await threads.read_files(lambda: _list(context, known_id, attempt, task)))
 
 
-def _list(context: Context, job_id: JobId, attempt: int | None) -> ResultList:
+def _list(context: Context, job_id: JobId, attempt: int | None, task: int | None) -> ResultList:
     job = get_job(context.plane, job_id)
-    chosen = choose_attempt(job, attempt)
+    if job.tasks is not None and attempt is None and task is None:
+        views = [
+            view for latest in latest_of_tasks(job) for view in _views(context, job.id, latest)
+        ]
+        return ResultList(job_id=job.id, attempt=0, files=views)
+    chosen = choose_attempt(job, attempt, task)
     if chosen is None:
         return ResultList(job_id=job.id, attempt=0, files=[])
-    files = site_files(context, chosen).list_results(job.id, chosen.number)
-    views = [
-        ResultView(path=file.path, node_rank=file.node_rank, size_bytes=file.size_bytes)
-        for file in files
+    return ResultList(job_id=job.id, attempt=chosen.number, files=_views(context, job.id, chosen))
+
+
+def _views(context: Context, job_id: JobId, attempt: Attempt) -> list[ResultView]:
+    return [
+        ResultView(
+            path=file.path,
+            node_rank=file.node_rank,
+            size_bytes=file.size_bytes,
+            attempt=attempt.number,
+            task=attempt.task,
+        )
+        for file in site_files(context, attempt).list_results(job_id, attempt.number)
     ]
-    return ResultList(job_id=job.id, attempt=chosen.number, files=views)
 
 
 @router.get(
@@ -71,33 +100,68 @@ async def read_result(
     path: Annotated[str, Path(description="The file's path, as listed.")],
     context: Context,
     threads: TheThreads,
+    *,
     attempt: AttemptNumber = None,
+    task: TaskIndex = None,
+    wanted_range: Annotated[
+        str | None,
+        Header(alias="Range", description="`bytes=B-`: from that byte on, to resume a download."),
+    ] = None,
 ) -> Response:
-    """One file that a replica left, as bytes."""
+    """One file that a replica left, as bytes; with a range, what follows an offset."""
     known_id = parse_job_id(job_id)
-    file, size_bytes = await threads.read_files(
-        lambda: _open(context, known_id, attempt, node_rank, path)
-    )
+    which = Which(known_id, attempt, task, node_rank, path)
+    file, size_bytes = await threads.read_files(lambda: _open(context, which))
     name = quote(path.rpartition("/")[2], safe="")
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
+    status = 200
     if size_bytes is not None:
+        headers["Accept-Ranges"] = "bytes"
+        start = _find_start(wanted_range, size_bytes)
+        if start is not None:
+            status = 206
+            headers["Content-Range"] = f"bytes {start}-{size_bytes - 1}/{size_bytes}"
+            await threads.read_files(partial(file.seek, start))
+            size_bytes -= start
         headers["Content-Length"] = str(size_bytes)
-    return Streamed(_pieces(threads, file, size_bytes), "application/octet-stream", headers)
+    pieces = _pieces(threads, file, size_bytes)
+    return Streamed(pieces, "application/octet-stream", headers, status)
 
 
-def _open(
-    context: Context, job_id: JobId, attempt: int | None, node_rank: int, path: str
-) -> tuple[BinaryIO, int | None]:
+def _find_start(wanted: str | None, size_bytes: int) -> int | None:
+    """Where to begin, for the one form of range that a resumed download needs; None for the whole
+    file, which is a right answer to any other (RFC 9110, section 14.2)."""
+    match = _RANGE.fullmatch(wanted or "")
+    if match is None:
+        return None
+    start = int(match[1])
+    return start if 0 < start < size_bytes else None
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """One file of one replica."""
+
+    job_id: JobId
+    attempt: int | None
+    task: int | None
+    node_rank: int
+    path: str
+
+
+def _open(context: Context, which: Which) -> tuple[BinaryIO, int | None]:
     """The file, and its size now where that can be told."""
-    job = get_job(context.plane, job_id)
-    chosen = choose_attempt(job, attempt)
+    job = get_job(context.plane, which.job_id)
+    path = which.path
+    chosen = choose_attempt(job, which.attempt, which.task)
     if chosen is None or not path or "\0" in path or ".." in path.split("/"):
         raise NotFound(
             f"job {job.id} has left no file {path[:80]!a}",
             field="path",
             hint="GET /v1/jobs/{id}/results lists what there is",
         )
-    file = site_files(context, chosen).open_result(job.id, chosen.number, node_rank, path)
+    files = site_files(context, chosen)
+    file = files.open_result(job.id, chosen.number, which.node_rank, path)
     if not file.seekable():
         return file, None
     size_bytes = file.seek(0, io.SEEK_END)

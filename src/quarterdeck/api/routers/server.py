@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from quarterdeck.api.routers.depends import Caller, Context, answer
+from quarterdeck.api.routers.depends import Caller, Context, TheThreads, answer
 from quarterdeck.basics.times import to_iso
 from quarterdeck.wire.v1.server import ServerView, ShutdownRequest
 
@@ -13,7 +13,7 @@ router = APIRouter(prefix="/v1/server", tags=["server"])
 
 
 @router.get("", operation_id="show_server", summary="Show the server", response_model=ServerView)
-async def show_server(context: Context, caller: Caller) -> Response:
+async def show_server(context: Context, caller: Caller, threads: TheThreads) -> Response:
     """Which server answers, and who it takes the caller for."""
     return answer(
         ServerView(
@@ -22,6 +22,7 @@ async def show_server(context: Context, caller: Caller) -> Response:
             home_id=context.home_id,
             started_at=to_iso(context.started_at_ns),
             actor=caller.name,
+            last_event=await threads.read_store(context.plane.store.head),
         )
     )
 

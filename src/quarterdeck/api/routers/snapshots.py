@@ -13,6 +13,7 @@ from quarterdeck.api.bodies import parse_body
 from quarterdeck.api.routers.depends import Context, TheThreads, answer
 from quarterdeck.api.translate import to_manifest
 from quarterdeck.basics.errors import Unavailable
+from quarterdeck.control.disk import check_room
 from quarterdeck.control.snapshots import keep_snapshot
 from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
 
@@ -81,6 +82,7 @@ async def put_blob(
     chunks = aiter(request.stream())
 
     def keep() -> None:
+        check_room(context.plane)
         context.plane.blobs.put(digest, _on_thread(chunks))
 
     try:

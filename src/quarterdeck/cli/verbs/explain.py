@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
-from quarterdeck.cli.output import output_option, print_json
+from quarterdeck.cli.completion import job_argument
+from quarterdeck.cli.output import examples, output_option, print_json
 
 
-@click.command()
-@click.argument("job_id", metavar="ID")
+@click.command(epilog=examples("qd explain j7k2m9q4xw"))
+@job_argument()
 @output_option
 def command(job_id: str, output: str) -> None:
     """Say why a job waits, or how it stands, with the numbers and what would help."""
@@ -18,6 +19,9 @@ def command(job_id: str, output: str) -> None:
         explanation = client.explain(job_id)
     if output == "json":
         print_json(explanation)
+        return
+    if output == "name":
+        click.echo(explanation.job.id)
         return
     click.echo(f"{job_id} is {explanation.job.state}: {explanation.summary}")
     if explanation.position is not None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 
 from quarterdeck.basics.quantities import format_bytes
-from quarterdeck.cli.output import output_option, print_json, print_table
+from quarterdeck.cli.output import examples, output_option, print_json, print_table
 
 
-@click.command()
+@click.command(epilog=examples("qd node", "qd node ls -o json"))
 @click.argument("action", type=click.Choice(["ls"]), default="ls")
 @output_option
 def command(action: str, output: str) -> None:  # noqa: ARG001 - the only one so far

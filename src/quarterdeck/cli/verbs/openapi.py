@@ -6,8 +6,10 @@ import json
 
 import click
 
+from quarterdeck.cli.output import examples
 
-@click.command()
+
+@click.command(epilog=examples("qd openapi > openapi.json"))
 def command() -> None:
     """Print the OpenAPI 3.1 document of the server."""
     from quarterdeck.sdk.client import Client

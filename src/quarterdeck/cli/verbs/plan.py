@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from quarterdeck.basics.errors import Invalid
-from quarterdeck.cli.jobs import job_options, make_request
-from quarterdeck.cli.output import output_option, print_json
+from quarterdeck.cli.jobs import job_options, make_request, print_plan
+from quarterdeck.cli.output import examples, output_option
 
 if TYPE_CHECKING:
     from quarterdeck.sdk.client import Client
     from quarterdeck.wire.v1.jobs import PlanView
 
 
-@click.command(context_settings={"allow_interspersed_args": False})
+@click.command(
+    context_settings={"allow_interspersed_args": False},
+    epilog=examples("qd plan job.yaml", "qd plan --gpus 8 --nodes 2 -- python train.py"),
+)
 @job_options
 @output_option
 @click.argument("file_or_command", nargs=-1, type=click.UNPROCESSED, required=True)
@@ -30,10 +33,7 @@ def command(file_or_command: tuple[str, ...], output: str, **options: Any) -> No
             plan = _plan_file(client, path)
         else:
             plan = client.plan(make_request(file_or_command, options))
-    if output == "json":
-        print_json(plan)
-    else:
-        _print_plan(plan)
+    print_plan(plan, output)
 
 
 def _plan_file(client: Client, path: Path) -> PlanView:
@@ -44,15 +44,3 @@ def _plan_file(client: Client, path: Path) -> PlanView:
         return client.plan(job_file.request)
     except Invalid as error:
         raise job_file.locate(error) from None
-
-
-def _print_plan(plan: PlanView) -> None:
-    if plan.starts_now:
-        nodes = ", ".join(grant.node for grant in plan.placement)
-        click.echo(f"it would start now at site {plan.site}, on {nodes}")
-        return
-    click.echo("it would wait" + (f": {plan.verdict.message}" if plan.verdict else ""))
-    if plan.position is not None:
-        click.echo(f"place in the queue: {plan.position}")
-    if plan.verdict is not None and plan.verdict.hint:
-        click.echo(f"hint: {plan.verdict.hint}")

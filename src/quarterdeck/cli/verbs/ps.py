@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import click
 
+from quarterdeck.cli.completion import UNFINISHED, job_ids, job_states
 from quarterdeck.cli.jobs import nodes_of, parse_pairs
-from quarterdeck.cli.output import age, elapsed, output_option, print_json, print_table
-
-UNFINISHED = ("held", "queued", "starting", "running", "stopping")
+from quarterdeck.cli.output import age, elapsed, examples, output_option, print_json, print_table
 
 
-@click.command()
+@click.command(
+    epilog=examples("qd ps", "qd ps -a --tag model=resnet", "qd cancel $(qd ps -q --state queued)")
+)
 @click.option("-a", "--all", "show_all", is_flag=True, help="Also jobs that have ended.")
-@click.option("--state", multiple=True, help="Only jobs in this state; may be repeated.")
+@click.option(
+    "--state",
+    multiple=True,
+    shell_complete=job_states,
+    help="Only jobs in this state; may be repeated.",
+)
 @click.option("--name", default=None, help="Only jobs of this name.")
 @click.option("--tag", multiple=True, metavar="KEY=VALUE", help="Only jobs with this tag.")
 @click.option("-n", "--limit", type=int, default=50, help="At most so many.", show_default=True)
-@click.option("--before", metavar="ID", default=None, help="The page after this job.")
+@click.option(
+    "--before",
+    metavar="ID",
+    default=None,
+    shell_complete=job_ids(),
+    help="The page after this job.",
+)
 @output_option
 def command(
     state: tuple[str, ...],

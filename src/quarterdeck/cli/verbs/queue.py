@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from quarterdeck.cli.output import age, output_option, print_json, print_table
+from quarterdeck.cli.output import age, examples, output_option, print_json, print_table
 
 REASON_CHARS_MAX = 70
 
 
-@click.command()
+@click.command(epilog=examples("qd queue", "qd queue -n 100 -o json"))
 @click.option("-n", "--limit", type=int, default=20, help="At most so many.", show_default=True)
 @output_option
 def command(limit: int, output: str) -> None:

@@ -6,14 +6,23 @@ import os
 import signal
 import sys
 import threading
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from quarterdeck.basics.errors import QuarterdeckError
 from quarterdeck.cli.errors import RUN_FAILED, show_error
-from quarterdeck.cli.jobs import attach_workdir, job_options, make_request, print_job, print_log
-from quarterdeck.cli.output import output_option
+from quarterdeck.cli.jobs import (
+    attach_workdir,
+    job_options,
+    make_request,
+    print_job,
+    print_log,
+    print_plan,
+)
+from quarterdeck.cli.output import dry_run_option, examples, output_option
+from quarterdeck.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
     from quarterdeck.sdk.client import Client
@@ -24,49 +33,75 @@ PATIENCE_S = 600.0
 EXPLAIN_AFTER_S = 1.0
 
 
-@click.command(context_settings={"allow_interspersed_args": False})
+@click.command(
+    context_settings={"allow_interspersed_args": False},
+    epilog=examples(
+        "qd run -- python train.py",
+        "qd run --gpus 8 --nodes 2 -- ./train.sh",
+        "qd run --dry-run --gpu A100:4 -- python train.py",
+        "qd wait $(qd run --detach -q -- python train.py)",
+    ),
+)
 @job_options
 @click.option("--detach", is_flag=True, help="Print the id and return.")
+@dry_run_option
 @output_option
 @click.argument("command", nargs=-1, type=click.UNPROCESSED, required=True)
-def command(command: tuple[str, ...], *, detach: bool, output: str, **options: Any) -> None:  # noqa: ANN401
+def command(
+    command: tuple[str, ...],
+    *,
+    detach: bool,
+    dry_run: bool,
+    output: str,
+    **options: Any,  # noqa: ANN401
+) -> None:
     """Run COMMAND as a job, print its log, and exit with its code.
 
     The first ctrl-c cancels the job, a second one leaves it alone and returns. With -o json the log
-    goes to stderr, and the job is printed at its end.
+    goes to stderr, and the job is printed at its end; with -q nothing is printed but the log.
     """
     from quarterdeck.sdk.client import Client
 
     with Client() as client:
         request = make_request(command, options)
-        attach_workdir(client, request, options["workdir"])
+        attach_workdir(client, request, options["workdir"], dry_run=dry_run)
+        if dry_run:
+            print_plan(client.plan(request), output)
+            return
         if detach:
             print_job(client.submit(request), output)
             return
         interrupts = _Interrupts(client)
         job = client.submit(request)
-        click.echo(f"qd: job {job.id}", err=True)
+        if output != "name":
+            click.echo(f"qd: job {job.id}", err=True)
         interrupts.know(job.id)
         client.patience_s = PATIENCE_S
-        ended = _follow(client, job, log_to_stderr=output == "json")
+        ended = _follow(client, job, output)
         if output == "json":
             print_job(ended, output)
         sys.exit(_exit_code(ended, interrupts.number))
 
 
-def _follow(client: Client, job: JobView, *, log_to_stderr: bool) -> JobView:
+def _follow(client: Client, job: JobView, output: str) -> JobView:
     """Print the log until the job's end; the job as it is then."""
+    is_quiet = output == "name"
     explaining = threading.Timer(EXPLAIN_AFTER_S, _explain_wait, (client, job.id))
     explaining.daemon = True
-    explaining.start()
-    for message in client.stream_log(job.id):
-        text = getattr(message, "text", "")
-        if text:
-            explaining.cancel()
-            print_log(text, sys.stderr if log_to_stderr else sys.stdout)
+    if not is_quiet:
+        explaining.start()
+    with nullcontext() if is_quiet else ProgressLine(client, job.id) as line:
+        if job.array is None:
+            for message in client.stream_log(job.id):
+                text = getattr(message, "text", "")
+                if text:
+                    explaining.cancel()
+                    if line is not None:
+                        line.clear()
+                    print_log(text, sys.stderr if output == "json" else sys.stdout)
+        ended = client.wait(job.id)
     explaining.cancel()
-    ended = client.wait(job.id)
-    if ended.state != "succeeded":
+    if ended.state != "succeeded" and not is_quiet:
         click.echo(f"qd: job {job.id} {ended.state}: {ended.message}", err=True)
     return ended
 

@@ -8,15 +8,23 @@ from typing import TYPE_CHECKING
 import click
 
 from quarterdeck.basics.quantities import format_bytes, format_span
+from quarterdeck.cli.completion import job_argument
 from quarterdeck.cli.jobs import nodes_of
-from quarterdeck.cli.output import elapsed, output_option, print_json, print_pairs, print_table
+from quarterdeck.cli.output import (
+    elapsed,
+    examples,
+    output_option,
+    print_json,
+    print_pairs,
+    print_table,
+)
 
 if TYPE_CHECKING:
     from quarterdeck.wire.v1.jobs import ArrayView, JobView
 
 
-@click.command()
-@click.argument("job_id", metavar="ID")
+@click.command(epilog=examples("qd show j7k2m9q4xw", "qd show j7k2m9q4xw -o json"))
+@job_argument()
 @output_option
 def command(job_id: str, output: str) -> None:
     """Show a job, its attempts, and where they were."""

@@ -2,30 +2,84 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from quarterdeck.basics.errors import Invalid
-from quarterdeck.cli.jobs import attach_workdir, print_job
-from quarterdeck.cli.output import output_option
+from quarterdeck.basics.errors import Invalid, Refused, Unsatisfiable
+from quarterdeck.cli.jobs import attach_workdir, print_job, print_plan
+from quarterdeck.cli.output import dry_run_option, examples, output_option, print_json
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-@click.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@output_option
-def command(file: Path, output: str) -> None:
-    """Submit the job that FILE describes, with its work folder."""
     from quarterdeck.sdk.client import Client
-    from quarterdeck.sdk.jobfile import read_job_file
+    from quarterdeck.sdk.jobfile import JobFile
 
-    job_file = read_job_file(file)
-    workdir = None if job_file.workdir is None else file.parent / job_file.workdir
+_OF_JOB = re.compile(r"jobs\.([0-9]+)\.(.*)", re.DOTALL)
+
+
+@click.command(
+    epilog=examples(
+        "qd submit job.yaml", "qd submit --dry-run job.yaml", "qd wait $(qd submit -q job.yaml)"
+    )
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@dry_run_option
+@output_option
+def command(file: Path, *, dry_run: bool, output: str) -> None:
+    """Submit the jobs that FILE describes, with their work folders: all of them, or none.
+
+    Several jobs are written one below the other with a line `---` between them.
+    """
+    from quarterdeck.sdk.client import Client
+    from quarterdeck.sdk.jobfile import read_job_files
+    from quarterdeck.sdk.jobneeds import order_by_needs
+
+    jobs = read_job_files(file)
+    order_by_needs(jobs)
     with Client() as client:
-        if job_file.workdir != "none":
-            attach_workdir(client, job_file.request, workdir)
+        for job in jobs:
+            try:
+                attach_workdir(client, job.request, job.folder, dry_run=dry_run)
+            except Invalid as error:
+                raise job.locate(error) from None
+        if len(jobs) > 1:
+            _submit_all(client, jobs, output, dry_run=dry_run)
+            return
         try:
-            job = client.submit(job_file.request)
-        except Invalid as error:
-            raise job_file.locate(error) from None
-    print_job(job, output)
+            if dry_run:
+                print_plan(client.plan(jobs[0].request), output)
+            else:
+                print_job(client.submit(jobs[0].request), output)
+        except (Invalid, Unsatisfiable) as error:
+            raise jobs[0].locate(error) from None
+
+
+def _submit_all(client: Client, jobs: Sequence[JobFile], output: str, *, dry_run: bool) -> None:
+    from quarterdeck.wire.v1.jobs import BatchView
+
+    try:
+        ids = client.submit_all([job.request for job in jobs], dry_run=dry_run)
+    except (Invalid, Unsatisfiable) as error:
+        raise _located(jobs, error) from None
+    if output == "json":
+        print_json(BatchView(ids=ids))
+        return
+    if dry_run:
+        for job in jobs:
+            click.echo(job.request.name if output == "name" else f"would submit {job.request.name}")
+        return
+    for job_id, job in zip(ids, jobs, strict=True):
+        click.echo(job_id if output == "name" else f"{job_id} {job.request.name}")
+
+
+def _located(jobs: Sequence[JobFile], error: Refused) -> Invalid:
+    """The server names the job by its place in the batch."""
+    match = _OF_JOB.fullmatch(error.field)
+    if match is None:
+        return jobs[0].locate(error)
+    inner = Invalid(error.message, code=error.code, field=match[2], hint=error.hint)
+    return jobs[int(match[1])].locate(inner)

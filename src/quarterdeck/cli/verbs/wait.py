@@ -6,15 +6,16 @@ import sys
 
 import click
 
+from quarterdeck.cli.completion import UNFINISHED, job_argument
 from quarterdeck.cli.errors import JOB_FAILED, TIMED_OUT
 from quarterdeck.cli.jobs import print_job
-from quarterdeck.cli.output import output_option
+from quarterdeck.cli.output import examples, output_option
 
 PATIENCE_S = 60.0
 
 
-@click.command()
-@click.argument("job_id", metavar="ID")
+@click.command(epilog=examples("qd wait j7k2m9q4xw", "qd wait --timeout 60 j7k2m9q4xw"))
+@job_argument(*UNFINISHED)
 @click.option("--timeout", type=click.FloatRange(min=0), help="Give up after so many seconds.")
 @output_option
 def command(job_id: str, timeout: float | None, output: str) -> None:

@@ -54,12 +54,11 @@ def evolve(job: Job | None, job_id: JobId, event: ev.JobEvent) -> Job:
     if isinstance(event, ev.Submitted):
         if job is not None:
             raise IllegalStep(job.state, "submit", job.story)
-        born = _born(job_id, event)
-        return replace(born, story=(_told(born, event),))
+        return _born(job_id, event)
     if job is None:
         raise IllegalStep("(no job)", type(event).__name__, ())
     after = _apply(event, job)
-    story = (*job.story, _told(after, event))[-LIMITS.story_moves_max :]
+    story = (*job.story, _told(after.state, event))[-LIMITS.story_moves_max :]
     return replace(after, revision=job.revision + 1, story=story)
 
 
@@ -71,18 +70,27 @@ def replay(job_id: JobId, history: Iterable[ev.JobEvent]) -> Job | None:
     return job
 
 
-def _told(job: Job, event: ev.JobEvent) -> str:
+def _told(state: JobState, event: ev.JobEvent) -> str:
     number = getattr(event, "attempt", None)
     which = f" of attempt {number}" if number is not None else ""
-    return f"{to_iso(event.at_ns)} {type(event).__name__}{which} -> {job.state.value}"
+    return f"{to_iso(event.at_ns)} {type(event).__name__}{which} -> {state.value}"
 
 
 def _born(job_id: JobId, event: ev.Submitted) -> Job:
     spec = event.spec
     state = JobState.HELD if event.is_held else JobState.QUEUED
     tasks = Tasks.new(len(spec.array.indices), state) if spec.array is not None else None
-    born = Job(job_id, spec, event.actor, event.at_ns, state=state, unmet=spec.needs, tasks=tasks)
-    return replace(born, reason=Reason.HELD_BY_USER) if event.is_held else born
+    return Job(
+        job_id,
+        spec,
+        event.actor,
+        event.at_ns,
+        state=state,
+        reason=Reason.HELD_BY_USER if event.is_held else None,
+        unmet=spec.needs,
+        tasks=tasks,
+        story=(_told(state, event),),
+    )
 
 
 def _stepped(job: Job, task: int | None, signal: JobSignal) -> Job:
@@ -184,7 +192,11 @@ def _(event: ev.Started, job: Job) -> Job:
         state=_attempt_step(job, attempt, AttemptSignal.START),
         started_at_ns=event.started_at_ns,
     )
-    return _stepped(_with_attempt(job, started), attempt.task, JobSignal.START)
+    after = _stepped(_with_attempt(job, started), attempt.task, JobSignal.START)
+    if after.tasks is not None and after.tasks.started_at_ns is None:
+        tasks = replace(after.tasks, started_at_ns=event.started_at_ns)
+        return replace(after, tasks=tasks)
+    return after
 
 
 @_apply.register

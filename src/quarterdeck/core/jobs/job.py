@@ -144,8 +144,10 @@ class Job:
 
     def wants(self, task: int | None) -> bool:
         """Whether it, or that task of it, is in the queue."""
+        if (self.tasks is None) != (task is None):
+            return False
         if self.tasks is None or task is None:
-            return self.state is JobState.QUEUED and self.tasks is None and task is None
+            return self.state is JobState.QUEUED
         return self.tasks.state(self.position(task)) is JobState.QUEUED
 
     def position(self, task: int) -> int:

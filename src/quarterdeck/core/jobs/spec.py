@@ -9,13 +9,14 @@ from typing import Final
 
 from quarterdeck.basics.errors import Invalid
 from quarterdeck.basics.ids import JobId
+from quarterdeck.basics.quantities import SPAN_S_MAX, format_span
 from quarterdeck.core.cluster.demand import Demand, Resources
 from quarterdeck.core.jobs.array import Array
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.limits import LIMITS
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
-_ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 BACKOFF_S_MAX: Final = 600.0
 """No attempt waits longer than this for its turn to be tried again."""
@@ -92,10 +93,10 @@ class JobSpec:
         _check_demand(self.demand)
         _check_range("ranks_per_node", self.ranks_per_node, 1, LIMITS.ranks_per_node_max)
         _check_range("retry.limit", self.retry.limit, 0, LIMITS.retries_max)
-        _check_range("retry.backoff", self.retry.backoff_s, 0, LIMITS.backoff_s_max)
-        _check_range("checkpoint.grace", self.stopping.grace_s, 0, LIMITS.grace_s_max)
+        _check_span("retry.backoff", self.retry.backoff_s, 0, LIMITS.backoff_s_max)
+        _check_span("checkpoint.grace", self.stopping.grace_s, 0, LIMITS.grace_s_max)
         if self.time_limit_s is not None:
-            _check_range("time_limit", self.time_limit_s, 1, LIMITS.time_limit_s_max)
+            _check_span("time_limit", self.time_limit_s, 1, LIMITS.time_limit_s_max)
         _check_checkpoint_path(self.checkpoint_path)
         _check_needs(self.needs)
         _check_tags(self.tags)
@@ -114,8 +115,11 @@ class JobSpec:
 
 
 def _check_names(spec: JobSpec) -> None:
-    for name, value in (("name", spec.name), ("team", spec.team)):
-        if len(value) > LIMITS.name_chars_max or _NAME.fullmatch(value) is None:
+    named = [("name", spec.name), ("team", spec.team)]
+    if spec.demand.site is not None:
+        named.append(("site", spec.demand.site))
+    for name, value in named:
+        if len(value) > LIMITS.name_chars_max or NAME.fullmatch(value) is None:
             raise Invalid(
                 f"{name} is {_shown(value)}",
                 field=name,
@@ -147,7 +151,7 @@ def _check_env(env: tuple[tuple[str, str], ...]) -> None:
     size = 0
     for name, value in env:
         size += len(name) + _count_bytes(value, "env") + 2
-        if _ENV_NAME.fullmatch(name) is None:
+        if ENV_NAME.fullmatch(name) is None:
             raise Invalid(
                 f"env has a variable named {_shown(name)}",
                 field="env",
@@ -186,7 +190,13 @@ def _check_checkpoint_path(path: str | None) -> None:
         return
     parts = path.removesuffix("/").split("/")
     size = _count_bytes(path, "checkpoint.path")
-    if size > LIMITS.path_bytes_max or "\0" in path or any(p in ("", ".", "..") for p in parts):
+    longest = max(len(part.encode("utf-8", "surrogateescape")) for part in parts)
+    if (
+        size > LIMITS.path_bytes_max
+        or longest > LIMITS.file_name_bytes_max
+        or not path.isprintable()
+        or any(part in ("", ".", "..") for part in parts)
+    ):
         raise Invalid(
             f"checkpoint.path is {_shown(path)}",
             field="checkpoint.path",
@@ -212,7 +222,7 @@ def _check_tags(tags: tuple[tuple[str, str], ...]) -> None:
             hint="keep those that you filter by",
         )
     for key, value in tags:
-        if len(key) > LIMITS.tag_chars_max or _NAME.fullmatch(key) is None:
+        if len(key) > LIMITS.tag_chars_max or NAME.fullmatch(key) is None:
             raise Invalid(
                 f"tags has a key {_shown(key)}",
                 field="tags",
@@ -243,5 +253,16 @@ def _check_range(name: str, value: float, low: float, high: float) -> None:
         )
 
 
+def _check_span(name: str, value_s: float, low_s: float, high_s: float) -> None:
+    if not low_s <= value_s <= high_s:
+        told = format_span(value_s) if abs(value_s) <= 2 * SPAN_S_MAX else f"{value_s:g} s"
+        raise Invalid(
+            f"{name} is {told}; it goes from {format_span(low_s)} to {format_span(high_s)}",
+            field=name,
+            hint="choose a time in that range",
+        )
+
+
 def _shown(text: str) -> str:
-    return repr(text) if len(text) <= 80 else f"{text[:77]!r}… ({len(text)} characters)"
+    """`ascii`, so that letters that only look alike are told apart."""
+    return ascii(text) if len(text) <= 80 else f"{text[:77]!a}… ({len(text)} characters)"

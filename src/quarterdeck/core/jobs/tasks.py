@@ -45,13 +45,14 @@ class Tasks:
 
     `states` has a letter each. `attempts` has the number of each task's latest attempt, 0 for none,
     and `sites` where that is or was. `retries` and `waits` hold only the tasks that have any, by
-    their position.
+    their position. `made` counts the attempts of all, `started_at_ns` is when the first began.
     """
 
     states: str
     attempts: tuple[int, ...]
     sites: tuple[str, ...]
     made: int = 0
+    started_at_ns: int | None = None
     retries: dict[int, int] | None = None
     waits: dict[int, Wait] | None = None
 

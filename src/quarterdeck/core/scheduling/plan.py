@@ -20,6 +20,8 @@ class Blocker(StrEnum):
     """Not now: what it needs exists but is held by others or down."""
     BEHIND_OTHERS = "behind_others"
     """Not now: a job before it has waited past the policy's patience, and room is kept for that."""
+    DISK_FULL = "disk_full"
+    """Not now: the site's disk has less free than is kept free, so nothing new is placed."""
     UNSATISFIABLE = "unsatisfiable"
     """Never: no site has nodes that could fit it even when empty."""
     NEEDS = "needs"

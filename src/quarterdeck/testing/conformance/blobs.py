@@ -62,3 +62,23 @@ class BlobsConformance:
         with pytest.raises(ConnectionError):
             blobs.put(digest_of(b"half and half"), broken())
         assert blobs.missing([digest_of(b"half and half")])
+
+    def test_what_was_just_put_or_asked_for_is_not_unused(self, blobs: Blobs) -> None:
+        blobs.put(digest_of(b"a"), [b"a"])
+        assert list(blobs.list_unused(60.0)) == []
+        assert not blobs.drop_unused(digest_of(b"a"), 60.0)
+        assert blobs.missing([digest_of(b"a")]) == []
+
+    def test_what_is_unused_is_listed_and_dropped_once(self, blobs: Blobs) -> None:
+        content = b"a" * 5000
+        blobs.put(digest_of(content), [content])
+        (unused,) = blobs.list_unused(-1.0)
+        assert unused.digest == digest_of(content)
+        assert unused.size_bytes >= 5000
+        assert blobs.drop_unused(unused.digest, -1.0)
+        assert not blobs.drop_unused(unused.digest, -1.0)
+        assert blobs.missing([unused.digest]) == [unused.digest]
+        with pytest.raises(NotFound):
+            blobs.open(unused.digest)
+        blobs.put(digest_of(content), [content])
+        assert blobs.missing([unused.digest]) == []

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Strict
+
+Count = Annotated[int, Strict()]
+"""A whole number that was written as one: neither `true` nor "2" nor 2.0."""
+
+Flag = Annotated[bool, Strict()]
+"""true or false, and nothing that might be meant so."""
 
 
 class Request(BaseModel):

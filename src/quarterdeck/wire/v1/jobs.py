@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from quarterdeck.wire.v1.base import Answer, Request
+from quarterdeck.wire.v1.base import Answer, Count, Flag, Request
 
 PriorityName = Literal["low", "normal", "high"]
 StateName = Literal[
@@ -26,12 +26,12 @@ KEYS_NOT_YET: frozenset[str] = frozenset(
 class ResourcesRequest(Request):
     """What each node of the job needs."""
 
-    gpu: int | str = Field(
+    gpu: Count | str = Field(
         default=0,
         description="GPUs per node: a number, or model and number such as `A100:8`.",
         examples=["A100:8"],
     )
-    cpu: int = Field(default=1, description="CPUs (hardware threads) per node.")
+    cpu: Count = Field(default=1, description="CPUs (hardware threads) per node.")
     memory: str | None = Field(
         default=None, description="Memory per node with its unit.", examples=["64GiB"]
     )
@@ -40,7 +40,7 @@ class ResourcesRequest(Request):
 class RetryRequest(Request):
     """After which ends the job gets another attempt."""
 
-    limit: int = Field(default=0, description="How many further attempts at most.")
+    limit: Count = Field(default=0, description="How many further attempts at most.")
     on: list[str] = Field(
         default=["node_failure"],
         description="Reason codes of an attempt's end that lead to another one.",
@@ -77,8 +77,8 @@ class JobRequest(Request):
         description="The command: a line for `sh -c`, or a list of arguments that no shell sees."
     )
     env: dict[str, str] = Field(default={}, description="Variables added to the command's own.")
-    nodes: int = Field(default=1, description="How many different nodes; all start or none.")
-    ranks_per_node: int = Field(default=1, description="How many copies of the command per node.")
+    nodes: Count = Field(default=1, description="How many different nodes; all start or none.")
+    ranks_per_node: Count = Field(default=1, description="How many copies of the command per node.")
     resources: ResourcesRequest = Field(default_factory=ResourcesRequest)
     priority: PriorityName = Field(default="normal", description="Higher goes first.")
     retry: RetryRequest = Field(default_factory=RetryRequest)
@@ -99,7 +99,7 @@ class JobRequest(Request):
         examples=["0-99%10"],
     )
     tags: dict[str, str] = Field(default={}, description="Free words for filters and bills.")
-    hold: bool = Field(default=False, description="Keep it out of the queue until `release`.")
+    hold: Flag = Field(default=False, description="Keep it out of the queue until `release`.")
     site: str | None = Field(default=None, description="Only this site; any when left out.")
     snapshot: str | None = Field(
         default=None, description="Digest of the work folder's manifest, from `POST /v1/snapshots`."
@@ -266,7 +266,8 @@ class VerdictView(Answer):
     """Why a job does not start now."""
 
     blocked_by: str = Field(
-        description="no_capacity, behind_others, unsatisfiable, needs, backoff or array_limit."
+        description="no_capacity, behind_others, disk_full, unsatisfiable, needs, backoff or "
+        "array_limit."
     )
     message: str
     hint: str
@@ -303,11 +304,13 @@ class ResultView(Answer):
     path: str
     node_rank: int
     size_bytes: int
+    attempt: int
+    task: int | None = Field(default=None, description="Index of the array's task that left it.")
 
 
 class ResultList(Answer):
-    """Everything that an attempt left."""
+    """Everything that an attempt left, or that the latest attempt of every task did."""
 
     job_id: str
-    attempt: int
+    attempt: int = Field(description="0 for an array as a whole, and for a job without any.")
     files: list[ResultView]

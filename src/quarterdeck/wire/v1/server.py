@@ -15,6 +15,9 @@ class ServerView(Answer):
     home_id: str
     started_at: str
     actor: str = Field(description="Who the caller is taken for.")
+    last_event: int | None = Field(
+        default=None, description="`seq` of the newest fact of the event log."
+    )
 
 
 class ShutdownRequest(Request):

@@ -14,11 +14,14 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
+from quarterdeck.adapters.engines.local.confinement import describe_confinement, remove_groups
+from quarterdeck.adapters.engines.local.inside import make_inside
 from quarterdeck.adapters.engines.local.launcher import Launcher
 from quarterdeck.adapters.engines.local.orders import (
     make_order,
     make_snapshot,
     poke,
+    site_disk,
     write_json,
 )
 from quarterdeck.adapters.engines.local.spool import Spool
@@ -76,9 +79,11 @@ class LocalEngine:
         self._blobs = blobs
         self._list_nodes = list_nodes
         self._launcher = Launcher(paths)
+        self._inside = make_inside(paths)
         self._tracked: dict[AttemptRef, _Tracked] = {}
         self._live: dict[AttemptRef, _Tracked] = {}
         self._noted: list[AttemptRef] = []
+        self._unwritten: dict[AttemptRef, float] = {}
         self._swept_at = 0.0
         self._find_attempts()
 
@@ -87,8 +92,11 @@ class LocalEngine:
         return self._list_nodes()
 
     def ensure_started(self) -> None:
-        """Start the launcher, so that the first job does not wait for it."""
+        """Start the launcher, so that the first job does not wait for it; say what it can do."""
         self._launcher.ensure_started()
+        confinement = describe_confinement()
+        is_whole = confinement.memory and confinement.cpu
+        log.log(logging.INFO if is_whole else logging.WARNING, "limits: %s", confinement.why)
 
     def note(self, ref: AttemptRef) -> None:
         """A runner says that its spool has news. From any thread."""
@@ -107,23 +115,34 @@ class LocalEngine:
         if absent:
             self._track_absent(order, absent)
             return
-        try:
-            for rank, grant in enumerate(order.grants):
-                content = make_order(order, rank, nodes[grant.node], self._home_id, self._paths)
-                content |= {"snapshot": snapshot, "blobs_dir": str(self._blobs.root)}
-                folder = self._paths.replica(order.ref, rank)
+        for rank, grant in enumerate(order.grants):
+            content = make_order(order, rank, nodes[grant.node], self._home_id, self._paths)
+            content |= {
+                "snapshot": snapshot,
+                "blobs_dir": str(self._blobs.root),
+                "inside": str(self._inside),
+            }
+            folder = self._paths.replica(order.ref, rank)
+            with site_disk():
                 folder.mkdir(parents=True, exist_ok=True)
-                write_json(folder / "order.json", content)
-        except OSError as error:
-            raise Unavailable(f"the site's disk: {error}", hint="look at the disk") from error
+            write_json(folder / "order.json", content)
         tracked = self._track(order.ref, len(order.grants))
         self._launcher.start_runners(spool.folder for spool in tracked.spools)
 
     def stop(self, ref: AttemptRef, grace_s: float) -> None:
-        """Leave word in every replica's folder, and poke its runner."""
+        """Leave word in every replica's folder, and poke its runner. On a full disk the word is
+        kept here, and written as soon as there is room: nobody else has to wait for that."""
+        self._unwritten.pop(ref, None)
         tracked = self._tracked.get(ref)
         if tracked is None or tracked.is_gone:
             return
+        try:
+            self._write_stop(tracked, grace_s)
+        except Unavailable as error:
+            log.warning("attempt %s/%d cannot be told to stop yet: %s", *ref, error)
+            self._unwritten[ref] = grace_s
+
+    def _write_stop(self, tracked: _Tracked, grace_s: float) -> None:
         for spool in tracked.spools:
             if not spool.sighting.state.is_gone:
                 order = json.loads((spool.folder / "order.json").read_text())
@@ -133,6 +152,8 @@ class LocalEngine:
 
     def observe(self) -> list[Observation]:
         """Every attempt that is known, with what its runners wrote last."""
+        for ref, grace_s in list(self._unwritten.items()):
+            self.stop(ref, grace_s)
         noted, self._noted = self._noted, []
         for ref in noted:
             if ref in self._live:
@@ -143,14 +164,19 @@ class LocalEngine:
         return [tracked.observation for tracked in self._tracked.values()]
 
     def forget(self, refs: Iterable[AttemptRef]) -> None:
-        """Move the attempt's folder out of sight, without its work folder."""
+        """Move the attempt's folder out of sight, without its work folder. One that the disk has
+        no room to move shows in `observe` again, and is forgotten then."""
         for ref in refs:
             tracked = self._tracked.get(ref)
             if tracked is None or not tracked.is_gone:
                 continue
             for spool in tracked.spools:
                 shutil.rmtree(spool.folder / "work", ignore_errors=True)
-            _move(self._paths.attempt(ref), self._paths.ended_attempt(ref))
+            try:
+                _move(self._paths.attempt(ref), self._paths.ended_attempt(ref))
+            except Unavailable as error:
+                log.warning("attempt %s/%d cannot be moved away yet: %s", *ref, error)
+                continue
             del self._tracked[ref]
             self._live.pop(ref, None)
 
@@ -213,8 +239,12 @@ class LocalEngine:
             for spool in tracked.spools
             if spool.standing is not None
         ]
-        for spool in tracked.spools:
-            write_json(spool.folder / "peers.json", {"peers": peers})
+        try:
+            for spool in tracked.spools:
+                write_json(spool.folder / "peers.json", {"peers": peers})
+        except Unavailable as error:
+            log.warning("attempt %s/%d cannot begin yet: %s", *tracked.ref, error)
+            return
         for spool in tracked.spools:
             poke(spool.folder, "go")
         tracked.is_released = True
@@ -248,6 +278,7 @@ class LocalEngine:
             for tracked, spool in dead
         )
         for tracked, spool in dead:
+            remove_groups(spool.folder)
             spool.read()
             if not spool.sighting.state.is_gone:
                 spool.lose("its runner was lost (killed, or the machine went down)")
@@ -276,9 +307,10 @@ def _load(path: Path) -> dict[str, Any] | None:
 
 def _move(source: Path, target: Path) -> None:
     """Move a folder; what was never on disk (a lost order) leaves a mark all the same."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if source.exists():
-        source.rename(target)
+    with site_disk():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.exists():
+            source.rename(target)
     try:
         source.parent.rmdir()
     except OSError:

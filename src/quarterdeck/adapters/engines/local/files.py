@@ -7,10 +7,13 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from quarterdeck.adapters.engines.local.logs import find_since, find_tail, search
 from quarterdeck.adapters.engines.local.spool import Spool
+from quarterdeck.adapters.engines.local.stock import check_not_deleted
 from quarterdeck.basics.errors import NotFound
+from quarterdeck.core.retention.rules import Kind
 from quarterdeck.ports.engine import AttemptRef
-from quarterdeck.ports.site import LogChunk, ResultFile
+from quarterdeck.ports.site import LogChunk, LogMatches, ResultFile
 
 if TYPE_CHECKING:
     from quarterdeck.adapters.engines.local.paths import SitePaths
@@ -29,23 +32,72 @@ class LocalSiteFiles:
         """Bytes of the log. Whether it is final is asked before the read, so that nothing that is
         written between the two can be missed."""
         ref = AttemptRef(job_id, attempt)
-        ended = self._paths.ended_attempt(ref) / str(node_rank)
-        is_ended = ended.exists()
-        folder = ended if is_ended else self._paths.replica(ref, node_rank)
-        is_final = is_ended or _has_exited(folder, node_rank)
+        folder, is_final = self._find(ref, node_rank)
         try:
             with (folder / "log").open("rb") as stream:
                 stream.seek(offset)
                 data = stream.read(limit)
                 size = os.fstat(stream.fileno()).st_size
         except FileNotFoundError:
+            check_not_deleted(self._paths, ref, Kind.LOGS)
             return LogChunk(offset, b"", is_final)
         return LogChunk(offset, data, is_final and offset + len(data) >= size)
+
+    def find_log_start(
+        self,
+        job_id: JobId,
+        attempt: int,
+        node_rank: int,
+        *,
+        tail: int | None = None,
+        since_ns: int | None = None,
+    ) -> int:
+        """By the index beside the log, and by counting lines from its end."""
+        folder, _ = self._find(AttemptRef(job_id, attempt), node_rank)
+        starts = [0]
+        if since_ns is not None:
+            starts.append(find_since(folder, since_ns))
+        if tail is not None:
+            starts.append(find_tail(folder, tail))
+        return max(starts)
+
+    def search_log(
+        self,
+        job_id: JobId,
+        attempt: int,
+        node_rank: int,
+        offset: int,
+        text: bytes,
+        *,
+        is_over: bool,
+    ) -> LogMatches:
+        """Block by block, forwards."""
+        ref = AttemptRef(job_id, attempt)
+        folder, is_final = self._find(ref, node_rank)
+        try:
+            with (folder / "log").open("rb") as stream:
+                found = search(stream, offset, text, is_over=is_over or is_final)
+                size = os.fstat(stream.fileno()).st_size
+        except FileNotFoundError:
+            check_not_deleted(self._paths, ref, Kind.LOGS)
+            return LogMatches(b"", offset, is_final)
+        return LogMatches(found.lines, found.next_offset, is_final and found.next_offset >= size)
+
+    def _find(self, ref: AttemptRef, node_rank: int) -> tuple[Path, bool]:
+        """The replica's folder, and whether its log is final."""
+        ended = self._paths.ended_attempt(ref) / str(node_rank)
+        if ended.exists():
+            return ended, True
+        folder = self._paths.replica(ref, node_rank)
+        return folder, _has_exited(folder, node_rank)
 
     def list_results(self, job_id: JobId, attempt: int) -> list[ResultFile]:
         """Regular files under each replica's results folder."""
         found = []
-        root = self._paths.results(AttemptRef(job_id, attempt))
+        ref = AttemptRef(job_id, attempt)
+        root = self._paths.results(ref)
+        if not root.exists():
+            check_not_deleted(self._paths, ref, Kind.RESULTS)
         for replica in _folders(root):
             for folder, _, names in os.walk(replica):
                 for name in names:
@@ -58,13 +110,16 @@ class LocalSiteFiles:
 
     def open_result(self, job_id: JobId, attempt: int, node_rank: int, path: str) -> BinaryIO:
         """One file, if it really lies in the replica's results folder."""
-        root = (self._paths.results(AttemptRef(job_id, attempt)) / str(node_rank)).resolve()
+        ref = AttemptRef(job_id, attempt)
+        root = (self._paths.results(ref) / str(node_rank)).resolve()
         try:
             wanted = (root / path).resolve(strict=True)
             if wanted.is_relative_to(root) and stat.S_ISREG(wanted.lstat().st_mode):
                 return wanted.open("rb")
         except (OSError, ValueError):
             pass
+        if not root.exists():
+            check_not_deleted(self._paths, ref, Kind.RESULTS)
         raise NotFound(
             f"job {job_id} left no {path!r} (attempt {attempt}, replica {node_rank})",
             field="path",

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 import quarterdeck
 from quarterdeck.adapters.engines.local.locks import is_held
+from quarterdeck.adapters.engines.local.orders import site_disk
 from quarterdeck.basics.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Launcher:
         return is_held(self._lock)
 
     def _spawn(self) -> None:
-        with (self._paths.run / "launcher.log").open("ab") as output:
+        with site_disk(), (self._paths.run / "launcher.log").open("ab") as output:
             self._process = subprocess.Popen(
                 [*_PYTHON, str(RUNNER), "launcher", "--site", str(self._paths.root)],
                 stdin=subprocess.DEVNULL,

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from quarterdeck.basics.errors import Unavailable
 from quarterdeck.core.jobs.manifest import parse_manifest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
     from quarterdeck.adapters.engines.local.paths import SitePaths
     from quarterdeck.core.cluster.hardware import Node
     from quarterdeck.ports.engine import LaunchOrder
 
 VERSION: Final = 1
+LOG_LIMITS: Final = {
+    "rate_bytes_per_s": 10 * 2**20,
+    "burst_bytes": 64 * 2**20,
+    "size_bytes_max": 2**30,
+}
+"""What a replica may log: enough for every job that somebody reads, too little to fill a disk."""
 
 
 def make_order(
@@ -38,12 +49,26 @@ def make_order(
         "env": dict(spec.env),
         "devices": list(order.grants[node_rank].devices),
         "results_dir": str(paths.results(ref) / str(node_rank)),
-        "checkpoint_dir": str(paths.checkpoint(ref)),
+        "checkpoint_dir": str(paths.checkpoint(ref, order.task)),
+        "checkpoint_path": spec.checkpoint_path,
         "stop_signal": spec.stopping.signal,
         "grace_s": spec.stopping.grace_s,
         "barrier": len(order.grants) > 1,
         "inbox": str(paths.inbox),
+        "time_limit_s": spec.time_limit_s,
+        "task": _make_task(order),
+        "limits": {
+            "memory_bytes": spec.demand.resources.memory_bytes,
+            "cpus": spec.demand.resources.cpus,
+        },
+        "log": LOG_LIMITS,
     }
+
+
+def _make_task(order: LaunchOrder) -> dict[str, int] | None:
+    if order.task is None or order.spec.array is None:
+        return None
+    return {"index": order.task, "count": len(order.spec.array.indices)}
 
 
 def make_snapshot(digest: str | None, blobs: FilesystemBlobs) -> dict[str, Any] | None:
@@ -69,10 +94,25 @@ def make_snapshot(digest: str | None, blobs: FilesystemBlobs) -> dict[str, Any] 
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write the file whole or not at all."""
+    """Write the file whole or not at all. `Unavailable` when the disk does not take it."""
     temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text(json.dumps(content, ensure_ascii=True))
-    temporary.rename(path)
+    with site_disk():
+        temporary.write_text(json.dumps(content, ensure_ascii=True))
+        temporary.rename(path)
+
+
+@contextmanager
+def site_disk() -> Iterator[None]:
+    """What the disk refuses becomes `Unavailable`: the next turn tries again."""
+    try:
+        yield
+    except OSError as error:
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise Unavailable(
+            f"the site's disk: {error}",
+            code="disk_full" if is_full else None,
+            hint="free some space there" if is_full else "look at the disk",
+        ) from error
 
 
 def poke(folder: Path, word: str) -> None:

@@ -53,9 +53,10 @@ class SitePaths:
         """Results of an attempt, one folder per replica."""
         return self.root / "results" / ref.job_id / str(ref.attempt)
 
-    def checkpoint(self, ref: AttemptRef) -> Path:
-        """The job's checkpoints, which its attempts share."""
-        return self.root / "checkpoints" / ref.job_id
+    def checkpoint(self, ref: AttemptRef, task: int | None = None) -> Path:
+        """The job's checkpoints, which its attempts share; each task of an array has its own."""
+        folder = self.root / "checkpoints" / ref.job_id
+        return folder if task is None else folder / f"task-{task}"
 
     def make(self) -> None:
         """Make the folders that must be there."""

@@ -7,6 +7,7 @@ from process ids.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +20,11 @@ from quarterdeck.core.jobs.states import ReplicaState
 if TYPE_CHECKING:
     from pathlib import Path
 
-_REASONS: Final = {"setup_failed": Reason.SETUP_FAILED}
+_REASONS: Final = {
+    "setup_failed": Reason.SETUP_FAILED,
+    "timed_out": Reason.TIMED_OUT,
+    "out_of_memory": Reason.OUT_OF_MEMORY,
+}
 
 
 class Spool:
@@ -48,7 +53,7 @@ class Spool:
         self._offset += len(whole)
         before = self.sighting
         for line in whole.splitlines():
-            self._take(json.loads(line))
+            self._take_line(line)
         return self.sighting != before
 
     @property
@@ -69,6 +74,14 @@ class Spool:
             message=message,
         )
 
+    def _take_line(self, line: bytes) -> None:
+        """A line that a full disk has torn says nothing. If it was the last word, the lock that is
+        free then tells that the runner is gone."""
+        with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            fact = json.loads(line)
+            if isinstance(fact, dict) and isinstance(fact.get("at_ns"), int):
+                self._take(fact)
+
     def _take(self, fact: dict[str, Any]) -> None:
         if self.sighting.state.is_gone:
             return
@@ -79,6 +92,8 @@ class Spool:
             self.sighting = replace(
                 self.sighting, state=ReplicaState.STARTED, started_at_ns=fact["at_ns"]
             )
+        elif fact["kind"] == "stopping":
+            self.sighting = replace(self.sighting, reason=_REASONS.get(fact["reason"]))
         elif fact["kind"] == "exited":
             self._take_exit(fact)
 

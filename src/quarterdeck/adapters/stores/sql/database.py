@@ -208,6 +208,11 @@ def _set_up_postgres(connection: DBAPIConnection, _record: object) -> None:
     cursor.close()
 
 
+def _lacks_room(cause: BaseException) -> bool:
+    """SQLite's own code; it has one more for the memory beside its log, which is a file too."""
+    return getattr(cause, "sqlite_errorname", "") in ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE")
+
+
 @contextmanager
 def as_unavailable() -> Iterator[None]:
     """What the driver raises becomes `Unavailable`, in its own words but without ours: statements
@@ -222,7 +227,7 @@ def unavailable(error: SQLAlchemyError) -> Unavailable:
     """The driver's error as one of ours."""
     cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     said = (str(cause).strip() or type(cause).__name__).splitlines()[0]
-    if "disk is full" in said or "No space left" in said:
+    if "disk is full" in said or "No space left" in said or _lacks_room(cause):
         return Unavailable(
             f"the store's disk is full: {said}",
             code="disk_full",

@@ -82,6 +82,22 @@ class Reads:
             )
         return [decode_record(row[0], row[1], row[2], row[3], row[4]) for row in rows]
 
+    def list_finished(self, before_ns: int, limit: int) -> list[Job]:
+        """Finished jobs whose last event is older than that, without the one at the log's head."""
+        jobs, events = schema.jobs.c, schema.events.c
+        final = [state.value for state in JobState if state.is_final]
+        last = sa.and_(events.job_id == jobs.job_id, events.revision == jobs.revision)
+        head = sa.select(sa.func.max(events.seq)).correlate(None).scalar_subquery()
+        query = (
+            sa.select(jobs.document)
+            .join(schema.events, last)
+            .where(jobs.state.in_(final), events.at_ns < before_ns, events.seq != head)
+            .order_by(jobs.submitted_seq)
+            .limit(limit)
+        )
+        rows = self._ask(lambda connection: connection.execute(query).all())
+        return [decode_job(document) for (document,) in rows]
+
     def head(self) -> int:
         """The last `seq`."""
         statement = self._database.statements.head

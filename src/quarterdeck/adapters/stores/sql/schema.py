@@ -11,7 +11,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-REVISION: Final = "0002"
+REVISION: Final = "0003"
 """The newest migration: what a database must be at before this code uses it."""
 
 metadata = sa.MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s"})
@@ -81,5 +81,21 @@ meta = sa.Table(
 )
 
 REWRITES: Final = "rewrites"
-"""Counts how often `jobs` was rebuilt behind the log's back: whoever remembers jobs forgets them
-when it has moved."""
+"""Counts how often `jobs` was changed behind the log's back, by a rebuild or by dropping some:
+whoever remembers jobs forgets them when it has moved."""
+
+count_rewrite = (
+    sa.update(meta)
+    .where(meta.c.key == REWRITES)
+    .values(value=meta.c.value + sa.literal_column("1"))
+)
+
+webhooks = sa.Table(
+    "webhooks",
+    metadata,
+    sa.Column("hook_id", sa.Text, primary_key=True),
+    sa.Column("created_at_ns", sa.BigInteger, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("cursor", sa.BigInteger, nullable=False),
+    sa.Column("progress", sa.Text, nullable=False),
+)

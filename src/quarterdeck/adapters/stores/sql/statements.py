@@ -96,5 +96,11 @@ class Statements:
             ),
             *sites.keys(),
         )
+        of_job = sa.bindparam("of_job", type_=sa.Text)
+        self.drop_events = said(sa.delete(schema.events).where(events.job_id == of_job))
+        tags = schema.job_tags.c
+        self.drop_tags = said(sa.delete(schema.job_tags).where(tags.job_id == of_job))
+        self.drop_job = said(sa.delete(schema.jobs).where(jobs.job_id == of_job))
+        self.count_rewrite = said(schema.count_rewrite)
         self.drop_replies = said(sa.delete(schema.replies).where(before_ns))
         self.add_reply = said(sa.insert(schema.replies), *replies.keys())

@@ -12,11 +12,12 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from quarterdeck.adapters.stores.sql import schema
 from quarterdeck.adapters.stores.sql.codec import encode
 from quarterdeck.adapters.stores.sql.database import as_unavailable, open_database, unavailable
+from quarterdeck.adapters.stores.sql.hooks import SqlHooks
 from quarterdeck.adapters.stores.sql.reads import Reads
 from quarterdeck.adapters.stores.sql.transaction import tag_rows
 from quarterdeck.adapters.stores.sql.upgrade import upgrade
 from quarterdeck.adapters.stores.sql.writer import Writer
-from quarterdeck.basics.errors import Refused
+from quarterdeck.basics.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,9 +36,12 @@ T = TypeVar("T")
 REWRITE_BATCH: Final = 500
 
 
-def open_store(address: str | Path) -> SqlStore:
+def open_store(address: str | Path, make_room: Callable[[], bool] = lambda: False) -> SqlStore:
     """The store at a path, a `sqlite:///PATH` or a `postgresql://…` address, made or brought up to
-    date when need be. Raises `Invalid`, `Refused` or `Unavailable`; never shows the password."""
+    date when need be. Raises `Invalid`, `Refused` or `Unavailable`; never shows the password.
+
+    `make_room` is called when SQLite finds its disk full, and says whether it has freed anything.
+    """
     database = open_database(address)
     try:
         upgrade(database)
@@ -52,20 +56,32 @@ def open_store(address: str | Path) -> SqlStore:
                 hint="it must be an empty database or one that Quarterdeck made",
             ) from error
         raise
-    return SqlStore(database)
+    return SqlStore(database, make_room)
 
 
 class SqlStore:
     """See `open_store`. Any thread may use it."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, make_room: Callable[[], bool]) -> None:
         self._database = database
+        self._make_room = make_room
         self._reads = Reads(database)
+        self.hooks = SqlHooks(database)
         self._writer = Writer(database)
         self._closing = threading.Lock()
 
     def transact(self, work: Callable[[Transaction], T]) -> T:
-        """Run the work in the next commit and wait until that is on disk."""
+        """Run the work in the next commit and wait until that is on disk.
+
+        A SQLite that found the disk full has kept nothing, so once there is room the work is run
+        again. Of PostgreSQL's disk nobody here knows what it kept, nor how to make room on it.
+        """
+        try:
+            return self._writer.transact(work)
+        except Unavailable as error:
+            is_ours = error.code == "disk_full" and not self._database.is_postgres
+            if not is_ours or not self._make_room():
+                raise
         return self._writer.transact(work)
 
     def find_job(self, job_id: JobId) -> Job | None:
@@ -90,6 +106,10 @@ class SqlStore:
         """Log entries after a place."""
         return self._reads.list_records(after, limit, job_id)
 
+    def list_finished(self, before_ns: int, *, limit: int) -> list[Job]:
+        """Finished jobs whose last event is older than that."""
+        return self._reads.list_finished(before_ns, limit)
+
     def head(self) -> int:
         """The last `seq`."""
         return self._reads.head()
@@ -105,10 +125,7 @@ class SqlStore:
             rows = [{"name": site.name, "document": encode(site)} for site in sites]
             if rows:
                 connection.execute(sa.insert(schema.sites), rows)
-            meta = schema.meta
-            connection.execute(
-                sa.update(meta).where(meta.c.key == schema.REWRITES).values(value=meta.c.value + 1)
-            )
+            connection.execute(schema.count_rewrite)
 
     def close(self) -> None:
         """Finish what was accepted, then let go of the database."""

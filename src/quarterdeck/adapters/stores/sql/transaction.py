@@ -53,11 +53,13 @@ class Writes:
         self.sites: dict[str, str] = {}
         self.replies: dict[str, KeptReply] = {}
         self.dropped_before_ns: int | None = None
+        self.dropped_jobs: list[JobId] = []
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to commit."""
-        return not (self.events or self.replies) and self.dropped_before_ns is None
+        is_dropping = self.dropped_jobs or self.dropped_before_ns is not None
+        return not (self.events or self.replies or is_dropping)
 
     @property
     def capacity_place(self) -> int:
@@ -157,6 +159,7 @@ class Batch:
             mine.drop_replies(new.dropped_before_ns)
             mine.dropped_before_ns = max(mine.dropped_before_ns or 0, new.dropped_before_ns)
         mine.replies.update(new.replies)
+        mine.dropped_jobs += new.dropped_jobs
 
     def flush(self) -> None:
         """Send it all to the database. Committing is the caller's."""
@@ -172,6 +175,12 @@ class Batch:
         if writes.dropped_before_ns is not None:
             said.drop_replies.run(to, before_ns=writes.dropped_before_ns)
         said.add_reply.run_many(to, [_reply_row(reply) for reply in writes.replies.values()])
+        if writes.dropped_jobs:
+            rows = [{"of_job": job_id} for job_id in writes.dropped_jobs]
+            said.drop_events.run_many(to, rows)
+            said.drop_tags.run_many(to, rows)
+            said.drop_job.run_many(to, rows)
+            said.count_rewrite.run(to)
 
     def remember(self) -> None:
         """It is committed: the next batch may count on it."""
@@ -232,9 +241,21 @@ class SqlTransaction:
         self._batch = batch
         self.writes = Writes()
 
+    def drop_jobs(self, jobs: Sequence[Job]) -> None:
+        """Forget finished jobs with all their events."""
+        for job in jobs:
+            known = self.find_job(job.id)
+            if known is None or known.revision != job.revision:
+                raise Stale(f"job {job.id} is not as it was", hint="look again")
+            assert known.state.is_final, known.story
+            self.writes.jobs[job.id] = None
+            self.writes.dropped_jobs.append(job.id)
+
     def find_job(self, job_id: JobId) -> Job | None:
         """The job as this work or earlier ones left it."""
-        return self.writes.jobs.get(job_id) or self._batch.find_job(job_id)
+        if job_id in self.writes.jobs:
+            return self.writes.jobs[job_id]
+        return self._batch.find_job(job_id)
 
     def find_taken(self, job_ids: Sequence[JobId]) -> set[JobId]:
         """Those that some job already has."""

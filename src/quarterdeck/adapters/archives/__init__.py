@@ -1,0 +1,1 @@
+"""Where jobs go before they leave the store."""

@@ -1,0 +1,1 @@
+"""How long what grows is kept, and what has to go first."""

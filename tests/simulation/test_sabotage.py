@@ -28,7 +28,7 @@ CASES: list[tuple[Callable[[pytest.MonkeyPatch], None], set[str]]] = [
     (sabotage.plan_serves_the_last_first, {Check.ORDER}),
     (sabotage.scheduler_commits_blindly, {Check.HELD_ONCE}),
     (sabotage.rooms_have_endless_cpus, {Check.CAPACITY}),
-    (sabotage.board_releases_at_the_stop, {Check.HELD_ONCE}),
+    (sabotage.board_releases_at_the_stop, {Check.HELD_ONCE, Check.REBUILT}),
     (sabotage.board_forgets_a_job_that_waits, {Check.REBUILT}),
     (sabotage.restore_does_nothing, {Check.REPLAY}),
     (sabotage.store_says_yes_and_keeps_nothing, {Check.KEPT}),

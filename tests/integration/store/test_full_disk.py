@@ -12,7 +12,7 @@ from quarterdeck.basics.errors import Unavailable
 from quarterdeck.control.restore import restore
 from quarterdeck.ports.store import JobFilter
 from quarterdeck.testing.builders import a_job_spec
-from quarterdeck.testing.conformance.store import submit
+from quarterdeck.testing.conformance.store_steps import submit
 from tests.mounts import fill, mounted
 
 LARGE = a_job_spec(env=(("LONG", "x" * 100_000),))

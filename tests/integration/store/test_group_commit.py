@@ -15,7 +15,7 @@ from quarterdeck.adapters.stores.sql.store import SqlStore, open_store
 from quarterdeck.basics.errors import Invalid, QuarterdeckError, Unavailable
 from quarterdeck.ports.store import KeptReply
 from quarterdeck.testing.builders import START_NS, a_job, a_job_id, a_job_spec, a_submitted
-from quarterdeck.testing.conformance.store import submit
+from quarterdeck.testing.conformance.store_steps import submit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -20,7 +20,7 @@ from quarterdeck.adapters.stores.sql.schema import metadata
 from quarterdeck.adapters.stores.sql.store import open_store
 from quarterdeck.basics.errors import Invalid, QuarterdeckError, Refused, Unavailable
 from quarterdeck.testing.builders import a_job
-from quarterdeck.testing.conformance.store import submit
+from quarterdeck.testing.conformance.store_steps import submit
 
 if TYPE_CHECKING:
     from quarterdeck.testing.postgres import PostgresServer

@@ -12,7 +12,7 @@ from quarterdeck.adapters.stores.sql.store import SqlStore, open_store
 from quarterdeck.basics.errors import Stale, Unavailable
 from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.testing.builders import a_job, a_job_id, a_placed, a_submitted
-from quarterdeck.testing.conformance.store import move, submit
+from quarterdeck.testing.conformance.store_steps import move, submit
 from quarterdeck.testing.postgres import PostgresServer, running_postgres
 
 if TYPE_CHECKING:

@@ -25,38 +25,22 @@ from quarterdeck.testing.builders import (
     a_site_report,
     a_submitted,
 )
+from quarterdeck.testing.conformance.store_arrays import StoreOfMany
 from quarterdeck.testing.conformance.store_history import check_random_history
+from quarterdeck.testing.conformance.store_steps import move, submit
 
 if TYPE_CHECKING:
-    from quarterdeck.core.jobs.events import JobEvent
     from quarterdeck.core.jobs.job import Job
-    from quarterdeck.core.jobs.spec import JobSpec
     from quarterdeck.ports.store import Store, Transaction
 
 WAIT_S_MAX = 30.0
-
-
-def submit(store: Store, number: int, spec: JobSpec | None = None) -> Job:
-    """Put a job into the store."""
-    job = a_job(number, spec=spec)
-    store.transact(lambda tx: tx.append(None, [a_submitted(spec)], job))
-    return job
-
-
-def move(store: Store, job: Job, *events: JobEvent) -> Job:
-    """Let these happen to a job of the store."""
-    after = job
-    for event in events:
-        after = evolve(after, job.id, event)
-    store.transact(lambda tx: tx.append(job, events, after))
-    return after
 
 
 class OnPurpose(Exception):
     """What a test's work raises."""
 
 
-class StoreConformance:
+class StoreConformance(StoreOfMany):
     """The suite."""
 
     # Writing jobs

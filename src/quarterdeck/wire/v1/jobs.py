@@ -265,7 +265,10 @@ class RequeueRequest(Request):
 class VerdictView(Answer):
     """Why a job does not start now."""
 
-    blocked_by: str = Field(description="no_capacity, behind_others, disk_full or unsatisfiable.")
+    blocked_by: str = Field(
+        description="no_capacity, behind_others, unsatisfiable, needs, backoff, array_limit or "
+        "disk_full."
+    )
     message: str
     hint: str
     numbers: dict[str, int]

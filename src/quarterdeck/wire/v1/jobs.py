@@ -266,8 +266,8 @@ class VerdictView(Answer):
     """Why a job does not start now."""
 
     blocked_by: str = Field(
-        description="no_capacity, behind_others, disk_full, unsatisfiable, needs, backoff or "
-        "array_limit."
+        description="no_capacity, behind_others, unsatisfiable, needs, backoff, array_limit or "
+        "disk_full."
     )
     message: str
     hint: str

@@ -26,7 +26,8 @@ def run_example(deck: Deck, file: Path, out: Path) -> None:
     done = deck.qd("submit", str(file), "-o", "name")
     assert done.returncode == 0, done.stderr
     job_id = done.stdout.strip()
-    assert deck.qd("wait", job_id, within_s=180).returncode == 0, deck.show(job_id)
+    ended = deck.qd("wait", job_id, within_s=180)
+    assert ended.returncode == 0, (deck.qd("logs", job_id).stdout, deck.show(job_id))
     assert deck.qd("results", job_id, "-o", str(out)).returncode == 0
 
 

@@ -67,7 +67,8 @@ def test_a_flood_is_cut_and_every_missing_byte_is_counted(ground: Ground) -> Non
     cut_off = [line for line in lines if len(line) != 9]
     assert len(cut_off) <= len(marks)
     kept = 10 * len(numbers) + sum(map(len, cut_off))
-    assert kept + missing_bytes(log) == 30_000_000
+    # A line that lost no more than its newline looks whole.
+    assert kept + missing_bytes(log) - 30_000_000 in range(len(marks) - len(cut_off) + 1)
 
 
 def test_the_last_words_after_a_flood_are_kept(ground: Ground) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from pathlib import Path
 
 import torch
@@ -98,7 +99,21 @@ def main() -> None:
     told = {"rank": rank, "world_size": world_size, "losses": losses, "seen": seen}
     (results / f"rank-{rank}.json").write_text(json.dumps(told))
     if world_size > 1:
-        dist.destroy_process_group()
+        leave()
+
+
+def leave() -> None:
+    """End all ranks together, without Python's own end.
+
+    DDP keeps the process group alive beyond its destruction, so gloo's threads still run when
+    Python takes itself down, and now and then one of them aborts a rank that has done all its
+    work (https://github.com/pytorch/pytorch/issues/190489).
+    """
+    dist.barrier()
+    dist.destroy_process_group()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,10 @@ def run_example(deck: Deck, file: Path, out: Path) -> None:
     assert done.returncode == 0, done.stderr
     job_id = done.stdout.strip()
     ended = deck.qd("wait", job_id, within_s=180)
-    assert ended.returncode == 0, (deck.qd("logs", job_id).stdout, deck.show(job_id))
+    if ended.returncode != 0:
+        told = [deck.qd("show", job_id).stdout]
+        told += [deck.qd("logs", job_id, "--rank", str(rank)).stdout for rank in (0, 1)]
+        pytest.fail("\n".join(told))
     assert deck.qd("results", job_id, "-o", str(out)).returncode == 0
 
 

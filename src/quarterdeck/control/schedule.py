@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quarterdeck.basics.errors import Stale
+from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.control.disk import find_shortage
 from quarterdeck.control.needs import settle_needs
 from quarterdeck.control.steps import take_events
@@ -55,6 +56,14 @@ class Scheduler:
         ready_ns = made.next_ready_ns
         self._retry = None if ready_ns is None else Wait(now_ns, ready_ns)
         return placed
+
+    def due_in_s(self) -> float | None:
+        """How long the next retry still waits, the only news that no commit tells; None for none.
+
+        One whose wait is over counts as none: if the last turn left it, it cannot be placed now.
+        """
+        left_ns = 0 if self._retry is None else self._retry.left_ns(self._plane.clock.now_ns())
+        return left_ns / NS_PER_S if left_ns else None
 
 
 def _commit(tx: Transaction, made: Plan, now_ns: int) -> int:

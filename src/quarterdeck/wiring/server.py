@@ -81,7 +81,10 @@ class Server:
         self._site = EmbeddedSite(home, self._plane, blobs, settings.pretend)
         archive = JsonlArchive(home.root / "archive")
         self._sweeper = Sweeper(self._plane, {SITE: self._site.stock}, archive, settings.retention)
-        self._scheduler = Worker("scheduler", Scheduler(self._plane).turn, every_s=SCHEDULE_EVERY_S)
+        scheduler = Scheduler(self._plane)
+        self._scheduler = Worker(
+            "scheduler", scheduler.turn, every_s=SCHEDULE_EVERY_S, due_in_s=scheduler.due_in_s
+        )
         self._housekeeping = Worker(
             "housekeeping",
             self._keep_house,

@@ -24,9 +24,18 @@ class Worker:
     as the turn took, so that no worker takes more than half a processor.
     """
 
-    def __init__(self, name: str, turn: Callable[[], object], *, every_s: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        turn: Callable[[], object],
+        *,
+        every_s: float,
+        due_in_s: Callable[[], float | None] = lambda: None,
+    ) -> None:
+        """`due_in_s` is asked after each turn: when the next one has something to do, if known."""
         self._turn = turn
         self._every_s = every_s
+        self._due_in_s = due_in_s
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -64,4 +73,8 @@ class Worker:
                 backoff_s = 0.0
             self._closing.wait(max(backoff_s, monotonic() - began))
             if not backoff_s and not has_more:
-                self._wake.wait(self._every_s)
+                self._wake.wait(self._rest_s())
+
+    def _rest_s(self) -> float:
+        due_in_s = self._due_in_s()
+        return self._every_s if due_in_s is None else min(self._every_s, due_in_s)

@@ -34,10 +34,14 @@ def test_a_turn_wakes_for_a_retry_whose_time_has_come() -> None:
     desk = a_desk()
     job = desk.run(RETRYING, code=1)
     assert desk.job(job.id).state is JobState.QUEUED
+    assert desk.scheduler.due_in_s() is None
     assert desk.scheduler.turn() == 0
+    assert desk.scheduler.due_in_s() == 60.0
     desk.clock.pass_s(59)
     assert desk.scheduler.turn() == 0
+    assert desk.scheduler.due_in_s() == 1.0
     desk.clock.pass_s(1)
+    assert desk.scheduler.due_in_s() is None
     assert desk.scheduler.turn() == 1
     assert len(desk.job(job.id).attempts) == 2
 

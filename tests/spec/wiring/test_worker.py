@@ -37,6 +37,16 @@ def test_a_turn_with_more_to_do_is_followed_by_another() -> None:
     worker.close()
 
 
+def test_a_turn_that_is_due_comes_unasked() -> None:
+    due = iter([0.01, 0.01])
+    turns = threading.Semaphore(0)
+    worker = Worker("test", turns.release, every_s=LONG_S, due_in_s=lambda: next(due, None))
+    worker.start()
+    for _ in range(3):
+        assert turns.acquire(timeout=PATIENCE_S)
+    worker.close()
+
+
 def test_failures_are_survived_whoever_made_them() -> None:
     failures = iter([Stale("look again"), Unavailable("later"), RuntimeError("a bug")])
     done = threading.Event()

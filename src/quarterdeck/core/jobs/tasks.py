@@ -38,6 +38,10 @@ class Wait(NamedTuple):
         """Whether it may be tried again now."""
         return not self.since_ns <= now_ns < self.until_ns
 
+    def left_ns(self, now_ns: int) -> int:
+        """How much of it is left."""
+        return 0 if self.is_over(now_ns) else self.until_ns - now_ns
+
 
 @dataclass(frozen=True, slots=True)
 class Tasks:

@@ -8,7 +8,7 @@ must be quick, must do no I/O of its own, and is either kept whole or not at all
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from quarterdeck.basics.ids import JobId
 from quarterdeck.core.cluster.events import SiteReported
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 T = TypeVar("T")
+Whose = Literal["team", "owner"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,16 @@ class KeptReply:
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Which jobs to list: newest first, those submitted before the job `before` (a cursor)."""
+    """Which jobs to list: newest first, those submitted before the job `before` (a cursor).
+
+    `teams` are the only ones whose jobs are wanted; None is every team.
+    """
 
     states: tuple[JobState, ...] = ()
     name: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
+    teams: tuple[str, ...] | None = None
+    owner: str | None = None
     before: JobId | None = None
     limit: int = 100
 
@@ -79,6 +85,11 @@ class Transaction(Protocol):
 
     def find_job(self, job_id: JobId) -> Job | None:
         """The job as earlier transactions left it, or None."""
+        ...
+
+    def count_waiting(self, whose: Whose, name: str) -> int:
+        """How many tasks of a team or an owner wait to be started, held ones too, as earlier
+        transactions and this one leave it."""
         ...
 
     def find_taken(self, job_ids: Sequence[JobId]) -> set[JobId]:
@@ -138,6 +149,10 @@ class Store(Protocol):
 
     def count_jobs(self) -> dict[JobState, int]:
         """How many jobs are in each state (states without any may be absent)."""
+        ...
+
+    def count_waiting(self, whose: Whose, name: str) -> int:
+        """How many tasks of a team or an owner wait to be started, held ones too."""
         ...
 
     def load_active(self) -> Active:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.cluster.hardware import Site
     from quarterdeck.core.jobs.job import Job
     from quarterdeck.core.jobs.states import JobState
-    from quarterdeck.ports.store import Active, JobFilter, Record, Store, Transaction
+    from quarterdeck.ports.store import Active, JobFilter, Record, Store, Transaction, Whose
     from quarterdeck.sim.faults import Faults
 
 T = TypeVar("T")
@@ -60,6 +60,11 @@ class FaultyStore:
         """One page of jobs."""
         self._read()
         return self._inner.list_jobs(wanted)
+
+    def count_waiting(self, whose: Whose, name: str) -> int:
+        """How many tasks of a team or an owner wait."""
+        self._read()
+        return self._inner.count_waiting(whose, name)
 
     def count_jobs(self) -> dict[JobState, int]:
         """How many jobs are in each state."""

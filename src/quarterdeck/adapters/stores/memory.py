@@ -14,14 +14,14 @@ from quarterdeck.core.jobs.events import Placed
 from quarterdeck.ports.store import Active, JobFilter, JobRecord, KeptReply, Record, SiteRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.events import SiteReported
     from quarterdeck.core.jobs.events import JobEvent
     from quarterdeck.core.jobs.job import Job
     from quarterdeck.core.jobs.states import JobState
-    from quarterdeck.ports.store import Transaction
+    from quarterdeck.ports.store import Transaction, Whose
 
 T = TypeVar("T")
 
@@ -76,6 +76,11 @@ class MemoryStore:
         """How many jobs are in each state."""
         with self._lock:
             return dict(Counter(job.state for job in self.jobs.values()))
+
+    def count_waiting(self, whose: Whose, name: str) -> int:
+        """How many tasks of a team or an owner wait."""
+        with self._lock:
+            return _count_waiting(self.active, whose, name)
 
     def load_active(self) -> Active:
         """Unfinished jobs, oldest first, and all sites."""
@@ -175,6 +180,10 @@ class _Buffer:
             return None
         return self.jobs.get(job_id) or self._store.jobs.get(job_id)
 
+    def count_waiting(self, whose: Whose, name: str) -> int:
+        """How many tasks of a team or an owner wait."""
+        return _count_waiting(self._store.active | self.jobs, whose, name)
+
     def find_taken(self, job_ids: Sequence[JobId]) -> set[JobId]:
         """Those that some job already has."""
         return {job_id for job_id in job_ids if self.find_job(job_id) is not None}
@@ -247,4 +256,13 @@ def _matches(job: Job, wanted: JobFilter) -> bool:
         (not wanted.states or job.state in wanted.states)
         and wanted.name in (None, job.spec.name)
         and set(wanted.tags) <= set(job.spec.tags)
+        and (wanted.teams is None or job.spec.team in wanted.teams)
+        and wanted.owner in (None, job.actor)
     )
+
+
+def _count_waiting(jobs: Mapping[JobId, Job], whose: Whose, name: str) -> int:
+    mine = (
+        one for one in jobs.values() if name == (one.spec.team if whose == "team" else one.actor)
+    )
+    return sum(job.waiting for job in mine)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.ids import JobId
 from quarterdeck.core.cluster.demand import Grant
@@ -14,6 +14,8 @@ from quarterdeck.core.jobs.tasks import Tasks, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_WAITING: Final = (JobState.QUEUED, JobState.HELD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,13 @@ class Job:
         if self.tasks is not None:
             return self.tasks.made + 1
         return self.attempts[-1].number + 1 if self.attempts else 1
+
+    @property
+    def waiting(self) -> int:
+        """How many of its tasks wait to be started, held ones too; without an array 1 or 0."""
+        if self.tasks is None:
+            return int(self.state in _WAITING)
+        return self.tasks.count(*_WAITING)
 
     @property
     def live_attempts(self) -> tuple[Attempt, ...]:

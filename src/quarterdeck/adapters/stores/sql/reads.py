@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from quarterdeck.adapters.stores.sql.database import Database
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.jobs.job import Job
+    from quarterdeck.ports.store import Whose
 
 T = TypeVar("T")
 
@@ -49,6 +50,11 @@ class Reads:
         query = sa.select(state, sa.func.count()).group_by(state)
         rows = self._ask(lambda connection: connection.execute(query).all())
         return {JobState(name): count for name, count in rows}
+
+    def count_waiting(self, whose: Whose, name: str) -> int:
+        """How many tasks of a team or an owner wait."""
+        statement = self._database.statements.count_waiting[whose]
+        return int(self._ask(lambda at: statement.run(at, whose=name).scalar_one()))
 
     def load_active(self) -> Active:
         """Unfinished jobs, oldest first, and sites, of one instant."""
@@ -125,6 +131,10 @@ class Reads:
 def _page(wanted: JobFilter) -> sa.Select[str]:
     jobs = schema.jobs.c
     query = sa.select(jobs.document).order_by(jobs.submitted_seq.desc()).limit(wanted.limit)
+    if wanted.teams is not None:
+        query = query.where(jobs.team.in_(wanted.teams))
+    if wanted.owner is not None:
+        query = query.where(jobs.owner == wanted.owner)
     if wanted.states:
         query = query.where(jobs.state.in_([state.value for state in wanted.states]))
     if wanted.name is not None:

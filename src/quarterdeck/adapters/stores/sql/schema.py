@@ -11,7 +11,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-REVISION: Final = "0003"
+REVISION: Final = "0004"
 """The newest migration: what a database must be at before this code uses it."""
 
 metadata = sa.MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s"})
@@ -32,6 +32,8 @@ events = sa.Table(
     sa.UniqueConstraint("job_id", "revision", name="uq_events_job_id_revision"),
 )
 
+_WAITS: Final = sa.text("waiting > 0")
+
 jobs = sa.Table(
     "jobs",
     metadata,
@@ -39,11 +41,21 @@ jobs = sa.Table(
     sa.Column("revision", sa.BigInteger, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("name", sa.Text, nullable=False),
+    sa.Column("team", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("waiting", sa.BigInteger, nullable=False),
     sa.Column("submitted_seq", sa.BigInteger, nullable=False),
     sa.Column("document", sa.Text, nullable=False),
     sa.UniqueConstraint("submitted_seq", name="uq_jobs_submitted_seq"),
     sa.Index(None, "state", "submitted_seq"),
     sa.Index(None, "name", "submitted_seq"),
+    sa.Index(None, "team", "submitted_seq"),
+    sa.Index(
+        "ix_jobs_team_waiting", "team", "waiting", sqlite_where=_WAITS, postgresql_where=_WAITS
+    ),
+    sa.Index(
+        "ix_jobs_owner_waiting", "owner", "waiting", sqlite_where=_WAITS, postgresql_where=_WAITS
+    ),
 )
 
 job_tags = sa.Table(
@@ -84,6 +96,9 @@ REWRITES: Final = "rewrites"
 """Counts how often `jobs` was changed behind the log's back, by a rebuild or by dropping some:
 whoever remembers jobs forgets them when it has moved."""
 
+PEOPLE: Final = "people"
+"""Counts the changes of people, teams and tokens."""
+
 count_rewrite = (
     sa.update(meta)
     .where(meta.c.key == REWRITES)
@@ -98,4 +113,23 @@ webhooks = sa.Table(
     sa.Column("document", sa.Text, nullable=False),
     sa.Column("cursor", sa.BigInteger, nullable=False),
     sa.Column("progress", sa.Text, nullable=False),
+)
+
+people = sa.Table(
+    "people",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+)
+
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    sa.Column("token_id", sa.Text, primary_key=True),
+    sa.Column("secret_digest", sa.Text, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("used_at_ns", sa.BigInteger),
+    sa.Column("used_from", sa.Text, nullable=False),
+    sa.UniqueConstraint("secret_digest", name="uq_tokens_secret_digest"),
 )

@@ -67,6 +67,13 @@ class Statements:
         self.has_capacity_news = said(sa.select(events.seq).where(after, is_capacity).limit(limit))
 
         self.find_job = said(sa.select(jobs.document).where(jobs.job_id == job_id))
+        is_waiting = jobs.waiting > sa.literal_column("0")
+        waiting = sa.select(sa.func.coalesce(sa.func.sum(jobs.waiting), 0)).where(is_waiting)
+        whose = sa.bindparam("whose", type_=sa.Text)
+        self.count_waiting = {
+            "team": said(waiting.where(jobs.team == whose)),
+            "owner": said(waiting.where(jobs.owner == whose)),
+        }
         self.find_reply = said(
             sa.select(replies.request_digest, replies.job_ids, replies.at_ns).where(
                 replies.key == sa.bindparam("key", type_=sa.Text)
@@ -86,6 +93,7 @@ class Statements:
             sa.update(schema.jobs).where(jobs.job_id == sa.bindparam("of_job", type_=sa.Text)),
             "revision",
             "state",
+            "waiting",
             "document",
         )
         insert = postgresql.insert if dialect.name == "postgresql" else sqlite.insert

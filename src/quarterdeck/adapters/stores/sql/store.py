@@ -12,9 +12,10 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from quarterdeck.adapters.stores.sql import schema
 from quarterdeck.adapters.stores.sql.codec import encode
 from quarterdeck.adapters.stores.sql.database import as_unavailable, open_database, unavailable
+from quarterdeck.adapters.stores.sql.directory import SqlDirectory
 from quarterdeck.adapters.stores.sql.hooks import SqlHooks
 from quarterdeck.adapters.stores.sql.reads import Reads
-from quarterdeck.adapters.stores.sql.transaction import tag_rows
+from quarterdeck.adapters.stores.sql.transaction import job_columns, tag_rows
 from quarterdeck.adapters.stores.sql.upgrade import upgrade
 from quarterdeck.adapters.stores.sql.writer import Writer
 from quarterdeck.basics.errors import Refused, Unavailable
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.cluster.hardware import Site
     from quarterdeck.core.jobs.job import Job
     from quarterdeck.core.jobs.states import JobState
-    from quarterdeck.ports.store import Active, JobFilter, Record, Transaction
+    from quarterdeck.ports.store import Active, JobFilter, Record, Transaction, Whose
 
 T = TypeVar("T")
 REWRITE_BATCH: Final = 500
@@ -67,6 +68,7 @@ class SqlStore:
         self._make_room = make_room
         self._reads = Reads(database)
         self.hooks = SqlHooks(database)
+        self.directory = SqlDirectory(database)
         self._writer = Writer(database)
         self._closing = threading.Lock()
 
@@ -95,6 +97,10 @@ class SqlStore:
     def count_jobs(self) -> dict[JobState, int]:
         """How many jobs are in each state."""
         return self._reads.count_jobs()
+
+    def count_waiting(self, whose: Whose, name: str) -> int:
+        """How many tasks of a team or an owner wait."""
+        return self._reads.count_waiting(whose, name)
 
     def load_active(self) -> Active:
         """Unfinished jobs, oldest first, and all sites, of one instant."""
@@ -146,11 +152,10 @@ def _add_jobs(connection: Connection, jobs: list[Job]) -> None:
         assert job_id in submitted_seq, f"job {job_id} is not in the log"
     rows = [
         {
-            "job_id": job.id,
+            **job_columns(job, submitted_seq[job.id]),
             "revision": job.revision,
             "state": job.state.value,
-            "name": job.spec.name,
-            "submitted_seq": submitted_seq[job.id],
+            "waiting": job.waiting,
             "document": encode(job),
         }
         for job in jobs

@@ -8,6 +8,7 @@ batch as a few statements of many rows.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from quarterdeck.adapters.stores.sql.statements import Statement, Statements
     from quarterdeck.core.cluster.events import SiteReported
     from quarterdeck.core.jobs.events import JobEvent
+    from quarterdeck.ports.store import Whose
 
 Values = dict[str, object]
 IDS_AT_ONCE: Final = 500
@@ -54,6 +56,7 @@ class Writes:
         self.replies: dict[str, KeptReply] = {}
         self.dropped_before_ns: int | None = None
         self.dropped_jobs: list[JobId] = []
+        self.waiting: Counter[tuple[Whose, str]] = Counter()
 
     @property
     def is_empty(self) -> bool:
@@ -89,6 +92,7 @@ class Batch:
         self.head = recent.stamp.head
         self._capacity_seq = 0
         self._submitted_seq: dict[JobId, int] = {}
+        self._waiting: dict[tuple[Whose, str], int] = {}
         self.writes = Writes()
         self.broken: Unavailable | None = None
 
@@ -127,6 +131,14 @@ class Batch:
         ids = tuple(JobId(job_id) for job_id in str(row[1]).split())
         return KeptReply(key, row[0], ids, row[2])
 
+    def count_waiting(self, whose: Whose, name: str) -> int:
+        """How many tasks of a team or an owner wait, as the batch has it."""
+        key = (whose, name)
+        if key not in self._waiting:
+            row = self._ask(self._statements.count_waiting[whose], whose=name)
+            self._waiting[key] = int(row[0]) if row is not None else 0
+        return self._waiting[key] + self.writes.waiting[key]
+
     def count_replies(self, before_ns: int, since_ns: int) -> int:
         """How many the database has of an age."""
         row = self._ask(self._statements.count_replies, before_ns=before_ns, since_ns=since_ns)
@@ -160,6 +172,7 @@ class Batch:
             mine.dropped_before_ns = max(mine.dropped_before_ns or 0, new.dropped_before_ns)
         mine.replies.update(new.replies)
         mine.dropped_jobs += new.dropped_jobs
+        mine.waiting.update(new.waiting)
 
     def flush(self) -> None:
         """Send it all to the database. Committing is the caller's."""
@@ -193,15 +206,17 @@ class Batch:
         for job_id, document in self.writes.documents.items():
             job = self.writes.jobs[job_id]
             assert job is not None
-            row: Values = {"revision": job.revision, "state": job.state.value, "document": document}
+            row: Values = {
+                "revision": job.revision,
+                "state": job.state.value,
+                "waiting": job.waiting,
+                "document": document,
+            }
             submitted_seq = self._submitted_seq.get(job_id)
             if submitted_seq is None:
                 changed.append({**row, "of_job": job_id})
             else:
-                name = job.spec.name
-                added.append(
-                    {**row, "job_id": job_id, "name": name, "submitted_seq": submitted_seq}
-                )
+                added.append({**row, **job_columns(job, submitted_seq)})
         return added, changed
 
     def _tag_rows(self) -> list[Values]:
@@ -276,8 +291,19 @@ class SqlTransaction:
             _event_row(type(event).__name__, event.at_ns, encode(event), job_id, revision)
             for revision, event in enumerate(events, start=held + 1)
         ]
+        self._count(known, after)
         self.writes.jobs[after.id] = after
         self.writes.documents[after.id] = document
+
+    def count_waiting(self, whose: Whose, name: str) -> int:
+        """How many tasks of a team or an owner wait."""
+        return self._batch.count_waiting(whose, name) + self.writes.waiting[whose, name]
+
+    def _count(self, known: Job | None, after: Job) -> None:
+        more = after.waiting - (known.waiting if known is not None else 0)
+        if more:
+            self.writes.waiting["team", after.spec.team] += more
+            self.writes.waiting["owner", after.actor] += more
 
     def append_site(self, event: SiteReported) -> None:
         """Write a site's report."""
@@ -322,6 +348,17 @@ class SqlTransaction:
         )
         mine.dropped_before_ns = max(mine.dropped_before_ns or 0, before_ns)
         return dropped
+
+
+def job_columns(job: Job, submitted_seq: int) -> Values:
+    """What a job is searched by and what of that never changes."""
+    return {
+        "job_id": job.id,
+        "name": job.spec.name,
+        "team": job.spec.team,
+        "owner": job.actor,
+        "submitted_seq": submitted_seq,
+    }
 
 
 def tag_rows(job: Job, submitted_seq: int) -> list[Values]:

@@ -1,0 +1,69 @@
+"""People, teams and tokens; every job says whose it is and what of it waits.
+
+Jobs of earlier versions say in their documents which team they belong to: the default one.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+_FINAL = "('succeeded', 'failed', 'cancelled')"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "people",
+        sa.Column("kind", sa.Text, primary_key=True),
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("document", sa.Text, nullable=False),
+    )
+    op.create_table(
+        "tokens",
+        sa.Column("token_id", sa.Text, primary_key=True),
+        sa.Column("secret_digest", sa.Text, nullable=False),
+        sa.Column("document", sa.Text, nullable=False),
+        sa.Column("used_at_ns", sa.BigInteger),
+        sa.Column("used_from", sa.Text, nullable=False),
+        sa.UniqueConstraint("secret_digest", name="uq_tokens_secret_digest"),
+    )
+    op.execute("INSERT INTO meta (key, value) VALUES ('people', 0)")
+    for column in ("team", "owner"):
+        op.add_column("jobs", sa.Column(column, sa.Text, nullable=False, server_default=""))
+    op.add_column("jobs", sa.Column("waiting", sa.BigInteger, nullable=False, server_default="0"))
+    _fill()
+    op.create_index("ix_jobs_team_submitted_seq", "jobs", ["team", "submitted_seq"])
+    is_waiting = sa.text("waiting > 0")
+    for column in ("team", "owner"):
+        op.create_index(
+            f"ix_jobs_{column}_waiting",
+            "jobs",
+            [column, "waiting"],
+            sqlite_where=is_waiting,
+            postgresql_where=is_waiting,
+        )
+
+
+def _fill() -> None:
+    """From the documents. Of an array the letters of its waiting tasks are counted."""
+    if op.get_bind().dialect.name == "postgresql":
+        team, owner, tasks, state = (
+            f"(document::json #>> '{path}')"
+            for path in ("{spec,team}", "{actor}", "{tasks,states}", "{state}")
+        )
+    else:
+        team, owner, tasks, state = (
+            f"json_extract(document, '$.{path}')"
+            for path in ("spec.team", "actor", "tasks.states", "state")
+        )
+    waiting = f"length({tasks}) - length(replace(replace({tasks}, 'q', ''), 'h', ''))"
+    op.execute(  # the paths above are all that goes into it
+        f"UPDATE jobs SET team = coalesce({team}, 'default'), owner = coalesce({owner}, ''), "  # noqa: S608
+        f"waiting = CASE WHEN {state} IN {_FINAL} THEN 0 WHEN {tasks} IS NOT NULL THEN {waiting} "
+        f"WHEN {state} IN ('queued', 'held') THEN 1 ELSE 0 END"
+    )

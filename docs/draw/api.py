@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from docs.draw.markdown import code, head, table
 from quarterdeck import __version__
 from quarterdeck.adapters.blobs.memory import MemoryBlobs
-from quarterdeck.adapters.identity.token import TokenIdentity
 from quarterdeck.adapters.notifiers.webhook import WebhookNotifier
 from quarterdeck.adapters.stores.memory import MemoryStore
+from quarterdeck.adapters.stores.memory_directory import MemoryDirectory
 from quarterdeck.adapters.stores.memory_hooks import MemoryHooks
 from quarterdeck.api.app import create_app
 from quarterdeck.api.context import ApiContext
@@ -19,6 +19,7 @@ from quarterdeck.control.board import Board
 from quarterdeck.control.plane import ControlPlane
 from quarterdeck.control.webhooks import Webhooks
 from quarterdeck.wiring.clock import SteadyClock
+from quarterdeck.wiring.people import PeopleOfServer
 from quarterdeck.wiring.system import RandomHookKeys, RandomIds
 
 if TYPE_CHECKING:
@@ -55,10 +56,12 @@ def read_document() -> dict[str, Any]:
     """The document of a server that has nothing to do."""
     store = MemoryStore()
     plane = ControlPlane(store, SteadyClock(), RandomIds(), MemoryBlobs(), Board(store))
+    people = PeopleOfServer(MemoryDirectory(), plane.clock, "0" * 64)
     notifier = WebhookNotifier(plane.clock, __version__, may_be_private=False)
     context = ApiContext(
         plane=plane,
-        identity=TokenIdentity("0" * 64, "nobody"),
+        identity=people.sign_in,
+        roster=people.roster,
         files={},
         metrics={},
         webhooks=Webhooks(plane, MemoryHooks(), notifier, RandomHookKeys(), Chance(1)),

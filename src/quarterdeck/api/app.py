@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from quarterdeck.api import openapi, problems
+from quarterdeck.api.access import check_all_guarded
 from quarterdeck.api.bodies import BodyLimits
 from quarterdeck.api.feed import Feed
 from quarterdeck.api.guard import Guard
@@ -17,16 +18,21 @@ from quarterdeck.api.routers import (
     events,
     gc,
     health,
+    invitations,
     jobs,
     logs,
     metrics,
     nodes,
+    organization,
     plans,
     queue,
     results,
     server,
     snapshots,
     steps,
+    teams,
+    tokens,
+    users,
     webhooks,
 )
 from quarterdeck.api.threads import Threads
@@ -43,6 +49,7 @@ DESCRIPTION = (
 _ROUTERS = (
     *(jobs, batches, steps, queue, plans, logs, metrics, results),
     *(events, nodes, snapshots, webhooks, server, gc, health),
+    *(organization, teams, users, invitations, tokens),
 )
 
 
@@ -83,4 +90,5 @@ def create_app(context: ApiContext) -> FastAPI:
     problems.install(app)
     for module in _ROUTERS:
         app.include_router(module.router)
+    check_all_guarded(app)
     return app

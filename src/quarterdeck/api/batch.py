@@ -6,19 +6,22 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
 from quarterdeck.api.translate import shown, to_spec
-from quarterdeck.basics.errors import Invalid
+from quarterdeck.basics.errors import Invalid, Refused
 from quarterdeck.control.submit import Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from quarterdeck.basics.ids import JobId
     from quarterdeck.ports.ids import Ids
     from quarterdeck.wire.v1.jobs import BatchRequest, JobRequest
 
 
-def to_wanted(body: BatchRequest, ids: Ids) -> list[Wanted]:
+def to_wanted(
+    body: BatchRequest, ids: Ids, choose_team: Callable[[str | None], str]
+) -> list[Wanted]:
     """The jobs of a batch, each under an id of its own, with the names in `needs` made ids."""
+    teams: dict[str | None, str] = {}
     job_ids = [ids.new_job_id() for _ in body.jobs]
     names: dict[str, JobId] = {}
     doubled: set[str] = set()
@@ -29,10 +32,14 @@ def to_wanted(body: BatchRequest, ids: Ids) -> list[Wanted]:
     for place, (one, job_id) in enumerate(zip(body.jobs, job_ids, strict=True)):
         try:
             _refuse_doubled(one, doubled)
-            wanted.append(Wanted(job_id, to_spec(one, names), one.hold))
-        except Invalid as error:
+            if one.team not in teams:
+                teams[one.team] = choose_team(one.team)
+            wanted.append(Wanted(job_id, to_spec(one, names, team=teams[one.team]), one.hold))
+        except Refused as error:
             field = f"jobs.{place}.{error.field}"
-            raise Invalid(error.message, code=error.code, field=field, hint=error.hint) from None
+            raise type(error)(
+                error.message, code=error.code, field=field, hint=error.hint
+            ) from None
     _refuse_cycle(body, wanted)
     return wanted
 

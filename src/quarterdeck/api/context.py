@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from quarterdeck.control.claim import Claim
 from quarterdeck.control.signal import Signal
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from quarterdeck.control.plane import ControlPlane
     from quarterdeck.control.retention import Sweeper
+    from quarterdeck.control.roster import Roster
     from quarterdeck.control.webhooks import Webhooks
     from quarterdeck.ports.identity import Identity
     from quarterdeck.ports.metrics import SiteMetrics
@@ -53,6 +55,7 @@ class ApiContext:
 
     plane: ControlPlane
     identity: Identity
+    roster: Roster
     files: Mapping[str, SiteFiles]
     metrics: Mapping[str, SiteMetrics]
     webhooks: Webhooks
@@ -66,3 +69,4 @@ class ApiContext:
     blob_bytes_max: int = 16 * 2**30
     sweeper: Sweeper | None = None
     closing: Closing = field(default_factory=Closing)
+    claim: Claim = field(default_factory=Claim)

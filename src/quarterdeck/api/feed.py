@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from quarterdeck.api.context import ApiContext
     from quarterdeck.api.threads import Threads
     from quarterdeck.basics.ids import JobId
+    from quarterdeck.core.governance.principal import Principal
 
 PAGE: Final = 2000
 PAUSE_S: Final = 0.005
@@ -41,7 +42,7 @@ class Watch:
 
     @property
     def is_closing(self) -> bool:
-        """Whether the server goes down: then there is nothing to wait for."""
+        """Whether the server goes down, or the caller is shut out: there is nothing to wait for."""
         return self._closing_is_set()
 
     async def wait(self, timeout_s: float) -> bool:
@@ -64,6 +65,7 @@ class Feed:
 
     def __init__(self, context: ApiContext, threads: Threads) -> None:
         self._plane = context.plane
+        self._roster = context.roster
         self._closing = context.closing
         self._watches: dict[JobId | None, set[Watch]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -77,9 +79,14 @@ class Feed:
         yield Watch(lambda: True)
 
     @contextmanager
-    def watch(self, job_id: JobId | None) -> Iterator[Watch]:
-        """Wake on every commit from here on that touches the job; None: on every commit."""
-        watch = Watch(self._closing.is_set)
+    def watch(self, job_id: JobId | None, caller: Principal) -> Iterator[Watch]:
+        """Wake on every commit from here on that touches the job; None: on every commit. When the
+        caller's token or roles are not what they were, the wait is over for good."""
+
+        def is_over() -> bool:
+            return self._closing.is_set() or not self._roster.is_current(caller)
+
+        watch = Watch(is_over)
         self._watches.setdefault(job_id, set()).add(watch)
         if self._task is None or self._task.done():
             # The board is never ahead of the log, so nothing from here on is missed.
@@ -109,7 +116,16 @@ class Feed:
                 with contextlib.suppress(RuntimeError):  # the loop has just been closed
                     loop.call_soon_threadsafe(self._rung.set)
 
-        endings = [self._plane.changed.subscribe(ring), self._closing.subscribe(ring)]
+        def ring_all() -> None:
+            """People have changed: everybody who waits looks whether they still may."""
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._wake_all)
+
+        endings = [
+            self._plane.changed.subscribe(ring),
+            self._closing.subscribe(ring),
+            self._roster.changed.subscribe(ring_all),
+        ]
         try:
             while not self._closing.is_set():
                 self._is_ringing = False

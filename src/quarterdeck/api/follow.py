@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from quarterdeck.api.feed import Feed, Watch
     from quarterdeck.api.threads import Threads
     from quarterdeck.basics.ids import JobId
+    from quarterdeck.core.governance.principal import Principal
     from quarterdeck.core.jobs.job import Attempt, Job
     from quarterdeck.core.jobs.states import JobState
     from quarterdeck.ports.site import SiteFiles
@@ -59,10 +60,10 @@ class _Step(NamedTuple):
 
 
 async def follow(
-    context: ApiContext, feed: Feed, threads: Threads, place: Place
+    context: ApiContext, feed: Feed, threads: Threads, place: Place, caller: Principal
 ) -> AsyncGenerator[bytes, None]:
     """The messages of the log from that place on; after the last of them, how the job ended."""
-    with feed.watch(place.job_id) as watch:
+    with feed.watch(place.job_id, caller) as watch:
         follower = _Follower(context, threads, watch, place)
         async with aclosing(follower.run()) as messages:
             async for message in messages:

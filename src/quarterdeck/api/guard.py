@@ -18,9 +18,18 @@ from quarterdeck.basics.errors import NotAllowed, QuarterdeckError
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from quarterdeck.ports.identity import Actor, Identity
+    from quarterdeck.core.governance.principal import Principal
+    from quarterdeck.ports.identity import Identity
 
-OPEN_TO_ALL: Final = frozenset({("GET", "/healthz"), ("GET", "/readyz")})
+OPEN_TO_ALL: Final = frozenset(
+    {
+        ("GET", "/healthz"),
+        ("GET", "/readyz"),
+        ("POST", "/v1/invitations/accept"),
+        ("POST", "/v1/claim"),
+    }
+)
+"""The probes, and the two doors through which people come who have no token yet: a code is one."""
 _AUTHORITY: Final = re.compile(
     r"(?P<host>\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(?::[0-9]{1,5})?", re.ASCII
 )
@@ -55,7 +64,9 @@ class Guard:
         self._check_origin(origins)
         if (scope["method"], scope["path"]) in OPEN_TO_ALL:
             return
-        scope.setdefault("state", {})["actor"] = self._get_actor(credentials)
+        scope.setdefault("state", {})["actor"] = self._get_actor(
+            credentials, (scope.get("client") or ("",))[0]
+        )
 
     def _check_host(self, hosts: list[str]) -> None:
         if len(hosts) == 1 and self._is_ours(hosts[0]):
@@ -91,23 +102,24 @@ class Guard:
         except ValueError:
             return False
 
-    def _get_actor(self, credentials: list[str]) -> Actor:
+    def _get_actor(self, credentials: list[str], source: str) -> Principal:
         if len(credentials) != 1 or not credentials[0].lower().startswith(_BEARER):
             raise NotAllowed(
                 "the request carries no token",
                 code="no_token",
                 field="Authorization",
-                hint="send Authorization: Bearer with the content of the home's file `token`; "
-                "`qd` does so by itself",
+                hint="`qd login` keeps one for you; on the server's own machine `qd` takes the one "
+                "of its home",
             )
         token = credentials[0][len(_BEARER) :].strip()
-        actor = self._identity.find_actor(token) if token.isascii() else None
+        actor = self._identity.find_principal(token, source) if token.isascii() else None
         if actor is None:
             raise NotAllowed(
-                "the token is not known here",
+                "the token is not known here, is too old, or was revoked",
                 code="unknown_token",
                 field="Authorization",
-                hint="use the token of this server's home; a token is made anew with each home",
+                hint="`qd login` with a new one; on the server's own machine the file `token` of "
+                "its home",
             )
         return actor
 

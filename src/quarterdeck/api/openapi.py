@@ -30,10 +30,6 @@ _ROUTE_ERRORS: Final = {
     "500": "A fault of the server; the detail has a reference to its log.",
     "503": "Not now: retry after the time in `Retry-After`.",
 }
-_GUARD_ERRORS: Final = {
-    "401": "No token, or one that is not known here.",
-    "403": "Host or Origin are not this server's.",
-}
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -57,7 +53,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
         "token": {
             "type": "http",
             "scheme": "bearer",
-            "description": "The content of the file `token` in the server's home.",
+            "description": "A token from `POST /v1/tokens`, an invitation or a claim; on the "
+            "server's own machine the content of the file `token` in its home, too.",
         }
     }
     for path, operations in document["paths"].items():
@@ -70,10 +67,13 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
     """Say what the guard and the error handlers do, which the framework does not know."""
     is_open = (method, path) in OPEN_TO_ALL
     operation["security"] = [] if is_open else [{"token": []}]
-    errors = {"403": _GUARD_ERRORS["403"], "503": _ROUTE_ERRORS["503"]}
+    errors = {"403": "Not for this caller, this Host or this Origin.", "503": _ROUTE_ERRORS["503"]}
+    has_body = "requestBody" in operation
+    if not is_open or has_body:
+        errors |= _ROUTE_ERRORS
     if not is_open:
-        errors |= _GUARD_ERRORS | _ROUTE_ERRORS
-        if "requestBody" not in operation:
+        errors["401"] = "No token, or one that is not good here."
+        if not has_body:
             del errors["413"]
     for status, description in errors.items():
         operation["responses"][status] = {

@@ -11,6 +11,7 @@ from quarterdeck.basics.errors import Invalid, NotFound
 from quarterdeck.basics.ids import JobId, is_job_id
 from quarterdeck.basics.quantities import parse_bytes, parse_span_s
 from quarterdeck.core.cluster.demand import Demand, Resources
+from quarterdeck.core.governance.people import DEFAULT_TEAM
 from quarterdeck.core.jobs.array import parse_array
 from quarterdeck.core.jobs.manifest import Manifest, ManifestFile
 from quarterdeck.core.jobs.reasons import Reason
@@ -97,9 +98,11 @@ def parse_tag(text: str) -> tuple[str, str]:
     return key, value
 
 
-def to_spec(body: JobRequest, names: Mapping[str, JobId] = NO_NAMES) -> JobSpec:
-    """The job's spec. `Invalid` names the field that cannot be used. `names` are the jobs that come
-    with it."""
+def to_spec(
+    body: JobRequest, names: Mapping[str, JobId] = NO_NAMES, *, team: str | None = None
+) -> JobSpec:
+    """The job's spec, for the team that it belongs to. `Invalid` names the field that cannot be
+    used. `names` are the jobs that come with it, `team` is who pays if the body leaves it open."""
     wanted = body.resources
     gpus, gpu_model = parse_gpu(wanted.gpu)
     memory_bytes = 0
@@ -110,7 +113,7 @@ def to_spec(body: JobRequest, names: Mapping[str, JobId] = NO_NAMES) -> JobSpec:
     return JobSpec(
         command=_command(body.run),
         name=body.name,
-        team=body.team,
+        team=next(one for one in (team, body.team, DEFAULT_TEAM) if one is not None),
         env=tuple(body.env.items()),
         demand=Demand(
             nodes=body.nodes,

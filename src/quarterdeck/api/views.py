@@ -80,7 +80,7 @@ class PretendNodes:
         return any(replica.grant.node in known[1] for replica in attempt.replicas)
 
 
-def job_view(job: Job, pretend: PretendNodes) -> JobView:
+def job_view(job: Job, pretend: PretendNodes, warnings: Sequence[str] = ()) -> JobView:
     """The whole job. Its start is that of the latest attempt, once it is out of the queue."""
     spec = job.spec
     wanted = spec.demand.resources
@@ -116,6 +116,7 @@ def job_view(job: Job, pretend: PretendNodes) -> JobView:
         needs_unmet=list(job.unmet),
         array=_array_view(job),
         tags=dict(spec.tags),
+        warnings=list(warnings),
         notes=[
             NoteView(at=to_iso(note.at_ns), author=note.actor, text=note.text) for note in job.notes
         ],
@@ -237,12 +238,12 @@ def plan_view(outlook: Outlook) -> PlanView:
     )
 
 
-def explanation_view(told: Explanation, pretend: PretendNodes) -> ExplanationView:
-    """Why a job is in its state."""
+def explanation_view(told: Explanation, job: JobView) -> ExplanationView:
+    """Why a job, as the asker may see it, is in its state."""
     outlook = told.outlook
     placement = outlook.placement if outlook else None
     return ExplanationView(
-        job=job_view(told.job, pretend),
+        job=job,
         summary=told.summary,
         position=outlook.position if outlook else None,
         queue_length=told.queue_length,

@@ -17,6 +17,7 @@ from quarterdeck.core.cluster.hardware import Site
 from quarterdeck.core.cluster.room import Room, room_of
 from quarterdeck.core.jobs.events import Ended, Noted, Placed, Seen, Started, StopRequested
 from quarterdeck.core.jobs.evolve import evolve
+from quarterdeck.core.scheduling.allowances import allowances_of, parties_of
 from quarterdeck.core.scheduling.queue import has_waiting, waiting_of
 from quarterdeck.core.scheduling.snapshot import Holder, Snapshot, Waiting
 from quarterdeck.ports.engine import AttemptRef
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from quarterdeck.core.cluster.demand import Grant
+    from quarterdeck.core.governance.people import People
     from quarterdeck.core.jobs.job import Job
+    from quarterdeck.core.scheduling.allowances import Party
     from quarterdeck.ports.store import Record, Store
 
 PAGE: Final = 2000
@@ -94,6 +97,7 @@ class Board:
         self._jobs: dict[JobId, Job] = {}
         self._queued: dict[JobId, Waiting] = {}
         self._needy: dict[JobId, Job] = {}
+        self._running: Counter[Party] = Counter()
         self._sites: dict[str, _SiteBoard] = {}
         self._cursor = 0
         self._stirs = 0
@@ -122,10 +126,15 @@ class Board:
                     break
         return moved
 
-    def snapshot(self, now_ns: int) -> Snapshot:
-        """What the scheduler looks at, as of the board's place in the log."""
+    def snapshot(self, now_ns: int, people: People | None = None) -> Snapshot:
+        """What the scheduler looks at, as of the board's place in the log, with the limits of
+        these people."""
         with self._lock:
+            allowances = {}
+            if people is not None:
+                allowances = allowances_of(people, self._running, self._count_waiting)
             return Snapshot(
+                allowances=allowances,
                 now_ns=now_ns,
                 as_of=self._cursor,
                 rooms=tuple(self._rooms()),
@@ -206,6 +215,7 @@ class Board:
                 board = self._site(live.site)
                 ref = AttemptRef(job.id, live.number)
                 board.hold(ref, (replica.grant for replica in live.replicas))
+                self._running.update(parties_of(job.spec.team, job.actor))
                 board.wish(ref, active.head, is_gone=False)
 
     def _site(self, name: str) -> _SiteBoard:
@@ -250,10 +260,13 @@ class Board:
         board = self._site(attempt.site)
         ref = AttemptRef(after.id, attempt.number)
         grants = [replica.grant for replica in attempt.replicas]
+        parties = parties_of(after.spec.team, after.actor)
         if isinstance(event, Placed):
             board.hold(ref, grants)
+            self._running.update(parties)
         elif isinstance(event, Ended):
             board.release(ref, grants)
+            self._running.subtract(parties)
         board.wish(ref, seq, is_gone=isinstance(event, Ended))
 
     def _keep(self, job: Job) -> None:
@@ -267,6 +280,14 @@ class Board:
             self._needy[job.id] = job
         if has_waiting(job):
             self._queued[job.id] = waiting_of(job)
+
+    def _count_waiting(self) -> Counter[Party]:
+        """How much of whom is in the queue."""
+        counts: Counter[Party] = Counter()
+        for waiting in self._queued.values():
+            for party in parties_of(waiting.team, waiting.owner):
+                counts[party] += len(waiting.tasks)
+        return counts
 
     def _rooms(self) -> Iterable[Room]:
         for board in self._sites.values():

@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from quarterdeck.control.disk import find_shortage, verdict_on
-from quarterdeck.control.plan import Outlook, outlook_of
+from quarterdeck.control.needs import everything
+from quarterdeck.control.plan import Outlook, discreet_outlook, discreet_verdict, outlook_of
 from quarterdeck.control.steps import get_job
 from quarterdeck.core.jobs.states import JobState
 from quarterdeck.core.scheduling.make_plan import make_plan
 
 if TYPE_CHECKING:
     from quarterdeck.basics.ids import JobId
+    from quarterdeck.control.needs import Sees
     from quarterdeck.control.plane import ControlPlane
     from quarterdeck.core.jobs.job import Job
     from quarterdeck.core.jobs.tasks import Tasks
@@ -30,16 +32,17 @@ class Explanation:
     queue_length: int
 
 
-def explain(plane: ControlPlane, job_id: JobId) -> Explanation:
+def explain(plane: ControlPlane, job_id: JobId, sees: Sees = everything) -> Explanation:
     """Explain the job by the plan that the scheduler would make now. Raises `NotFound`."""
     plane.board.catch_up()
-    snapshot = plane.board.snapshot(plane.clock.now_ns())
+    snapshot = plane.board.snapshot(plane.clock.now_ns(), plane.people())
     queue_length = len(snapshot.waiting)
     if any(waiting.job_id == job_id for waiting in snapshot.waiting):
         outlook = outlook_of(job_id, snapshot, make_plan(snapshot, plane.policy))
         shortage = find_shortage(plane)
         if shortage is not None:
             outlook = replace(outlook, placement=None, verdict=verdict_on(job_id, shortage))
+        outlook = discreet_outlook(plane, outlook, sees)
         job = get_job(plane, job_id)
         summary = _summary_of_queued(outlook)
         if job.tasks is not None:
@@ -60,20 +63,28 @@ class Standing:
     verdict: Verdict | None
 
 
-def list_queue(plane: ControlPlane, limit: int) -> tuple[int, list[Standing]]:
-    """How long the queue is, and its head in order."""
+def list_queue(
+    plane: ControlPlane, limit: int, sees: Sees = everything
+) -> tuple[int, list[Standing]]:
+    """How many jobs the asker sees in the queue, and the first of them in order."""
     plane.board.catch_up()
-    snapshot = plane.board.snapshot(plane.clock.now_ns())
+    snapshot = plane.board.snapshot(plane.clock.now_ns(), plane.people())
     made = make_plan(snapshot, plane.policy)
     placed = {placement.job_id for placement in made.placements}
-    order = sorted(snapshot.waiting, key=lambda waiting: waiting.order)
+    order = sorted(snapshot.waiting, key=snapshot.order_of)
+    seen = 0
     head = []
-    for position, waiting in enumerate(order[:limit], start=1):
+    for position, waiting in enumerate(order, start=1):
         job = plane.board.find_job(waiting.job_id)
-        if job is not None:
+        if job is None or not sees(job):
+            continue
+        seen += 1
+        if seen <= limit:
             verdict = made.verdicts.get(job.id)
+            if verdict is not None:
+                verdict = discreet_verdict(plane, verdict, sees)
             head.append(Standing(position, job, waiting, job.id in placed, verdict))
-    return len(order), head
+    return seen, head
 
 
 def count_tasks(tasks: Tasks) -> str:

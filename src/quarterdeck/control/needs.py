@@ -6,6 +6,7 @@ so whatever a crash left undone is done by the next turn.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from quarterdeck.basics.errors import Invalid
@@ -48,14 +49,25 @@ class Jobs(Protocol):
         ...
 
 
-def check_needs(jobs: Jobs, needs: Iterable[JobId], known: Iterable[JobId] = ()) -> None:
-    """Refuse to need a job that is not there or has already ended badly. `known` are jobs that
-    come with this one."""
+Sees = Callable[["Job"], bool]
+"""Whether somebody may know that a job exists."""
+
+
+def everything(_job: Job) -> bool:
+    """Sees every job."""
+    return True
+
+
+def check_needs(
+    jobs: Jobs, needs: Iterable[JobId], sees: Sees, known: Iterable[JobId] = ()
+) -> None:
+    """Refuse to need a job that is not there, is not for the asker's eyes, or has already ended
+    badly. `known` are jobs that come with this one."""
     for need in needs:
         if need in known:
             continue
         other = jobs.find_job(need)
-        if other is None:
+        if other is None or not sees(other):
             raise Invalid(
                 f"needs names {need}, and there is no such job",
                 field="needs",

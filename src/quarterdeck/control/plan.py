@@ -6,13 +6,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from quarterdeck.basics.ids import JobId
+from quarterdeck.control.limits import check_limits
+from quarterdeck.control.needs import everything
 from quarterdeck.control.submit import check_acceptable
 from quarterdeck.core.jobs.events import Submitted
 from quarterdeck.core.jobs.evolve import evolve
+from quarterdeck.core.scheduling.discretion import conceal
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.queue import waiting_of
 
 if TYPE_CHECKING:
+    from quarterdeck.control.needs import Sees
     from quarterdeck.control.plane import ControlPlane
     from quarterdeck.core.jobs.spec import JobSpec
     from quarterdeck.core.scheduling.plan import Placement, Plan, Verdict
@@ -35,20 +39,35 @@ class Outlook:
     queue_length: int
 
 
-def plan(plane: ControlPlane, spec: JobSpec) -> Outlook:
+def plan(plane: ControlPlane, spec: JobSpec, actor: str = "", sees: Sees = everything) -> Outlook:
     """The outlook of a job that does not exist; the same refusals as `submit`."""
-    check_acceptable(plane, spec)
+    check_acceptable(plane, spec, sees)
+    check_limits(plane, plane.store, [spec], actor)
     plane.board.catch_up()
     now_ns = plane.clock.now_ns()
-    snapshot = plane.board.snapshot(now_ns)
-    waiting = waiting_of(evolve(None, PLANNED, Submitted(now_ns, "", spec)))
+    snapshot = plane.board.snapshot(now_ns, plane.people())
+    waiting = waiting_of(evolve(None, PLANNED, Submitted(now_ns, actor, spec)))
     imagined = replace(snapshot, waiting=(*snapshot.waiting, waiting))
-    return outlook_of(PLANNED, imagined, make_plan(imagined, plane.policy))
+    outlook = outlook_of(PLANNED, imagined, make_plan(imagined, plane.policy))
+    return discreet_outlook(plane, outlook, sees)
+
+
+def discreet_outlook(plane: ControlPlane, outlook: Outlook, sees: Sees) -> Outlook:
+    """The outlook without the names of jobs that the asker may not know of."""
+    if outlook.verdict is None:
+        return outlook
+    return replace(outlook, verdict=discreet_verdict(plane, outlook.verdict, sees))
+
+
+def discreet_verdict(plane: ControlPlane, verdict: Verdict, sees: Sees) -> Verdict:
+    """The verdict without the names of jobs that the asker may not know of."""
+    jobs = ((job_id, plane.board.find_job(job_id)) for job_id in verdict.held_by)
+    return conceal(verdict, {job_id for job_id, job in jobs if job is None or not sees(job)})
 
 
 def outlook_of(job_id: JobId, snapshot: Snapshot, made: Plan) -> Outlook:
     """What a plan says of one job of its snapshot."""
-    order = sorted(snapshot.waiting, key=lambda waiting: waiting.order)
+    order = sorted(snapshot.waiting, key=snapshot.order_of)
     position = next(n for n, waiting in enumerate(order, start=1) if waiting.job_id == job_id)
     placement = next((one for one in made.placements if one.job_id == job_id), None)
     return Outlook(placement, made.verdicts.get(job_id), position, len(order))

@@ -10,6 +10,8 @@ from quarterdeck.core.scheduling.snapshot import Policy
 
 if TYPE_CHECKING:
     from quarterdeck.control.board import Board
+    from quarterdeck.control.roster import Roster
+    from quarterdeck.core.governance.people import People
     from quarterdeck.ports.blobs import Blobs
     from quarterdeck.ports.clock import Clock
     from quarterdeck.ports.disk import Disk
@@ -22,7 +24,8 @@ class ControlPlane:
     """The ports and the board. `changed` rings after every commit that adds to the event log,
     `wished` after those that may change what a site is to run: a submit alone does not.
 
-    `disk` is where the site keeps what jobs write; None for a plane that need not care.
+    `roster` is who there is, None for a plane without people, such as the simulator's. `disk` is
+    where the site keeps what jobs write; None for a plane that need not care.
     `snapshots_used` says when each work folder was last seen whole (see `snapshots`).
     """
 
@@ -35,4 +38,9 @@ class ControlPlane:
     changed: Signal = field(default_factory=Signal)
     wished: Signal = field(default_factory=Signal)
     disk: Disk | None = None
+    roster: Roster | None = None
     snapshots_used: dict[str, int] = field(default_factory=dict)
+
+    def people(self) -> People | None:
+        """Who there is, with their limits; None where there is nobody."""
+        return self.roster.people if self.roster is not None else None

@@ -24,7 +24,7 @@ class Scheduler:
 
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
-        self._planned_at = -1
+        self._planned_at = (-1, -1)
         self._retry: Wait | None = None
 
     def turn(self) -> int:
@@ -39,14 +39,14 @@ class Scheduler:
         plane.board.catch_up()
         if settle_needs(plane):
             plane.board.catch_up()
-        stirs = plane.board.stirs
+        stirs = (plane.board.stirs, plane.roster.revision if plane.roster is not None else 0)
         now_ns = plane.clock.now_ns()
         is_due = self._retry is not None and self._retry.is_over(now_ns)
         if (stirs == self._planned_at and not is_due) or plane.board.count_queued() == 0:
             return 0
         if find_shortage(plane) is not None:
             return 0  # and `_planned_at` stays, so that the queue goes on by itself
-        made = make_plan(plane.board.snapshot(now_ns), plane.policy)
+        made = make_plan(plane.board.snapshot(now_ns, plane.people()), plane.policy)
         placed = 0
         if made.placements:
             placed = plane.store.transact(lambda tx: _commit(tx, made, now_ns))

@@ -50,7 +50,12 @@ def get_job(plane: ControlPlane, job_id: JobId) -> Job:
 
 def _known(job: Job | None, job_id: JobId) -> Job:
     if job is None:
-        raise NotFound(
-            f"there is no job {job_id}", field="id", hint="`qd ps -a` lists the jobs there are"
-        )
+        raise unknown_job(job_id)
     return job
+
+
+def unknown_job(job_id: JobId) -> NotFound:
+    """The answer for a job that is not there, or not for the asker's eyes."""
+    return NotFound(
+        f"there is no job {job_id}", field="id", hint="`qd ps -a` lists the jobs there are"
+    )

@@ -15,7 +15,8 @@ from quarterdeck.basics.errors import (
 )
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.control.disk import check_room
-from quarterdeck.control.needs import check_needs
+from quarterdeck.control.limits import check_limits
+from quarterdeck.control.needs import check_needs, everything
 from quarterdeck.control.snapshots import use_snapshot
 from quarterdeck.core.jobs.events import Submitted
 from quarterdeck.core.jobs.evolve import evolve
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from quarterdeck.basics.errors import QuarterdeckError
     from quarterdeck.basics.ids import JobId
-    from quarterdeck.control.needs import Jobs
+    from quarterdeck.control.needs import Jobs, Sees
     from quarterdeck.control.plane import ControlPlane
     from quarterdeck.core.cluster.demand import Demand
     from quarterdeck.core.jobs.job import Job
@@ -40,10 +41,17 @@ KEY_CHARS_MAX = 255
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An idempotency key and a digest of the request it came with."""
+    """An idempotency key, a digest of the request it came with, and who asked: the same key of
+    somebody else is another one."""
 
     key: str
     request_digest: str
+    asker: str = ""
+
+    @property
+    def kept_key(self) -> str:
+        """What the reply is kept under. A key is printable, so the separator is not in it."""
+        return f"{self.asker}\n{self.key}"
 
     def __post_init__(self) -> None:
         """Refuse a key that could not be stored or told apart."""
@@ -57,10 +65,12 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The job, and whether an earlier request with the same key had already made it."""
+    """The job, whether an earlier request with the same key had already made it, and the soft
+    limits that it goes beyond, in words."""
 
     job: Job
     is_replayed: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 def submit(
@@ -70,14 +80,15 @@ def submit(
     asked: Asked | None = None,
     *,
     is_held: bool = False,
+    sees: Sees = everything,
 ) -> Accepted:
     """Put the job into the queue, once per key; `is_held`: beside it, until it is released.
 
     Raises `Unsatisfiable` for what could never fit, `Invalid` for an unknown work folder or need,
-    and `Conflict` for a key that came with another request. What its key has made is never refused
-    afterwards, whatever has become of the site.
+    `NotAllowed` for what is beyond a limit, and `Conflict` for a key that came with another
+    request. What its key has made is never refused afterwards, whatever has become of the site.
     """
-    refusal = _find_refusal(plane, spec)
+    refusal = _find_refusal(plane, spec, sees)
     if refusal is not None and asked is None:
         raise refusal
     now_ns = plane.clock.now_ns()
@@ -89,7 +100,8 @@ def submit(
             return Accepted(job, is_replayed=True)
         if refusal is not None:
             raise refusal
-        check_needs(tx, spec.needs)
+        check_needs(tx, spec.needs, sees)
+        warnings = check_limits(plane, tx, [spec], actor)
         job_id = plane.ids.new_job_id()
         while tx.find_job(job_id) is not None:
             job_id = plane.ids.new_job_id()
@@ -97,8 +109,8 @@ def submit(
         job = evolve(None, job_id, event)
         tx.append(None, [event], job)
         if asked is not None:
-            tx.keep_reply(KeptReply(asked.key, asked.request_digest, (job_id,), now_ns))
-        return Accepted(job)
+            tx.keep_reply(KeptReply(asked.kept_key, asked.request_digest, (job_id,), now_ns))
+        return Accepted(job, warnings=tuple(warnings))
 
     accepted = plane.store.transact(work)
     plane.changed.ring()
@@ -115,7 +127,11 @@ class Wanted:
 
 
 def submit_all(
-    plane: ControlPlane, wanted: Sequence[Wanted], actor: str, asked: Asked | None = None
+    plane: ControlPlane,
+    wanted: Sequence[Wanted],
+    actor: str,
+    asked: Asked | None = None,
+    sees: Sees = everything,
 ) -> tuple[list[JobId], bool]:
     """Put all the jobs into the queue, or none; they may need each other. Once per key.
 
@@ -135,12 +151,13 @@ def submit_all(
         ids = [one.job_id for one in wanted]
         if tx.find_taken(ids):
             raise Stale("an id was taken meanwhile", hint="submit again")
-        _check_needs_of_all(tx, wanted)
+        _check_needs_of_all(tx, wanted, sees)
+        check_limits(plane, tx, (one.spec for one in wanted), actor)
         for one in wanted:
             event = Submitted(now_ns, actor, one.spec, one.is_held)
             tx.append(None, [event], evolve(None, one.job_id, event))
         if asked is not None:
-            tx.keep_reply(KeptReply(asked.key, asked.request_digest, tuple(ids), now_ns))
+            tx.keep_reply(KeptReply(asked.kept_key, asked.request_digest, tuple(ids), now_ns))
         return ids, False
 
     accepted = plane.store.transact(work)
@@ -148,27 +165,28 @@ def submit_all(
     return accepted
 
 
-def check_all(plane: ControlPlane, wanted: Sequence[Wanted]) -> None:
+def check_all(plane: ControlPlane, wanted: Sequence[Wanted], actor: str, sees: Sees) -> None:
     """Refuse what `submit_all` would refuse. Nothing is changed by asking."""
     refusal = _find_refusal_of_all(plane, wanted)
     if refusal is not None:
         raise refusal
-    _check_needs_of_all(plane.store, wanted)
+    _check_needs_of_all(plane.store, wanted, sees)
+    check_limits(plane, plane.store, (one.spec for one in wanted), actor)
 
 
-def check_acceptable(plane: ControlPlane, spec: JobSpec) -> None:
+def check_acceptable(plane: ControlPlane, spec: JobSpec, sees: Sees) -> None:
     """Refuse what is known to be impossible before anything is written."""
     check_room(plane)
     _check_demand(plane, spec.demand)
     _check_snapshots(plane, [spec])
-    check_needs(plane.store, spec.needs)
+    check_needs(plane.store, spec.needs, sees)
 
 
-def _check_needs_of_all(jobs: Jobs, wanted: Sequence[Wanted]) -> None:
+def _check_needs_of_all(jobs: Jobs, wanted: Sequence[Wanted], sees: Sees) -> None:
     together = frozenset(one.job_id for one in wanted)
     for place, one in enumerate(wanted):
         try:
-            check_needs(jobs, one.spec.needs, together)
+            check_needs(jobs, one.spec.needs, sees, together)
         except Invalid as refusal:
             field = f"jobs.{place}.{refusal.field}"
             raise Invalid(refusal.message, field=field, hint=refusal.hint) from None
@@ -223,9 +241,9 @@ def _find_refusal_of_all(plane: ControlPlane, wanted: Sequence[Wanted]) -> Quart
     return None
 
 
-def _find_refusal(plane: ControlPlane, spec: JobSpec) -> QuarterdeckError | None:
+def _find_refusal(plane: ControlPlane, spec: JobSpec, sees: Sees) -> QuarterdeckError | None:
     try:
-        check_acceptable(plane, spec)
+        check_acceptable(plane, spec, sees)
     except (Refused, Unavailable) as refusal:
         return refusal
     return None
@@ -238,7 +256,7 @@ def drop_old_replies(plane: ControlPlane) -> int:
 
 
 def _find_earlier(tx: Transaction, asked: Asked | None, now_ns: int) -> tuple[JobId, ...] | None:
-    kept = tx.find_reply(asked.key) if asked is not None else None
+    kept = tx.find_reply(asked.kept_key) if asked is not None else None
     if asked is None or kept is None:
         return None
     if now_ns - kept.at_ns > REPLY_KEPT_S * NS_PER_S:

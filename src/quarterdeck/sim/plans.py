@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.demand import Demand, Grant
     from quarterdeck.core.cluster.room import Room
+    from quarterdeck.core.governance.people import People
     from quarterdeck.core.scheduling.plan import Plan, Verdict
     from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
     from quarterdeck.sim.checks import Checks
@@ -28,9 +29,9 @@ class WatchedBoard(Board):
 
     last_snapshot: Snapshot | None = None
 
-    def snapshot(self, now_ns: int) -> Snapshot:
+    def snapshot(self, now_ns: int, people: People | None = None) -> Snapshot:
         """See `Board`."""
-        self.last_snapshot = super().snapshot(now_ns)
+        self.last_snapshot = super().snapshot(now_ns, people)
         return self.last_snapshot
 
     def take_last(self) -> Snapshot | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from quarterdeck.basics.chance import Chance
+    from quarterdeck.core.governance.people import People
     from quarterdeck.ports.blobs import Blobs
     from quarterdeck.ports.store import Store
     from quarterdeck.sim.checks import Checks
@@ -184,8 +185,8 @@ class SimServer:
 class _ContraryBoard(Board):
     """A board on which the last come first, so that its plans grant the same devices to others."""
 
-    def snapshot(self, now_ns: int) -> Snapshot:
-        true = super().snapshot(now_ns)
+    def snapshot(self, now_ns: int, people: People | None = None) -> Snapshot:
+        true = super().snapshot(now_ns, people)
         waiting = tuple(
             replace(one, priority=-one.priority, submitted_at_ns=-one.submitted_at_ns)
             for one in true.waiting

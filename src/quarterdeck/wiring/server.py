@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import getpass
 import logging
 import os
 import socket
@@ -16,7 +15,6 @@ import uvicorn
 from quarterdeck import __version__
 from quarterdeck.adapters.archives.jsonl import JsonlArchive
 from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
-from quarterdeck.adapters.identity.token import TokenIdentity
 from quarterdeck.adapters.notifiers.webhook import WebhookNotifier
 from quarterdeck.adapters.stores.sql.store import open_store
 from quarterdeck.api.app import create_app
@@ -34,6 +32,7 @@ from quarterdeck.wiring.clock import SteadyClock, find_last_stamp
 from quarterdeck.wiring.deliveries import Deliveries
 from quarterdeck.wiring.disk import DiskWatch
 from quarterdeck.wiring.embedded import SITE, EmbeddedSite
+from quarterdeck.wiring.people import PeopleOfServer
 from quarterdeck.wiring.settings import LOOPBACK_NAMES, Settings
 from quarterdeck.wiring.system import RandomHookKeys, RandomIds
 from quarterdeck.wiring.worker import Worker
@@ -74,8 +73,15 @@ class Server:
         self._store = open_store(home.store_url(settings.store), self._disk.make_room)
         clock = SteadyClock(find_last_stamp(self._store))
         board = Board(self._store)
+        self._people = PeopleOfServer(self._store.directory, clock, home.token())
         self._plane = ControlPlane(
-            self._store, clock, RandomIds(), blobs, board, disk=self._disk.disk
+            self._store,
+            clock,
+            RandomIds(),
+            blobs,
+            board,
+            disk=self._disk.disk,
+            roster=self._people.roster,
         )
         self._disk.on_room(self._plane.changed.ring)
         self._site = EmbeddedSite(home, self._plane, blobs, settings.pretend)
@@ -115,7 +121,7 @@ class Server:
             starting.join()
             for worker in (self._scheduler, self._housekeeping, self._disk):
                 worker.close()
-            for part in (self._site, self._deliveries, self._store):
+            for part in (self._site, self._deliveries, self._people, self._store):
                 part.close()
 
     def _start(self, on_ready: Callable[[], None]) -> None:
@@ -128,6 +134,8 @@ class Server:
                 if self._closing.is_set():
                     return
             self._plane.changed.subscribe(self._scheduler.wake)
+            self._people.roster.changed.subscribe(self._scheduler.wake)
+            self._people.start()
             self._scheduler.start()
             self._housekeeping.start()
             self._deliveries.start()
@@ -167,7 +175,7 @@ class Server:
         while not self._closing.is_set():
             settled.clear()
             try:
-                cancel_all(self._plane, self._owner)
+                cancel_all(self._plane, self._people.owner)
             except Unavailable as error:
                 log.warning("jobs could not be cancelled yet: %s", error)
             else:
@@ -176,18 +184,12 @@ class Server:
             settled.wait(STOP_LOOK_S)
         unsubscribe()
 
-    @property
-    def _owner(self) -> str:
-        try:
-            return getpass.getuser()
-        except (KeyError, OSError):
-            return f"uid-{os.getuid()}"
-
     def _http_config(self) -> uvicorn.Config:
         settings = self._settings
         context = ApiContext(
             plane=self._plane,
-            identity=TokenIdentity(self._home.token(), self._owner),
+            identity=self._people.sign_in,
+            roster=self._people.roster,
             files={SITE: self._site.files},
             metrics={SITE: self._site.metrics},
             webhooks=self._webhooks,

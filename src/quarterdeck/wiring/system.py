@@ -16,6 +16,18 @@ class RandomIds:
         return JobId(format_id("j", secrets.randbits(45)))
 
 
+class RandomSecrets:
+    """Names and secrets of credentials from the system's own source of chance."""
+
+    def new_id(self, letter: str) -> str:
+        """The letter and nine symbols."""
+        return format_id(letter, secrets.randbits(45))
+
+    def new_secret(self, prefix: str) -> str:
+        """256 bits after the prefix."""
+        return prefix + secrets.token_urlsafe(32)
+
+
 class RandomHookKeys:
     """Names and secrets of webhooks from the system's own source of chance."""
 

@@ -24,6 +24,7 @@ def client(house: House) -> TestClient:
     return TestClient(
         house.app,
         base_url="http://127.0.0.1:8000",
+        client=("127.0.0.1", 50000),
         headers={"Authorization": f"Bearer {TOKEN}"},
         raise_server_exceptions=True,
     )
@@ -32,7 +33,7 @@ def client(house: House) -> TestClient:
 @pytest.fixture
 def stranger(house: House) -> TestClient:
     """A client without a token."""
-    return TestClient(house.app, base_url="http://127.0.0.1:8000")
+    return TestClient(house.app, base_url="http://127.0.0.1:8000", client=("127.0.0.1", 50000))
 
 
 @pytest.fixture

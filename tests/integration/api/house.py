@@ -16,9 +16,10 @@ import uvicorn
 from quarterdeck.adapters.blobs.memory import MemoryBlobs
 from quarterdeck.adapters.engines.local.metrics import LocalSiteMetrics
 from quarterdeck.adapters.engines.local.paths import SitePaths
-from quarterdeck.adapters.identity.token import TokenIdentity
+from quarterdeck.adapters.identity.token import HomeToken
 from quarterdeck.adapters.notifiers.webhook import WebhookNotifier
 from quarterdeck.adapters.stores.memory import MemoryStore
+from quarterdeck.adapters.stores.memory_directory import MemoryDirectory
 from quarterdeck.adapters.stores.memory_hooks import MemoryHooks
 from quarterdeck.api.app import create_app
 from quarterdeck.api.context import ApiContext, Closing
@@ -27,9 +28,12 @@ from quarterdeck.basics.errors import NotFound
 from quarterdeck.basics.ids import JobId, format_id
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.control.board import Board
+from quarterdeck.control.founding import found
 from quarterdeck.control.plane import ControlPlane
 from quarterdeck.control.reconcile import reconcile
+from quarterdeck.control.roster import Roster
 from quarterdeck.control.schedule import Scheduler
+from quarterdeck.control.sign_in import SignIn
 from quarterdeck.control.webhooks import Webhooks
 from quarterdeck.core.cluster.hardware import Device, Node
 from quarterdeck.core.jobs.events import Sighting
@@ -37,7 +41,7 @@ from quarterdeck.core.jobs.job import RankExit
 from quarterdeck.core.jobs.states import ReplicaState
 from quarterdeck.ports.engine import AttemptRef, Observation
 from quarterdeck.ports.site import LogChunk, LogMatches, Report, ResultFile
-from quarterdeck.wiring.system import RandomHookKeys
+from quarterdeck.wiring.system import RandomHookKeys, RandomSecrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -206,7 +210,10 @@ class House:
 
 def make_house(blob_bytes_max: int = 2**20) -> House:
     store = MemoryStore()
-    plane = ControlPlane(store, Clock(), Ids(), MemoryBlobs(), Board(store))
+    clock, directory = Clock(), MemoryDirectory()
+    owner = found(directory, "ada", clock.now_ns())
+    roster = Roster(directory, clock, RandomSecrets())
+    plane = ControlPlane(store, clock, Ids(), MemoryBlobs(), Board(store), roster=roster)
     files, closing = Files(), Closing()
     folder = tempfile.TemporaryDirectory()
     paths = SitePaths(Path(folder.name))
@@ -215,7 +222,8 @@ def make_house(blob_bytes_max: int = 2**20) -> House:
     webhooks = Webhooks(plane, MemoryHooks(), notifier, RandomHookKeys(), Chance(1))
     context = ApiContext(
         plane=plane,
-        identity=TokenIdentity(TOKEN, "ada"),
+        identity=SignIn(roster, [HomeToken(TOKEN, owner)]),
+        roster=roster,
         files={SITE: files},
         metrics={SITE: LocalSiteMetrics(paths)},
         webhooks=webhooks,

@@ -296,6 +296,7 @@ WHOLE: dict[str, Any] = {
 def test_the_request_of_a_job_makes_one_like_it(
     house: House, client: TestClient, body: dict[str, Any]
 ) -> None:
+    client.post("/v1/teams", json={"name": "vision"})
     first = client.post("/v1/jobs", json=body)
     assert first.status_code == 201, first.text
     asked = client.get(f"/v1/jobs/{first.json()['id']}/request").json()

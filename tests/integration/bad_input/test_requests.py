@@ -59,6 +59,7 @@ def client(house: House) -> TestClient:
     return TestClient(
         house.app,
         base_url="http://127.0.0.1:8000",
+        client=("127.0.0.1", 50000),
         headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"},
     )
 

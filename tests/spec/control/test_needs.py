@@ -10,6 +10,7 @@ from quarterdeck.control.board import Board
 from quarterdeck.control.cancel import cancel
 from quarterdeck.control.explain import explain
 from quarterdeck.control.hold import hold, release
+from quarterdeck.control.needs import everything
 from quarterdeck.control.note import note
 from quarterdeck.control.requeue import requeue
 from quarterdeck.control.submit import Asked, Wanted, check_all, submit, submit_all
@@ -200,7 +201,7 @@ def test_of_a_batch_all_are_taken_or_none() -> None:
         with pytest.raises(error) as refusal:
             submit_all(desk.plane, wanted, "ada")
         with pytest.raises(error) as checked:
-            check_all(desk.plane, wanted)
+            check_all(desk.plane, wanted, "ada", everything)
         assert (refusal.value.field, checked.value.field) == (field, field)
     assert desk.store.head() == head
 
@@ -233,7 +234,8 @@ def test_a_batch_may_come_held_in_part() -> None:
 def test_checking_a_batch_writes_nothing() -> None:
     desk = a_desk()
     head = desk.store.head()
-    check_all(desk.plane, batch(a_job_spec(needs=(a_job_id(42),)), a_job_spec()))
+    wanted = batch(a_job_spec(needs=(a_job_id(42),)), a_job_spec())
+    check_all(desk.plane, wanted, "ada", everything)
     assert desk.store.head() == head
 
 

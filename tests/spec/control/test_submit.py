@@ -146,7 +146,7 @@ def test_a_job_may_wait_for_what_is_busy() -> None:
     desk = a_desk(a_dgx())
     desk.submit(a_job_spec(demand=a_demand(1, 8)))
     desk.scheduler.turn()
-    check_acceptable(desk.plane, a_job_spec(demand=a_demand(1, 8)))
+    check_acceptable(desk.plane, a_job_spec(demand=a_demand(1, 8)), everything)
 
 
 def test_an_id_that_is_taken_is_not_given_again() -> None:

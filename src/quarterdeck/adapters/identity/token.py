@@ -1,20 +1,32 @@
-"""The one token of a home: whoever can read the file is its owner."""
+"""The file token of a home: whoever can read the file is its owner.
+
+It is good only on the machine itself, so a copy of the file is no way in from elsewhere.
+"""
 
 from __future__ import annotations
 
 import hmac
+import ipaddress
 
-from quarterdeck.ports.identity import Actor
+from quarterdeck.ports.identity import Subject
 
 
-class TokenIdentity:
-    """An `Identity` that knows a single token."""
+class HomeToken:
+    """A `Provider` that knows a single token."""
 
     def __init__(self, token: str, owner: str) -> None:
         self._token = token.encode()
-        self._owner = Actor(owner)
+        self._owner = Subject(owner)
 
-    def find_actor(self, token: str) -> Actor | None:
+    def find_subject(self, credential: str, source: str) -> Subject | None:
         """The owner, for the right token. The comparison takes the same time for any wrong one."""
-        given = token.encode("utf-8", "surrogateescape")
-        return self._owner if hmac.compare_digest(given, self._token) else None
+        given = credential.encode("utf-8", "surrogateescape")
+        is_right = hmac.compare_digest(given, self._token)
+        return self._owner if is_right and _is_here(source) else None
+
+
+def _is_here(source: str) -> bool:
+    try:
+        return ipaddress.ip_address(source).is_loopback
+    except ValueError:
+        return False

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Request
 from starlette.responses import Response
 
+from quarterdeck.api.access import Access, may
 from quarterdeck.api.batch import to_wanted
 from quarterdeck.api.bodies import parse_body
-from quarterdeck.api.routers.depends import Caller, Context, DryRun, TheThreads, answer
+from quarterdeck.api.routers.depends import DryRun, TheThreads, answer
 from quarterdeck.control.submit import Asked, check_all, submit_all
+from quarterdeck.core.governance.permissions import Noun, Verb
 from quarterdeck.wire.v1.jobs import BatchRequest, BatchView
 
-if TYPE_CHECKING:
-    from quarterdeck.api.context import ApiContext
-
 router = APIRouter(prefix="/v1/batches", tags=["jobs"])
+
+Submitter = Annotated[Access, may(Verb.CREATE, Noun.JOB)]
 
 
 @router.post(
@@ -39,8 +40,7 @@ router = APIRouter(prefix="/v1/batches", tags=["jobs"])
 )
 async def submit_jobs(
     request: Request,
-    context: Context,
-    caller: Caller,
+    access: Submitter,
     threads: TheThreads,
     idempotency_key: Annotated[
         str | None,
@@ -50,24 +50,21 @@ async def submit_jobs(
 ) -> Response:
     """Put all jobs into the queue, or none. Their `needs` may name each other."""
     body = await request.body()
-    return await threads.read_store(
-        lambda: _submit(context, caller.name, body, idempotency_key, dry_run)
-    )
+    return await threads.read_store(lambda: _submit(access, body, idempotency_key, dry_run))
 
 
-def _submit(
-    context: ApiContext, actor: str, content: bytes, key: str | None, dry_run: bool
-) -> Response:
+def _submit(access: Access, content: bytes, key: str | None, dry_run: bool) -> Response:
     """On a worker thread: parsing thousands of jobs takes a while."""
+    plane = access.context.plane
     body = parse_body(BatchRequest, content)
-    wanted = to_wanted(body, context.plane.ids)
+    wanted = to_wanted(body, plane.ids, access.choose_team)
     if dry_run:
-        check_all(context.plane, wanted)
+        check_all(plane, wanted, access.name, access.sees)
         return answer(BatchView(ids=[]))
     asked = None
     if key is not None:
         # Of the very bytes: to put thousands of jobs into one order would cost more than the rest.
-        asked = Asked(key, hashlib.sha256(content).hexdigest())
-    ids, is_replayed = submit_all(context.plane, wanted, actor, asked)
+        asked = access.own_key(Asked(key, hashlib.sha256(content).hexdigest()))
+    ids, is_replayed = submit_all(plane, wanted, access.name, asked, access.sees)
     headers = {"Idempotent-Replayed": "true"} if is_replayed else None
     return answer(BatchView(ids=list(ids)), 201, headers)

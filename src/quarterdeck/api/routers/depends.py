@@ -12,7 +12,6 @@ from quarterdeck.api.context import ApiContext
 from quarterdeck.api.feed import Feed
 from quarterdeck.api.threads import Threads
 from quarterdeck.api.views import PretendNodes
-from quarterdeck.ports.identity import Actor
 
 
 async def _context_of(request: Request) -> ApiContext:
@@ -31,15 +30,10 @@ async def _pretend_of(request: Request) -> PretendNodes:
     return cast("PretendNodes", request.app.state.pretend)
 
 
-async def _actor_of(request: Request) -> Actor:
-    return cast("Actor", request.state.actor)
-
-
 Context = Annotated[ApiContext, Depends(_context_of)]
 TheFeed = Annotated[Feed, Depends(_feed_of)]
 TheThreads = Annotated[Threads, Depends(_threads_of)]
 Pretend = Annotated[PretendNodes, Depends(_pretend_of)]
-Caller = Annotated[Actor, Depends(_actor_of)]
 
 JobIdText = Annotated[str, Path(description="The job's id.")]
 AttemptNumber = Annotated[

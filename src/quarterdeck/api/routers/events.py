@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Final
 from fastapi import APIRouter, Header, Query
 from starlette.responses import Response
 
-from quarterdeck.api.routers.depends import Context, TheFeed, TheThreads
+from quarterdeck.api.access import Access, may
+from quarterdeck.api.event_sight import EventSight
+from quarterdeck.api.routers.depends import TheFeed, TheThreads
 from quarterdeck.api.streaming import KEEP_ALIVE, KEEP_ALIVE_S, event_stream, format_event
 from quarterdeck.api.translate import parse_job_id
-from quarterdeck.api.views import event_view
 from quarterdeck.basics.errors import Invalid
 from quarterdeck.basics.ids import JobId
-from quarterdeck.control.steps import get_job
+from quarterdeck.core.governance.permissions import Noun, Verb
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -26,6 +27,8 @@ PAGE: Final = 200
 _SEQ: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
+
+EventReader = Annotated[Access, may(Verb.READ, Noun.JOB)]
 
 
 @router.get(
@@ -42,7 +45,7 @@ router = APIRouter(prefix="/v1/events", tags=["events"])
     },
 )
 async def stream_events(
-    context: Context,
+    access: EventReader,
     feed: TheFeed,
     threads: TheThreads,
     after: Annotated[
@@ -59,28 +62,32 @@ async def stream_events(
     ] = None,
 ) -> Response:
     """Server-sent events from the event log: what was committed, in order, nothing twice."""
-    known_id = parse_job_id(job_id) if job_id is not None else None
-    if known_id is not None:
-        await threads.read_store(lambda: get_job(context.plane, known_id))
+    known_id = None
+    if job_id is not None:
+        known_id = parse_job_id(job_id)
+        await threads.read_store(lambda: access.get_job(known_id))
     if last_event_id:
         after = _parse_seq(last_event_id)
     if after is None:
-        after = await threads.read_store(context.plane.store.head)
-    return event_stream(_messages(context, feed, threads, after, known_id))
+        after = await threads.read_store(access.context.plane.store.head)
+    return event_stream(_messages(access, feed, threads, after, known_id))
 
 
 async def _messages(
-    context: Context, feed: Feed, threads: Threads, after: int, job_id: JobId | None
+    access: Access, feed: Feed, threads: Threads, after: int, job_id: JobId | None
 ) -> AsyncGenerator[bytes, None]:
     place = after
 
+    store = access.context.plane.store
+    watching = EventSight(access)
+
     def read() -> tuple[bytes, int, int]:
-        records = context.plane.store.list_records(place, limit=PAGE, job_id=job_id)
-        views = [event_view(record) for record in records]
+        records = store.list_records(place, limit=PAGE, job_id=job_id)
+        views = [view for record in records if (view := watching.view(record)) is not None]
         messages = [format_event(view.kind, view, str(view.seq)) for view in views]
         return b"".join(messages), records[-1].seq if records else place, len(records)
 
-    with feed.watch(job_id) as watch:
+    with feed.watch(job_id, access.principal) as watch:
         while not watch.is_closing:
             messages, place, count = await threads.read_store(read)
             if messages:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
+from quarterdeck.api.access import Access, may
 from quarterdeck.api.routers.depends import Context, DryRun, TheThreads, answer
 from quarterdeck.basics.errors import Unavailable
+from quarterdeck.core.governance.permissions import Noun, Verb
 from quarterdeck.wire.v1.gc import GcItem, GcKind, GcReport
 
 if TYPE_CHECKING:
@@ -30,7 +32,12 @@ router = APIRouter(prefix="/v1/gc", tags=["server"])
     response_model=GcReport,
     response_description="What was deleted; with `dry_run` what would be.",
 )
-async def sweep(context: Context, threads: TheThreads, dry_run: DryRun = False) -> Response:
+async def sweep(
+    context: Context,
+    _access: Annotated[Access, may(Verb.SWEEP, Noun.SERVER)],
+    threads: TheThreads,
+    dry_run: DryRun = False,
+) -> Response:
     """Delete what the rules of retention let go, oldest first. Never anything of a job that has
     not ended."""
     return answer(await threads.read_files(lambda: _sweep(context.sweeper, dry_run=dry_run)))

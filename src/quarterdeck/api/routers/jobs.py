@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Depends, Header, Query
 from starlette.responses import Response
 
+from quarterdeck.api.access import Access, may
 from quarterdeck.api.routers.depends import (
-    Caller,
     Context,
     DryRun,
     JobIdText,
@@ -28,8 +29,8 @@ from quarterdeck.api.translate import (
 from quarterdeck.api.views import explanation_view, job_view, plan_view, task_list
 from quarterdeck.control.explain import explain
 from quarterdeck.control.plan import plan
-from quarterdeck.control.steps import get_job
 from quarterdeck.control.submit import Asked, submit
+from quarterdeck.core.governance.permissions import Noun, Verb
 from quarterdeck.core.jobs.states import JobState
 from quarterdeck.ports.store import JobFilter
 from quarterdeck.wire.v1.jobs import (
@@ -48,6 +49,10 @@ TASKS_MAX: Final = 10_000
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
+Submitter = Annotated[Access, may(Verb.CREATE, Noun.JOB)]
+Reader = Annotated[Access, may(Verb.READ, Noun.JOB)]
+RequestReader = Annotated[Access, may(Verb.READ, Noun.REQUEST)]
+
 
 @router.post(
     "",
@@ -61,7 +66,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 def submit_job(
     body: JobRequest,
     context: Context,
-    caller: Caller,
+    access: Submitter,
     pretend: Pretend,
     idempotency_key: Annotated[
         str | None,
@@ -70,23 +75,22 @@ def submit_job(
     dry_run: DryRun = False,
 ) -> Response:
     """Put a job into the queue, once per idempotency key."""
-    spec = to_spec(body)
+    spec = to_spec(body, team=access.choose_team(body.team))
     if dry_run:
-        return answer(plan_view(plan(context.plane, spec)))
+        return answer(plan_view(plan(context.plane, spec, access.name, access.sees)))
     asked = None
     if idempotency_key is not None:
         asked = Asked(idempotency_key, digest_of_request("POST", "/v1/jobs", body))
-    accepted = submit(context.plane, spec, caller.name, asked, is_held=body.hold)
+        asked = access.own_key(asked)
+    accepted = submit(context.plane, spec, access.name, asked, is_held=body.hold, sees=access.sees)
     headers = {"Location": f"/v1/jobs/{accepted.job.id}"}
     if accepted.is_replayed:
         headers["Idempotent-Replayed"] = "true"
-    return answer(job_view(accepted.job, pretend), 201, headers)
+    view = job_view(accepted.job, pretend, warnings=accepted.warnings)
+    return answer(view, 201, headers)
 
 
-@router.get("", operation_id="list_jobs", summary="List jobs", response_model=JobPage)
-def list_jobs(
-    context: Context,
-    pretend: Pretend,
+async def _filter_of(
     *,
     state: Annotated[
         list[StateName] | None, Query(description="Only jobs in one of these states.")
@@ -95,29 +99,43 @@ def list_jobs(
     tag: Annotated[
         list[str] | None, Query(description="Only jobs with all of these tags: `key=value`.")
     ] = None,
+    team: Annotated[str | None, Query(description="Only jobs of this team.")] = None,
+    owner: Annotated[str | None, Query(description="Only jobs that this person made.")] = None,
     limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="Jobs per page.")] = 100,
     before: Annotated[
         str | None, Query(description="The `next_before` of the page before this one.")
     ] = None,
-) -> Response:
-    """One page of jobs, newest first."""
-    wanted = JobFilter(
+) -> JobFilter:
+    return JobFilter(
         states=tuple(JobState(one) for one in state or ()),
         name=name,
         tags=tuple(parse_tag(one) for one in tag or ()),
+        teams=None if team is None else (team,),
+        owner=owner,
         before=parse_job_id(before) if before is not None else None,
-        limit=limit + 1,
+        limit=limit,
     )
-    jobs = context.plane.store.list_jobs(wanted)
+
+
+TheFilter = Annotated[JobFilter, Depends(_filter_of)]
+
+
+@router.get("", operation_id="list_jobs", summary="List jobs", response_model=JobPage)
+def list_jobs(access: Reader, pretend: Pretend, wanted: TheFilter) -> Response:
+    """One page of the jobs that the caller may see, newest first."""
+    limit = wanted.limit
+    jobs = access.list_jobs(
+        replace(wanted, teams=access.only_visible(wanted.teams), limit=limit + 1)
+    )
     next_before = jobs[limit - 1].id if len(jobs) > limit else None
-    views = [job_view(job, pretend) for job in jobs[:limit]]
+    views = [access.job_view(job, pretend) for job in jobs[:limit]]
     return answer(JobPage(jobs=views, next_before=next_before))
 
 
 @router.get("/{job_id}", operation_id="show_job", summary="Show a job", response_model=JobView)
 async def show_job(
     job_id: JobIdText,
-    context: Context,
+    access: Reader,
     feed: TheFeed,
     threads: TheThreads,
     pretend: Pretend,
@@ -129,12 +147,13 @@ async def show_job(
     """The job and everything that happened to it; with `wait_s`, once it is final."""
     known_id = parse_job_id(job_id)
     until_s = time.monotonic() + wait_s
-    with feed.watch(known_id) if wait_s > 0 else feed.no_watch() as watch:
+    watching = feed.watch(known_id, access.principal) if wait_s > 0 else feed.no_watch()
+    with watching as watch:
         while True:
-            job = await threads.read_store(lambda: get_job(context.plane, known_id))
+            job = await threads.read_store(lambda: access.get_job(job_id))
             left_s = until_s - time.monotonic()
             if job.state.is_final or watch.is_closing or left_s <= 0:
-                return answer(job_view(job, pretend))
+                return answer(access.job_view(job, pretend))
             await watch.wait(left_s)
 
 
@@ -144,9 +163,11 @@ async def show_job(
     summary="Explain a job's state",
     response_model=ExplanationView,
 )
-def explain_job(job_id: JobIdText, context: Context, pretend: Pretend) -> Response:
-    """Why the job is where it is, with the numbers, and what would help."""
-    return answer(explanation_view(explain(context.plane, parse_job_id(job_id)), pretend))
+def explain_job(job_id: JobIdText, context: Context, access: Reader, pretend: Pretend) -> Response:
+    """Why the job is where it is, with the numbers, and what would help. Jobs that the caller may
+    not know of are not named."""
+    told = explain(context.plane, access.get_job(job_id).id, access.sees)
+    return answer(explanation_view(told, access.job_view(told.job, pretend)))
 
 
 @router.get(
@@ -155,9 +176,9 @@ def explain_job(job_id: JobIdText, context: Context, pretend: Pretend) -> Respon
     summary="Show what a job asked for",
     response_model=JobRequest,
 )
-def show_request(job_id: JobIdText, context: Context) -> Response:
+def show_request(job_id: JobIdText, access: RequestReader) -> Response:
     """The job as a request that would make another one like it."""
-    return answer(to_request(get_job(context.plane, parse_job_id(job_id)).spec))
+    return answer(to_request(access.get_job(job_id).spec))
 
 
 @router.get(
@@ -168,12 +189,12 @@ def show_request(job_id: JobIdText, context: Context) -> Response:
 )
 def list_tasks(
     job_id: JobIdText,
-    context: Context,
+    access: Reader,
     state: Annotated[
         list[StateName] | None, Query(description="Only tasks in one of these states.")
     ] = None,
     limit: Annotated[int, Query(ge=1, le=TASKS_MAX, description="At most so many.")] = 1000,
 ) -> Response:
     """The tasks of an array by their index; none for a job that is not one."""
-    job = get_job(context.plane, parse_job_id(job_id))
+    job = access.get_job(job_id)
     return answer(task_list(job, tuple(JobState(one) for one in state or ()), limit))

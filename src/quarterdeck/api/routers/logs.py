@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Header, Query
 from starlette.responses import Response
 
+from quarterdeck.api.access import Access, may
 from quarterdeck.api.context import ApiContext
 from quarterdeck.api.follow import Place, follow
 from quarterdeck.api.routers.depends import (
@@ -27,6 +28,7 @@ from quarterdeck.basics.errors import Invalid
 from quarterdeck.basics.ids import JobId
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.control.steps import get_job
+from quarterdeck.core.governance.permissions import Noun, Verb
 from quarterdeck.core.jobs.job import Attempt, Job
 from quarterdeck.ports.site import LogMatches
 
@@ -34,6 +36,8 @@ READ_BYTES_MAX: Final = 2**20
 _RESUME_ID: Final = re.compile(r"([0-9]{1,9}):([0-9]{1,18})", re.ASCII)
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/logs", tags=["logs"])
+
+OutputReader = Annotated[Access, may(Verb.READ, Noun.OUTPUT)]
 
 Tail = Annotated[
     int | None, Query(ge=0, le=10_000_000, description="Begin with so many last lines.")
@@ -128,11 +132,14 @@ TheSelection = Annotated[Selection, Depends(_select)]
     },
 )
 async def read_log(
-    job_id: JobIdText, context: Context, threads: TheThreads, selection: TheSelection
+    job_id: JobIdText,
+    access: OutputReader,
+    threads: TheThreads,
+    selection: TheSelection,
 ) -> Response:
     """Bytes of a replica's log. A job that has not started yet has an empty one."""
-    known_id = parse_job_id(job_id)
-    found = await threads.read_files(lambda: _read(context, known_id, selection))
+    context = access.context
+    found = await threads.read_files(lambda: _read(context, access.get_job(job_id), selection))
     headers = {
         **PLAIN_HEADERS,
         "QD-Next-Offset": str(found.next_offset),
@@ -141,8 +148,7 @@ async def read_log(
     return Response(found.data, headers=headers, media_type="text/plain; charset=utf-8")
 
 
-def _read(context: Context, job_id: JobId, selection: Selection) -> LogMatches:
-    job = get_job(context.plane, job_id)
+def _read(context: ApiContext, job: Job, selection: Selection) -> LogMatches:
     check_node_rank(job, selection.node_rank)
     chosen = choose_attempt(job, selection.attempt, selection.task)
     if chosen is None:
@@ -177,7 +183,7 @@ def _read(context: Context, job_id: JobId, selection: Selection) -> LogMatches:
 )
 async def stream_log(
     job_id: JobIdText,
-    context: Context,
+    access: OutputReader,
     feed: TheFeed,
     threads: TheThreads,
     selection: TheSelection,
@@ -188,19 +194,18 @@ async def stream_log(
     """Server-sent events. Without `attempt` the stream begins with the latest attempt of the job,
     or of its `task`, and goes on with the next ones until the job is final; with it, it ends with
     that attempt."""
-    known_id = parse_job_id(job_id)
-    place = await threads.read_store(lambda: _start(context, known_id, selection, last_event_id))
+    context, known_id = access.context, parse_job_id(job_id)
+    place = await threads.read_store(
+        lambda: _start(context, access.get_job(job_id), selection, last_event_id)
+    )
     if place.attempt and selection.begins_late and not last_event_id:
         place.offset = await threads.read_files(
             lambda: _find_offset(context, known_id, selection, place.attempt)
         )
-    return event_stream(follow(context, feed, threads, place))
+    return event_stream(follow(context, feed, threads, place, access.principal))
 
 
-def _start(
-    context: Context, job_id: JobId, selection: Selection, last_event_id: str | None
-) -> Place:
-    job = get_job(context.plane, job_id)
+def _start(context: Context, job: Job, selection: Selection, last_event_id: str | None) -> Place:
     check_node_rank(job, selection.node_rank)
     is_fixed = selection.attempt is not None
     place = Place(
@@ -226,7 +231,7 @@ def _start(
     return place
 
 
-def _find_offset(context: Context, job_id: JobId, selection: Selection, attempt: int) -> int:
+def _find_offset(context: ApiContext, job_id: JobId, selection: Selection, attempt: int) -> int:
     job = get_job(context.plane, job_id)
     chosen = choose_attempt(job, attempt)
     return selection.offset if chosen is None else selection.find_start(context, job, chosen)

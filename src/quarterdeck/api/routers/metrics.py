@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
+from quarterdeck.api.access import Access, may
 from quarterdeck.api.routers.depends import (
     AttemptNumber,
-    Context,
     JobIdText,
     TaskIndex,
     TheThreads,
@@ -20,7 +20,7 @@ from quarterdeck.api.sites import choose_attempt, site_metrics
 from quarterdeck.api.translate import parse_job_id
 from quarterdeck.basics.ids import JobId
 from quarterdeck.basics.times import to_iso
-from quarterdeck.control.steps import get_job
+from quarterdeck.core.governance.permissions import Noun, Verb
 from quarterdeck.core.jobs.job import Attempt, Job
 from quarterdeck.core.jobs.states import JobState
 from quarterdeck.core.telemetry.curves import Point, join, thin_out
@@ -43,6 +43,8 @@ JOBS_MAX: Final = 1000
 
 router = APIRouter(prefix="/v1", tags=["metrics"])
 
+OutputReader = Annotated[Access, may(Verb.READ, Noun.OUTPUT)]
+
 Names = Annotated[list[str] | None, Query(description="Only these; none gives only the names.")]
 PointsMax = Annotated[
     int, Query(ge=4, le=POINTS_MAX, description="At most so many per series; peaks are kept.")
@@ -60,7 +62,7 @@ Rank = Annotated[
 )
 async def read_metrics(
     job_id: JobIdText,
-    context: Context,
+    access: OutputReader,
     threads: TheThreads,
     *,
     name: Names = None,
@@ -70,12 +72,11 @@ async def read_metrics(
     task: TaskIndex = None,
 ) -> Response:
     """One curve per name over all attempts: where a later attempt repeats steps, it counts."""
-    known_id = parse_job_id(job_id)
 
     def read() -> MetricsView:
-        job = get_job(context.plane, known_id)
+        job = access.get_job(job_id)
         attempts = _attempts_of(job, attempt, task)
-        return _metrics(context, job, attempts, name or [], rank, max_points)
+        return _metrics(access.context, job, attempts, name or [], rank, max_points)
 
     return answer(await threads.read_files(read))
 
@@ -84,13 +85,13 @@ async def read_metrics(
     "/progress", operation_id="list_progress", summary="List progress", response_model=ProgressList
 )
 async def list_progress(
-    context: Context,
+    access: OutputReader,
     threads: TheThreads,
     job_id: Annotated[str | None, Query(description="Only of this job.")] = None,
 ) -> Response:
     """How far every running job is."""
     only = parse_job_id(job_id) if job_id is not None else None
-    return answer(await threads.read_files(lambda: _progress(context, only)))
+    return answer(await threads.read_files(lambda: _progress(access, only)))
 
 
 def _attempts_of(job: Job, number: int | None, task: int | None) -> list[Attempt]:
@@ -131,15 +132,17 @@ def _point_view(point: Point) -> PointView:
     )
 
 
-def _progress(context: ApiContext, only: JobId | None) -> ProgressList:
-    plane = context.plane
+def _progress(access: Access, only: JobId | None) -> ProgressList:
+    plane = access.context.plane
     plane.board.catch_up()
     job_ids = plane.board.list_job_ids() if only is None else [only]
     views = []
     for job_id in job_ids:
         job = plane.board.find_job(job_id)
-        if job is not None and job.state in (JobState.RUNNING, JobState.STOPPING):
-            views.append(_progress_view(context, job))
+        if job is None or not access.covers(job):
+            continue
+        if job.state in (JobState.RUNNING, JobState.STOPPING):
+            views.append(_progress_view(access.context, job))
         if len(views) == JOBS_MAX:
             break
     views.sort(key=lambda view: view.started_at or "")

@@ -12,9 +12,9 @@ from urllib.parse import quote
 from fastapi import APIRouter, Header, Path
 from starlette.responses import Response
 
+from quarterdeck.api.access import Access, may
 from quarterdeck.api.routers.depends import (
     AttemptNumber,
-    Context,
     JobIdText,
     TaskIndex,
     TheThreads,
@@ -22,16 +22,16 @@ from quarterdeck.api.routers.depends import (
 )
 from quarterdeck.api.sites import choose_attempt, latest_of_tasks, site_files
 from quarterdeck.api.streaming import Streamed
-from quarterdeck.api.translate import parse_job_id
 from quarterdeck.basics.errors import NotFound
 from quarterdeck.basics.ids import JobId
-from quarterdeck.control.steps import get_job
-from quarterdeck.core.jobs.job import Attempt
+from quarterdeck.core.governance.permissions import Noun, Verb
+from quarterdeck.core.jobs.job import Attempt, Job
 from quarterdeck.wire.v1.jobs import ResultList, ResultView
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from quarterdeck.api.context import ApiContext
     from quarterdeck.api.threads import Threads
 
 CHUNK_BYTES: Final = 256 * 1024
@@ -39,23 +39,26 @@ _RANGE: Final = re.compile(r"bytes=([0-9]{1,18})-", re.ASCII)
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/results", tags=["results"])
 
+OutputReader = Annotated[Access, may(Verb.READ, Noun.OUTPUT)]
+
 
 @router.get("", operation_id="list_results", summary="List results", response_model=ResultList)
 async def list_results(
     job_id: JobIdText,
-    context: Context,
+    access: OutputReader,
     threads: TheThreads,
     attempt: AttemptNumber = None,
     task: TaskIndex = None,
 ) -> Response:
     """Every file that the attempt left; of an array, what the latest attempt of every task left. A
     job that has not started yet has none, of attempt 0."""
-    known_id = parse_job_id(job_id)
-    return answer(await threads.read_files(lambda: _list(context, known_id, attempt, task)))
+    context = access.context
+    return answer(
+        await threads.read_files(lambda: _list(context, access.get_job(job_id), attempt, task))
+    )
 
 
-def _list(context: Context, job_id: JobId, attempt: int | None, task: int | None) -> ResultList:
-    job = get_job(context.plane, job_id)
+def _list(context: ApiContext, job: Job, attempt: int | None, task: int | None) -> ResultList:
     if job.tasks is not None and attempt is None and task is None:
         views = [
             view for latest in latest_of_tasks(job) for view in _views(context, job.id, latest)
@@ -67,7 +70,7 @@ def _list(context: Context, job_id: JobId, attempt: int | None, task: int | None
     return ResultList(job_id=job.id, attempt=chosen.number, files=_views(context, job.id, chosen))
 
 
-def _views(context: Context, job_id: JobId, attempt: Attempt) -> list[ResultView]:
+def _views(context: ApiContext, job_id: JobId, attempt: Attempt) -> list[ResultView]:
     return [
         ResultView(
             path=file.path,
@@ -98,7 +101,7 @@ async def read_result(
     job_id: JobIdText,
     node_rank: Annotated[int, Path(ge=0, le=2**31 - 1, description="Which replica, from 0.")],
     path: Annotated[str, Path(description="The file's path, as listed.")],
-    context: Context,
+    access: OutputReader,
     threads: TheThreads,
     *,
     attempt: AttemptNumber = None,
@@ -109,9 +112,10 @@ async def read_result(
     ] = None,
 ) -> Response:
     """One file that a replica left, as bytes; with a range, what follows an offset."""
-    known_id = parse_job_id(job_id)
-    which = Which(known_id, attempt, task, node_rank, path)
-    file, size_bytes = await threads.read_files(lambda: _open(context, which))
+    which = Which(attempt, task, node_rank, path)
+    file, size_bytes = await threads.read_files(
+        lambda: _open(access.context, access.get_job(job_id), which)
+    )
     name = quote(path.rpartition("/")[2], safe="")
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
     status = 200
@@ -124,7 +128,7 @@ async def read_result(
             await threads.read_files(partial(file.seek, start))
             size_bytes -= start
         headers["Content-Length"] = str(size_bytes)
-    pieces = _pieces(threads, file, size_bytes)
+    pieces = _pieces(threads, file, size_bytes, access)
     return Streamed(pieces, "application/octet-stream", headers, status)
 
 
@@ -142,16 +146,14 @@ def _find_start(wanted: str | None, size_bytes: int) -> int | None:
 class Which:
     """One file of one replica."""
 
-    job_id: JobId
     attempt: int | None
     task: int | None
     node_rank: int
     path: str
 
 
-def _open(context: Context, which: Which) -> tuple[BinaryIO, int | None]:
+def _open(context: ApiContext, job: Job, which: Which) -> tuple[BinaryIO, int | None]:
     """The file, and its size now where that can be told."""
-    job = get_job(context.plane, which.job_id)
     path = which.path
     chosen = choose_attempt(job, which.attempt, which.task)
     if chosen is None or not path or "\0" in path or ".." in path.split("/"):
@@ -170,12 +172,13 @@ def _open(context: Context, which: Which) -> tuple[BinaryIO, int | None]:
 
 
 async def _pieces(
-    threads: Threads, file: BinaryIO, size_bytes: int | None
+    threads: Threads, file: BinaryIO, size_bytes: int | None, access: Access
 ) -> AsyncGenerator[bytes, None]:
-    """The file up to the size that was announced: one that a job still writes may grow."""
+    """The file up to the size that was announced: one that a job still writes may grow. Who is
+    shut out meanwhile gets no more of it."""
     left = size_bytes
     try:
-        while left is None or left > 0:
+        while (left is None or left > 0) and access.is_current:
             wanted = CHUNK_BYTES if left is None else min(CHUNK_BYTES, left)
             piece = await threads.read_files(partial(file.read, wanted))
             if not piece:

@@ -9,12 +9,14 @@ from fastapi import APIRouter, Depends, Path, Request
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
+from quarterdeck.api.access import Access, may
 from quarterdeck.api.bodies import parse_body
 from quarterdeck.api.routers.depends import Context, TheThreads, answer
 from quarterdeck.api.translate import to_manifest
 from quarterdeck.basics.errors import Unavailable
 from quarterdeck.control.disk import check_room
 from quarterdeck.control.snapshots import keep_snapshot
+from quarterdeck.core.governance.permissions import Noun, Verb
 from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
 
 if TYPE_CHECKING:
@@ -46,7 +48,11 @@ async def _raw_body(request: Request) -> bytes:
         }
     },
 )
-def keep_a_snapshot(body: Annotated[bytes, Depends(_raw_body)], context: Context) -> Response:
+def keep_a_snapshot(
+    body: Annotated[bytes, Depends(_raw_body)],
+    context: Context,
+    _access: Annotated[Access, may(Verb.CREATE, Noun.SNAPSHOT)],
+) -> Response:
     """Keep the manifest if all its files are here; otherwise say which are not."""
     kept = keep_snapshot(context.plane, to_manifest(parse_body(SnapshotRequest, body)))
     view = SnapshotView(digest=kept.digest, missing=list(kept.missing))
@@ -75,6 +81,7 @@ async def put_blob(
     ],
     request: Request,
     context: Context,
+    _access: Annotated[Access, may(Verb.CREATE, Noun.SNAPSHOT)],
     threads: TheThreads,
 ) -> Response:
     """Keep the bytes under their digest. They go to disk as they come, never as a whole to

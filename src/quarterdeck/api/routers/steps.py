@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from quarterdeck.api.routers.depends import Caller, Context, DryRun, JobIdText, Pretend, answer
-from quarterdeck.api.translate import parse_job_id
-from quarterdeck.api.views import job_view
+from quarterdeck.api.access import Access, may
+from quarterdeck.api.routers.depends import DryRun, JobIdText, Pretend, answer
 from quarterdeck.control.cancel import cancel
 from quarterdeck.control.hold import hold, release
 from quarterdeck.control.note import note
 from quarterdeck.control.requeue import requeue
-from quarterdeck.control.steps import get_job
+from quarterdeck.core.governance.permissions import Noun
+from quarterdeck.core.governance.permissions import Verb as PermissionVerb
 from quarterdeck.core.jobs import decide
 from quarterdeck.wire.v1.jobs import CancelRequest, JobView, NoteRequest, RequeueRequest
 
@@ -38,34 +38,44 @@ class Step:
     """One thing that somebody wants to do to a job."""
 
     job_id: str
-    context: Context
-    caller: Caller
+    access: Access
     pretend: Pretend
     dry_run: bool
 
     def take(self, verb: Verb, decision: Decision) -> Response:
         """Do it, or in a dry run only check that it could be done now."""
-        plane, known_id = self.context.plane, parse_job_id(self.job_id)
+        plane, name = self.access.context.plane, self.access.name
+        job = self.access.get_job(self.job_id)
         if self.dry_run:
-            job = get_job(plane, known_id)
-            decision(job, self.caller.name, plane.clock.now_ns())
+            decision(job, name, plane.clock.now_ns())
         else:
-            job = verb(plane, known_id, self.caller.name)
-        return answer(job_view(job, self.pretend))
+            job = verb(plane, job.id, name)
+        return answer(self.access.job_view(job, self.pretend))
 
 
-async def _step_of(
-    job_id: JobIdText, context: Context, caller: Caller, pretend: Pretend, dry_run: DryRun = False
-) -> Step:
-    return Step(job_id, context, caller, pretend, dry_run)
+def _step(verb: PermissionVerb) -> Any:  # noqa: ANN401 - what FastAPI's `Depends` is
+    permission = may(verb, Noun.JOB)
+
+    async def step_of(
+        job_id: JobIdText,
+        pretend: Pretend,
+        access: Access = permission,
+        dry_run: DryRun = False,
+    ) -> Step:
+        return Step(job_id, access, pretend, dry_run)
+
+    return Depends(step_of)
 
 
-TheStep = Annotated[Step, Depends(_step_of)]
+Cancelling = Annotated[Step, _step(PermissionVerb.CANCEL)]
+Requeuing = Annotated[Step, _step(PermissionVerb.REQUEUE)]
+Holding = Annotated[Step, _step(PermissionVerb.HOLD)]
+Noting = Annotated[Step, _step(PermissionVerb.NOTE)]
 
 
 @router.post("/cancel", operation_id="cancel_job", summary="Cancel a job", response_model=JobView)
 def cancel_job(
-    step: TheStep,
+    step: Cancelling,
     body: CancelRequest | None = None,  # noqa: ARG001 - its form is checked
 ) -> Response:
     """Take the job out of the queue, or stop what runs. Cancelling twice is cancelling once."""
@@ -79,7 +89,7 @@ def cancel_job(
     response_model=JobView,
 )
 def requeue_job(
-    step: TheStep,
+    step: Requeuing,
     body: RequeueRequest | None = None,  # noqa: ARG001 - its form is checked
 ) -> Response:
     """Put a finished job back into the queue; a running attempt is stopped first. Of an array, the
@@ -90,7 +100,7 @@ def requeue_job(
 @router.post(
     "/hold", operation_id="hold_job", summary="Keep a job from starting", response_model=JobView
 )
-def hold_job(step: TheStep) -> Response:
+def hold_job(step: Holding) -> Response:
     """Take the job out of the queue until it is released. Holding twice is holding once."""
     return step.take(hold, decide.hold)
 
@@ -101,7 +111,7 @@ def hold_job(step: TheStep) -> Response:
     summary="Let a held job into the queue",
     response_model=JobView,
 )
-def release_job(step: TheStep) -> Response:
+def release_job(step: Holding) -> Response:
     """Let a held job into the queue, at the place where it would have been."""
     return step.take(release, decide.release)
 
@@ -109,7 +119,7 @@ def release_job(step: TheStep) -> Response:
 @router.post(
     "/notes", operation_id="note_job", summary="Write a note on a job", response_model=JobView
 )
-def note_job(step: TheStep, body: NoteRequest) -> Response:
+def note_job(step: Noting, body: NoteRequest) -> Response:
     """Add a note, for whoever looks at the job later."""
     return step.take(
         lambda plane, job_id, actor: note(plane, job_id, actor, body.text),

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 from fastapi import APIRouter, Path
 from starlette.responses import Response
 
-from quarterdeck.api.routers.depends import Caller, Context, DryRun, answer
+from quarterdeck.api.access import Access, may
+from quarterdeck.api.routers.depends import Context, DryRun, answer
 from quarterdeck.basics.errors import Invalid
 from quarterdeck.basics.times import to_iso
+from quarterdeck.core.governance.permissions import Noun, Verb
 from quarterdeck.core.jobs.states import JobState
 from quarterdeck.ports.hooks import Progress
 from quarterdeck.wire.v1.webhooks import (
@@ -38,11 +40,14 @@ WebhookId = Annotated[str, Path(description="The webhook's id.")]
     responses={200: {"model": WebhookMade, "description": "What a dry run would have added."}},
 )
 def add_webhook(
-    body: WebhookRequest, context: Context, caller: Caller, dry_run: DryRun = False
+    body: WebhookRequest,
+    context: Context,
+    access: Annotated[Access, may(Verb.CREATE, Noun.WEBHOOK)],
+    dry_run: DryRun = False,
 ) -> Response:
     """Have changes of jobs' states POSTed to a URL from now on. The secret is shown here only."""
     states = _parse_states(body.states)
-    hook = context.webhooks.add(body.url, states, body.secret, caller.name, is_dry_run=dry_run)
+    hook = context.webhooks.add(body.url, states, body.secret, access.name, is_dry_run=dry_run)
     view = WebhookMade(
         **_view(hook, Progress(0), 0).model_dump(), secret="" if dry_run else hook.secret
     )
@@ -50,7 +55,9 @@ def add_webhook(
 
 
 @router.get("", operation_id="list_webhooks", summary="List webhooks", response_model=WebhookList)
-def list_webhooks(context: Context) -> Response:
+def list_webhooks(
+    context: Context, _access: Annotated[Access, may(Verb.READ, Noun.WEBHOOK)]
+) -> Response:
     """All webhooks, and how telling each of them goes."""
     head = context.webhooks.head()
     couriers = context.webhooks.couriers()
@@ -66,7 +73,12 @@ def list_webhooks(context: Context) -> Response:
     response_class=Response,
     response_description="It is told no more; a message that is on its way may still arrive.",
 )
-def remove_webhook(webhook_id: WebhookId, context: Context, dry_run: DryRun = False) -> Response:
+def remove_webhook(
+    webhook_id: WebhookId,
+    context: Context,
+    _access: Annotated[Access, may(Verb.DELETE, Noun.WEBHOOK)],
+    dry_run: DryRun = False,
+) -> Response:
     """Tell it no more."""
     context.webhooks.remove(webhook_id, is_dry_run=dry_run)
     return Response(status_code=204)
@@ -78,7 +90,12 @@ def remove_webhook(webhook_id: WebhookId, context: Context, dry_run: DryRun = Fa
     summary="Test a webhook",
     response_model=WebhookTest,
 )
-def try_webhook(webhook_id: WebhookId, context: Context, dry_run: DryRun = False) -> Response:
+def try_webhook(
+    webhook_id: WebhookId,
+    context: Context,
+    _access: Annotated[Access, may(Verb.TEST, Noun.WEBHOOK)],
+    dry_run: DryRun = False,
+) -> Response:
     """Send a message of the type `webhook.test` now, once, and say what came of it."""
     outcome = context.webhooks.test(webhook_id, is_dry_run=dry_run)
     if outcome is None:

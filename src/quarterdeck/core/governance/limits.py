@@ -61,6 +61,17 @@ class Quota:
         """Whether it limits nothing."""
         return all(getattr(self, one.name) is None for one in fields(self))
 
+    def __str__(self) -> str:
+        """For people: `queued_jobs 100, running_jobs 20 (soft), sites a b`."""
+        parts = []
+        for one in fields(self):
+            held = getattr(self, one.name)
+            if isinstance(held, Bound):
+                parts.append(f"{one.name} {held.value}{'' if held.is_hard else ' (soft)'}")
+            elif held is not None:
+                parts.append(f"{one.name} {' '.join(held) or 'none'}")
+        return ", ".join(parts) or "none"
+
 
 UNLIMITED: Final = Quota()
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.cluster.hardware import NodeState
 from quarterdeck.core.cluster.room import Room, could_ever_fit
+from quarterdeck.core.scheduling.allowances import Tally
 from quarterdeck.core.scheduling.plan import Placement, Plan, Verdict
-from quarterdeck.core.scheduling.verdicts import behind, explain_no_room, not_ready
+from quarterdeck.core.scheduling.verdicts import at_limit, behind, explain_no_room, not_ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,17 +34,19 @@ class _Free:
         self._by_site: dict[str, dict[str, Room]] = {}
         for room in sorted(rooms, key=lambda room: (room.site, room.node.name)):
             self._by_site.setdefault(room.site, {})[room.node.name] = room
-        self._failed: set[Demand] = set()
+        self._failed: set[tuple[Demand, frozenset[str] | None]] = set()
 
     def rooms(self) -> list[Room]:
         return [room for site in self._by_site.values() for room in site.values()]
 
-    def take(self, demand: Demand) -> tuple[str, tuple[Grant, ...]] | None:
-        """The first site that fits the whole gang gives it; otherwise nothing is taken."""
-        if demand in self._failed:
+    def take(
+        self, demand: Demand, sites: frozenset[str] | None
+    ) -> tuple[str, tuple[Grant, ...]] | None:
+        """The first of the sites that fits the whole gang gives it; otherwise nothing is taken."""
+        if (demand, sites) in self._failed:
             return None
         for site, rooms in self._by_site.items():
-            if demand.site not in (None, site):
+            if demand.site not in (None, site) or (sites is not None and site not in sites):
                 continue
             fitting = [room for room in rooms.values() if room.fits(demand.resources)]
             if len(fitting) < demand.nodes:
@@ -54,7 +57,7 @@ class _Free:
             for room, grant in zip(chosen, grants, strict=True):
                 rooms[room.node.name] = room.without(grant)
             return site, grants
-        self._failed.add(demand)
+        self._failed.add((demand, sites))
         return None
 
 
@@ -66,30 +69,38 @@ def make_plan(snapshot: Snapshot, policy: Policy) -> Plan:
     left: list[Waiting] = []
     next_ready: list[int] = []
     ahead: Waiting | None = None
-    for waiting in sorted(snapshot.waiting, key=lambda waiting: waiting.order):
+    tally = Tally(snapshot.allowances)
+    for waiting in sorted(snapshot.waiting, key=snapshot.order_of):
         ready = waiting.ready(snapshot.now_ns)
+        narrowest = tally.narrowest(waiting.team, waiting.owner)
+        if narrowest is not None and len(ready) > narrowest[0]:
+            verdicts[waiting.job_id] = at_limit(waiting, narrowest)
+            ready = ready[: max(0, narrowest[0])]
         if waiting.waits and (at_ns := waiting.next_ready_ns(snapshot.now_ns)) is not None:
             next_ready.append(at_ns)
         if ahead is not None and ready:
             verdicts[waiting.job_id] = behind(waiting, ahead)
             continue
-        placed = _place(waiting, ready, free)
+        placed = _place(waiting, ready, free, tally.sites(waiting.team, waiting.owner))
         placements += placed
+        tally.start(waiting.team, waiting.owner, len(placed))
         if len(placed) < len(ready):
             left.append(waiting)
             if _holds_the_queue(waiting, snapshot, policy):
                 ahead = waiting
-        elif len(placed) < len(waiting.tasks):
+        elif len(placed) < len(waiting.tasks) and waiting.job_id not in verdicts:
             verdicts[waiting.job_id] = not_ready(waiting, len(placed), snapshot.now_ns)
     verdicts |= _explain(left, free.rooms(), snapshot)
     return Plan(snapshot.as_of, tuple(placements), verdicts, min(next_ready, default=None))
 
 
-def _place(waiting: Waiting, ready: Iterable[int | None], free: _Free) -> list[Placement]:
+def _place(
+    waiting: Waiting, ready: Iterable[int | None], free: _Free, sites: frozenset[str] | None
+) -> list[Placement]:
     """As many of them as fit, in order."""
     placed = []
     for task in ready:
-        taken = free.take(waiting.demand)
+        taken = free.take(waiting.demand, sites)
         if taken is None:
             break
         placed.append(Placement(waiting.job_id, *taken, task))

@@ -28,6 +28,8 @@ class Blocker(StrEnum):
     """Not now: a job that it needs has not succeeded yet."""
     BACKOFF = "backoff"
     """Not now: it failed, and its next attempt waits a while."""
+    LIMIT = "limit"
+    """Not now: as many of the team's or the person's jobs run as may at once."""
     ARRAY_LIMIT = "array_limit"
     """Not now: as many of its tasks run as the array allows at once."""
 

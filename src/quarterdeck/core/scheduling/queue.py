@@ -29,6 +29,8 @@ def waiting_of(job: Job) -> Waiting:
             job.submitted_at_ns,
             unmet=job.unmet,
             waits={} if job.wait is None else {None: job.wait},
+            team=spec.team,
+            owner=job.actor,
         )
     indices, parallel = spec.array.indices, spec.array.parallel
     return Waiting(
@@ -41,4 +43,6 @@ def waiting_of(job: Job) -> Waiting:
         parallel=parallel,
         unmet=job.unmet,
         waits={indices[place]: wait for place, wait in (tasks.waits or {}).items()},
+        team=spec.team,
+        owner=job.actor,
     )

@@ -10,6 +10,7 @@ from quarterdeck.basics.ids import JobId
 from quarterdeck.core.cluster.demand import Demand
 from quarterdeck.core.cluster.room import Room
 from quarterdeck.core.jobs.tasks import Wait
+from quarterdeck.core.scheduling.allowances import Allowance, Party, parties_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Waiting:
     parallel: int | None = None
     unmet: tuple[JobId, ...] = ()
     waits: Mapping[int | None, Wait] = field(default_factory=dict)
+    team: str = ""
+    owner: str = ""
 
     def ready(self, now_ns: int) -> tuple[int | None, ...]:
         """What of it may be placed now, if there is room; `(None,)` for a job without tasks."""
@@ -80,6 +83,12 @@ class Snapshot:
     rooms: tuple[Room, ...]
     waiting: tuple[Waiting, ...]
     holders: tuple[Holder, ...] = ()
+    allowances: Mapping[Party, Allowance] = field(default_factory=dict)
+
+    def order_of(self, waiting: Waiting) -> tuple[bool, int, int, str]:
+        """The place in the queue: those beyond a soft limit go last."""
+        late = (self.allowances.get(party) for party in parties_of(waiting.team, waiting.owner))
+        return (any(one is not None and one.is_late for one in late), *waiting.order)
 
 
 @dataclass(frozen=True, slots=True)

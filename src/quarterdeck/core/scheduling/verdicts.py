@@ -17,6 +17,7 @@ from quarterdeck.core.scheduling.plan import Blocker, Verdict
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from quarterdeck.core.scheduling.allowances import Allowance, Party
     from quarterdeck.core.scheduling.snapshot import Holder, Waiting
 
 HOLDERS_SHOWN_MAX = 5
@@ -64,6 +65,21 @@ def not_ready(waiting: Waiting, placed: int, now_ns: int) -> Verdict:
         f"its last attempt failed; the next one waits another {format_span(left_s)}",
         hint="`retry.backoff` in the job file says how long",
         numbers={"wait_s": math.ceil(left_s)},
+    )
+
+
+def at_limit(waiting: Waiting, narrowest: tuple[int, Party, Allowance]) -> Verdict:
+    """The verdict of a job whose team or owner runs as many as may at once."""
+    left, (whose, name), allowance = narrowest
+    who = f"team {name}" if whose == "team" else f"user {name}"
+    assert allowance.running_max is not None
+    running = allowance.running_max - max(0, left)
+    return Verdict(
+        waiting.job_id,
+        Blocker.LIMIT,
+        f"{who} may run {allowance.running_max} jobs at once, and {running} run or start",
+        hint="it starts when one of them has ended; an admin may raise the limit",
+        numbers={"running": running, "running_max": allowance.running_max},
     )
 
 

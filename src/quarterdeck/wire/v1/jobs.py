@@ -72,7 +72,10 @@ class JobRequest(Request):
     """A job to run. The keys are those of the job file."""
 
     name: str = Field(default="job", description="A name for people; it need not be unique.")
-    team: str = Field(default="default", description="Who pays.")
+    team: str | None = Field(
+        default=None,
+        description="Who pays; left out it is the default team, or the only one of the asker.",
+    )
     run: str | list[str] = Field(
         description="The command: a line for `sh -c`, or a list of arguments that no shell sees."
     )
@@ -219,7 +222,9 @@ class JobView(Answer):
     exit_code: int | None = Field(description="128 + n for an end by signal n.")
     priority: PriorityName
     command: list[str]
-    env: dict[str, str]
+    env: dict[str, str] = Field(
+        description="The values are `(hidden)` for who may not see the request."
+    )
     nodes: int
     ranks_per_node: int
     gpus_per_node: int
@@ -243,6 +248,9 @@ class JobView(Answer):
     array: ArrayView | None = None
     tags: dict[str, str] = {}
     notes: list[NoteView] = []
+    warnings: list[str] = Field(
+        default=[], description="Of a job that was just submitted: soft limits that it exceeds."
+    )
 
 
 class JobPage(Answer):
@@ -266,8 +274,8 @@ class VerdictView(Answer):
     """Why a job does not start now."""
 
     blocked_by: str = Field(
-        description="no_capacity, behind_others, unsatisfiable, needs, backoff, array_limit or "
-        "disk_full."
+        description="no_capacity, behind_others, unsatisfiable, needs, backoff, array_limit, "
+        "limit or disk_full."
     )
     message: str
     hint: str

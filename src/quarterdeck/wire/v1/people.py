@@ -10,6 +10,7 @@ from quarterdeck.wire.v1.base import Answer, Count, Flag, Request
 
 OrganizationRole = Literal["owner", "admin", "operator", "steward"]
 TeamRole = Literal["lead", "member", "viewer"]
+UserKind = Literal["user", "service"]
 ScopeName = Literal["everything", "jobs", "read"]
 
 
@@ -126,7 +127,7 @@ class MemberView(Answer):
     """Somebody in a team."""
 
     user: str
-    kind: Literal["user", "service"]
+    kind: UserKind
     role: str
     active: bool
 
@@ -148,7 +149,7 @@ class UserRequest(Request):
     """Somebody to add."""
 
     name: str = Field(description="For good: names are never given twice.")
-    kind: Literal["user", "service"] = "user"
+    kind: UserKind = "user"
     title: str = Field(default="", description="The full name.")
     role: OrganizationRole | None = None
     teams: dict[str, TeamRole] = Field(default={}, description="The role in each team.")
@@ -160,7 +161,7 @@ class UserView(Answer):
     """Somebody."""
 
     name: str
-    kind: Literal["user", "service"]
+    kind: UserKind
     title: str
     role: OrganizationRole | None
     teams: dict[str, str]
@@ -250,7 +251,7 @@ class UserEntry(Request):
     """Somebody of the people file."""
 
     title: str = ""
-    kind: Literal["user", "service"] = "user"
+    kind: UserKind = "user"
     role: OrganizationRole | None = None
     teams: dict[str, TeamRole] = {}
     team: str | None = None

@@ -1,9 +1,12 @@
 """People, teams and tokens; every job says whose it is and what of it waits.
 
-Jobs of earlier versions say in their documents which team they belong to: the default one.
+Jobs of earlier versions say in their documents which team they belong to: the default one, or one
+that nobody checked. Those become teams, so that no job is left without one.
 """
 
 from __future__ import annotations
+
+import json
 
 import sqlalchemy as sa
 from alembic import op
@@ -37,6 +40,7 @@ def upgrade() -> None:
         op.add_column("jobs", sa.Column(column, sa.Text, nullable=False, server_default=""))
     op.add_column("jobs", sa.Column("waiting", sa.BigInteger, nullable=False, server_default="0"))
     _fill()
+    _make_teams()
     op.create_index("ix_jobs_team_submitted_seq", "jobs", ["team", "submitted_seq"])
     is_waiting = sa.text("waiting > 0")
     for column in ("team", "owner"):
@@ -67,3 +71,12 @@ def _fill() -> None:
         f"waiting = CASE WHEN {state} IN {_FINAL} THEN 0 WHEN {tasks} IS NOT NULL THEN {waiting} "
         f"WHEN {state} IN ('queued', 'held') THEN 1 ELSE 0 END"
     )
+
+
+def _make_teams() -> None:
+    """With no members yet: an owner sees them, and adds who belongs there."""
+    connection = op.get_bind()
+    found = connection.execute(sa.text("SELECT DISTINCT team FROM jobs WHERE team <> 'default'"))
+    add = sa.text("INSERT INTO people (kind, id, document) VALUES ('Team', :id, :document)")
+    for (name,) in found.all():
+        connection.execute(add, {"id": name, "document": json.dumps({"name": name})})

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _PASSED_ON: Final = re.compile(r"(\w+\.)*code|\w+\.get\('code'\)|None|DISK_FULL")
+_BODIES: Final = ("View", "Request")
+"""Bodies that travel: their `code` is an invitation's."""
 _OUTSIDE: Final = ("sim", "testing", "runner")
 """Where `code` is an exit code, or a test's."""
 
@@ -75,6 +77,8 @@ def _codes_in(tree: ast.AST, places: dict[str, list[str]]) -> Iterator[tuple[str
                     yield from ((node.name, code, None) for code in _texts(part.value))
         elif isinstance(node, ast.Call):
             raiser = ast.unparse(node.func).rpartition(".")[2]
+            if raiser.endswith(_BODIES):
+                continue
             given = dict(zip(places.get(raiser, []), node.args, strict=False))
             status = given.get("status")
             number = status.value if isinstance(status, ast.Constant) else None

@@ -19,7 +19,7 @@ from quarterdeck.api.views import PretendNodes, job_view
 from quarterdeck.basics.errors import NotAllowed
 from quarterdeck.control.steps import get_job, unknown_job
 from quarterdeck.control.submit import Asked
-from quarterdeck.core.governance.people import unknown_team, unknown_user
+from quarterdeck.core.governance.people import check_team_name, unknown_team, unknown_user
 from quarterdeck.core.governance.permissions import TABLE, Noun, Verb
 from quarterdeck.core.governance.principal import Extent, Principal, extent_of
 from quarterdeck.core.governance.roles import Kind
@@ -91,6 +91,8 @@ class Access:
     def choose_team(self, wanted: str | None) -> str:
         """The team of a new job."""
         sight = self.reach(Verb.READ, Noun.TEAM)
+        if wanted is not None:
+            check_team_name(wanted)
         return choose_team(self.context.roster.people, self.extent, sight, wanted)
 
     def own_key(self, asked: Asked) -> Asked:

@@ -102,6 +102,7 @@ def job(state: str = "queued", **fields: Any) -> dict[str, Any]:
         "array": None,
         "tags": {},
         "notes": [],
+        "warnings": [],
         **fields,
     }
 

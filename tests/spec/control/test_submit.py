@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from quarterdeck.basics.errors import Conflict, Invalid, Refused, Unavailable, Unsatisfiable
+from quarterdeck.control.needs import everything
 from quarterdeck.control.submit import (
     KEY_CHARS_MAX,
     REPLY_KEPT_S,

@@ -43,13 +43,7 @@ class Team:
 
     def __post_init__(self) -> None:
         """Refuse names that could not be typed."""
-        if TEAM_NAME.fullmatch(self.name) is None:
-            raise Invalid(
-                f"team is {_shown(self.name)}",
-                field="team",
-                hint="use up to 64 letters, digits, '.', '_' or '-', starting with a letter "
-                "or digit",
-            )
+        check_team_name(self.name)
         check_title("title", self.title)
 
 
@@ -196,6 +190,16 @@ def unknown_user(name: str) -> NotFound:
         field="user",
         hint="`qd user list` shows those that you may see",
     )
+
+
+def check_team_name(name: str) -> None:
+    """Refuse a name that could not be typed."""
+    if TEAM_NAME.fullmatch(name) is None:
+        raise Invalid(
+            f"team is {_shown(name)}",
+            field="team",
+            hint="use up to 64 letters, digits, '.', '_' or '-', starting with a letter or digit",
+        )
 
 
 def check_user_name(name: str) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from docs.draw.markdown import code, head, table
 from quarterdeck import __version__
 from quarterdeck.adapters.blobs.memory import MemoryBlobs
+from quarterdeck.adapters.identity.signed import SignedTokens
 from quarterdeck.adapters.notifiers.webhook import WebhookNotifier
 from quarterdeck.adapters.stores.memory import MemoryStore
 from quarterdeck.adapters.stores.memory_directory import MemoryDirectory
@@ -56,7 +57,12 @@ def read_document() -> dict[str, Any]:
     """The document of a server that has nothing to do."""
     store = MemoryStore()
     plane = ControlPlane(store, SteadyClock(), RandomIds(), MemoryBlobs(), Board(store))
-    people = PeopleOfServer(MemoryDirectory(), plane.clock, "0" * 64)
+    people = PeopleOfServer(
+        MemoryDirectory(),
+        plane.clock,
+        "0" * 64,
+        SignedTokens(b"", "", plane.clock, plane.board.has_live),
+    )
     notifier = WebhookNotifier(plane.clock, __version__, may_be_private=False)
     context = ApiContext(
         plane=plane,

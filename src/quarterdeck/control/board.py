@@ -147,6 +147,11 @@ class Board:
         with self._lock:
             return self._jobs.get(job_id)
 
+    def has_live(self, job_id: JobId, attempt: int) -> bool:
+        """Whether this attempt holds devices now."""
+        job = self.find_job(job_id)
+        return job is not None and job.find_live(attempt) is not None
+
     def list_job_ids(self) -> list[JobId]:
         """All unfinished jobs, oldest first."""
         with self._lock:

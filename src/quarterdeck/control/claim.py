@@ -19,6 +19,8 @@ from quarterdeck.core.governance.people import People, User
 from quarterdeck.core.governance.roles import Role
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from quarterdeck.control.roster import Roster
     from quarterdeck.control.tokens import MadeToken
 
@@ -32,6 +34,7 @@ class Claim:
     """The door. `code_digest` is None where there is none."""
 
     code_digest: str | None = None
+    on_taken: Callable[[], None] = lambda: None
     wrong: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -58,6 +61,7 @@ class Claim:
                 raise Invalid("name is missing", field="name", hint="say who you will be")
             made = _become_owner(roster, name)
             self.code_digest = None
+            self.on_taken()
         return made
 
 

@@ -3,6 +3,8 @@
 server.lock     held by the server that uses the home; a second one is refused
 server.json     url, pid and version of that server, for `qd` and for scripts
 token           the owner's token (mode 0600)
+signing_key     what short-lived tokens of runners and agents are signed with (mode 0600)
+claim           while nobody owns a server that others can reach: the code that makes an owner
 home_id         a random name, by which processes of this home are told from another's
 store           the store's address, when it is not the SQLite file of the home
 quarterdeck.db  jobs, sites and the event log
@@ -82,6 +84,18 @@ class Home:
     def token(self) -> str:
         """The owner's token, made at the first start."""
         return self._secret("token", 32)
+
+    def signing_key(self) -> bytes:
+        """What tokens of runners and agents are signed with, made at the first start."""
+        return bytes.fromhex(self._secret("signing_key", 32))
+
+    def claim_code(self) -> str:
+        """What the first owner shows who comes from elsewhere; the same until it is used."""
+        return f"qdc_{self._secret('claim', 32)}"
+
+    def drop_claim(self) -> None:
+        """It was used, or is not needed."""
+        (self.root / "claim").unlink(missing_ok=True)
 
     def home_id(self) -> str:
         """The home's own name, made at the first start."""

@@ -8,15 +8,18 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.adapters.identity.token import HomeToken
+from quarterdeck.control.claim import Claim
 from quarterdeck.control.founding import found
 from quarterdeck.control.roster import Roster
-from quarterdeck.control.sign_in import SignIn
+from quarterdeck.control.sign_in import SignIn, digest_of
 from quarterdeck.wiring.system import RandomSecrets
 from quarterdeck.wiring.worker import Worker
 
 if TYPE_CHECKING:
+    from quarterdeck.adapters.identity.signed import SignedTokens
     from quarterdeck.ports.clock import Clock
     from quarterdeck.ports.directory import Directory
+    from quarterdeck.wiring.home import Home
 
 REFRESH_EVERY_S: Final = 2.0
 """What another server of the same store has changed is known here after that, so whoever was
@@ -27,10 +30,13 @@ SAVE_EVERY_S: Final = 60.0
 class PeopleOfServer:
     """See the module."""
 
-    def __init__(self, directory: Directory, clock: Clock, home_token: str) -> None:
+    def __init__(
+        self, directory: Directory, clock: Clock, home_token: str, signed: SignedTokens
+    ) -> None:
         self.owner = found(directory, _account(), clock.now_ns())
         self.roster = Roster(directory, clock, RandomSecrets())
-        self.sign_in = SignIn(self.roster, [HomeToken(home_token, self.owner)])
+        self.signed = signed
+        self.sign_in = SignIn(self.roster, [HomeToken(home_token, self.owner), signed])
         self._saved_at_s = monotonic()
         self._worker = Worker("people", self._turn, every_s=REFRESH_EVERY_S)
 
@@ -42,6 +48,16 @@ class PeopleOfServer:
         """Keep when tokens were last used, then end."""
         self._worker.close()
         self.roster.save_uses()
+
+    def make_claim(self, home: Home, *, is_private: bool) -> Claim:
+        """The door for the first owner of a server that others can reach; none on one box, nor
+        once somebody owns it by a token of their own."""
+        owners = {user.name for user in self.roster.people.owners()}
+        is_owned = any(token.owner in owners for token in self.roster.list_tokens())
+        if is_private or is_owned:
+            home.drop_claim()
+            return Claim()
+        return Claim(digest_of(home.claim_code()), home.drop_claim)
 
     def _turn(self) -> None:
         self.roster.refresh()

@@ -15,6 +15,7 @@ import uvicorn
 from quarterdeck import __version__
 from quarterdeck.adapters.archives.jsonl import JsonlArchive
 from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
+from quarterdeck.adapters.identity.signed import SignedTokens
 from quarterdeck.adapters.notifiers.webhook import WebhookNotifier
 from quarterdeck.adapters.stores.sql.store import open_store
 from quarterdeck.api.app import create_app
@@ -73,7 +74,12 @@ class Server:
         self._store = open_store(home.store_url(settings.store), self._disk.make_room)
         clock = SteadyClock(find_last_stamp(self._store))
         board = Board(self._store)
-        self._people = PeopleOfServer(self._store.directory, clock, home.token())
+        self._people = PeopleOfServer(
+            self._store.directory,
+            clock,
+            home.token(),
+            SignedTokens(home.signing_key(), home.home_id(), clock, board.has_live),
+        )
         self._plane = ControlPlane(
             self._store,
             clock,
@@ -203,6 +209,7 @@ class Server:
             closing=self._closing,
             blob_bytes_max=BLOB_BYTES_MAX,
             sweeper=self._sweeper,
+            claim=self._people.make_claim(self._home, is_private=settings.is_private),
         )
         return uvicorn.Config(
             create_app(context),

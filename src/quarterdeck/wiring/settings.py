@@ -69,6 +69,11 @@ class Settings:
         where only people of this machine can ask for one."""
         if self.webhooks_to_private_addresses is not None:
             return self.webhooks_to_private_addresses
+        return self.is_private
+
+    @property
+    def is_private(self) -> bool:
+        """Whether only people of this machine can ask: then who can read the home owns it."""
         return self.is_loopback and not self.behind_proxy
 
     @property

@@ -125,7 +125,16 @@ def _say_ready(ready: str | None, url: str, settings: Settings, output: str) -> 
     else:
         pretended = f" (pretending {settings.pretend})" if settings.pretend else ""
         told = f"quarterdeck is ready at {url}{pretended}; end it with ctrl-c or `qd down`"
+        told += _claim_told(settings.home, url)
         print_done(output, told, url=url, pid=os.getpid(), home=settings.home)
+
+
+def _claim_told(home: Path, url: str) -> str:
+    """How to become the first owner, where the home's own token is no way in."""
+    claim = home / "claim"
+    if not claim.exists():
+        return ""
+    return f"\nnobody owns it yet: `qd login --url {url} --name NAME --code $(cat {claim})`"
 
 
 def _start_detached(home: Path, output: str) -> None:
@@ -147,6 +156,7 @@ def _start_detached(home: Path, output: str) -> None:
     word = _read_word(reader)
     if "url" in word:
         told = f"quarterdeck is ready at {word['url']} (pid {word['pid']}, home {home})"
+        told += _claim_told(home, word["url"])
         print_done(output, told, url=word["url"], pid=word["pid"], home=home)
         return
     if process.poll() is None and not word:

@@ -26,7 +26,7 @@ from quarterdeck.core.governance.roles import Kind
 from quarterdeck.core.governance.staffing import choose_team
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from fastapi import FastAPI
     from fastapi.dependencies.models import Dependant
@@ -129,6 +129,10 @@ class Access:
         if not self.extent.covers_team(name):
             raise not_allowed(self.verb, self.noun, f"of team {name}")
         return team
+
+    def users(self) -> Iterable[User]:
+        """Everybody, also those whom the caller may not know of."""
+        return self.context.roster.people.users.values()
 
     def sees_user(self, user: User) -> bool:
         """Whether the caller may know of the user: themselves, and who shares a team with them."""

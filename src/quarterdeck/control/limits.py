@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from quarterdeck.control.plane import ControlPlane
     from quarterdeck.core.governance.limits import Quota
+    from quarterdeck.core.jobs.job import Job
     from quarterdeck.core.jobs.spec import JobSpec
     from quarterdeck.ports.store import Whose
 
@@ -54,6 +55,18 @@ def check_limits(
                 title = f"team {team}" if quota is people.teams[team].quota else f"user {owner}"
                 check_submit([Account(title, quota)], 0, site)
     return warnings
+
+
+def check_queue_limits(plane: ControlPlane, counts: Counts, job: Job) -> None:
+    """Refuse what has come back into the queue, and is counted there already."""
+    people = plane.people()
+    if people is None:
+        return
+    team, user = check_open(people, job.spec.team), people.users.get(job.actor)
+    accounts = [_account(counts, "team", team.name, team.quota)]
+    if user is not None:
+        accounts.append(_account(counts, "owner", user.name, user.quota))
+    check_submit(accounts, 0, None)
 
 
 def _account(counts: Counts, whose: Whose, name: str, quota: Quota) -> Account:

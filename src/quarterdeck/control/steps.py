@@ -34,7 +34,7 @@ def change_job(
     """Decide on the job as it is now, durably. `NotFound` when there is no such job."""
 
     def work(tx: Transaction) -> Job:
-        job = _known(tx.find_job(job_id), job_id)
+        job = known(tx.find_job(job_id), job_id)
         return take_events(tx, job, decide(job))
 
     changed = plane.store.transact(work)
@@ -45,10 +45,11 @@ def change_job(
 
 def get_job(plane: ControlPlane, job_id: JobId) -> Job:
     """The job as the store has it. `NotFound` when there is no such job."""
-    return _known(plane.store.find_job(job_id), job_id)
+    return known(plane.store.find_job(job_id), job_id)
 
 
-def _known(job: Job | None, job_id: JobId) -> Job:
+def known(job: Job | None, job_id: JobId) -> Job:
+    """The job that was looked for, or `NotFound`."""
     if job is None:
         raise unknown_job(job_id)
     return job

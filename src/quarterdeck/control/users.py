@@ -144,7 +144,9 @@ def accept(roster: Roster, code: str) -> MadeToken:
         found = next(
             (one for one in people.invitations.values() if one.code_digest == digest), None
         )
-        if found is None or found.expires_at_ns <= now_ns:
+        inviter = people.users.get(found.invited_by) if found is not None else None
+        is_good = inviter is not None and inviter.is_active
+        if found is None or found.expires_at_ns <= now_ns or not is_good:
             raise NotAllowed(
                 "the code is not good, not any more, or was used",
                 code="unknown_code",

@@ -54,18 +54,18 @@ def list_users(
     after: After = None,
 ) -> Response:
     """People and service accounts that the caller may see, by name."""
+    # What is searched is what is shown: nobody finds out by a filter what they may not see.
+    seen = map(access.discreet_user, filter(access.sees_user, access.users()))
     found = [
         user
-        for user in access.context.roster.people.users.values()
-        if access.sees_user(user)
-        and views.matches(search, user.name, user.title)
+        for user in seen
+        if views.matches(search, user.name, user.title)
         and (team is None or user.role_in(team) is not None)
         and (role is None or role in {user.role, *(held for _, held in user.teams)})
     ]
     found.sort(key=lambda user: user.name)
     page, next_after = views.page_after(found, lambda user: user.name, after, limit)
-    shown = [views.user_view(access.discreet_user(user)) for user in page]
-    return answer(UserPage(users=shown, next_after=next_after))
+    return answer(UserPage(users=[views.user_view(user) for user in page], next_after=next_after))
 
 
 @router.post(

@@ -97,10 +97,8 @@ def check_submit(
         bound = account.quota.queued_jobs
         if bound is None or account.queued + tasks <= bound.value:
             continue
-        said = (
-            f"{account.title} has {account.queued} of {bound.value} queued jobs, "
-            f"and {tasks} more would be {account.queued + tasks}"
-        )
+        after = account.queued + tasks
+        said = f"{account.title} would have {after} queued jobs, and may have {bound.value}"
         if bound.is_hard:
             raise NotAllowed(
                 said,

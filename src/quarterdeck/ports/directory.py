@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from quarterdeck.basics.errors import Conflict
 from quarterdeck.core.governance.people import People, Token
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ class Use:
     source: str
 
 
+def token_taken(token_id: str) -> Conflict:
+    """The answer for a new token whose id or secret another one has."""
+    return Conflict(f"there is a token like {token_id} already", hint="make another one")
+
+
 class Directory(Protocol):
     """See the module. What a method returned from has survived a power cut."""
 
@@ -54,13 +60,14 @@ class Directory(Protocol):
         tokens: Sequence[Token] = (),
         revoked: Sequence[str] = (),
     ) -> int:
-        """Keep these entries and new tokens, forget these invitations and tokens, by id: all or
-        nothing. Answers the new revision; `Stale` unless the directory is at `revision`."""
+        """Forget these invitations and tokens, by id, and keep these entries and new tokens: all or
+        nothing. Answers the new revision; `Stale` unless the directory is at `revision`, `Conflict`
+        for a token whose id or secret another one has. The first change puts the organization."""
         ...
 
     def note_uses(self, uses: Mapping[str, Use]) -> None:
-        """Keep when tokens were last used, by id. Tokens that are gone stay gone, and the revision
-        stays as it is."""
+        """Keep when tokens were last used, by id, unless a later use is kept already. Tokens that
+        are gone stay gone, and the revision stays as it is."""
         ...
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from quarterdeck.basics.errors import Stale
 from quarterdeck.core.governance.people import Organization, People
-from quarterdeck.ports.directory import Contents
+from quarterdeck.ports.directory import Contents, token_taken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,12 +52,16 @@ class MemoryDirectory:
             people = self._people or next(
                 (People(one) for one in put if isinstance(one, Organization)), None
             )
-            assert people is not None, "the first entry is the organization"
-            self._people = people.with_entries(tuple(put), tuple(gone))
+            assert people is not None, "the first change puts the organization"
+            kept = {key: one for key, one in self._tokens.items() if key not in revoked}
+            digests = {one.secret_digest for one in kept.values()}
             for token in tokens:
-                self._tokens[token.id] = token
-            for token_id in revoked:
-                self._tokens.pop(token_id, None)
+                if token.id in kept or token.secret_digest in digests:
+                    raise token_taken(token.id)
+                kept[token.id] = token
+                digests.add(token.secret_digest)
+            self._people = people.with_entries(tuple(put), tuple(gone))
+            self._tokens = kept
             self._revision += 1
             return self._revision
 
@@ -66,7 +70,7 @@ class MemoryDirectory:
         with self._lock:
             for token_id, use in uses.items():
                 token = self._tokens.get(token_id)
-                if token is not None:
+                if token is not None and (token.last_used_at_ns or 0) <= use.at_ns:
                     self._tokens[token_id] = replace(
                         token, last_used_at_ns=use.at_ns, last_source=use.source
                     )

@@ -24,7 +24,7 @@ class Bound:
 
     def __post_init__(self) -> None:
         """Refuse what is no count."""
-        if isinstance(self.value, bool) or not 0 <= self.value <= COUNT_MAX:
+        if type(self.value) is not int or not 0 <= self.value <= COUNT_MAX:
             raise Invalid(
                 f"a limit is {self.value!r}", field="limits", hint=f"use 0 to {COUNT_MAX}"
             )
@@ -92,8 +92,11 @@ def check_submit(
     goes beyond, in words. Raises `NotAllowed` with the numbers."""
     warnings = []
     for account in accounts:
-        _check_choice(account, "site", site, account.quota.sites)
-        _check_choice(account, "image", image, account.quota.images)
+        sites, images = account.quota.sites, account.quota.images
+        if sites is not None and site is not None and site not in sites:
+            raise _not_among(account, "site", site, sites)
+        if images is not None and image is not None and not _matches(image, images):
+            raise _not_among(account, "image", image, images)
         bound = account.quota.queued_jobs
         if bound is None or account.queued + tasks <= bound.value:
             continue
@@ -110,12 +113,12 @@ def check_submit(
     return warnings
 
 
-def _check_choice(
-    account: Account, what: str, wanted: str | None, allowed: tuple[str, ...] | None
-) -> None:
-    if allowed is None or wanted is None or any(fnmatchcase(wanted, one) for one in allowed):
-        return
-    raise NotAllowed(
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _not_among(account: Account, what: str, wanted: str, allowed: tuple[str, ...]) -> NotAllowed:
+    return NotAllowed(
         f"{account.title} may not use the {what} {wanted!r}",
         code="limit_reached",
         field=what,

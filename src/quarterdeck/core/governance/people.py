@@ -15,7 +15,8 @@ from quarterdeck.core.governance.roles import ORGANIZATION_ROLES, TEAM_ROLES, Ki
 
 DEFAULT_TEAM: Final = "default"
 USER_NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}", re.ASCII)
-TEAM_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+TEAM_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
+"""As long as what earlier versions let jobs name."""
 TITLE_CHARS_MAX: Final = 128
 
 
@@ -231,6 +232,12 @@ def check_roles(role: Role | None, teams: tuple[tuple[str, Role], ...], kind: Ki
             f"role is {role.value!r}",
             field="role",
             hint=f"people hold one of {names} for the organization; service accounts hold none",
+        )
+    if len({team for team, _ in teams}) != len(teams):
+        raise Invalid(
+            f"several roles in one team: {', '.join(f'{team}: {held}' for team, held in teams)}",
+            field="teams",
+            hint="name each team once",
         )
     allowed = TEAM_ROLES if kind is Kind.USER else (Role.SERVICE,)
     for team, held in teams:

@@ -178,4 +178,19 @@ _SECRET: Final = frozenset({Noun.AUDIT, Noun.REQUEST, Noun.INVITATION})
 _OF_JOBS: Final = frozenset(
     {Noun.JOB, Noun.REQUEST, Noun.OUTPUT, Noun.QUEUE, Noun.PLAN, Noun.SNAPSHOT}
 )
-_AROUND_JOBS: Final = frozenset({Noun.NODE, Noun.SERVER, Noun.DOCUMENT, Noun.ORGANIZATION})
+_OF_ALL: Final = frozenset({Noun.NODE, Noun.SERVER, Noun.DOCUMENT, Noun.ORGANIZATION})
+# A job names its team, and a team that the asker does not see is none.
+_AROUND_JOBS: Final = _OF_ALL | {Noun.TEAM}
+_OF_TEAMS: Final = _OF_JOBS | {Noun.TEAM, Noun.SERVICE_ACCOUNT, Noun.SERVICE_TOKEN, Noun.INVITATION}
+
+
+def is_for_all(verb: Verb, noun: Noun) -> bool:
+    """Whether the row only shows what is the same for every team."""
+    return verb is Verb.READ and noun in _OF_ALL
+
+
+def is_of_teams(verb: Verb, noun: Noun) -> bool:
+    """Whether what the row is about belongs to teams that are there already."""
+    if noun in (Noun.TEAM, Noun.USER):
+        return verb is Verb.READ or (noun is Noun.TEAM and verb is not Verb.CREATE)
+    return noun in _OF_TEAMS

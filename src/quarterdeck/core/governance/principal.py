@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from quarterdeck.core.governance.permissions import TABLE, Reach, Scope
+from quarterdeck.core.governance.permissions import (
+    TABLE,
+    Reach,
+    Scope,
+    is_for_all,
+    is_of_teams,
+)
 from quarterdeck.core.governance.roles import Kind, Role
 
 if TYPE_CHECKING:
@@ -92,6 +98,7 @@ NOTHING: Final = Extent()
 def extent_of(principal: Principal, verb: Verb, noun: Noun) -> Extent:
     """How far the principal reaches for a row of the table, roles and the token's scope together.
 
+    A token for some teams is good for what belongs to those: an owner's does not stop the server.
     Raises `KeyError` for a row that the table does not have: that is a bug.
     """
     cells = TABLE[verb, noun]
@@ -111,8 +118,12 @@ def extent_of(principal: Principal, verb: Verb, noun: Noun) -> Extent:
             teams.add(team)
         else:
             own_teams.add(team)
+    is_all = Reach.ORGANIZATION in reaches
+    if is_all and only is not None and not is_for_all(verb, noun):
+        is_all = False
+        teams |= only if is_of_teams(verb, noun) else set()
     return Extent(
-        is_all=Reach.ORGANIZATION in reaches,
+        is_all=is_all,
         teams=frozenset(teams),
         own_teams=frozenset(own_teams),
         is_own=Reach.OWN in reaches,

@@ -138,19 +138,25 @@ def staff(people: People, team: str, name: str, role: Role | None, by: Principal
 
 
 def check_may_give(by: Principal, role: Role | None) -> None:
-    """Refuse to make, unmake or remove owners and admins for anybody but an owner."""
+    """Refuse to make, unmake or remove owners and admins for anybody but an owner, and whoever
+    else has a role for the organization for anybody but an owner or an admin."""
     if role in (Role.OWNER, Role.ADMIN) and Role.OWNER not in by.roles:
         raise NotAllowed(
             f"only an owner may do this to somebody who is or becomes {role}",
             field="role",
             hint="ask an owner: `qd user list --role owner`",
         )
+    if role is not None and not _is_boss(by):
+        raise NotAllowed(
+            f"only an owner or an admin may do this to somebody who is or becomes {role}",
+            field="role",
+            hint="ask an admin: `qd user list --role admin`",
+        )
 
 
 def check_may_staff(by: Principal, team: str, role: Role) -> None:
     """Refuse a lead who makes or unmakes leads: those are an admin's to appoint."""
-    is_boss = any(one in (Role.OWNER, Role.ADMIN) for one in by.roles)
-    if is_boss or (by.role_in(team) is Role.LEAD and role is not Role.LEAD):
+    if _is_boss(by) or (by.role_in(team) is Role.LEAD and role is not Role.LEAD):
         return
     raise NotAllowed(
         f"you may not decide who is {role} of team {team}",
@@ -207,6 +213,10 @@ def choose_team(people: People, may_submit: Extent, may_see: Extent, wanted: str
         field="team",
         hint=f"add `team: {usable[0]}` (or {', '.join(usable[1:])}) to the job",
     )
+
+
+def _is_boss(by: Principal) -> bool:
+    return Role.OWNER in by.roles or Role.ADMIN in by.roles
 
 
 def _check_owner_left(people: People, changed: User) -> None:

@@ -28,6 +28,7 @@ from quarterdeck.testing.builders import (
 from quarterdeck.testing.conformance.store_arrays import StoreOfMany
 from quarterdeck.testing.conformance.store_history import check_random_history
 from quarterdeck.testing.conformance.store_steps import move, submit
+from quarterdeck.testing.conformance.store_teams import StoreOfTeams
 
 if TYPE_CHECKING:
     from quarterdeck.core.jobs.job import Job
@@ -40,7 +41,7 @@ class OnPurpose(Exception):
     """What a test's work raises."""
 
 
-class StoreConformance(StoreOfMany):
+class StoreConformance(StoreOfMany, StoreOfTeams):
     """The suite."""
 
     # Writing jobs

@@ -12,7 +12,7 @@ from quarterdeck.adapters.stores.sql import schema
 from quarterdeck.adapters.stores.sql.database import as_unavailable
 from quarterdeck.basics.errors import Stale
 from quarterdeck.core.governance.people import Invitation, Organization, People, Team, Token, User
-from quarterdeck.ports.directory import Contents
+from quarterdeck.ports.directory import Contents, token_taken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,22 +78,24 @@ class SqlDirectory:
             )
             if held.rowcount != 1:
                 raise Stale("people have changed meanwhile", hint="look again")
+            is_founded = revision > 0 or any(isinstance(entry, Organization) for entry in put)
+            assert is_founded, "the first change puts the organization"
+            _forget(connection, gone, revoked)
             for entry in put:
                 _put(connection, entry)
-            _forget(connection, gone, revoked)
-            if tokens:
-                connection.execute(
-                    sa.insert(schema.tokens), [_token_row(token) for token in tokens]
-                )
+            for token in tokens:
+                _add_token(connection, token)
         return revision + 1
 
     def note_uses(self, uses: Mapping[str, Use]) -> None:
         """Keep when tokens were last used, all in one commit."""
         if not uses:
             return
+        at = schema.tokens.c
+        is_later = sa.or_(at.used_at_ns.is_(None), at.used_at_ns <= sa.bindparam("at_ns"))
         query = (
             sa.update(schema.tokens)
-            .where(schema.tokens.c.token_id == sa.bindparam("of_token"))
+            .where(at.token_id == sa.bindparam("of_token"), is_later)
             .values(used_at_ns=sa.bindparam("at_ns"), used_from=sa.bindparam("source"))
         )
         rows = [
@@ -121,6 +123,14 @@ def _put(connection: Connection, entry: Entry) -> None:
     query = sa.update(schema.people).where(same).values(document=row["document"])
     if connection.execute(query).rowcount == 0:
         connection.execute(sa.insert(schema.people).values(**row))
+
+
+def _add_token(connection: Connection, token: Token) -> None:
+    at = schema.tokens.c
+    same = sa.or_(at.token_id == token.id, at.secret_digest == token.secret_digest)
+    if connection.execute(sa.select(at.token_id).where(same)).first() is not None:
+        raise token_taken(token.id)
+    connection.execute(sa.insert(schema.tokens).values(**_token_row(token)))
 
 
 def _forget(connection: Connection, gone: Sequence[str], revoked: Sequence[str]) -> None:

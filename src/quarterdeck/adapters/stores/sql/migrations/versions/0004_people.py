@@ -16,7 +16,8 @@ down_revision = "0003"
 branch_labels = None
 depends_on = None
 
-_FINAL = "('succeeded', 'failed', 'cancelled')"
+_FINAL = ("succeeded", "failed", "cancelled")
+_WAITING = ("queued", "held")
 
 
 def upgrade() -> None:
@@ -54,23 +55,33 @@ def upgrade() -> None:
 
 
 def _fill() -> None:
-    """From the documents. Of an array the letters of its waiting tasks are counted."""
-    if op.get_bind().dialect.name == "postgresql":
-        team, owner, tasks, state = (
-            f"(document::json #>> '{path}')"
-            for path in ("{spec,team}", "{actor}", "{tasks,states}", "{state}")
-        )
-    else:
-        team, owner, tasks, state = (
-            f"json_extract(document, '$.{path}')"
-            for path in ("spec.team", "actor", "tasks.states", "state")
-        )
-    waiting = f"length({tasks}) - length(replace(replace({tasks}, 'q', ''), 'h', ''))"
-    op.execute(  # the paths above are all that goes into it
-        f"UPDATE jobs SET team = coalesce({team}, 'default'), owner = coalesce({owner}, ''), "  # noqa: S608
-        f"waiting = CASE WHEN {state} IN {_FINAL} THEN 0 WHEN {tasks} IS NOT NULL THEN {waiting} "
-        f"WHEN {state} IN ('queued', 'held') THEN 1 ELSE 0 END"
+    """From the documents, which are read here: PostgreSQL reads none in which a message has an
+    escaped NUL. Of an array the letters of its waiting tasks are counted."""
+    connection = op.get_bind()
+    page = sa.text(
+        "SELECT job_id, state, document FROM jobs WHERE job_id > :after ORDER BY job_id LIMIT 1000"
     )
+    change = sa.text(
+        "UPDATE jobs SET team = :team, owner = :owner, waiting = :waiting WHERE job_id = :of_job"
+    )
+    after = ""
+    while rows := connection.execute(page, {"after": after}).all():
+        connection.execute(change, [_columns(*row) for row in rows])
+        after = rows[-1][0]
+
+
+def _columns(job_id: str, state: str, document: str) -> dict[str, object]:
+    job = json.loads(document)
+    tasks = job.get("tasks")
+    waiting = int(state in _WAITING)
+    if tasks is not None and state not in _FINAL:
+        waiting = sum(tasks["states"].count(letter) for letter in "qh")
+    return {
+        "of_job": job_id,
+        "team": job["spec"].get("team", "default"),
+        "owner": job.get("actor", ""),
+        "waiting": waiting,
+    }
 
 
 def _make_teams() -> None:

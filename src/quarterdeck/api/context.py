@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from quarterdeck.api.limits import DoorLimits
 from quarterdeck.control.signal import Signal
 
 if TYPE_CHECKING:
@@ -66,3 +67,4 @@ class ApiContext:
     blob_bytes_max: int = 16 * 2**30
     sweeper: Sweeper | None = None
     closing: Closing = field(default_factory=Closing)
+    limits: DoorLimits = field(default_factory=DoorLimits)

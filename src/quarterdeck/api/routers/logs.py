@@ -135,6 +135,7 @@ async def read_log(
     found = await threads.read_files(lambda: _read(context, known_id, selection))
     headers = {
         **PLAIN_HEADERS,
+        "Content-Disposition": f'attachment; filename="{known_id}-{selection.node_rank}.log"',
         "QD-Next-Offset": str(found.next_offset),
         "QD-Final": "true" if found.is_final else "false",
     }

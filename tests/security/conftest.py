@@ -21,7 +21,7 @@ mkdir -p "$QD_RESULTS/sub"; echo fine > "$QD_RESULTS/sub/out.txt"
 ln -s /etc/passwd "$QD_RESULTS/link"; ln -s / "$QD_RESULTS/root"; mkfifo "$QD_RESULTS/pipe"
 echo '<script>alert(1)</script>' > "$QD_RESULTS/page.html"
 echo '<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>' > "$QD_RESULTS/picture.svg"
-printf 'import os' > "$QD_RESULTS/$(printf 'a\\033]0;owned\\007\\r\\nX-Evil: 1.py')"
+printf 'import os' > "$QD_RESULTS/$(printf 'a\\033]0;owned\\007\\rX-Evil: 1.py')"
 echo '<img src=x onerror=alert(1)>'; printf '\\033]0;owned\\007\\n'
 """
 

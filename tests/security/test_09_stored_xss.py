@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -97,12 +98,15 @@ def test_stored_xss_names_are_refused_and_free_texts_are_only_json(
 
 
 def test_stored_xss_metric_names_are_data(deck: Deck, server: Address) -> None:
-    told = [json.dumps({"name": script, "step": 1, "value": 1.0}) for script in SCRIPTS]
-    tell = "from quarterdeck import job\nfor n in %r: job.log({n: 1.0}, step=1)" % (list(SCRIPTS),)
-    job_id = deck.run(f"exec python3 -c {json.dumps(tell)}")
-    deck.qd("wait", job_id)
-    assert told
-    reply = server.ask(f"/v1/jobs/{job_id}/metrics")
+    tell = (
+        "import sys\nfrom quarterdeck import job\n"
+        "for step, name in enumerate(sys.argv[1:]): job.log(step=step, **{name: 1.0})\n"
+    )
+    words = ("run", "--workdir", "none", "--", sys.executable, "-c", tell, *SCRIPTS)
+    assert deck.qd(*words).returncode == 0
+    (newest,) = json.loads(server.ask("/v1/jobs?limit=1").body)["jobs"]
+    reply = server.ask(f"/v1/jobs/{newest['id']}/metrics")
+    assert SCRIPTS[0] in json.loads(reply.body)["names"]
     check_inert(reply.headers)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,7 @@ LISTENING = "0A"
 
 
 def listeners() -> dict[str, tuple[str, int]]:
-    """Every socket of this machine that listens for TCP, or takes UDP: address and port by inode."""
+    """Every socket of this machine that listens for TCP, or takes UDP, by inode: where."""
     found = {}
     for name in ("tcp", "tcp6", "udp", "udp6"):
         table = Path(f"/proc/net/{name}")
@@ -50,7 +49,7 @@ def sockets_of(pids: set[int]) -> set[str]:
     for pid in pids:
         for handle in Path(f"/proc/{pid}/fd").iterdir():
             try:
-                target = os.readlink(handle)
+                target = str(handle.readlink())
             except OSError:
                 continue
             if target.startswith("socket:["):

@@ -8,7 +8,10 @@ refused in the same form as anything else.
 
 from __future__ import annotations
 
+import contextlib
 import resource
+import socket
+import struct
 import sys
 from http import HTTPStatus
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -34,6 +37,7 @@ UNASKED_MARGIN: Final = 64
 """So many over the limit are still read, to be told why; the next are told at once."""
 FILES_KEPT: Final = 256
 """Descriptors that connections leave to the store, to logs and to uploads."""
+_FORGET: Final = struct.pack("ii", 1, 0)
 _ALLOWED_TO_ANSWER: Final = (h11.IDLE, h11.SEND_RESPONSE)
 
 
@@ -90,7 +94,7 @@ class Connection(H11Protocol):
     def pause_writing(self) -> None:
         """The client reads more slowly than we write, or not at all."""
         super().pause_writing()
-        self._stalled = self.loop.call_later(self.limits.reader_seconds, self.transport.abort)
+        self._stalled = self.loop.call_later(self.limits.reader_seconds, self._reset)
 
     def resume_writing(self) -> None:
         """It reads again."""
@@ -186,7 +190,15 @@ class Connection(H11Protocol):
         """What was written has a while to be read; then the connection ends without."""
         if self._stalled is not None:
             self._stalled.cancel()
-        self._stalled = self.loop.call_later(self.limits.header_seconds, self.transport.abort)
+        self._stalled = self.loop.call_later(self.limits.header_seconds, self._reset)
+
+    def _reset(self) -> None:
+        """End at once, and have the system forget what was not read, too."""
+        line = self.transport.get_extra_info("socket")
+        if line is not None:
+            with contextlib.suppress(OSError):  # it ended by itself a moment ago
+                line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _FORGET)
+        self.transport.abort()
 
 
 def _phrase(status: int) -> bytes:

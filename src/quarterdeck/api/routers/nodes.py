@@ -24,4 +24,6 @@ def list_nodes(
     """All nodes of all sites, with what is free on each."""
     board = context.plane.board
     board.catch_up()
-    return answer(NodeList(nodes=[node_view(room, jobs) for room, jobs in board.list_rooms()[:limit]]))
+    return answer(
+        NodeList(nodes=[node_view(room, jobs) for room, jobs in board.list_rooms()[:limit]])
+    )

@@ -25,6 +25,8 @@ JSON_BYTES_MAX: Final = 16 * 2**20
 SNAPSHOT_BYTES_MAX: Final = 64 * 2**20
 """A manifest of as many files as a work folder may have."""
 BLOBS: Final = "/v1/blobs/"
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
+"""A request with neither has no body (RFC 9112, section 6.3)."""
 _DEPTH_ON_LOOP_BYTES_MAX: Final = 2**18
 """A larger one is looked through on a thread, so that nobody else waits for it."""
 
@@ -48,8 +50,12 @@ class Bodies:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        framing = {name: value for name, value in scope["headers"] if name in _FRAMING}
+        if not framing:
+            await self._app(scope, receive, send)
+            return
         limit = self._limit_of(scope["path"])
-        announced = next((v for k, v in scope["headers"] if k == b"content-length"), b"")
+        announced = framing.get(b"content-length", b"")
         if announced.isdigit() and (len(announced) > 18 or int(announced) > limit):
             await answer_error(_too_large(limit))(scope, receive, send)
             return

@@ -57,6 +57,7 @@ class _Late:
         self._timer: asyncio.TimerHandle | None = None
         self._answering: asyncio.Task[None] | None = None
         self._has_begun = False
+        self._is_upload = False
 
     @property
     def is_over(self) -> bool:
@@ -72,7 +73,9 @@ class _Late:
     async def receive(self) -> Message:
         """Pass on what comes."""
         message = await self._receive()
-        if message["type"] == "http.request" and not self._has_begun and not self.is_over:
+        # Most bodies come as one piece, and cost no second timer.
+        self._is_upload = self._is_upload or message.get("more_body", False)
+        if self._is_upload and not self._has_begun and not self.is_over:
             self.start_again()
         return message
 

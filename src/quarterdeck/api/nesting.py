@@ -6,11 +6,11 @@ import re
 from typing import Final
 
 DEPTH_MAX: Final = 32
-_STRUCTURE: Final = b'"[]{}'
-_REST: Final = bytes(byte for byte in range(256) if byte not in _STRUCTURE)
+_REST: Final = bytes(byte for byte in range(256) if byte not in b'"[]{}')
+_ALIKE: Final = bytes.maketrans(b"{}", b"[]")
 _ESCAPED: Final = re.compile(rb"\\.", re.DOTALL)
 _STRING: Final = re.compile(rb'"[^"]*"?')
-_OPENS: Final = {ord("]"): ord("["), ord("}"): ord("{")}
+_OPENING: Final = ord("[")
 _COUNTED_MAX: Final = 1_000_000
 """Of a text with more brackets that does not come out even nobody counts where it breaks."""
 
@@ -26,7 +26,9 @@ def is_too_deep(text: bytes, depth_max: int = DEPTH_MAX) -> bool:
         return False
     if b"\\" in text:
         text = _ESCAPED.sub(b"", text)
-    left = text.translate(None, _REST)
+    # Which bracket it is makes no difference to the depth, and where one closes another kind a
+    # parser stops by itself.
+    left = text.translate(_ALIKE, _REST)
     # A pair of quotes side by side is an empty string, or the end of one and the beginning of the
     # next: without the pair, what is inside and what is outside stays the same.
     left = left.replace(b'""', b"")
@@ -36,18 +38,18 @@ def is_too_deep(text: bytes, depth_max: int = DEPTH_MAX) -> bool:
     for _ in range(depth_max):
         if not inner:
             return False
-        inner = inner.replace(b"[]", b"").replace(b"{}", b"")
+        fewer = inner.replace(b"[]", b"")
+        if len(fewer) == len(inner):
+            break
+        inner = fewer
     return bool(inner) and (len(left) > _COUNTED_MAX or _depth_of(left, depth_max) > depth_max)
 
 
 def _depth_of(left: bytes, depth_max: int) -> int:
-    """The depth at which it is too deep or no JSON."""
-    opened: list[int] = []
+    """The depth at which it is too deep or no JSON; else that of the end."""
+    depth = 0
     for byte in left:
-        if byte not in _OPENS:
-            opened.append(byte)
-            if len(opened) > depth_max:
-                break
-        elif not opened or opened.pop() != _OPENS[byte]:
+        depth += 1 if byte == _OPENING else -1
+        if depth > depth_max or depth < 0:
             break
-    return len(opened)
+    return depth

@@ -70,11 +70,13 @@ class Address:
 
 
 def read_reply(line: socket.socket, method: str = "GET") -> Reply:
-    """What comes until the other side closes; status 0 when that is nothing."""
+    """What comes until the other side closes, of a stream its beginning; status 0 for nothing."""
     received = b""
     while piece := line.recv(65536):
         received += piece
         head, is_whole, body = received.partition(b"\r\n\r\n")
+        if is_whole and b"text/event-stream" in head:
+            break
         if is_whole and method != "HEAD":
             length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
             if length and len(body) >= int(length[1]):

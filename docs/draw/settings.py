@@ -11,6 +11,7 @@ import click
 from docs.draw.markdown import code, head, table
 from docs.draw.variables import GIVEN, READ
 from quarterdeck.adapters.gauges.pretend import SHAPES
+from quarterdeck.api.limits import DoorLimits
 from quarterdeck.basics.quantities import format_bytes, format_span
 from quarterdeck.core.retention.rules import Retention
 from quarterdeck.wiring import home
@@ -31,6 +32,10 @@ KEEP = """\
 `--keep KIND=SPAN`, `--keep KIND=SPAN,SIZE` or `--keep KIND=forever`; [retention](../retention.md)
 says what each kind is.
 """
+LIMITS = """\
+`--limit NAME=NUMBER`; [limits](../security/limits.md) says what each is for, and what one sees
+when it is met.
+"""
 BESIDE = """\
 Beside these: `CUDA_VISIBLE_DEVICES`, and `MASTER_ADDR`, `MASTER_PORT`, `WORLD_SIZE`, `RANK`,
 `LOCAL_RANK` and `LOCAL_WORLD_SIZE` as PyTorch wants them. No other variable of the server that
@@ -50,8 +55,10 @@ OPTION_OF_FIELD = {
     "retention": "--keep",
     "disk_reserve_bytes": "--disk-reserve",
     "ballast_bytes": "--ballast",
+    "limits": "--limit",
 }
 """How each field of `Settings` is set; a field that nobody can set is a mistake."""
+_MANY = {"--keep": "QD_KEEP_KIND", "--limit": "QD_LIMIT_NAME"}
 
 
 def draw_settings(_root: Path) -> str:
@@ -68,6 +75,9 @@ def draw_settings(_root: Path) -> str:
             "## What is kept, and for how long\n",
             KEEP,
             table(("kind", "default", "may have a size", "at least"), _kinds()),
+            "## Limits of the API\n",
+            LIMITS,
+            table(("name", "default", "meaning"), _limits()),
             "## Variables that are read\n",
             table(("variable", "meaning"), ((code(_shown(name)), told) for name, told in read)),
             "## Variables that a job is given\n",
@@ -91,10 +101,16 @@ def _options() -> Iterator[tuple[str, str, str, str]]:
         takes = "" if option.is_flag else f" {kind}"
         yield (
             code(name + takes),
-            code("QD_KEEP_KIND" if name == "--keep" else variable),
+            code(_MANY.get(name, variable)),
             code(str(default)) if plain and not callable(default) else "",
             option.help or "",
         )
+
+
+def _limits() -> Iterator[tuple[str, str, str]]:
+    for one in fields(DoorLimits):
+        name = one.name.replace("_", "-")
+        yield code(name), f"{one.default:g}", one.metadata["about"]
 
 
 def _kinds() -> Iterator[tuple[str, str, str, str]]:

@@ -22,6 +22,9 @@ READ: Final = {
     "QD_KEEP_": "`QD_KEEP_LOGS`, `QD_KEEP_RESULTS` and so on, one for each kind above: the same as "
     "`qd up --keep KIND=…`, which goes before it.",
     "QD_KEEP_KIND": "",
+    "QD_LIMIT_": "`QD_LIMIT_CONNECTIONS` and so on, one for each limit above: the same as "
+    "`qd up --limit NAME=…`, which goes before it.",
+    "QD_LIMIT_NAME": "",
 }
 GIVEN: Final = {
     "QD_JOB_ID": "The job's id.",

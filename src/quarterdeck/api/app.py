@@ -9,10 +9,13 @@ from starlette.middleware import Middleware
 
 from quarterdeck.api import openapi, problems
 from quarterdeck.api.access import check_all_guarded
-from quarterdeck.api.bodies import BodyLimits
+from quarterdeck.api.bodies import Bodies
+from quarterdeck.api.deadline import Deadline
 from quarterdeck.api.feed import Feed
+from quarterdeck.api.form import Form, SafeHeaders
 from quarterdeck.api.guard import Guard
 from quarterdeck.api.problems import BugBarrier
+from quarterdeck.api.rates import RefusalRate, TokenRate
 from quarterdeck.api.routers import (
     batches,
     events,
@@ -78,9 +81,14 @@ def create_app(context: ApiContext) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         middleware=[
+            Middleware(SafeHeaders),
             Middleware(BugBarrier),
+            Middleware(Form),
+            Middleware(RefusalRate, limits=context.limits),
             Middleware(Guard, identity=context.identity, allowed_hosts=context.allowed_hosts),
-            Middleware(BodyLimits, blob_bytes_max=context.blob_bytes_max),
+            Middleware(TokenRate, limits=context.limits),
+            Middleware(Bodies, blob_bytes_max=context.blob_bytes_max, limits=context.limits),
+            Middleware(Deadline, limits=context.limits),
         ],
     )
     app.state.context = context

@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from quarterdeck.api.limits import DoorLimits
 from quarterdeck.control.claim import Claim
 from quarterdeck.control.signal import Signal
 
@@ -70,3 +71,4 @@ class ApiContext:
     sweeper: Sweeper | None = None
     closing: Closing = field(default_factory=Closing)
     claim: Claim = field(default_factory=Claim)
+    limits: DoorLimits = field(default_factory=DoorLimits)

@@ -1,4 +1,4 @@
-"""Who may ask at all: Host, Origin and token, checked before anything looks at the path.
+"""Who may ask at all: Host, Origin, Sec-Fetch-Site and token, before anything looks at the path.
 
 A page in the user's browser can send requests to loopback, also under a host name of its own that
 resolves to 127.0.0.1 (DNS rebinding). So the host must be one of ours, an origin must be too, and
@@ -34,6 +34,8 @@ _AUTHORITY: Final = re.compile(
     r"(?P<host>\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(?::[0-9]{1,5})?", re.ASCII
 )
 _SCHEMES: Final = ("http://", "https://")
+_READ: Final = (b"host", b"origin", b"sec-fetch-site", b"authorization")
+_OWN_SITES: Final = frozenset({"same-origin", "none"})
 _BEARER: Final = "bearer "
 
 
@@ -59,9 +61,10 @@ class Guard:
         await self._app(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
-        hosts, origins, credentials = _read_headers(scope)
+        hosts, origins, sites, credentials = _read_headers(scope)
         self._check_host(hosts)
         self._check_origin(origins)
+        self._check_site(sites)
         if (scope["method"], scope["path"]) in OPEN_TO_ALL:
             return
         scope.setdefault("state", {})["actor"] = self._get_actor(
@@ -87,6 +90,18 @@ class Guard:
                     f"requests from pages of {origin!r} are refused",
                     code="bad_origin",
                     field="Origin",
+                    hint="open the server under its own address",
+                )
+
+    def _check_site(self, sites: list[str]) -> None:
+        """A browser says so by itself, and no page can change it. Another port of this machine is
+        `same-site`: as foreign as any."""
+        for site in sites:
+            if site.strip().lower() not in _OWN_SITES:
+                raise NotAllowed(
+                    f"requests that a browser calls {site[:80]!a} are refused",
+                    code="cross_site",
+                    field="Sec-Fetch-Site",
                     hint="open the server under its own address",
                 )
 
@@ -124,15 +139,10 @@ class Guard:
         return actor
 
 
-def _read_headers(scope: Scope) -> tuple[list[str], list[str], list[str]]:
-    hosts: list[str] = []
-    origins: list[str] = []
-    credentials: list[str] = []
+def _read_headers(scope: Scope) -> tuple[list[str], ...]:
+    """Every value of the headers that are looked at, in the order of `_READ`."""
+    found: dict[bytes, list[str]] = {name: [] for name in _READ}
     for name, value in scope["headers"]:
-        if name == b"host":
-            hosts.append(value.decode("latin-1"))
-        elif name == b"origin":
-            origins.append(value.decode("latin-1"))
-        elif name == b"authorization":
-            credentials.append(value.decode("latin-1"))
-    return hosts, origins, credentials
+        if name in found:
+            found[name].append(value.decode("latin-1"))
+    return tuple(found.values())

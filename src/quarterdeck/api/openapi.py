@@ -25,10 +25,17 @@ _ROUTE_ERRORS: Final = {
     "400": "The request cannot be read.",
     "404": "No such thing, or none that the caller may see.",
     "409": "Does not fit the present state, or the idempotency key.",
+    "408": "The body came too slowly.",
     "413": "The body is too large.",
     "422": "A value cannot be used, or can never be satisfied here.",
     "500": "A fault of the server; the detail has a reference to its log.",
     "503": "Not now: retry after the time in `Retry-After`.",
+}
+_FORM_ERRORS: Final = {
+    "400": _ROUTE_ERRORS["400"],
+    "414": "The address is too long.",
+    "429": "Too often, or too many at once: retry after the time in `Retry-After`.",
+    "431": "The header is too large.",
 }
 
 
@@ -67,14 +74,18 @@ def _complete(method: str, path: str, operation: dict[str, Any]) -> None:
     """Say what the guard and the error handlers do, which the framework does not know."""
     is_open = (method, path) in OPEN_TO_ALL
     operation["security"] = [] if is_open else [{"token": []}]
-    errors = {"403": "Not for this caller, this Host or this Origin.", "503": _ROUTE_ERRORS["503"]}
+    errors = {
+        "403": "Not for this caller, this Host or this Origin.",
+        "503": _ROUTE_ERRORS["503"],
+        **_FORM_ERRORS,
+    }
     has_body = "requestBody" in operation
     if not is_open or has_body:
         errors |= _ROUTE_ERRORS
     if not is_open:
         errors["401"] = "No token, or one that is not good here."
         if not has_body:
-            del errors["413"]
+            del errors["413"], errors["408"]
     for status, description in errors.items():
         operation["responses"][status] = {
             "description": f"{HTTPStatus(int(status)).phrase}: {description}",

@@ -44,7 +44,17 @@ _STATUS_OF_CODE: Final = {
     "no_token": 401,
     "unknown_token": 401,
     "unreadable_body": 400,
+    "unreadable_request": 400,
+    "bad_target": 400,
+    "ambiguous_request": 400,
+    "too_many_parameters": 400,
     "body_too_large": 413,
+    "body_too_slow": 408,
+    "header_too_slow": 408,
+    "url_too_long": 414,
+    "headers_too_large": 431,
+    "too_many_requests": 429,
+    "too_many_streams": 429,
     "deleted_by_retention": 410,
 }
 _STATUS_OF_CLASS: Final[tuple[tuple[type[QuarterdeckError], int], ...]] = (
@@ -56,6 +66,9 @@ _STATUS_OF_CLASS: Final[tuple[tuple[type[QuarterdeckError], int], ...]] = (
     (Stale, 409),
     (Unavailable, 503),
 )
+_LAST_OF_CONNECTION: Final = frozenset({408, 413, 429, 431})
+"""After these the rest of the request may still be on its way, and nobody will read it; or the
+client shall not come back at once."""
 _EITHER_OR: Final = (("run",), ("resources", "gpu"))
 """Fields of two possible types: the framework adds each type that it tried to the name."""
 
@@ -78,10 +91,11 @@ def answer_error(error: QuarterdeckError) -> Response:
     headers: dict[str, str] = {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    elif status == 503:
-        headers["Retry-After"] = str(_RETRY_AFTER_S_OF_CODE.get(error.code, RETRY_AFTER_S))
-    elif status == 413:
-        # The rest of the body is still on its way: nobody will read it.
+    elif status in (429, 503):
+        known_s = error.again_in_s if isinstance(error, Unavailable) else None
+        wait_s = known_s or _RETRY_AFTER_S_OF_CODE.get(error.code, RETRY_AFTER_S)
+        headers["Retry-After"] = str(wait_s)
+    if status in _LAST_OF_CONNECTION or error.code == "ambiguous_request":
         headers["Connection"] = "close"
     return _answer(status, error.code, error.message, error.hint, error.field, headers)
 

@@ -77,6 +77,8 @@ class Stale(QuarterdeckError):
 
 
 class Unavailable(QuarterdeckError):
-    """Something outside did not answer or has no room; retry later."""
+    """Something outside did not answer or has no room; retry later. Where it is known after how
+    many seconds, `again_in_s` says it."""
 
     code = "unavailable"
+    again_in_s: int | None = None

@@ -7,9 +7,8 @@ reader that has gone.
 
 from __future__ import annotations
 
-import click
-
 from quarterdeck.basics.errors import QuarterdeckError, Refused, Stale
+from quarterdeck.cli.output import say
 
 JOB_FAILED = 1
 REFUSED = 3
@@ -29,6 +28,6 @@ def exit_code_of(error: QuarterdeckError, verb: str | None) -> int:
 
 def show_error(error: QuarterdeckError) -> None:
     """What was wrong, and what to do."""
-    click.echo(f"error: {error}", err=True)
+    say(f"error: {error}", err=True)
     if error.hint:
-        click.echo(f"hint: {error.hint}", err=True)
+        say(f"hint: {error.hint}", err=True)

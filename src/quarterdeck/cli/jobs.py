@@ -11,7 +11,7 @@ import click
 from quarterdeck.basics.errors import QuarterdeckError, Refused
 from quarterdeck.cli.completion import job_ids
 from quarterdeck.cli.errors import show_error
-from quarterdeck.cli.output import print_json
+from quarterdeck.cli.output import print_json, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -119,11 +119,11 @@ def print_job(job: JobView, output: str, would: str = "") -> None:
     if output == "json":
         print_json(job)
     elif output == "name":
-        click.echo(job.id)
+        say(job.id)
     elif would:
-        click.echo(f"would {would} {job.id}, which is {job.state}")
+        say(f"would {would} {job.id}, which is {job.state}")
     else:
-        click.echo(f"{job.id} {job.state}")
+        say(f"{job.id} {job.state}")
 
 
 def print_plan(plan: PlanView, output: str) -> None:
@@ -132,16 +132,16 @@ def print_plan(plan: PlanView, output: str) -> None:
         print_json(plan)
     elif output == "name":
         for grant in plan.placement:
-            click.echo(grant.node)
+            say(grant.node)
     elif plan.starts_now:
         nodes = ", ".join(grant.node for grant in plan.placement)
-        click.echo(f"it would start now at site {plan.site}, on {nodes}")
+        say(f"it would start now at site {plan.site}, on {nodes}")
     else:
-        click.echo("it would wait" + (f": {plan.verdict.message}" if plan.verdict else ""))
+        say("it would wait" + (f": {plan.verdict.message}" if plan.verdict else ""))
         if plan.position is not None:
-            click.echo(f"place in the queue: {plan.position}")
+            say(f"place in the queue: {plan.position}")
         if plan.verdict is not None and plan.verdict.hint:
-            click.echo(f"hint: {plan.verdict.hint}")
+            say(f"hint: {plan.verdict.hint}")
 
 
 def change_jobs(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 FORMATS: Final = ("table", "json", "name")
+_CONTROLS: Final = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
+"""What a terminal obeys instead of showing it: control characters, and those that turn the
+direction of writing."""
 
 
 def output_option(function: F) -> F:
@@ -58,28 +64,44 @@ def examples(*lines: str) -> str:
     return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
 
 
+def inert(text: str) -> str:
+    """Text of others as it may be shown: what a terminal would obey is spelled out. A job's note or
+    a file's name could otherwise move the cursor, change a title or hide what it says."""
+    return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def say(text: str = "", *, err: bool = False) -> None:
+    """Print a line that may have words of others in it."""
+    click.echo(inert(text), err=err)
+
+
 def print_done(output: str, told: str, name: str = "", **facts: object) -> None:
     """What a verb did that has nothing to show: a sentence, the facts as JSON, or a name."""
     if output == "json":
         click.echo(json.dumps(facts, default=str))
     elif output == "table":
-        click.echo(told)
+        say(told)
     elif name:
-        click.echo(name)
+        say(name)
 
 
 def print_json(model: BaseModel) -> None:
     """The model as the API has it."""
-    click.echo(model.model_dump_json(indent=2))
+    say(model.model_dump_json(indent=2))
 
 
 def print_table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Columns as wide as they need to be."""
-    texts = [titles, *([str(cell) for cell in row] for row in rows)]
+    texts = [[_cell(cell) for cell in row] for row in (titles, *rows)]
     widths = [max(len(row[column]) for row in texts) for column in range(len(titles))]
     for row in texts:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         click.echo(line.rstrip())
+
+
+def _cell(value: object) -> str:
+    """One line, whatever it holds."""
+    return inert(str(value)).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def print_pairs(pairs: Sequence[tuple[str, object]]) -> None:
@@ -87,7 +109,7 @@ def print_pairs(pairs: Sequence[tuple[str, object]]) -> None:
     shown = [(name, value) for name, value in pairs if value not in (None, "")]
     width = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
-        click.echo(f"{name.ljust(width)}  {value}")
+        say(f"{name.ljust(width)}  {value}")
 
 
 def age(iso: str | None) -> str:

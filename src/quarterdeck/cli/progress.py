@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from quarterdeck.basics.errors import QuarterdeckError
 from quarterdeck.basics.quantities import format_span
+from quarterdeck.cli.output import inert
 
 if TYPE_CHECKING:
     from quarterdeck.sdk.client import Client
@@ -45,7 +46,7 @@ def progress_line(view: ProgressView, width: int, *, is_unicode: bool) -> str:
 def values_of(view: ProgressView) -> list[str]:
     """The first few values, as people read them."""
     known = [(name, value) for name, value in view.values.items() if value is not None]
-    return [f"{name} {value:.4g}" for name, value in known[:VALUES_SHOWN]]
+    return [f"{inert(name)} {value:.4g}" for name, value in known[:VALUES_SHOWN]]
 
 
 class ProgressLine:

@@ -31,7 +31,7 @@ _BY_STATUS: Final[dict[int, type[QuarterdeckError]]] = {
     413: Invalid,
     422: Invalid,
 }
-_AGAIN_LATER: Final = (502, 503, 504)
+_AGAIN_LATER: Final = (429, 502, 503, 504)
 RETRY_AFTER_S_MAX: Final = 30.0
 _BY_CODE: Final[dict[str, type[QuarterdeckError]]] = {
     "unsatisfiable": Unsatisfiable,

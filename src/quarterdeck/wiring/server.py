@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import ipaddress
 import logging
+import math
 import os
 import socket
 import sys
@@ -30,6 +32,7 @@ from quarterdeck.control.schedule import Scheduler
 from quarterdeck.control.submit import drop_old_replies
 from quarterdeck.control.webhooks import Webhooks
 from quarterdeck.wiring.clock import SteadyClock, find_last_stamp
+from quarterdeck.wiring.connection import HEADER_BYTES_MAX, make_protocol
 from quarterdeck.wiring.deliveries import Deliveries
 from quarterdeck.wiring.disk import DiskWatch
 from quarterdeck.wiring.embedded import SITE, EmbeddedSite
@@ -208,11 +211,16 @@ class Server:
             is_ready=self._is_ready.is_set,
             closing=self._closing,
             blob_bytes_max=BLOB_BYTES_MAX,
+            limits=settings.limits,
             sweeper=self._sweeper,
             claim=self._people.make_claim(self._home, is_private=settings.is_private),
         )
         return uvicorn.Config(
             create_app(context),
+            http=make_protocol(settings.limits),
+            h11_max_incomplete_event_size=HEADER_BYTES_MAX,
+            timeout_keep_alive=math.ceil(settings.limits.idle_seconds),
+            ws="none",
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -252,6 +260,20 @@ def listen(settings: Settings) -> socket.socket:
             field="port",
             hint="use --port 0 for any free port",
         ) from error
-    else:
-        listener.set_inheritable(False)
-        return listener
+    _check_where(settings, listener)
+    listener.set_inheritable(False)
+    return listener
+
+
+def _check_where(settings: Settings, listener: socket.socket) -> None:
+    """A name may stand for any address: what counts is where the socket really is."""
+    address = listener.getsockname()[0]
+    is_promised = settings.is_loopback and settings.tls_cert is None and not settings.behind_proxy
+    if is_promised and not ipaddress.ip_address(address).is_loopback:
+        listener.close()
+        raise Refused(
+            f"--host {settings.host} stands for {address}, which is not a loopback address",
+            code="unsafe_listener",
+            field="host",
+            hint="give 127.0.0.1, or --tls-cert and --tls-key",
+        )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from quarterdeck.adapters.disk.filesystem import BALLAST_BYTES
+from quarterdeck.api.limits import DoorLimits
 from quarterdeck.basics.errors import Refused
 from quarterdeck.core.retention.rules import Retention
 
@@ -31,6 +32,7 @@ class Settings:
     retention: Retention = field(default_factory=Retention)
     disk_reserve_bytes: int | None = None
     ballast_bytes: int = BALLAST_BYTES
+    limits: DoorLimits = field(default_factory=DoorLimits)
 
     def __post_init__(self) -> None:
         """Refuse to listen where the token could be read off the wire."""

@@ -17,6 +17,7 @@ from quarterdeck.basics.errors import QuarterdeckError, Refused
 from quarterdeck.cli.output import dry_run_option, examples, output_option, print_done
 from quarterdeck.wiring.home import Home, default_home
 from quarterdeck.wiring.keep import parse_disk, parse_retention
+from quarterdeck.wiring.limit import parse_limits
 from quarterdeck.wiring.settings import Settings
 
 READY_S_MAX = 120.0
@@ -63,6 +64,12 @@ log = logging.getLogger(__name__)
 @click.option(
     "--ballast", envvar="QD_BALLAST", metavar="SIZE", help="Room for last words; 0: none [32MiB]."
 )
+@click.option(
+    "--limit",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    help="A limit of the API, for example connections=200 [QD_LIMIT_NAME].",
+)
 @click.option("--detach", is_flag=True, help="Return when the server is ready.")
 @dry_run_option
 @output_option
@@ -78,6 +85,7 @@ def command(
     allowed = frozenset(options.pop("allow_host"))
     options["store"] = options["store"] or os.environ.get("QD_STORE")
     options["retention"] = parse_retention(options.pop("keep"), os.environ)
+    options["limits"] = parse_limits(options.pop("limit"), os.environ)
     options |= parse_disk(options.pop("disk_reserve"), options.pop("ballast"))
     settings = Settings(home=(home or default_home()).absolute(), allowed_hosts=allowed, **options)
     if dry_run:

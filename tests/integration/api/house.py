@@ -23,6 +23,7 @@ from quarterdeck.adapters.stores.memory_directory import MemoryDirectory
 from quarterdeck.adapters.stores.memory_hooks import MemoryHooks
 from quarterdeck.api.app import create_app
 from quarterdeck.api.context import ApiContext, Closing
+from quarterdeck.api.limits import DoorLimits
 from quarterdeck.basics.chance import Chance
 from quarterdeck.basics.errors import NotFound
 from quarterdeck.basics.ids import JobId, format_id
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
 TOKEN = "t0ken-of-this-home"
 START_NS = 1_700_000_000 * NS_PER_S
 SITE = "local"
+TRIED = DoorLimits(refusals_burst=1e6)
+"""Tests of the guard are refused more often than any honest program."""
 
 
 class Clock:
@@ -208,7 +211,7 @@ class House:
         self.see(job_id, ReplicaState.EXITED, code, attempt=attempt)
 
 
-def make_house(blob_bytes_max: int = 2**20) -> House:
+def make_house(blob_bytes_max: int = 2**20, limits: DoorLimits = TRIED) -> House:
     store = MemoryStore()
     clock, directory = Clock(), MemoryDirectory()
     owner = found(directory, "ada", clock.now_ns())
@@ -235,6 +238,7 @@ def make_house(blob_bytes_max: int = 2**20) -> House:
         shutdown=shutdowns.append,
         is_ready=lambda: house.is_ready,
         blob_bytes_max=blob_bytes_max,
+        limits=limits,
         closing=closing,
     )
     app = create_app(context)

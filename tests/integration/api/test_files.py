@@ -159,7 +159,7 @@ def test_a_site_that_is_away_is_said_to_be_away(house: House, client: TestClient
 def test_results_are_listed_and_read(house: House, client: TestClient) -> None:
     job_id = submitted(client)
     assert client.get(f"/v1/jobs/{job_id}/results").json() == {
-        "job_id": job_id, "attempt": 0, "files": [],
+        "job_id": job_id, "attempt": 0, "files": [], "is_complete": True,
     }  # fmt: skip
     house.run(job_id)
     data = bytes(range(256)) * 4096

@@ -142,6 +142,7 @@ async def read_log(
     found = await threads.read_files(lambda: _read(context, access.get_job(job_id), selection))
     headers = {
         **PLAIN_HEADERS,
+        "Content-Disposition": f'attachment; filename="{job_id}-{selection.node_rank}.log"',
         "QD-Next-Offset": str(found.next_offset),
         "QD-Final": "true" if found.is_final else "false",
     }

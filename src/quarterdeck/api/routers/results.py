@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from quarterdeck.api.threads import Threads
 
 CHUNK_BYTES: Final = 256 * 1024
+FILES_MAX: Final = 100_000
 _RANGE: Final = re.compile(r"bytes=([0-9]{1,18})-", re.ASCII)
 
 router = APIRouter(prefix="/v1/jobs/{job_id}/results", tags=["results"])
@@ -63,11 +64,18 @@ def _list(context: ApiContext, job: Job, attempt: int | None, task: int | None) 
         views = [
             view for latest in latest_of_tasks(job) for view in _views(context, job.id, latest)
         ]
-        return ResultList(job_id=job.id, attempt=0, files=views)
+        return _page(job.id, 0, views)
     chosen = choose_attempt(job, attempt, task)
     if chosen is None:
         return ResultList(job_id=job.id, attempt=0, files=[])
-    return ResultList(job_id=job.id, attempt=chosen.number, files=_views(context, job.id, chosen))
+    return _page(job.id, chosen.number, _views(context, job.id, chosen))
+
+
+def _page(job_id: JobId, attempt: int, views: list[ResultView]) -> ResultList:
+    is_complete = len(views) <= FILES_MAX
+    return ResultList(
+        job_id=job_id, attempt=attempt, files=views[:FILES_MAX], is_complete=is_complete
+    )
 
 
 def _views(context: ApiContext, job_id: JobId, attempt: Attempt) -> list[ResultView]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from quarterdeck.cli.completion import job_argument
-from quarterdeck.cli.output import examples, output_option, print_json
+from quarterdeck.cli.output import examples, output_option, print_json, say
 
 
 @click.command(epilog=examples("qd explain j7k2m9q4xw"))
@@ -21,14 +21,14 @@ def command(job_id: str, output: str) -> None:
         print_json(explanation)
         return
     if output == "name":
-        click.echo(explanation.job.id)
+        say(explanation.job.id)
         return
-    click.echo(f"{job_id} is {explanation.job.state}: {explanation.summary}")
+    say(f"{job_id} is {explanation.job.state}: {explanation.summary}")
     if explanation.position is not None:
-        click.echo(f"place in the queue: {explanation.position} of {explanation.queue_length}")
+        say(f"place in the queue: {explanation.position} of {explanation.queue_length}")
     if explanation.verdict is not None:
-        click.echo(f"reason: {explanation.verdict.blocked_by}")
+        say(f"reason: {explanation.verdict.blocked_by}")
         if explanation.verdict.held_by:
-            click.echo(f"held by: {', '.join(explanation.verdict.held_by)}")
+            say(f"held by: {', '.join(explanation.verdict.held_by)}")
         if explanation.verdict.hint:
-            click.echo(f"hint: {explanation.verdict.hint}")
+            say(f"hint: {explanation.verdict.hint}")

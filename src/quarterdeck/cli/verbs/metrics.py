@@ -11,7 +11,7 @@ import click
 
 from quarterdeck.basics.errors import NotFound, Refused
 from quarterdeck.cli.completion import job_argument
-from quarterdeck.cli.output import examples, output_option, print_json, print_table
+from quarterdeck.cli.output import examples, output_option, print_json, print_table, say
 
 if TYPE_CHECKING:
     from quarterdeck.cli.plot import Curve
@@ -68,7 +68,7 @@ def command(
         print_json(found)
     elif output == "name":
         for name in found.names:
-            click.echo(name)
+            say(name)
     elif plotted is not None:
         _plot(found.series[0], save)
     elif names:
@@ -104,7 +104,7 @@ def _print_latest(found: MetricsView) -> None:
 
 def _print_series(series: SeriesView) -> None:
     if series.told > POINTS_SHOWN:
-        click.echo(f"{series.name}: the last {POINTS_SHOWN} of {series.told} values", err=True)
+        say(f"{series.name}: the last {POINTS_SHOWN} of {series.told} values", err=True)
     rows = [
         (f"{point.step:.10g}", _shown(point.value), point.attempt, point.at)
         for point in series.points[-POINTS_SHOWN:]
@@ -125,12 +125,12 @@ def _plot(series: SeriesView, save: Path | None) -> None:
             raise Refused(
                 f"{save} cannot be written: {error.strerror}", hint="choose another file"
             ) from None
-        click.echo(str(save))
+        say(str(save))
         return
     columns = min(shutil.get_terminal_size((80, 24)).columns, PLOT_COLUMNS_MAX)
     is_unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     for line in draw_text(curve, columns, PLOT_ROWS, is_unicode=is_unicode):
-        click.echo(line)
+        say(line)
 
 
 def _curve_of(series: SeriesView) -> Curve:

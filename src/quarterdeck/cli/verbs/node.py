@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from quarterdeck.basics.quantities import format_bytes
-from quarterdeck.cli.output import examples, output_option, print_json, print_table
+from quarterdeck.cli.output import examples, output_option, print_json, print_table, say
 
 
 @click.command(epilog=examples("qd node", "qd node ls -o json"))
@@ -22,7 +22,7 @@ def command(action: str, output: str) -> None:  # noqa: ARG001 - the only one so
         return
     if output == "name":
         for node in listed.nodes:
-            click.echo(node.name)
+            say(node.name)
         return
     rows = [
         (

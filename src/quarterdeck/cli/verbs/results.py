@@ -11,7 +11,7 @@ import click
 from quarterdeck.basics.errors import Invalid, NotFound, Refused
 from quarterdeck.basics.quantities import format_bytes
 from quarterdeck.cli.completion import job_argument
-from quarterdeck.cli.output import FORMATS, examples, print_json, print_table, quiet_option
+from quarterdeck.cli.output import FORMATS, examples, print_json, print_table, quiet_option, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +77,7 @@ def command(
                 target = _target(listed, file, folder)
                 _save(client, listed, file, target, may_resume=is_over)
                 if not quiet:
-                    click.echo(str(target))
+                    say(str(target))
         elif path is not None:
             for piece in _read(client, listed, chosen[0]):
                 sys.stdout.buffer.write(piece)
@@ -132,11 +132,13 @@ def _save(
 
 
 def _print(listed: ResultList, chosen: list[ResultView], output: str) -> None:
+    if not listed.is_complete:
+        say(f"only the first {len(listed.files)} files are listed", err=True)
     if output == "json":
         print_json(listed)
     elif output == "name":
         for file in chosen:
-            click.echo(file.path)
+            say(file.path)
     else:
         of_tasks = any(file.task is not None for file in chosen)
         rows = [

@@ -21,7 +21,7 @@ from quarterdeck.cli.jobs import (
     print_log,
     print_plan,
 )
-from quarterdeck.cli.output import dry_run_option, examples, output_option
+from quarterdeck.cli.output import dry_run_option, examples, output_option, say
 from quarterdeck.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def command(
         interrupts = _Interrupts(client)
         job = client.submit(request)
         if output != "name":
-            click.echo(f"qd: job {job.id}", err=True)
+            say(f"qd: job {job.id}", err=True)
         interrupts.know(job.id)
         client.patience_s = PATIENCE_S
         ended = _follow(client, job, output)
@@ -102,7 +102,7 @@ def _follow(client: Client, job: JobView, output: str) -> JobView:
         ended = client.wait(job.id)
     explaining.cancel()
     if ended.state != "succeeded" and not is_quiet:
-        click.echo(f"qd: job {job.id} {ended.state}: {ended.message}", err=True)
+        say(f"qd: job {job.id} {ended.state}: {ended.message}", err=True)
     return ended
 
 
@@ -122,7 +122,7 @@ def _explain_wait(client: Client, job_id: str) -> None:
     except QuarterdeckError:
         return
     if explanation.job.state == "queued":
-        click.echo(f"qd: {explanation.summary}", err=True)
+        say(f"qd: {explanation.summary}", err=True)
 
 
 class _Interrupts:

@@ -17,6 +17,7 @@ from quarterdeck.cli.output import (
     print_json,
     print_pairs,
     print_table,
+    say,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def command(job_id: str, output: str) -> None:
     if output == "json":
         print_json(job)
     elif output == "name":
-        click.echo(job.id)
+        say(job.id)
     else:
         _print_job(job)
 
@@ -71,9 +72,9 @@ def _print_job(job: JobView) -> None:
         ]
     )
     for note in job.notes:
-        click.echo(f"note by {note.author} at {note.at}: {note.text}")
+        say(f"note by {note.author} at {note.at}: {note.text}")
     if job.attempts:
-        click.echo()
+        say()
         rows = [
             (
                 attempt.number

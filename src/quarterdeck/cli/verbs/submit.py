@@ -10,7 +10,7 @@ import click
 
 from quarterdeck.basics.errors import Invalid, Refused, Unsatisfiable
 from quarterdeck.cli.jobs import attach_workdir, print_job, print_plan
-from quarterdeck.cli.output import dry_run_option, examples, output_option, print_json
+from quarterdeck.cli.output import dry_run_option, examples, output_option, print_json, say
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,10 +70,10 @@ def _submit_all(client: Client, jobs: Sequence[JobFile], output: str, *, dry_run
         return
     if dry_run:
         for job in jobs:
-            click.echo(job.request.name if output == "name" else f"would submit {job.request.name}")
+            say(job.request.name if output == "name" else f"would submit {job.request.name}")
         return
     for job_id, job in zip(ids, jobs, strict=True):
-        click.echo(job_id if output == "name" else f"{job_id} {job.request.name}")
+        say(job_id if output == "name" else f"{job_id} {job.request.name}")
 
 
 def _located(jobs: Sequence[JobFile], error: Refused) -> Invalid:

@@ -13,7 +13,7 @@ import click
 
 from quarterdeck.basics.errors import Unavailable
 from quarterdeck.basics.quantities import format_span
-from quarterdeck.cli.output import age, examples, output_option, print_json
+from quarterdeck.cli.output import age, examples, inert, output_option, print_json, say
 from quarterdeck.cli.progress import draw_bar, values_of
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ def command(every_s: float, output: str, *, once: bool) -> None:
             print_json(client.list_progress())
         elif output == "name":
             for view in client.list_progress().jobs:
-                click.echo(view.job_id)
+                say(view.job_id)
         elif once or not (sys.stdout.isatty() and sys.stdin.isatty()):
             width = shutil.get_terminal_size((100, 24)).columns
-            click.echo("\n".join(_picture(client, width, 10_000)))
+            say("\n".join(_picture(client, width, 10_000)))
         else:
             _watch(client, every_s)
 
@@ -85,7 +85,7 @@ def _picture(client: Client, columns: int, lines: int) -> list[str]:
     rows += [_row(view, is_unicode=is_unicode) for view in running]
     if not running:
         rows.append("nothing runs")
-    return [row[:columns] for row in rows[:lines]]
+    return [inert(row)[:columns] for row in rows[:lines]]
 
 
 def _row(view: ProgressView, *, is_unicode: bool) -> str:

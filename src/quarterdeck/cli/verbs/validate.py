@@ -10,7 +10,7 @@ import click
 
 from quarterdeck.basics.errors import Refused
 from quarterdeck.cli.errors import REFUSED
-from quarterdeck.cli.output import examples, output_option
+from quarterdeck.cli.output import examples, output_option, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,11 +38,11 @@ def make_command(get_check: Callable[[], Callable[[JobRequest], object]]) -> cli
         if server:
             found = _ask(found)
         if output == "json":
-            click.echo(json.dumps(_as_json(found), indent=2))
+            say(json.dumps(_as_json(found), indent=2))
         elif output == "name":
             for path, _, faults in found:
                 if faults:
-                    click.echo(str(path))
+                    say(str(path))
         else:
             _print(found)
         if any(faults for _, _, faults in found):
@@ -92,12 +92,12 @@ def _print(found: list[Found]) -> None:
     for path, examination, faults in found:
         name = shown_file(str(path))
         for fault in faults:
-            click.echo(f"{name}:{fault.place.line}:{fault.place.column}: {fault.message}")
+            say(f"{name}:{fault.place.line}:{fault.place.column}: {fault.message}")
             if fault.hint:
-                click.echo(f"    hint: {fault.hint}")
+                say(f"    hint: {fault.hint}")
         if examination is not None and not faults:
             count = len(examination.jobs)
-            click.echo(f"{name}: {'1 job' if count == 1 else f'{count} jobs'}, no problems")
+            say(f"{name}: {'1 job' if count == 1 else f'{count} jobs'}, no problems")
 
 
 def _as_json(found: list[Found]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from quarterdeck.cli.output import (
     output_option,
     print_json,
     print_table,
+    say,
 )
 
 if TYPE_CHECKING:
@@ -50,13 +51,13 @@ def add(url: str, states: tuple[str, ...], secret: str | None, dry_run: bool, ou
     if output == "json":
         print_json(made)
     elif dry_run:
-        click.echo(f"would send {_told_of(made)} to {made.url}")
+        say(f"would send {_told_of(made)} to {made.url}")
     elif output == "name":
-        click.echo(made.id)
+        say(made.id)
     else:
-        click.echo(f"{made.id} sends {_told_of(made)} to {made.url}")
-        click.echo(f"secret: {made.secret}")
-        click.echo("keep it for the receiver: it is not shown again", err=True)
+        say(f"{made.id} sends {_told_of(made)} to {made.url}")
+        say(f"secret: {made.secret}")
+        say("keep it for the receiver: it is not shown again", err=True)
 
 
 @command.command(name="list", epilog=examples("qd webhook list", "qd webhook list -q"))
@@ -72,7 +73,7 @@ def list_all(output: str) -> None:
         return
     if output == "name":
         for hook in listed.webhooks:
-            click.echo(hook.id)
+            say(hook.id)
         return
     rows = [
         (
@@ -89,7 +90,7 @@ def list_all(output: str) -> None:
     print_table(("ID", "CONDITION", "ON", "DELIVERED", "FAILED", "BACKLOG", "URL"), rows)
     for hook in listed.webhooks:
         if hook.condition != "good":
-            click.echo(f"{hook.id}: {hook.last_failure}")
+            say(f"{hook.id}: {hook.last_failure}")
 
 
 @command.command(epilog=examples("qd webhook remove WEBHOOK"))
@@ -103,11 +104,11 @@ def remove(webhook_id: str, dry_run: bool, output: str) -> None:
     with Client() as client:
         client.remove_webhook(webhook_id, dry_run=dry_run)
     if output == "json":
-        click.echo(f'{{"id": "{webhook_id}", "removed": {str(not dry_run).lower()}}}')
+        say(f'{{"id": "{webhook_id}", "removed": {str(not dry_run).lower()}}}')
     elif output == "name":
-        click.echo(webhook_id)
+        say(webhook_id)
     else:
-        click.echo(f"{'would remove' if dry_run else 'removed'} {webhook_id}")
+        say(f"{'would remove' if dry_run else 'removed'} {webhook_id}")
 
 
 @command.command(epilog=examples("qd webhook test WEBHOOK"))
@@ -123,9 +124,9 @@ def test(webhook_id: str, dry_run: bool, output: str) -> None:
     if output == "json":
         print_json(outcome)
     elif output == "name":
-        click.echo(webhook_id)
+        say(webhook_id)
     else:
-        click.echo(f"{webhook_id} {'delivered: ' if outcome.delivered else ''}{outcome.message}")
+        say(f"{webhook_id} {'delivered: ' if outcome.delivered else ''}{outcome.message}")
     if not outcome.delivered and not dry_run:
         raise SystemExit(JOB_FAILED)
 

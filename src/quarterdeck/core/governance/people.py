@@ -199,7 +199,7 @@ def check_team_name(name: str) -> None:
         raise Invalid(
             f"team is {_shown(name)}",
             field="team",
-            hint="use up to 64 letters, digits, '.', '_' or '-', starting with a letter or digit",
+            hint="use up to 128 letters, digits, '.', '_' or '-', starting with a letter or digit",
         )
 
 

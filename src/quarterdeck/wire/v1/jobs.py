@@ -322,3 +322,6 @@ class ResultList(Answer):
     job_id: str
     attempt: int = Field(description="0 for an array as a whole, and for a job without any.")
     files: list[ResultView]
+    is_complete: bool = Field(
+        default=True, description="False where there are more files than one answer lists."
+    )

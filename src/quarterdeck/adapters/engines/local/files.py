@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -111,13 +112,10 @@ class LocalSiteFiles:
     def open_result(self, job_id: JobId, attempt: int, node_rank: int, path: str) -> BinaryIO:
         """One file, if it really lies in the replica's results folder."""
         ref = AttemptRef(job_id, attempt)
-        root = (self._paths.results(ref) / str(node_rank)).resolve()
-        try:
-            wanted = (root / path).resolve(strict=True)
-            if wanted.is_relative_to(root) and stat.S_ISREG(wanted.lstat().st_mode):
-                return wanted.open("rb")
-        except (OSError, ValueError):
-            pass
+        # The last folder is the job's own, which it may have put a link in the place of.
+        root = self._paths.results(ref).resolve() / str(node_rank)
+        with contextlib.suppress(OSError, ValueError):
+            return _open_beneath(root, path)
         if not root.exists():
             check_not_deleted(self._paths, ref, Kind.RESULTS)
         raise NotFound(
@@ -125,6 +123,23 @@ class LocalSiteFiles:
             field="path",
             hint=f"`qd results {job_id}` lists what there is",
         )
+
+
+def _open_beneath(root: Path, path: str) -> BinaryIO:
+    """The file, open. Where it lies is asked of what is open: a job that still runs may put
+    something else in its place between a look at the name and the opening."""
+    wanted = (root / path).resolve(strict=True)
+    # Without NONBLOCK the opening of a pipe would wait for somebody who writes into it.
+    handle = os.open(wanted, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        lies_at = Path(f"/proc/self/fd/{handle}").readlink()
+        if stat.S_ISREG(os.fstat(handle).st_mode) and lies_at.is_relative_to(root):
+            return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+    os.close(handle)
+    raise FileNotFoundError(path)
 
 
 def _has_exited(folder: Path, node_rank: int) -> bool:
@@ -135,6 +150,10 @@ def _has_exited(folder: Path, node_rank: int) -> bool:
 
 def _folders(root: Path) -> list[Path]:
     try:
-        return sorted(path for path in root.iterdir() if path.is_dir() and path.name.isdigit())
+        return sorted(
+            path
+            for path in root.iterdir()
+            if path.name.isdigit() and path.is_dir() and not path.is_symlink()
+        )
     except FileNotFoundError:
         return []

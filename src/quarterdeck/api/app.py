@@ -1,4 +1,4 @@
-"""The web application: guard outside, routes inside, one way out for every error."""
+"""The web application: audit and guard outside, routes inside, one way out for every error."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from quarterdeck.api import openapi, problems
+from quarterdeck.api.audit import Audit
 from quarterdeck.api.bodies import BodyLimits
 from quarterdeck.api.feed import Feed
 from quarterdeck.api.guard import Guard
 from quarterdeck.api.problems import BugBarrier
 from quarterdeck.api.routers import (
+    audit,
     batches,
     events,
     gc,
@@ -42,7 +44,7 @@ DESCRIPTION = (
 
 _ROUTERS = (
     *(jobs, batches, steps, queue, plans, logs, metrics, results),
-    *(events, nodes, snapshots, webhooks, server, gc, health),
+    *(events, nodes, snapshots, webhooks, audit, server, gc, health),
 )
 
 
@@ -71,6 +73,8 @@ def create_app(context: ApiContext) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         middleware=[
+            Middleware(BugBarrier),
+            Middleware(Audit, log=context.audit, policy_version=context.policy_version),
             Middleware(BugBarrier),
             Middleware(Guard, identity=context.identity, allowed_hosts=context.allowed_hosts),
             Middleware(BodyLimits, blob_bytes_max=context.blob_bytes_max),

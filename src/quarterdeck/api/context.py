@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from quarterdeck.control.plane import ControlPlane
     from quarterdeck.control.retention import Sweeper
     from quarterdeck.control.webhooks import Webhooks
+    from quarterdeck.ports.audit import AuditLog
     from quarterdeck.ports.identity import Identity
     from quarterdeck.ports.metrics import SiteMetrics
     from quarterdeck.ports.site import SiteFiles
@@ -48,7 +49,8 @@ class ApiContext:
     names, without port, under which the server may be asked; loopback names always are. `shutdown`
     is told whether to cancel all jobs first; it only asks for the end and returns at once.
     `is_ready` is called on the event loop, so it looks at what is in memory. `sweeper` does what
-    retention says, where there is one.
+    retention says, where there is one. `audit` takes a record of every request, with the version of
+    the rules by which it was judged.
     """
 
     plane: ControlPlane
@@ -56,6 +58,7 @@ class ApiContext:
     files: Mapping[str, SiteFiles]
     metrics: Mapping[str, SiteMetrics]
     webhooks: Webhooks
+    audit: AuditLog
     version: str
     pid: int
     home_id: str
@@ -65,4 +68,5 @@ class ApiContext:
     allowed_hosts: frozenset[str] = frozenset()
     blob_bytes_max: int = 16 * 2**30
     sweeper: Sweeper | None = None
+    policy_version: str = ""
     closing: Closing = field(default_factory=Closing)

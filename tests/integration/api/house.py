@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import uvicorn
 
+from quarterdeck.adapters.audit.memory import MemoryAuditLog
 from quarterdeck.adapters.blobs.memory import MemoryBlobs
 from quarterdeck.adapters.engines.local.metrics import LocalSiteMetrics
 from quarterdeck.adapters.engines.local.paths import SitePaths
@@ -151,6 +152,7 @@ class House:
     closing: Closing
     app: FastAPI
     webhooks: Webhooks
+    audit: MemoryAuditLog
     site: SitePaths
     folder: tempfile.TemporaryDirectory[str]
     shutdowns: list[bool] = field(default_factory=list)
@@ -213,12 +215,14 @@ def make_house(blob_bytes_max: int = 2**20) -> House:
     shutdowns: list[bool] = []
     notifier = WebhookNotifier(plane.clock, "0.1.0", may_be_private=True)
     webhooks = Webhooks(plane, MemoryHooks(), notifier, RandomHookKeys(), Chance(1))
+    audit = MemoryAuditLog(plane.clock.now_ns)
     context = ApiContext(
         plane=plane,
         identity=TokenIdentity(TOKEN, "ada"),
         files={SITE: files},
         metrics={SITE: LocalSiteMetrics(paths)},
         webhooks=webhooks,
+        audit=audit,
         version="0.1.0",
         pid=4711,
         home_id="h0me",
@@ -230,7 +234,7 @@ def make_house(blob_bytes_max: int = 2**20) -> House:
         closing=closing,
     )
     app = create_app(context)
-    house = House(plane, files, closing, app, webhooks, paths, folder, shutdowns)
+    house = House(plane, files, closing, app, webhooks, audit, paths, folder, shutdowns)
     house.report_nodes()
     return house
 

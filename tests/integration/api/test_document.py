@@ -23,6 +23,8 @@ PROMISED = {
     "read_log", "stream_log", "list_results", "read_result", "stream_events", "list_nodes",
     "keep_snapshot", "put_blob", "show_server", "shut_down_server", "probe_health",
     "probe_readiness", "add_webhook", "list_webhooks", "remove_webhook", "test_webhook", "sweep",
+    "search_audit", "export_audit", "show_audit_checkpoint", "prove_audit_inclusion",
+    "prove_audit_consistency",
 }  # fmt: skip
 
 

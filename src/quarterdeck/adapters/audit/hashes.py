@@ -1,14 +1,15 @@
 """The stored hashes of the tree, 32 bytes each, in the order in which they became known.
 
 They can be made anew from the records at any time, so nobody waits for them to be durable: they are
-synced before a checkpoint is signed, and after a crash those behind the last checkpoint are made
-again. A full disk does not stop the log here either: what cannot be written is kept in memory.
+written and synced before a checkpoint is signed, and after a crash those behind the last checkpoint
+are made again. Until then they are kept in memory, however full the disk is.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from quarterdeck.adapters.audit.durable import write_at
 from quarterdeck.core.audit.merkle import HASH_BYTES
@@ -16,6 +17,8 @@ from quarterdeck.core.audit.merkle import HASH_BYTES
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+PENDING_BYTES: Final = 2**16
 
 
 class StoredHashes:
@@ -45,9 +48,12 @@ class StoredHashes:
         return found
 
     def add(self, hashes: Iterable[bytes]) -> None:
-        """Add the next ones; `flush` writes them."""
+        """Add the next ones; `sync` writes them at the latest."""
         written, pending = self._state
         self._state = (written, pending + b"".join(hashes))
+        if len(pending) > PENDING_BYTES:
+            with contextlib.suppress(OSError):
+                self.flush()
 
     def flush(self) -> None:
         """Write what is not yet written."""

@@ -46,6 +46,10 @@ SEGMENT_BYTES_MAX: Final = 16 * 2**20
 SIGN_EVERY_S: Final = 1.0
 SIGN_EVERY_RECORDS: Final = 10_000
 RETRY_EVERY_S: Final = 1.0
+GATHER_S: Final = 0.002
+GATHER_ENOUGH: Final = 8
+"""A sync costs ten times what a record does. So right after one, the next waits until this many
+have come or so much time has passed; who comes alone after a pause is written at once."""
 BATCH_MAX: Final = 1000
 BUSY_AT: Final = 5000
 SIGN_WAIT_S_MAX: Final = 5.0
@@ -81,6 +85,7 @@ class FileAuditLog:
         self._note = found.note or self._write_checkpoint()
         self._tail = segments.Tail(folder, found.first, found.tail_bytes)
         self._is_torn = False
+        self._committed_s = 0.0
         self._turn = threading.Condition()
         self._waiting: list[Waiting] = []
         self._missing = 0
@@ -118,7 +123,7 @@ class FileAuditLog:
         with self._turn:
             if not (self._is_failing or self._is_closing):
                 self._waiting.append((entry, self._now_ns(), ticket))
-                if len(self._waiting) == 1:
+                if len(self._waiting) in (1, GATHER_ENOUGH):
                     self._turn.notify_all()
                 return ticket
             self._missing += 1
@@ -181,6 +186,9 @@ class FileAuditLog:
         while True:
             with self._turn:
                 self._turn.wait_for(self._is_turn, self._next_due_s())
+                if self._waiting:
+                    gather_s = self._committed_s + GATHER_S - monotonic()
+                    self._turn.wait_for(self._is_enough, max(0.0, gather_s))
                 batch, self._waiting = self._waiting[:BATCH_MAX], self._waiting[BATCH_MAX:]
                 is_over = self._is_closing and not batch
             if not batch and self._is_failing and not is_over:
@@ -195,6 +203,9 @@ class FileAuditLog:
 
     def _is_turn(self) -> bool:
         return bool(self._waiting or self._is_closing or self._is_asked_to_sign)
+
+    def _is_enough(self) -> bool:
+        return self._is_closing or len(self._waiting) >= GATHER_ENOUGH
 
     def _next_due_s(self) -> float | None:
         if self._is_failing:
@@ -225,11 +236,7 @@ class FileAuditLog:
         self._last_ns = at_ns
         for line in lines:
             self._hashes.add(self._frontier.add(hash_leaf(line)))
-        try:
-            self._hashes.flush()
-        except OSError as error:
-            log.warning("hashes of the audit log wait for room on the disk: %s", error)
-        first = self._size
+        first, self._committed_s = self._size, monotonic()
         with self._turn:
             if self._is_failing:
                 log.warning("the audit log is written again; %d entries are missing", missing)

@@ -17,7 +17,8 @@ from quarterdeck.wire.v1.jobs import FINAL_STATES, StateName
 from quarterdeck.wiring.entry import WIRED
 
 CHANGES_NOTHING = {
-    "audit export", "audit search", "audit verify", "completion", "doctor", "explain", "logs", "metrics", "node", "openapi", "plan", "ps", "queue",
+    "audit export", "audit search", "audit verify",
+    "completion", "doctor", "explain", "logs", "metrics", "node", "openapi", "plan", "ps", "queue",
     "results", "schema", "show", "sim", "top", "validate", "wait", "webhook list",
 }  # fmt: skip
 """What of the server, its jobs and the files of others stays as it is. Any other verb is taken to

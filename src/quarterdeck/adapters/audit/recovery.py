@@ -58,7 +58,7 @@ def recover(folder: Path, key: SigningKey, hashes: StoredHashes) -> Found:
     note, signed = _last_checkpoint(folder, key, is_new=not firsts)
     frontier = _known_tree(hashes, signed)
     hashes.cut(count_stored(frontier.size))
-    tail_bytes = 0
+    tail_bytes = there = 0
     for place, first in enumerate(firsts):
         is_last = place == len(firsts) - 1
         if not is_last and firsts[place + 1] <= frontier.size:
@@ -66,15 +66,16 @@ def recover(folder: Path, key: SigningKey, hashes: StoredHashes) -> Found:
         if first > frontier.size:
             raise DamagedError(f"records {frontier.size} to {first - 1} are gone")
         content = segment_path(folder, first).read_bytes()
-        tail_bytes = _read_segment(content, first, frontier, hashes)
+        tail_bytes, there = _read_segment(content, first, frontier, hashes)
         if not is_last and (tail_bytes < len(content) or firsts[place + 1] != frontier.size):
             raise DamagedError(f"the segment of record {first} does not end where it should")
         _check_root(hashes, frontier, signed)
         if b"\n" in content[tail_bytes:]:
             # More than a line that was being written: a crash may do that, but so may somebody.
             (folder / f"cut-{frontier.size}").write_bytes(content[tail_bytes:])
-    if frontier.size < signed.size:
-        raise DamagedError(f"{signed.size} records were signed, {frontier.size} are there")
+    # The hashes may know of more records than there are.
+    if there < max(frontier.size, signed.size):
+        raise DamagedError(f"{signed.size} records were signed, {there} are there")
     first, last_ns = (firsts[-1] if firsts else 0), _last_stamp(folder, frontier.size)
     return Found(frontier, last_ns, first, tail_bytes, note, signed.size)
 
@@ -122,9 +123,12 @@ def _known_tree(hashes: StoredHashes, signed: Checkpoint) -> Frontier:
     return Frontier()
 
 
-def _read_segment(content: bytes, first: int, frontier: Frontier, hashes: StoredHashes) -> int:
+def _read_segment(
+    content: bytes, first: int, frontier: Frontier, hashes: StoredHashes
+) -> tuple[int, int]:
     """Add the hashes of records that have none yet, up to the first line that is not whole; the
-    bytes of all whole ones. Records that are in the tree already are only counted."""
+    bytes of all whole ones, and the number of the record behind them. Records that are in the tree
+    already are only counted."""
     end = 0
     seq = first
     while (stop := content.find(b"\n", end)) >= 0:
@@ -134,7 +138,7 @@ def _read_segment(content: bytes, first: int, frontier: Frontier, hashes: Stored
                 break
             hashes.add(frontier.add(hash_leaf(line)))
         end, seq = stop + 1, seq + 1
-    return end
+    return end, seq
 
 
 def _is_record(line: bytes, seq: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from quarterdeck.api.routers.depends import Context, TheThreads, answer
 from quarterdeck.api.streaming import Streamed
 from quarterdeck.basics.errors import Invalid
-from quarterdeck.basics.times import NS_PER_S, to_iso
+from quarterdeck.basics.times import to_iso
 from quarterdeck.control.audit import Search, prove_growth, prove_record, search
 from quarterdeck.core.audit.record import Outcome, Record
 from quarterdeck.wire.v1.audit import (
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 PAGE_MAX: Final = 1000
 SIZE_MAX: Final = 2**62
 LINES_AT_A_TIME: Final = 1000
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
 
@@ -202,11 +203,11 @@ def _parse(text: str | None, field: str) -> int | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        passed = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - EPOCH
     except (ValueError, OverflowError):
         raise Invalid(
             f"{field} is no time: {text[:80]!a}",
             field=field,
             hint="write ISO 8601, for example 2026-11-23T09:45:00Z",
         ) from None
-    return int(seconds * NS_PER_S)
+    return passed // timedelta(microseconds=1) * 1000

@@ -17,6 +17,7 @@ from quarterdeck.wire.v1.jobs import FINAL_STATES, StateName
 from quarterdeck.wiring.entry import WIRED
 
 CHANGES_NOTHING = {
+    "audit export", "audit search", "audit verify",
     "completion", "doctor", "explain", "logs", "metrics", "node", "openapi", "plan", "ps", "queue",
     "results", "schema", "show", "sim", "top", "validate", "wait", "webhook list",
 }  # fmt: skip

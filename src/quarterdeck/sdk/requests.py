@@ -393,3 +393,6 @@ def _log_bytes(reply: Reply) -> LogBytes:
             hint="a proxy may have dropped the header QD-Next-Offset",
         )
     return LogBytes(reply.body, int(next_offset), reply.headers.get("qd-final") == "true")
+
+
+as_model, itself = _model, _itself

@@ -42,17 +42,13 @@ class Verdict:
         "qd audit verify --home ~/.quarterdeck",
     )
 )
-@click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True))
-@click.option(
-    "--home", type=click.Path(path_type=Path, exists=True), help="A server's home, read directly."
-)
-@click.option(
-    "--key", type=click.Path(path_type=Path, exists=True), help="A file with the log's public key."
-)
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option("--home", type=click.Path(path_type=Path), help="A server's home, read directly.")
+@click.option("--key", type=click.Path(path_type=Path), help="A file with the log's public key.")
 @click.option(
     "--older",
     multiple=True,
-    type=click.Path(path_type=Path, exists=True),
+    type=click.Path(path_type=Path),
     help="A checkpoint kept from before; repeatable.",
 )
 @click.option(
@@ -77,8 +73,8 @@ def verify(
     if folder is not None and home is not None:
         raise click.UsageError("give FOLDER or --home, not both")
     place = home / "audit" if home is not None else folder
-    key_text = key.read_text() if key is not None else None
-    notes = [path.read_text("utf-8", "replace") for path in older]
+    key_text = _read(key, "key") if key is not None else None
+    notes = [_read(path, "older") for path in older]
     if place is not None:
         if remember is not None:
             raise click.UsageError("--remember is for a server's log; here give --older FILE")
@@ -89,10 +85,26 @@ def verify(
     sys.exit(FINDINGS if verdict.findings else 0)
 
 
+def _read(path: Path, option: str) -> str:
+    """A small text file that was named on the command line."""
+    try:
+        return path.read_text("utf-8", "replace")
+    except OSError as error:
+        raise Invalid(
+            f"{path} cannot be read: {error.strerror}", field=option, hint="give a file's path"
+        ) from None
+
+
 def verify_files(folder: Path, key_text: str | None, notes: list[str]) -> Verdict:
     """Every record, against the folder's checkpoint and older ones."""
     from quarterdeck.adapters.audit.folder import examine_folder
 
+    if not folder.is_dir():
+        raise Invalid(
+            f"there is no folder {folder}",
+            field="folder",
+            hint="give what `qd audit export` wrote, or with --home a server's home",
+        )
     examination, _ = examine_folder(folder, key_text, notes)
     verdict = Verdict(str(folder), examination.size, examination.findings)
     if key_text is None:
@@ -111,8 +123,8 @@ def verify_server(remember: Path | None, key_text: str | None, notes: list[str])
     if remember is not None:
         known_key = remember.with_name(f"{remember.name}.pub")
         if remember.exists():
-            notes = [remember.read_text("utf-8", "replace"), *notes]
-            key_text = key_text or known_key.read_text()
+            notes = [_read(remember, "remember"), *notes]
+            key_text = key_text or _read(known_key, "remember")
     verdict = Verdict("the server's log")
     with Client() as client:
         told = client.audit.get_checkpoint()

@@ -1,4 +1,4 @@
-"""What the control plane does with the audit log: notes of its own, searching, and proofs."""
+"""What the control plane does with the audit log: searching it, and proofs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.errors import Invalid, NotFound
 from quarterdeck.core.audit.merkle import prove_consistency, prove_inclusion, read_root
-from quarterdeck.core.audit.record import Entry, parse_record
+from quarterdeck.core.audit.record import parse_record
 
 if TYPE_CHECKING:
     from quarterdeck.core.audit.record import Record
@@ -15,40 +15,6 @@ if TYPE_CHECKING:
 
 SCAN_MAX: Final = 50_000
 """Records that one search looks at: about a third of a second. The answer says where to go on."""
-
-
-class Auditor:
-    """For parts that decide something outside of any request: labels, money, limits."""
-
-    def __init__(self, log: AuditLog, policy_version: str = "") -> None:
-        self._log = log
-        self._policy_version = policy_version
-
-    def note(
-        self,
-        operation: str,
-        *,
-        actor_id: str = "",
-        actor: str = "",
-        on_behalf_of: str = "",
-        target: str = "",
-        detail: str = "",
-        refused_with: str = "",
-    ) -> int:
-        """Record it and wait until it is durable; the record's number. `Unavailable` when it
-        cannot be: then what it is about must not be done. Call it before doing that."""
-        entry = Entry(
-            operation,
-            actor_id=actor_id,
-            actor=actor,
-            on_behalf_of=on_behalf_of,
-            target=target,
-            outcome="refused" if refused_with else "allowed",
-            code=refused_with,
-            policy_version=self._policy_version,
-            detail=detail,
-        )
-        return self._log.append(entry).wait()
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,8 +57,9 @@ def read_logins() -> Logins:
     except FileNotFoundError:
         return Logins()
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        told = getattr(error, "strerror", None) or "it is not a login file"
         raise NotAllowed(
-            f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not a login file'}",
+            f"{path} cannot be read: {told}",
             code="unreadable_logins",
             hint="remove it, and log in again",
         ) from None

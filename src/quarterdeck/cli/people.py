@@ -31,10 +31,10 @@ class _Bound(click.ParamType[int | str]):
     name = "number or none"
 
     def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | str:
         if isinstance(value, int) or value == NONE:
-            return cast("int | str", value)
+            return value
         if not (value.isascii() and value.isdecimal() and len(value) < 16):
             self.fail(f"{value!r} is neither a number nor none", param, ctx)
         return int(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -123,3 +124,16 @@ def test_the_token_is_nowhere_else(deck: Deck) -> None:
     assert os.fspath(folder / "credentials.json") in deck.qd("logs", job_id).stdout
     (results / "go").touch()
     assert deck.qd("wait", job_id).returncode == 0
+
+
+def test_qd_inside_a_job_asks_as_the_job(deck: Deck) -> None:
+    job_id = deck.run(
+        f"{sys.executable} -m quarterdeck.wiring.entry note $QD_JOB_ID epoch three; "
+        f"{sys.executable} -m quarterdeck.wiring.entry run -- true"
+    )
+    deck.qd("wait", job_id)
+    assert "epoch three" in deck.qd("show", job_id).stdout
+    told = deck.qd_json("audit", "search", "--actor", f"runner:{job_id}/1")
+    assert {one["code"]: one["status"] for one in told} == {"": 200, "not_allowed": 403}
+    assert "may not create" in deck.qd("logs", job_id).stdout
+    assert len(deck.qd_json("ps", "-a")["jobs"]) == 1

@@ -116,7 +116,7 @@ def invite(
             raise Conflict(
                 f"there are {INVITATIONS_MAX} open invitations",
                 code="too_many_invitations",
-                hint="withdraw some: `qd user uninvite`",
+                hint="withdraw some: `qd invitation revoke ID`",
             )
         return Change((invitation,), gone=gone), (invitation, code)
 
@@ -178,7 +178,7 @@ def unknown_invitation(invitation_id: str) -> NotFound:
         f"there is no invitation {invitation_id[:80]!a}",
         code="unknown_invitation",
         field="id",
-        hint="`qd user invitations` shows those that you may see",
+        hint="`qd invitation list` shows those that you may see",
     )
 
 

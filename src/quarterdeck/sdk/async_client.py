@@ -17,6 +17,7 @@ from quarterdeck.sdk.calls import FileBody
 from quarterdeck.sdk.find import Address, find_server
 from quarterdeck.sdk.follow import FileFollower, follow_events, follow_log
 from quarterdeck.sdk.patience import Limits, Patience
+from quarterdeck.sdk.people import AsyncPeopleCalls
 from quarterdeck.sdk.problems import as_error, check
 from quarterdeck.sdk.requests import WHOLE_LOG
 from quarterdeck.sdk.transport import (
@@ -78,6 +79,7 @@ class AsyncClient:
     ) -> None:
         self._where = (url, token, home)
         self._limits = Limits(patience_s)
+        self.people = AsyncPeopleCalls(self._send)
         self._opened: tuple[str, httpx2.AsyncClient] | None = None
         self._is_closed = False
 
@@ -145,9 +147,13 @@ class AsyncClient:
         limit: int | None = None,
         before: str | None = None,
         tags: Mapping[str, str] | None = None,
+        team: str | None = None,
+        owner: str | None = None,
     ) -> JobPage:
         """One page of jobs, newest first."""
-        return await self._send(requests.list_jobs(states, name, limit, before, tags))
+        return await self._send(
+            requests.list_jobs(states, name, limit, before, tags, team=team, owner=owner)
+        )
 
     async def get_queue(self, *, limit: int | None = None) -> QueueView:
         """Who waits, in which order, and why."""
@@ -351,7 +357,7 @@ class AsyncClient:
                 return
 
     async def _try(self, call: Call[T]) -> Reply:
-        address = find_server(*self._where)
+        address = find_server(*self._where, needs_token=call.needs_token)
         options = request_options(call, address)
         if isinstance(call.body, FileBody):
             options["content"] = _read_on_threads(call.body)

@@ -18,6 +18,7 @@ from quarterdeck.sdk.calls import FileBody
 from quarterdeck.sdk.find import Address, find_server
 from quarterdeck.sdk.follow import FileFollower, follow_events, follow_log
 from quarterdeck.sdk.patience import Limits, Patience
+from quarterdeck.sdk.people import PeopleCalls
 from quarterdeck.sdk.problems import as_error, check
 from quarterdeck.sdk.requests import WHOLE_LOG
 from quarterdeck.sdk.transport import (
@@ -82,6 +83,7 @@ class Client:
     ) -> None:
         self._where = (url, token, home)
         self._limits = Limits(patience_s)
+        self.people = PeopleCalls(self._send)
         self._lock = threading.Lock()
         self._opened: tuple[str, httpx2.Client] | None = None
         self._closing = threading.Event()
@@ -151,9 +153,13 @@ class Client:
         limit: int | None = None,
         before: str | None = None,
         tags: Mapping[str, str] | None = None,
+        team: str | None = None,
+        owner: str | None = None,
     ) -> JobPage:
         """One page of jobs, newest first."""
-        return self._send(requests.list_jobs(states, name, limit, before, tags))
+        return self._send(
+            requests.list_jobs(states, name, limit, before, tags, team=team, owner=owner)
+        )
 
     def get_queue(self, *, limit: int | None = None) -> QueueView:
         """Who waits, in which order, and why."""
@@ -351,7 +357,7 @@ class Client:
                 return
 
     def _try(self, call: Call[T]) -> Reply:
-        address = find_server(*self._where)
+        address = find_server(*self._where, needs_token=call.needs_token)
         options = request_options(call, address)
         if isinstance(call.body, FileBody):
             options["content"] = read_checked(call.body)

@@ -40,8 +40,7 @@ def close_team(people: People, name: str, now_ns: int) -> Team:
             f"team {DEFAULT_TEAM} cannot be closed: jobs that name no team belong to it",
             code="team_needed",
             field="team",
-            hint=f"give it a limit of no queued jobs: `qd team limit {DEFAULT_TEAM} "
-            "--queued-jobs 0`",
+            hint=f"give it a limit of no queued jobs: `qd team limits {DEFAULT_TEAM} --queued 0`",
         )
     return team if team.closed_at_ns is not None else replace(team, closed_at_ns=now_ns)
 

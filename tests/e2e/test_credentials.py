@@ -128,7 +128,7 @@ def test_the_token_is_nowhere_else(deck: Deck) -> None:
 
 def test_qd_inside_a_job_asks_as_the_job(deck: Deck) -> None:
     job_id = deck.run(
-        f"{sys.executable} -m quarterdeck.wiring.entry note $QD_JOB_ID epoch three; "
+        f"{sys.executable} -m quarterdeck.wiring.entry note $QD_JOB_ID 'epoch three'; "
         f"{sys.executable} -m quarterdeck.wiring.entry run -- true"
     )
     deck.qd("wait", job_id)

@@ -39,6 +39,7 @@ GIVEN: Final = {
     "QD_RESULTS": "A folder of this replica; what is in it at the end is kept.",
     "QD_CHECKPOINT": "A folder of the job (of the task, in an array) that its attempts share.",
     "QD_METRICS": "The folder into which `quarterdeck.job` writes.",
+    "QD_CREDENTIALS": "Path of a file with the server's `url` and a `token` for this job alone.",
     "QD_STOP": "Path of a file that is there from the warning on.",
     "QD_TASK_INDEX": "Index of this task; in arrays only.",
     "QD_TASK_COUNT": "How many tasks the array has; in arrays only.",

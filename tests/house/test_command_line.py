@@ -17,6 +17,7 @@ from quarterdeck.wire.v1.jobs import FINAL_STATES, StateName
 from quarterdeck.wiring.entry import WIRED
 
 CHANGES_NOTHING = {
+    "audit export", "audit search", "audit verify",
     "completion", "doctor", "explain", "invitation list", "logs", "metrics", "node", "openapi",
     "organization show", "plan", "ps", "queue", "results", "schema", "show", "sim", "team list",
     "team show", "token list", "top", "user list", "user show", "validate", "wait",

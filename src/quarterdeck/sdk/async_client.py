@@ -11,6 +11,7 @@ import httpx2
 
 from quarterdeck.basics.errors import Conflict, QuarterdeckError
 from quarterdeck.sdk import requests
+from quarterdeck.sdk.audit import AsyncAuditCalls
 from quarterdeck.sdk.bodies import read_checked
 from quarterdeck.sdk.calls import FileBody
 from quarterdeck.sdk.find import Address, find_server
@@ -319,6 +320,11 @@ class AsyncClient:
     async def sweep(self, *, dry_run: bool = False) -> GcReport:
         """Delete what retention lets go, or say what that would be."""
         return await self._send(requests.sweep(dry_run=dry_run))
+
+    @property
+    def audit(self) -> AsyncAuditCalls:
+        """The audit log: searching, exporting and proving it."""
+        return AsyncAuditCalls(self._send, self._follow)
 
     async def get_openapi(self) -> dict[str, Any]:
         """The API's own description."""

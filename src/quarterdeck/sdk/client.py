@@ -12,6 +12,7 @@ import httpx2
 
 from quarterdeck.basics.errors import Conflict, QuarterdeckError
 from quarterdeck.sdk import requests
+from quarterdeck.sdk.audit import AuditCalls
 from quarterdeck.sdk.bodies import read_checked
 from quarterdeck.sdk.calls import FileBody
 from quarterdeck.sdk.find import Address, find_server
@@ -320,6 +321,11 @@ class Client:
     def sweep(self, *, dry_run: bool = False) -> GcReport:
         """Delete what retention lets go, or say what that would be."""
         return self._send(requests.sweep(dry_run=dry_run))
+
+    @property
+    def audit(self) -> AuditCalls:
+        """The audit log: searching, exporting and proving it."""
+        return AuditCalls(self._send, self._follow)
 
     def get_openapi(self) -> dict[str, Any]:
         """The API's own description."""

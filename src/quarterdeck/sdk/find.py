@@ -38,7 +38,8 @@ def find_server(
 ) -> Address:
     """What is given goes first, then the environment (unless a home is given): `QD_SERVER` (or
     `qd --server`) and `QD_URL` name a server, `QD_TOKEN` is a token for it, `QD_HOME` a home. Where
-    none of them does, it is the server of the last `qd login`, then the usual home's own.
+    none of them does, it is the server that runs the job in which this is asked (by the file
+    `QD_CREDENTIALS`), that of the last `qd login`, then the usual home's own.
     `Unavailable` when there is no server to be found.
 
     A token is only shown to the server that it is for: a login's to that login's server, the
@@ -48,6 +49,8 @@ def find_server(
         token = token or os.environ.get("QD_TOKEN")
         url = url or _named() or os.environ.get("QD_URL")
         if not url and not os.environ.get("QD_HOME"):
+            if beside_job := os.environ.get("QD_CREDENTIALS"):
+                return _read_credentials(Path(beside_job), token)
             url = read_logins().last
     root = home or Path(os.environ.get("QD_HOME") or Path.home() / ".quarterdeck")
     if not url:
@@ -131,6 +134,20 @@ def _announced_url(root: Path) -> str:
             hint="`qd up --detach` starts it again; its jobs go on meanwhile",
         )
     return check_url(url)
+
+
+def _read_credentials(path: Path, token: str | None) -> Address:
+    """What lies beside a running job. It is written anew every few minutes, so it is not kept."""
+    try:
+        told = json.loads(path.read_text())
+        url, own = str(told["url"]), str(told["token"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        raise NoServer(
+            f"the credentials {path} of this job cannot be read",
+            is_announced=False,
+            hint="they are deleted when the job's attempt is over",
+        ) from None
+    return Address(check_url(url), token or own, "QD_TOKEN" if token else "QD_CREDENTIALS")
 
 
 def _is_alive(pid: int) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import uvicorn
 
+from quarterdeck.adapters.audit.memory import MemoryAuditLog
 from quarterdeck.adapters.blobs.memory import MemoryBlobs
 from quarterdeck.adapters.engines.local.metrics import LocalSiteMetrics
 from quarterdeck.adapters.engines.local.paths import SitePaths
@@ -158,6 +159,7 @@ class House:
     closing: Closing
     app: FastAPI
     webhooks: Webhooks
+    audit: MemoryAuditLog
     site: SitePaths
     folder: tempfile.TemporaryDirectory[str]
     shutdowns: list[bool] = field(default_factory=list)
@@ -223,6 +225,7 @@ def make_house(blob_bytes_max: int = 2**20, limits: DoorLimits = TRIED) -> House
     shutdowns: list[bool] = []
     notifier = WebhookNotifier(plane.clock, "0.1.0", may_be_private=True)
     webhooks = Webhooks(plane, MemoryHooks(), notifier, RandomHookKeys(), Chance(1))
+    audit = MemoryAuditLog(plane.clock.now_ns)
     context = ApiContext(
         plane=plane,
         identity=SignIn(roster, [HomeToken(TOKEN, owner)]),
@@ -230,6 +233,7 @@ def make_house(blob_bytes_max: int = 2**20, limits: DoorLimits = TRIED) -> House
         files={SITE: files},
         metrics={SITE: LocalSiteMetrics(paths)},
         webhooks=webhooks,
+        audit=audit,
         version="0.1.0",
         pid=4711,
         home_id="h0me",
@@ -242,7 +246,7 @@ def make_house(blob_bytes_max: int = 2**20, limits: DoorLimits = TRIED) -> House
         closing=closing,
     )
     app = create_app(context)
-    house = House(plane, files, closing, app, webhooks, paths, folder, shutdowns)
+    house = House(plane, files, closing, app, webhooks, audit, paths, folder, shutdowns)
     house.report_nodes()
     return house
 

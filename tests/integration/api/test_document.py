@@ -29,6 +29,8 @@ PROMISED = {
     "withdraw_invitation", "accept_invitation", "claim_server", "list_tokens", "create_token",
     "revoke_token",
     "probe_readiness", "add_webhook", "list_webhooks", "remove_webhook", "test_webhook", "sweep",
+    "search_audit", "export_audit", "show_audit_checkpoint", "prove_audit_inclusion",
+    "prove_audit_consistency",
 }  # fmt: skip
 
 

@@ -246,5 +246,5 @@ def _part(text: str, what: str) -> str:
     """A name or an id as part of a path. What cannot be one never becomes part of a URL."""
     if not _PART.fullmatch(text):
         told = f"there is no {what} {text[:80]!a}"
-        raise NotFound(told, code=f"unknown_{what}", field=what, hint=f"`qd {what} list`")
+        raise NotFound(told, field=what, hint=f"`qd {what} list` shows those that there are")
     return quote(text, safe="")

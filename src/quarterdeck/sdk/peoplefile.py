@@ -148,7 +148,8 @@ class _Values:
 def _complaint(error: ValidationError, places: dict[Keys, Place]) -> Fault:
     """The model's first complaint, in the file's order and terms."""
     faults = [_fault(complaint, places) for complaint in error.errors(include_url=False)]
-    return min(faults, key=lambda fault: fault.place)
+    # A key that does not exist is why another one is missing.
+    return min(faults, key=lambda fault: (fault.code != "unknown_field", fault.place))
 
 
 def _fault(complaint: Any, places: dict[Keys, Place]) -> Fault:  # noqa: ANN401 - pydantic's
@@ -162,6 +163,9 @@ def _fault(complaint: Any, places: dict[Keys, Place]) -> Fault:  # noqa: ANN401 
         return Fault(place, told, f"{hint}keys: {', '.join(known)}", name, "unknown_field")
     if complaint["type"] == "missing":
         return Fault(place, f"the key {name} is missing", f"add {keys[-1]}: …", name)
+    if keys[-1] in _BOUNDS and complaint["type"] == "model_type":
+        told = f"{name} is {shown(complaint['input'])}, which is no number"
+        return Fault(place, told, "write for example 100, or {value: 100, hard: false}", name)
     told, hint = _TOLD.get(
         complaint["type"], (f"is wrong: {complaint['msg']}", "see docs/people.md")
     )

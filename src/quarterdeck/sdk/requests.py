@@ -397,5 +397,4 @@ def _log_bytes(reply: Reply) -> LogBytes:
     return LogBytes(reply.body, int(next_offset), reply.headers.get("qd-final") == "true")
 
 
-as_model, itself = _model, _itself
 as_model, itself, body_of, dry, nothing = _model, _itself, _body, _dry, _nothing

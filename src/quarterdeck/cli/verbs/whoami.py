@@ -17,6 +17,7 @@ _SOURCES = {
     "home": "the token of the server's own home",
     "login": "`qd login`",
     "QD_TOKEN": "QD_TOKEN",
+    "QD_CREDENTIALS": "the job that this is",
 }
 
 
@@ -46,7 +47,7 @@ def _pairs(view: WhoamiView, address: Address) -> list[tuple[str, object]]:
         ("teams", teams_told(view.teams)),
     ]
     if view.token is None:
-        told.append(("token", f"of this machine, from {_SOURCES.get(address.source, 'a file')}"))
+        told.append(("token", f"of this machine, from {_SOURCES[address.source]}"))
     else:
         token = view.token
         told += [

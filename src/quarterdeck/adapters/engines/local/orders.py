@@ -97,9 +97,8 @@ def write_json(path: Path, content: dict[str, Any], mode: int = 0o666) -> None:
     """Write the file whole or not at all. `Unavailable` when the disk does not take it."""
     temporary = path.with_name(f".{path.name}.new")
     with site_disk():
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        with open(os.open(temporary, flags, mode), "w", encoding="ascii") as stream:  # noqa: PTH123 - a file descriptor
-            json.dump(content, stream, ensure_ascii=True)
+        temporary.touch(mode)
+        temporary.write_text(json.dumps(content, ensure_ascii=True))
         temporary.rename(path)
 
 

@@ -43,7 +43,8 @@ def sent(script: Script, number: int = 0) -> tuple[str, Any]:
 @pytest.mark.parametrize(
     ("typed", "asked", "body", "reply"),
     [
-        ("team list --search v -n 2 --after a", "GET /v1/teams?search=v&limit=2&after=a", None, PAGE),
+        ("team list --search v -n 2 --after a", "GET /v1/teams?search=v&limit=2&after=a", None,
+         PAGE),
         ("team close vision -y", "POST /v1/teams/vision/close", None, TEAM),
         ("team add vision bob --role viewer", "PUT /v1/teams/vision/members/bob",
          {"role": "viewer"}, MEMBERS),

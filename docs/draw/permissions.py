@@ -10,8 +10,8 @@ from quarterdeck.core.governance.roles import Role
 
 ABOUT: Final = f"""\
 Who may do what to which things. Where a cell is empty it is refused: as if the thing were not there
-when the asker may not see it, and by `not_allowed` when they may. This is version `{POLICY_VERSION}`
-of the table; `qd whoami -o json` says which one a server goes by.
+when the asker may not see it, and by `not_allowed` when they may. This is version
+`{POLICY_VERSION}` of the table; `qd whoami -o json` says which one a server goes by.
 
 - **all**: everything there is.
 - **team**: what belongs to a team in which one has the role.

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -104,6 +107,13 @@ def test_what_the_server_finds_wrong_is_placed_when_it_says_where() -> None:
     assert placed.message == "p.yaml:8:9: too long"
     said = NotAllowed("you may not", field="role")
     assert people.locate(said) is said
+
+
+def test_the_file_that_the_docs_show_is_one() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "people.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    wanted = read_people(block.encode(), "people.md").wanted
+    assert {team for user in wanted.users.values() for team in user.teams} <= set(wanted.teams)
 
 
 NAMES = st.from_regex(r"[a-z0-9][a-z0-9._@+-]{0,12}", fullmatch=True)

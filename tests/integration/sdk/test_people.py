@@ -18,32 +18,32 @@ from quarterdeck.wire.v1 import people as wire
 from tests.integration.sdk.scripted import DROPPED, TOKEN, Answer, as_json, problem, serving
 
 AT = "2026-11-24T09:00:00.000000Z"
-TEAM = {
+TEAM: dict[str, Any] = {
     "name": "vision", "title": "", "members": 1, "limits": {}, "queued_jobs": 0, "created_at": AT,
     "closed_at": None,
 }  # fmt: skip
-USER = {
+USER: dict[str, Any] = {
     "name": "ann", "kind": "user", "title": "", "role": None, "teams": {"vision": "lead"},
     "limits": {}, "active": True, "created_at": AT, "deactivated_at": None,
 }  # fmt: skip
-TOKEN_VIEW = {
+TOKEN_VIEW: dict[str, Any] = {
     "id": "t1", "owner": "ann", "name": "token", "scopes": ["jobs"], "teams": None,
     "created_at": AT, "expires_at": AT, "last_used_at": None, "last_source": "",
 }  # fmt: skip
-NEW_TOKEN = {**TOKEN_VIEW, "secret": "qd_s"}
-INVITATION = {
+NEW_TOKEN: dict[str, Any] = {**TOKEN_VIEW, "secret": "qd_s"}
+INVITATION: dict[str, Any] = {
     "id": "i1", "user": "ann", "role": None, "teams": {}, "invited_by": "olga", "created_at": AT,
     "expires_at": AT, "code": "qdi_c",
 }  # fmt: skip
-WHOAMI = {
+WHOAMI: dict[str, Any] = {
     "name": "ann", "kind": "user", "organization": "Lab", "role": None,
     "teams": {"vision": "lead"}, "token": TOKEN_VIEW, "scopes": ["jobs"], "policy_version": "p",
 }  # fmt: skip
-ORGANIZATION = {"name": "Lab", "created_at": AT, "owners": ["olga"]}
-MEMBERS = {"team": "vision", "members": []}
+ORGANIZATION: dict[str, Any] = {"name": "Lab", "created_at": AT, "owners": ["olga"]}
+MEMBERS: dict[str, Any] = {"team": "vision", "members": []}
 LIMITS = wire.LimitsBody(queued_jobs=wire.BoundBody(value=3, hard=False))
 PUT_LIMITS = {"queued_jobs": {"value": 3, "hard": False}}
-DIFF = {"changes": [], "dry_run": False}
+DIFF: dict[str, Any] = {"changes": [], "dry_run": False}
 
 # Method, its arguments, what is asked, the body, the answer.
 EVERY: dict[str, tuple[tuple[Any, ...], dict[str, Any], str, Any, Any]] = {
@@ -122,7 +122,7 @@ TWICE_IS_TWICE = BY_CODE | {
 def ask(
     is_async: bool, url: str, name: str, *args: Any, patience_s: float = 5.0, **options: Any
 ) -> Any:
-    where = {"url": url, "token": TOKEN, "patience_s": patience_s}
+    where: dict[str, Any] = {"url": url, "token": TOKEN, "patience_s": patience_s}
     if not is_async:
         with Client(**where) as client:
             return getattr(client.people, name)(*args, **options)

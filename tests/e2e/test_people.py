@@ -94,11 +94,12 @@ def test_a_story_of_five_people_and_ten_steps(deck: Deck, tmp_path: Path) -> Non
     # Behind a proxy others can reach it, so the home's token is no way in from elsewhere.
     deck.up("--behind-proxy", "--pretend", "dgx-a100:2")
     url = json.loads((deck.home / "server.json").read_text())["url"]
-    names = ("olga", "ann", "bob", "vic", "eve")
-    folders = {name: tmp_path / name for name in names}
-    for folder in folders.values():
-        folder.mkdir()
-    story = Story(deck, url, *(Person(folders[name]) for name in names))
+    olga, ann, bob, vic, eve = (
+        Person(tmp_path / name) for name in ("olga", "ann", "bob", "vic", "eve")
+    )
+    for person in (olga, ann, bob, vic, eve):
+        person.folder.mkdir()
+    story = Story(deck, url, owner=olga, lead=ann, member=bob, viewer=vic, outsider=eve)
     step_1_the_owner_claims_the_server_once(story)
     step_2_everybody_comes_in_by_an_invitation_that_is_good_once(story)
     step_3_member_and_lead_submit_and_viewer_and_outsider_do_not(story)
@@ -132,7 +133,9 @@ def step_2_everybody_comes_in_by_an_invitation_that_is_good_once(story: Story) -
     assert "was used" in story.outsider.may_not("login", story.url, "--invitation", stdin=code)
     come_in(story, story.member, lead.may("user", "invite", "bob", "--team", "vision"))
     come_in(story, story.viewer, lead.may("user", "invite", "vic", "--team", "vision:viewer"))
-    come_in(story, story.outsider, owner.may("user", "invite", "eve", "--team", "speech"))
+    # Somebody who was added first comes in the same way, with the roles they have.
+    owner.may("apply", "-f", "-", stdin="users: {eve: {teams: {speech: member}}}")
+    come_in(story, story.outsider, owner.may("user", "invite", "eve"))
     # A lead looks after that team alone, and does not learn which others there are.
     absent = lead.may_not("user", "invite", "zoe", "--team", "nowhere")
     assert lead.may_not("user", "invite", "zoe", "--team", "speech") == absent.replace(

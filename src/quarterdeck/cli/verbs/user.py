@@ -145,7 +145,7 @@ def create(
     output: str,
     **limits: Any,  # noqa: ANN401 - the options of limits
 ) -> None:
-    """Add a person, without a way in yet (`qd user invite` gives one), or a service account."""
+    """Add a person, who has no way in yet (`qd user invite` makes one), or a service account."""
     from quarterdeck.sdk.client import Client
     from quarterdeck.wire.v1.people import LimitsBody, UserRequest
 
@@ -264,7 +264,10 @@ def invite(
     dry_run: bool,
     output: str,
 ) -> None:
-    """Print a code that makes whoever shows it first the user NAME. It is shown this once."""
+    """Print a code that makes whoever shows it first the user NAME. It is shown this once.
+
+    NAME is somebody new, or somebody who was added or let in again and has no token yet.
+    """
     from quarterdeck.sdk.client import Client
     from quarterdeck.wire.v1.people import InvitationRequest
 

@@ -153,6 +153,12 @@ def check_may_give(by: Principal, role: Role | None) -> None:
         )
 
 
+def may_let_in(by: Principal, user: User) -> bool:
+    """Whether the asker may give somebody who is there a way in."""
+    needs_owner = user.role in (Role.OWNER, Role.ADMIN)
+    return Role.OWNER in by.roles if needs_owner else _is_boss(by)
+
+
 def check_may_staff(by: Principal, team: str, role: Role) -> None:
     """Refuse a lead who makes or unmakes leads: those are an admin's to appoint."""
     if _is_boss(by) or (by.role_in(team) is Role.LEAD and role is not Role.LEAD):

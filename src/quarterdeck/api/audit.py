@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
@@ -32,6 +33,8 @@ READS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 REQUEST_ID: Final = b"qd-request-id"
 GIVEN_ID_CHARS_MAX: Final = 64
 TARGET_CHARS_MAX: Final = 128
+ID_BYTES: Final = 8
+IDS_AT_ONCE: Final = 256
 SECRET_PARAMETERS: Final = frozenset({"token", "secret", "code"})
 """Names of path parameters whose values are never written down."""
 
@@ -43,6 +46,8 @@ class Audit:
         self._app = app
         self.log = log
         self._policy_version = policy_version
+        self._ids = _RequestIds()
+        self._wakeup: _Wakeup | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve and record it."""
@@ -50,7 +55,7 @@ class Audit:
             await self._app(scope, receive, send)
             return
         state: dict[str, Any] = scope.setdefault("state", {})
-        state["request_id"] = secrets.token_hex(8)
+        state["request_id"] = self._ids.draw()
         answer = _Answer(self, scope, send)
         try:
             if scope["method"] not in READS and self.log.is_failing:
@@ -60,6 +65,16 @@ class Audit:
         finally:
             if not answer.is_recorded:
                 self.log.append(self.entry_of(scope, 0, "unanswered"))
+
+    async def settle(self, entry: Entry) -> Ticket:
+        """Append it and wait until the log is done with it, without holding up the event loop."""
+        loop, wakeup = asyncio.get_running_loop(), self._wakeup
+        if wakeup is None or wakeup.loop is not loop:
+            wakeup = self._wakeup = _Wakeup(loop)
+        done = asyncio.Event()
+        ticket = self.log.append(entry, lambda _: wakeup.wake(done))
+        await done.wait()
+        return ticket
 
     def entry_of(self, scope: Scope, status: int, code: str, made: str = "") -> Entry:
         """What is told of a request that was answered so."""
@@ -134,24 +149,49 @@ class _Answer:
         code = scope["state"].get("problem_code", "")
         entry = self._audit.entry_of(scope, status, code, _location(start))
         if scope["method"] not in READS:
-            (await _settled(log, entry)).wait()
+            (await self._audit.settle(entry)).wait()
         elif log.is_busy:
-            await _settled(log, entry)
+            await self._audit.settle(entry)
         else:
             log.append(entry)
 
 
-async def _settled(log: AuditLog, entry: Entry) -> Ticket:
-    """Append it and wait until the log is done with it, without holding up the event loop."""
-    loop = asyncio.get_running_loop()
-    done = asyncio.Event()
+class _RequestIds:
+    """Request ids that nobody can guess. The system is asked for hundreds at a time: each time it
+    is asked, another thread may take the interpreter, and the event loop waits to have it back."""
 
-    def tell(_ticket: Ticket) -> None:
-        loop.call_soon_threadsafe(done.set)
+    def __init__(self) -> None:
+        self._digits, self._place = "", 0
 
-    ticket = log.append(entry, tell)
-    await done.wait()
-    return ticket
+    def draw(self) -> str:
+        """Another one. Only the event loop draws."""
+        if self._place >= len(self._digits):
+            self._digits, self._place = secrets.token_hex(ID_BYTES * IDS_AT_ONCE), 0
+        start, self._place = self._place, self._place + 2 * ID_BYTES
+        return self._digits[start : self._place]
+
+
+class _Wakeup:
+    """Wakes those who wait for their records. One sync settles many records one after the other;
+    the loop is woken for the first and finds the others beside it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._settled: deque[asyncio.Event] = deque()
+        self._is_asked = False
+
+    def wake(self, waiting: asyncio.Event) -> None:
+        """From any thread."""
+        self._settled.append(waiting)
+        if not self._is_asked:
+            self._is_asked = True
+            self.loop.call_soon_threadsafe(self._wake_all)
+
+    def _wake_all(self) -> None:
+        # Whoever comes from here on asks again; whoever came before is found below.
+        self._is_asked = False
+        while self._settled:
+            self._settled.popleft().set()
 
 
 async def _nothing() -> Message:
@@ -177,13 +217,15 @@ def _detail_of(scope: Scope) -> str:
     """Whether it was a dry run, and what the client calls the request: that is not trusted, so it
     is kept only when it is short and plain. Nothing else of query or headers."""
     told = []
-    query = parse_qs(scope["query_string"].decode("latin-1"))
-    if query.get("dry_run", ["false"])[-1].lower() not in ("false", "0", "no", "off"):
-        told.append("dry run")
+    if scope["query_string"]:
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        if query.get("dry_run", ["false"])[-1].lower() not in ("false", "0", "no", "off"):
+            told.append("dry run")
     for name, value in scope["headers"]:
+        if name != REQUEST_ID:
+            continue
         text = value.decode("latin-1")
-        is_plain = text.isascii() and text.isprintable() and len(text) <= GIVEN_ID_CHARS_MAX
-        if name == REQUEST_ID and is_plain:
+        if text.isascii() and text.isprintable() and len(text) <= GIVEN_ID_CHARS_MAX:
             told.append(f"client's request id {text}")
             break
     return "; ".join(told)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.errors import Conflict, NotAllowed, NotFound
 from quarterdeck.basics.times import NS_PER_S
-from quarterdeck.control.roster import Change
+from quarterdeck.control.roster import Change, principal_of
 from quarterdeck.control.sign_in import digest_of
 from quarterdeck.control.tokens import MADE_FOR_S, Draft, make_token
 from quarterdeck.core.governance import staffing
@@ -153,9 +153,7 @@ def accept(roster: Roster, code: str) -> MadeToken:
         found = next(
             (one for one in people.invitations.values() if one.code_digest == digest), None
         )
-        inviter = people.users.get(found.invited_by) if found is not None else None
-        is_good = inviter is not None and inviter.is_active
-        if found is None or found.expires_at_ns <= now_ns or not is_good:
+        if found is None or found.expires_at_ns <= now_ns or not _is_covered(people, found):
             raise NotAllowed(
                 "the code is not good, not any more, or was used",
                 code="unknown_code",
@@ -221,6 +219,21 @@ def unknown_invitation(invitation_id: str) -> NotFound:
         field="id",
         hint="`qd invitation list` shows those that you may see",
     )
+
+
+def _is_covered(people: People, invitation: Invitation) -> bool:
+    """Whether who gave it is still somebody who may give all that it promises."""
+    inviter = people.users.get(invitation.invited_by)
+    if inviter is None or not inviter.is_active:
+        return False
+    by = principal_of(inviter, None)
+    try:
+        staffing.check_may_give(by, invitation.role)
+        for team, role in invitation.teams:
+            staffing.check_may_staff(by, team, role)
+    except NotAllowed:
+        return False
+    return True
 
 
 def _is_open(people: People, team: str) -> bool:

@@ -103,6 +103,13 @@ def appoint(people: People, name: str, role: Role | None, by: Principal) -> User
 def transfer(people: People, to: str, by: Principal) -> tuple[User, User]:
     """The asker's ownership goes over to somebody else: the asker is an admin from then on."""
     heir, owner = people.get_user(to), people.get_user(by.name)
+    if owner.role is not Role.OWNER:
+        # It was given away between the request and now: what is gone cannot be given twice.
+        raise NotAllowed(
+            f"{owner.name} is no owner any more",
+            field="to",
+            hint="ask an owner: `qd user list --role owner`",
+        )
     if heir.kind is not Kind.USER or not heir.is_active or heir.name == owner.name:
         raise Conflict(
             f"ownership cannot go to {heir.name}",

@@ -110,6 +110,7 @@ def test_a_story_of_five_people_and_ten_steps(deck: Deck, tmp_path: Path) -> Non
     step_8_a_service_account_is_the_leads_to_make(story)
     step_9_who_is_shut_out_is_out_within_seconds(story)
     step_10_ownership_goes_over_whole(story)
+    the_audit_log_tells_it(story)
 
 
 def step_1_the_owner_claims_the_server_once(story: Story) -> None:
@@ -296,3 +297,26 @@ def step_10_ownership_goes_over_whole(story: Story) -> None:
     story.owner.may("logout")
     assert not secret.exists()
     assert "revoked" in story.owner.may_not("whoami", QD_URL=story.url, QD_TOKEN=token)
+
+
+def the_audit_log_tells_it(story: Story) -> None:
+    """Who did what, and who was refused; to those who may read it, and whole."""
+    assert "you may not" in story.member.may_not("audit", "search")
+    told = story.lead.sees("audit", "search", "--limit", "1000")
+    acts = {(one["actor"], one["operation"], one["outcome"], one["code"]) for one in told}
+    assert {
+        ("olga", "claim_server", "allowed", ""),
+        ("", "claim_server", "refused", "unknown_code"),
+        ("ann", "accept_invitation", "allowed", ""),
+        ("bob", "submit_job", "allowed", ""),
+        ("vic", "submit_job", "refused", "not_allowed"),
+        ("eve", "show_job", "refused", "not_found"),
+        ("bob", "cancel_job", "refused", "not_allowed"),
+        ("ann", "submit_job", "refused", "limit_reached"),
+        ("olga", "deactivate_user", "allowed", ""),
+        ("ann", "transfer_ownership", "refused", "not_allowed"),
+        ("olga", "transfer_ownership", "allowed", ""),
+        ("", "", "refused", "unknown_token"),
+    } <= acts, sorted(acts)
+    assert all(one["policy_version"] and one["request_id"] and one["source"] for one in told)
+    assert "as they were signed" in story.lead.may("audit", "verify")

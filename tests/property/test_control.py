@@ -22,6 +22,7 @@ from quarterdeck.control.requeue import requeue
 from quarterdeck.control.restore import read_log
 from quarterdeck.control.submit import submit
 from quarterdeck.core.cluster.demand import Demand, Resources
+from quarterdeck.core.cluster.events import evolve_site
 from quarterdeck.core.cluster.hardware import Node, Site
 from quarterdeck.core.jobs.array import parse_array
 from quarterdeck.core.jobs.events import Ended, Placed, Requeued
@@ -243,7 +244,8 @@ class House(RuleBasedStateMachine):
             if isinstance(record, JobRecord):
                 jobs[record.job_id] = evolve(jobs.get(record.job_id), record.job_id, record.event)
             else:
-                sites[record.event.site] = Site(record.event.site, record.event.nodes)
+                name = record.event.site
+                sites[name] = evolve_site(sites.get(name), record.event)
         assert (jobs, sites) == (self.desk.store.jobs, self.desk.store.sites)
 
     @invariant()

@@ -12,7 +12,6 @@ from quarterdeck.basics.times import to_iso
 from quarterdeck.core.jobs import events as ev
 from quarterdeck.core.jobs.states import JobState
 from quarterdeck.ports.store import JobRecord
-from quarterdeck.wire.v1.cluster import NodeView
 from quarterdeck.wire.v1.events import EventView
 from quarterdeck.wire.v1.jobs import (
     ArrayView,
@@ -33,14 +32,12 @@ from quarterdeck.wire.v1.queue import QueueEntry
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from quarterdeck.basics.ids import JobId
     from quarterdeck.control.board import Board
     from quarterdeck.control.explain import Explanation, Standing
     from quarterdeck.control.plan import Outlook
     from quarterdeck.core.cluster.demand import Grant
-    from quarterdeck.core.cluster.events import SiteReported
+    from quarterdeck.core.cluster.events import SiteEvent
     from quarterdeck.core.cluster.hardware import Site
-    from quarterdeck.core.cluster.room import Room
     from quarterdeck.core.jobs.job import Attempt, Job, Replica
     from quarterdeck.core.scheduling.plan import Verdict
     from quarterdeck.ports.store import Record
@@ -264,25 +261,6 @@ def _verdict_view(verdict: Verdict | None) -> VerdictView | None:
     )
 
 
-def node_view(room: Room, job_ids: Sequence[JobId]) -> NodeView:
-    """One machine. All its GPUs are of one model."""
-    node = room.node
-    return NodeView(
-        name=node.name,
-        site=room.site,
-        state=node.state.value,
-        pretend=node.pretend,
-        gpu_model=node.devices[0].model if node.devices else None,
-        gpus=len(node.devices),
-        gpus_free=len(room.free_devices),
-        cpus=node.cpus,
-        cpus_free=room.free_cpus,
-        memory_bytes=node.memory_bytes,
-        memory_free_bytes=room.free_memory_bytes,
-        jobs=list(job_ids),
-    )
-
-
 def event_view(record: Record) -> EventView:
     """One entry of the log. `data` holds the fact's own fields, whose names are as lasting as the
     stored log itself; only their times are put into text."""
@@ -304,7 +282,7 @@ def event_view(record: Record) -> EventView:
     )
 
 
-def _state_after(event: ev.JobEvent | SiteReported) -> str | None:
+def _state_after(event: ev.JobEvent | SiteEvent) -> str | None:
     """The job's state after the event; None where it stays, or where the event cannot tell."""
     if isinstance(event, ev.Cancelled):
         return event.next_state.value

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.ids import JobId
+from quarterdeck.core.cluster.events import evolve_site
 from quarterdeck.core.cluster.hardware import Site
 from quarterdeck.core.cluster.room import Room, room_of
 from quarterdeck.core.jobs.events import Ended, Noted, Placed, Seen, Started, StopRequested
@@ -59,7 +60,8 @@ class _SiteBoard:
             room = self.rooms.get(name)
             if room is not None:
                 holds = self.held.get(name, {})
-                self.rooms[name] = room_of(self.site.name, room.node, holds.values())
+                cordons = self.site.cordons_of(name)
+                self.rooms[name] = room_of(self.site.name, room.node, holds.values(), cordons)
         self.dirty.clear()
 
     def hold(self, ref: AttemptRef, grants: Iterable[Grant]) -> None:
@@ -170,6 +172,13 @@ class Board:
                 for room in self._rooms()
             ]
 
+    def list_holds(self, site: str, node: str) -> list[tuple[JobId, Grant]]:
+        """Who holds what of a node."""
+        with self._lock:
+            board = self._sites.get(site)
+            held = board.held.get(node, {}) if board is not None else {}
+            return [(ref.job_id, grant) for ref, grant in held.items()]
+
     def list_free(self) -> list[Room]:
         """Every node with what is free of it."""
         with self._lock:
@@ -230,8 +239,8 @@ class Board:
 
     def _apply(self, record: Record) -> None:
         if not isinstance(record, JobRecord):
-            event = record.event
-            self._site(event.site).set_nodes(Site(event.site, event.nodes), record.seq)
+            board = self._site(record.event.site)
+            board.set_nodes(evolve_site(board.site, record.event), record.seq)
             self._stirs += 1
             return
         before = self._jobs.get(record.job_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from quarterdeck.core.cluster.events import evolve_site
 from quarterdeck.core.cluster.hardware import Site
 from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.ports.store import JobRecord
@@ -42,7 +43,8 @@ def restore(store: Store, *, dry_run: bool = False) -> Restored:
         if isinstance(record, JobRecord):
             jobs[record.job_id] = evolve(jobs.get(record.job_id), record.job_id, record.event)
         else:
-            sites[record.event.site] = Site(record.event.site, record.event.nodes)
+            name = record.event.site
+            sites[name] = evolve_site(sites.get(name), record.event)
     if not dry_run:
         store.replace_jobs(iter(jobs.values()), iter(sites.values()))
     return Restored(records, len(jobs), len(sites))

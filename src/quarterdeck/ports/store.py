@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from quarterdeck.basics.ids import JobId
-from quarterdeck.core.cluster.events import SiteReported
+from quarterdeck.core.cluster.events import SiteEvent
 from quarterdeck.core.cluster.hardware import Site
 from quarterdeck.core.jobs.events import JobEvent
 from quarterdeck.core.jobs.job import Job
@@ -39,7 +39,7 @@ class SiteRecord:
     """One entry of the log about a site."""
 
     seq: int
-    event: SiteReported
+    event: SiteEvent
 
 
 Record = JobRecord | SiteRecord
@@ -101,13 +101,17 @@ class Transaction(Protocol):
         `before` (None: no such job yet)."""
         ...
 
-    def append_site(self, event: SiteReported) -> None:
-        """Write what a site has; the site then is what the event says."""
+    def find_site(self, name: str) -> Site | None:
+        """The site as earlier transactions left it, or None before its first report."""
+        ...
+
+    def append_site(self, event: SiteEvent) -> None:
+        """Write what is new of a site; the site then is what `evolve_site` makes of it."""
         ...
 
     def has_capacity_news(self, after: int) -> bool:
-        """Whether a `Placed` or a `SiteReported` was written after that place of the log: what a
-        plan made there must not overlook. Earlier transactions of the same commit count."""
+        """Whether a `Placed` or anything about a site was written after that place of the log:
+        what a plan made there must not overlook. Earlier transactions of the same commit count."""
         ...
 
     def find_reply(self, key: str) -> KeptReply | None:

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from quarterdeck.core.cluster.events import SiteReported
 from quarterdeck.core.jobs.events import Ended, Placed, Submitted
 from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.core.jobs.states import AttemptState
@@ -60,7 +61,8 @@ class Auditor:
                 self._cursor = record.seq
                 self.kinds[type(record.event).__name__] += 1
                 if isinstance(record, SiteRecord):
-                    self._nodes = {node.name: node for node in record.event.nodes}
+                    if isinstance(record.event, SiteReported):
+                        self._nodes = {node.name: node for node in record.event.nodes}
                 else:
                     self._take(record)
 

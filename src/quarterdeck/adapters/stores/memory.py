@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from quarterdeck.basics.errors import Conflict, Stale
-from quarterdeck.core.cluster.hardware import Site
+from quarterdeck.core.cluster.events import evolve_site
 from quarterdeck.core.jobs.events import Placed
 from quarterdeck.ports.store import Active, JobFilter, JobRecord, KeptReply, Record, SiteRecord
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from quarterdeck.basics.ids import JobId
-    from quarterdeck.core.cluster.events import SiteReported
+    from quarterdeck.core.cluster.events import SiteEvent
+    from quarterdeck.core.cluster.hardware import Site
     from quarterdeck.core.jobs.events import JobEvent
     from quarterdeck.core.jobs.job import Job
     from quarterdeck.core.jobs.states import JobState
@@ -202,11 +203,15 @@ class _Buffer:
                 self.capacity_seq = self.records[-1].seq
         self.jobs[after.id] = after
 
-    def append_site(self, event: SiteReported) -> None:
-        """Write a site's report."""
+    def find_site(self, name: str) -> Site | None:
+        """The site as this work or earlier ones left it."""
+        return self.sites.get(name) or self._store.sites.get(name)
+
+    def append_site(self, event: SiteEvent) -> None:
+        """Write what is new of a site."""
         self.capacity_seq = self._next_seq()
         self.records.append(SiteRecord(self.capacity_seq, event))
-        self.sites[event.site] = Site(event.site, event.nodes)
+        self.sites[event.site] = evolve_site(self.find_site(event.site), event)
 
     def has_capacity_news(self, after: int) -> bool:
         """Whether capacity changed hands after a place of the log."""

@@ -36,8 +36,24 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Cordon:
+    """Somebody's word that nothing new goes to a node, or to one of its devices."""
+
+    node: str
+    device: str | None
+    reason: str
+    actor: str
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
-    """An engine's nodes, as last reported by the site's agent."""
+    """An engine's nodes, as last reported by the site's agent, and what people say of them."""
 
     name: str
     nodes: tuple[Node, ...] = ()
+    cordons: tuple[Cordon, ...] = ()
+
+    def cordons_of(self, node: str) -> tuple[Cordon, ...]:
+        """Those of one node and its devices."""
+        return tuple(cordon for cordon in self.cordons if cordon.node == node)

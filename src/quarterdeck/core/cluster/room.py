@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from quarterdeck.core.cluster.demand import Grant, Resources
-from quarterdeck.core.cluster.hardware import Node, NodeState
+from quarterdeck.core.cluster.hardware import Cordon, Node, NodeState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +21,17 @@ class Room:
     free_devices: tuple[str, ...]
     free_cpus: int
     free_memory_bytes: int
+    cordons: tuple[Cordon, ...] = ()
+
+    @property
+    def cordon(self) -> Cordon | None:
+        """What keeps new work off the whole node."""
+        return next((one for one in self.cordons if one.device is None), None)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether new work may go to the node at all."""
+        return self.node.state is NodeState.READY and self.cordon is None
 
     @classmethod
     def empty(cls, site: str, node: Node) -> Room:
@@ -30,7 +41,7 @@ class Room:
     def fits(self, wanted: Resources) -> bool:
         """Whether a replica with these needs could start here now."""
         return (
-            self.node.state is NodeState.READY
+            self.is_open
             and len(self.free_devices) >= wanted.gpus
             and self.free_cpus >= wanted.cpus
             and self.free_memory_bytes >= wanted.memory_bytes
@@ -83,8 +94,10 @@ def could_ever_fit(node: Node, wanted: Resources) -> bool:
     )
 
 
-def room_of(site: str, node: Node, grants: Iterable[Grant]) -> Room:
-    """The node less what is granted on it, in one pass.
+def room_of(
+    site: str, node: Node, grants: Iterable[Grant], cordons: tuple[Cordon, ...] = ()
+) -> Room:
+    """The node less what is granted on it and what is cordoned, in one pass.
 
     A granted device that has left its node takes nothing: there is nothing left to take. A device
     granted twice is a bug.
@@ -96,5 +109,6 @@ def room_of(site: str, node: Node, grants: Iterable[Grant]) -> Room:
         held.update(grant.devices)
         cpus -= grant.cpus
         memory_bytes -= grant.memory_bytes
+    held.update(cordon.device for cordon in cordons if cordon.device is not None)
     free = tuple(device.id for device in node.devices if device.id not in held)
-    return Room(site, node, free, cpus, memory_bytes)
+    return Room(site, node, free, cpus, memory_bytes, cordons)

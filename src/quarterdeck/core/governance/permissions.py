@@ -58,6 +58,7 @@ class Verb(StrEnum):
     APPOINT = "appoint"
     TRANSFER = "transfer"
     APPLY = "apply"
+    CORDON = "cordon"
 
 
 class Reach(StrEnum):
@@ -105,6 +106,7 @@ _TABLE: Final[dict[tuple[Verb, Noun], Cells]] = {
     (Verb.CREATE, Noun.PLAN): {**_BOSSES, **_MAKERS},
     (Verb.CREATE, Noun.SNAPSHOT): {**_BOSSES, **_MAKERS},
     (Verb.READ, Noun.NODE): {**_ALL_ORG, **dict.fromkeys(_CREW, _ORG), Role.AGENT: _SITE},
+    (Verb.CORDON, Noun.NODE): _ALL_ORG,
     (Verb.READ, Noun.SERVER): _EVERYBODY,
     (Verb.STOP, Noun.SERVER): {Role.OWNER: _ORG, Role.OPERATOR: _ORG},
     (Verb.SWEEP, Noun.SERVER): {Role.OWNER: _ORG, Role.OPERATOR: _ORG},

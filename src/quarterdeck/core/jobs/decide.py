@@ -47,6 +47,7 @@ _SILENT: Final = {
 _AFTER_STOP: Final = {
     Reason.CANCELLED_BY_USER: JobState.CANCELLED,
     Reason.REQUEUED_BY_USER: JobState.QUEUED,
+    Reason.NODE_DRAINED: JobState.QUEUED,
 }
 
 
@@ -163,6 +164,17 @@ def requeue(job: Job, actor: str, at_ns: int) -> list[ev.JobEvent]:
         )
     wish = Reason.REQUEUED_BY_USER
     return [_stop(job, live, wish, f"requeued by {actor}", at_ns, actor=actor)]
+
+
+def evict(job: Job, node: str, actor: str, why: str, at_ns: int) -> list[ev.JobEvent]:
+    """Stop what runs on a node that is being drained, whole gangs of it. It has its grace, counts
+    as no failure, and goes back into the queue. What is being stopped already goes on stopping."""
+    said = f"{node} is drained by {actor}" + (f": {why}" if why else "")
+    return [
+        _stop(job, live, Reason.NODE_DRAINED, said, at_ns, actor=actor)
+        for live in job.live_attempts
+        if live.stop is None and any(replica.grant.node == node for replica in live.replicas)
+    ]
 
 
 def observe(

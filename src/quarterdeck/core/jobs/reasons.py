@@ -18,6 +18,8 @@ class Reason(StrEnum):
     """Somebody asked for another attempt with `requeue`."""
     NODE_FAILURE = "node_failure"
     """A node or the runner on it was lost while the attempt was alive."""
+    NODE_DRAINED = "node_drained"
+    """A node that it ran on was drained; it goes back into the queue and starts elsewhere."""
     TIMED_OUT = "timed_out"
     """It ran into its own `time_limit` and was stopped."""
     OUT_OF_MEMORY = "out_of_memory"

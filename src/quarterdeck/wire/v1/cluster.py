@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from quarterdeck.wire.v1.base import Answer
+from quarterdeck.wire.v1.base import Answer, Request
+
+
+class CordonView(Answer):
+    """Why nothing new goes to a node or a GPU."""
+
+    reason: str
+    by: str
+    at: str
 
 
 class NodeView(Answer):
@@ -22,9 +30,57 @@ class NodeView(Answer):
     memory_bytes: int
     memory_free_bytes: int
     jobs: list[str] = Field(description="Jobs that hold part of it.")
+    cordon: CordonView | None = Field(default=None, description="Of the whole node.")
+    gpus_cordoned: int = Field(default=0, description="GPUs that are cordoned one by one.")
 
 
 class NodeList(Answer):
     """All nodes of all sites."""
 
     nodes: list[NodeView]
+
+
+class DeviceView(Answer):
+    """One GPU of a node."""
+
+    index: int = Field(description="Its place on the node; `id` is what survives a reboot.")
+    id: str
+    model: str
+    memory_bytes: int
+    state: str = Field(description="`free`, `held`, or `cordoned` when nothing holds it.")
+    job: str | None = Field(description="Which job holds it, if the caller may know.")
+    cordon: CordonView | None
+
+
+class NodeDetail(NodeView):
+    """One machine with its GPUs, one by one."""
+
+    devices: list[DeviceView]
+
+
+class CordonRequest(Request):
+    """What is to be kept free of new work, and why."""
+
+    gpus: list[str] = Field(
+        default=[], max_length=64, description="Only these GPUs, by index on the node or by id."
+    )
+    reason: str = Field(default="", description="What everybody is told who asks why.")
+    drain: bool = Field(
+        default=False,
+        description="Stop what runs on the node, too; it goes back into the queue.",
+    )
+
+
+class ResumeRequest(Request):
+    """What new work may go to again."""
+
+    gpus: list[str] = Field(
+        default=[], max_length=64, description="Only these GPUs; all of the node when left out."
+    )
+
+
+class NodeChange(Answer):
+    """A node after something was said of it."""
+
+    node: NodeDetail
+    stopped: list[str] = Field(description="Jobs that are stopped for it and start elsewhere.")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from quarterdeck.basics.errors import Invalid, Refused
-from quarterdeck.core.cluster.events import SiteReported
+from quarterdeck.core.cluster.events import SITE_EVENTS, SiteEvent
 from quarterdeck.core.cluster.hardware import Site
 from quarterdeck.core.jobs.events import JOB_EVENTS, JobEvent, Placed
 from quarterdeck.core.jobs.job import Job
@@ -21,19 +21,20 @@ from quarterdeck.ports.store import JobRecord, Record, SiteRecord
 if TYPE_CHECKING:
     from quarterdeck.basics.ids import JobId
 
-SITE_KIND: Final = SiteReported.__name__
-CAPACITY_KINDS: Final = (Placed.__name__, SITE_KIND)
+CAPACITY_KINDS: Final = (Placed.__name__, *(kind.__name__ for kind in SITE_EVENTS))
 
 _encoder = msgspec.json.Encoder()
 _jobs = msgspec.json.Decoder(Job)
 _sites = msgspec.json.Decoder(Site)
-_reports = msgspec.json.Decoder(SiteReported)
+_site_events: Final[dict[str, msgspec.json.Decoder[SiteEvent]]] = {
+    kind.__name__: msgspec.json.Decoder(kind) for kind in SITE_EVENTS
+}
 _events: Final[dict[str, msgspec.json.Decoder[JobEvent]]] = {
     kind.__name__: msgspec.json.Decoder(kind) for kind in JOB_EVENTS
 }
 
 
-def encode(value: Job | Site | JobEvent | SiteReported) -> str:
+def encode(value: Job | Site | JobEvent | SiteEvent) -> str:
     """JSON text. `Invalid` for text that has no UTF-8 form, such as bytes taken for characters."""
     try:
         return _encoder.encode(value).decode()
@@ -63,10 +64,10 @@ def decode_site(document: str) -> Site:
 
 def decode_record(seq: int, kind: str, job_id: JobId | None, revision: int, data: str) -> Record:
     """One row of the log."""
-    if job_id is None:
-        return SiteRecord(seq, _reports.decode(data))
-    decoder = _events.get(kind)
-    if decoder is None:
+    if job_id is None and kind in _site_events:
+        return SiteRecord(seq, _site_events[kind].decode(data))
+    decoder = _events.get(kind) if job_id is not None else None
+    if decoder is None or job_id is None:
         raise Refused(
             f"entry {seq} of the event log is a {kind!r}, which this version does not know",
             code="store_too_new",

@@ -104,6 +104,9 @@ class Statements:
             ),
             *sites.keys(),
         )
+        self.find_site = said(
+            sa.select(sites.document).where(sites.name == sa.bindparam("name", type_=sa.Text))
+        )
         of_job = sa.bindparam("of_job", type_=sa.Text)
         self.drop_events = said(sa.delete(schema.events).where(events.job_id == of_job))
         tags = schema.job_tags.c

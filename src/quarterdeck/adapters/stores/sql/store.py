@@ -15,9 +15,9 @@ from quarterdeck.adapters.stores.sql.database import as_unavailable, open_databa
 from quarterdeck.adapters.stores.sql.directory import SqlDirectory
 from quarterdeck.adapters.stores.sql.hooks import SqlHooks
 from quarterdeck.adapters.stores.sql.reads import Reads
-from quarterdeck.adapters.stores.sql.transaction import job_columns, tag_rows
 from quarterdeck.adapters.stores.sql.upgrade import upgrade
 from quarterdeck.adapters.stores.sql.writer import Writer
+from quarterdeck.adapters.stores.sql.writes import job_columns, tag_rows
 from quarterdeck.basics.errors import Refused, Unavailable
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ batch as a few statements of many rows.
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
@@ -17,15 +16,23 @@ from sqlalchemy.exc import SQLAlchemyError
 from quarterdeck.adapters.stores.sql import schema
 from quarterdeck.adapters.stores.sql.codec import (
     CAPACITY_KINDS,
-    SITE_KIND,
     check_text,
     decode_job,
+    decode_site,
     encode,
 )
 from quarterdeck.adapters.stores.sql.database import unavailable
+from quarterdeck.adapters.stores.sql.writes import (
+    Values,
+    Writes,
+    event_row,
+    job_columns,
+    reply_row,
+    tag_rows,
+)
 from quarterdeck.basics.errors import Conflict, Stale, Unavailable
 from quarterdeck.basics.ids import JobId
-from quarterdeck.core.cluster.hardware import Site
+from quarterdeck.core.cluster.events import evolve_site
 from quarterdeck.core.jobs.job import Job
 from quarterdeck.ports.store import KeptReply
 
@@ -36,50 +43,12 @@ if TYPE_CHECKING:
 
     from quarterdeck.adapters.stores.sql.recent import Recent
     from quarterdeck.adapters.stores.sql.statements import Statement, Statements
-    from quarterdeck.core.cluster.events import SiteReported
+    from quarterdeck.core.cluster.events import SiteEvent
+    from quarterdeck.core.cluster.hardware import Site
     from quarterdeck.core.jobs.events import JobEvent
     from quarterdeck.ports.store import Whose
 
-Values = dict[str, object]
 IDS_AT_ONCE: Final = 500
-
-
-class Writes:
-    """What was written and is not in the database yet. `jobs` has None for a job that was looked
-    for and is not there."""
-
-    def __init__(self) -> None:
-        self.events: list[Values] = []
-        self.jobs: dict[JobId, Job | None] = {}
-        self.documents: dict[JobId, str] = {}
-        self.sites: dict[str, str] = {}
-        self.replies: dict[str, KeptReply] = {}
-        self.dropped_before_ns: int | None = None
-        self.dropped_jobs: list[JobId] = []
-        self.waiting: Counter[tuple[Whose, str]] = Counter()
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to commit."""
-        is_dropping = self.dropped_jobs or self.dropped_before_ns is not None
-        return not (self.events or self.replies or is_dropping)
-
-    @property
-    def capacity_place(self) -> int:
-        """The place among these events, from 1, of the last that is capacity news; 0 for none."""
-        places = range(len(self.events), 0, -1)
-        return next((n for n in places if self.events[n - 1]["kind"] in CAPACITY_KINDS), 0)
-
-    def drop_replies(self, before_ns: int) -> int:
-        """Forget those kept here that are older; says how many."""
-        old = [key for key, reply in self.replies.items() if reply.at_ns < before_ns]
-        for key in old:
-            del self.replies[key]
-        return len(old)
-
-    def has_dropped(self, at_ns: int) -> bool:
-        """Whether a reply of that age is dropped, if the database still has it."""
-        return self.dropped_before_ns is not None and at_ns < self.dropped_before_ns
 
 
 class Batch:
@@ -107,6 +76,14 @@ class Batch:
             job = decode_job(row[0]) if row is not None else None
         known[job_id] = job
         return job
+
+    def find_site(self, name: str) -> Site | None:
+        """The site as the batch or the database have it."""
+        site = self.writes.sites.get(name)
+        if site is None:
+            row = self._ask(self._statements.find_site, name=name)
+            site = decode_site(row[0]) if row is not None else None
+        return site
 
     def find_taken(self, job_ids: Sequence[JobId]) -> set[JobId]:
         """Those that some job has. The others are remembered as not there."""
@@ -183,11 +160,11 @@ class Batch:
         said.change_job.run_many(to, changed)
         said.add_tag.run_many(to, self._tag_rows())
         said.put_site.run_many(
-            to, [{"name": name, "document": text} for name, text in writes.sites.items()]
+            to, [{"name": name, "document": encode(site)} for name, site in writes.sites.items()]
         )
         if writes.dropped_before_ns is not None:
             said.drop_replies.run(to, before_ns=writes.dropped_before_ns)
-        said.add_reply.run_many(to, [_reply_row(reply) for reply in writes.replies.values()])
+        said.add_reply.run_many(to, [reply_row(reply) for reply in writes.replies.values()])
         if writes.dropped_jobs:
             rows = [{"of_job": job_id} for job_id in writes.dropped_jobs]
             said.drop_events.run_many(to, rows)
@@ -288,7 +265,7 @@ class SqlTransaction:
         document = encode(after)
         job_id = check_text(after.id, "id")
         self.writes.events += [
-            _event_row(type(event).__name__, event.at_ns, encode(event), job_id, revision)
+            event_row(type(event).__name__, event.at_ns, encode(event), job_id, revision)
             for revision, event in enumerate(events, start=held + 1)
         ]
         self._count(known, after)
@@ -305,11 +282,15 @@ class SqlTransaction:
             self.writes.waiting["team", after.spec.team] += more
             self.writes.waiting["owner", after.actor] += more
 
-    def append_site(self, event: SiteReported) -> None:
-        """Write a site's report."""
+    def find_site(self, name: str) -> Site | None:
+        """The site as this work or earlier ones left it."""
+        return self.writes.sites.get(name) or self._batch.find_site(name)
+
+    def append_site(self, event: SiteEvent) -> None:
+        """Write what is new of a site."""
         name = check_text(event.site, "site")
-        row = _event_row(SITE_KIND, event.at_ns, encode(event), site=name)
-        self.writes.sites[name] = encode(Site(name, event.nodes))
+        row = event_row(type(event).__name__, event.at_ns, encode(event), site=name)
+        self.writes.sites[name] = evolve_site(self.find_site(name), event)
         self.writes.events.append(row)
 
     def has_capacity_news(self, after: int) -> bool:
@@ -348,49 +329,3 @@ class SqlTransaction:
         )
         mine.dropped_before_ns = max(mine.dropped_before_ns or 0, before_ns)
         return dropped
-
-
-def job_columns(job: Job, submitted_seq: int) -> Values:
-    """What a job is searched by and what of that never changes."""
-    return {
-        "job_id": job.id,
-        "name": job.spec.name,
-        "team": job.spec.team,
-        "owner": job.actor,
-        "submitted_seq": submitted_seq,
-    }
-
-
-def tag_rows(job: Job, submitted_seq: int) -> list[Values]:
-    """The rows by which a job is found by its tags."""
-    return [
-        {"job_id": job.id, "key": key, "value": value, "submitted_seq": submitted_seq}
-        for key, value in job.spec.tags
-    ]
-
-
-def _event_row(
-    kind: str,
-    at_ns: int,
-    data: str,
-    job_id: str | None = None,
-    revision: int | None = None,
-    site: str | None = None,
-) -> Values:
-    return {
-        "kind": kind,
-        "job_id": job_id,
-        "site": site,
-        "revision": revision,
-        "at_ns": at_ns,
-        "data": data,
-    }
-
-
-def _reply_row(reply: KeptReply) -> Values:
-    return {
-        "key": reply.key,
-        "request_digest": reply.request_digest,
-        "job_ids": " ".join(reply.job_ids),
-        "at_ns": reply.at_ns,
-    }

@@ -1,0 +1,64 @@
+"""Nodes and their GPUs as the wire shows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quarterdeck.basics.times import to_iso
+from quarterdeck.wire.v1.cluster import CordonView, DeviceView, NodeDetail, NodeView
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from quarterdeck.basics.ids import JobId
+    from quarterdeck.core.cluster.hardware import Cordon
+    from quarterdeck.core.cluster.room import Room
+
+
+def node_view(room: Room, job_ids: Sequence[JobId]) -> NodeView:
+    """One machine. All its GPUs are of one model."""
+    node = room.node
+    return NodeView(
+        name=node.name,
+        site=room.site,
+        state=node.state.value,
+        pretend=node.pretend,
+        gpu_model=node.devices[0].model if node.devices else None,
+        gpus=len(node.devices),
+        gpus_free=len(room.free_devices) if room.is_open else 0,
+        cpus=node.cpus,
+        cpus_free=room.free_cpus,
+        memory_bytes=node.memory_bytes,
+        memory_free_bytes=room.free_memory_bytes,
+        jobs=list(job_ids),
+        cordon=_cordon_view(room.cordon),
+        gpus_cordoned=sum(cordon.device is not None for cordon in room.cordons),
+    )
+
+
+def node_detail(room: Room, holders: Mapping[str, JobId], visible: Collection[JobId]) -> NodeDetail:
+    """One machine with its GPUs. `holders` are the jobs by the ids of the GPUs that they hold."""
+    shown = [job_id for job_id in dict.fromkeys(holders.values()) if job_id in visible]
+    cordons = {cordon.device: cordon for cordon in room.cordons}
+    devices = []
+    for index, device in enumerate(room.node.devices):
+        cordon, holder = cordons.get(device.id), holders.get(device.id)
+        is_closed = cordon is not None or not room.is_open
+        devices.append(
+            DeviceView(
+                index=index,
+                id=device.id,
+                model=device.model,
+                memory_bytes=device.memory_bytes,
+                state="held" if holder is not None else "cordoned" if is_closed else "free",
+                job=holder if holder in visible else None,
+                cordon=_cordon_view(cordon),
+            )
+        )
+    return NodeDetail(**node_view(room, shown).model_dump(), devices=devices)
+
+
+def _cordon_view(cordon: Cordon | None) -> CordonView | None:
+    if cordon is None:
+        return None
+    return CordonView(reason=cordon.reason, by=cordon.actor, at=to_iso(cordon.at_ns))

@@ -49,7 +49,7 @@ class WatchedDirectory(MemoryDirectory):
         self.tries = 0
         self.saved: list[dict[str, Use]] = []
 
-    def change(self, revision: int, **wanted: object) -> int:  # type: ignore[override]
+    def change(self, revision: int, **wanted: object) -> int:
         self.tries += 1
         first = self.first
         if first is not None:

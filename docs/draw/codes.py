@@ -42,6 +42,7 @@ MEANINGS: Final = {
     "user_deactivated": "The user is shut out.",
     "last_owner": "The organization would be left without an owner.",
     "not_an_heir": "Ownership can only go to another person who is active.",
+    "other_kind": "A people file makes a person of a service account, or the reverse.",
     "service_account": "A service account stays in the team that it was made for.",
     "no_token": "The request has no token, or the client finds none that it may send.",
     "unknown_token": "The token is not one of this server's.",

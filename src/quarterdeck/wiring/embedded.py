@@ -8,6 +8,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from quarterdeck.adapters.engines.local.credentials import Credentials
 from quarterdeck.adapters.engines.local.engine import LocalEngine
 from quarterdeck.adapters.engines.local.files import LocalSiteFiles
 from quarterdeck.adapters.engines.local.host import read_host
@@ -40,11 +41,16 @@ class EmbeddedSite:
     """The site of this machine. Shares the control plane's blobs and nothing else with it."""
 
     def __init__(
-        self, home: Home, plane: ControlPlane, blobs: FilesystemBlobs, pretend: str | None
+        self,
+        home: Home,
+        plane: ControlPlane,
+        blobs: FilesystemBlobs,
+        pretend: str | None,
+        credentials: Credentials,
     ) -> None:
         paths = SitePaths(home.site_root)
         self._inbox = _Inbox(paths, self._hear)
-        self._engine = LocalEngine(paths, home.home_id(), blobs, _list_nodes(pretend))
+        self._engine = LocalEngine(paths, home.home_id(), blobs, _list_nodes(pretend), credentials)
         self.files = LocalSiteFiles(paths)
         self.metrics = LocalSiteMetrics(paths)
         self.stock = LocalSiteStock(paths)

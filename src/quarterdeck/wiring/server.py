@@ -100,7 +100,9 @@ class Server:
             name=f"quarterdeck.audit/{home.home_id()}",
             make_room=self._disk.make_room,
         )
-        self._site = EmbeddedSite(home, self._plane, blobs, settings.pretend)
+        self._site = EmbeddedSite(
+            home, self._plane, blobs, settings.pretend, self._people.make_credentials(self.url)
+        )
         archive = JsonlArchive(home.root / "archive")
         self._sweeper = Sweeper(self._plane, {SITE: self._site.stock}, archive, settings.retention)
         scheduler = Scheduler(self._plane)

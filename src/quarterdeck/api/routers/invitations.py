@@ -54,7 +54,8 @@ def list_invitations(access: InvitationReader) -> Response:
     responses={200: {"model": NewInvitationView, "description": "What a dry run would have made."}},
 )
 def send_invitation(body: InvitationRequest, access: Inviter, dry_run: DryRun = False) -> Response:
-    """A code that makes whoever shows it first this user. It is shown this once."""
+    """A code that makes whoever shows it first this user: somebody new, or somebody who is there
+    and has no token. It is shown this once."""
     if not access.extent.is_all and not body.teams:
         raise not_allowed(Verb.CREATE, Noun.INVITATION, "to no team")
     for team in body.teams:

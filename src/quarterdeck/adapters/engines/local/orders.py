@@ -93,10 +93,11 @@ def make_snapshot(digest: str | None, blobs: FilesystemBlobs) -> dict[str, Any] 
     return {"files": files}
 
 
-def write_json(path: Path, content: dict[str, Any]) -> None:
+def write_json(path: Path, content: dict[str, Any], mode: int = 0o666) -> None:
     """Write the file whole or not at all. `Unavailable` when the disk does not take it."""
     temporary = path.with_name(f".{path.name}.new")
     with site_disk():
+        temporary.touch(mode)
         temporary.write_text(json.dumps(content, ensure_ascii=True))
         temporary.rename(path)
 

@@ -50,6 +50,7 @@ class Access:
     noun: Noun
     extent: Extent
     sight: Extent
+    pretend: PretendNodes
 
     @property
     def name(self) -> str:
@@ -113,9 +114,9 @@ class Access:
             return [] if job is None else [job]
         return self.context.plane.store.list_jobs(wanted)
 
-    def job_view(self, job: Job, pretend: PretendNodes, warnings: Sequence[str] = ()) -> JobView:
+    def job_view(self, job: Job, warnings: Sequence[str] = ()) -> JobView:
         """The job; variables without their values for who may not know them."""
-        view = job_view(job, pretend, warnings)
+        view = job_view(job, self.pretend, warnings)
         if not view.env or self.shows_request(job):
             return view
         return view.model_copy(update={"env": dict.fromkeys(view.env, HIDDEN)})
@@ -175,9 +176,9 @@ def may(verb: Verb, noun: Noun) -> Any:  # noqa: ANN401 - what FastAPI's `Depend
         extent = extent_of(principal, verb, noun)
         if extent.is_empty:
             raise not_allowed(verb, noun)
-        context = cast("ApiContext", request.app.state.context)
+        told = request.app.state
         sight = extent_of(principal, Verb.READ, Noun.JOB)
-        return Access(context, principal, verb, noun, extent, sight)
+        return Access(told.context, principal, verb, noun, extent, sight, told.pretend)
 
     setattr(permitted, _ROW, (verb, noun))
     return Depends(permitted)

@@ -1,4 +1,3 @@
-#!/usr/bin/python3 -I
 """Starts ranks of jobs as the accounts of their owners: the only part that runs as root.
 
 Installed by itself, with qd_rank.py beside it, where only root can write; see
@@ -9,11 +8,11 @@ changed or executed whose name comes from a request, and nothing is signalled bu
 
 from __future__ import annotations
 
-import configparser
 import contextlib
 import ctypes
 import json
 import os
+import pathlib
 import pwd
 import select
 import signal
@@ -22,9 +21,9 @@ import stat
 import struct
 import subprocess
 import sys
-import time
+from typing import Any
 
-CONFIG = "/etc/quarterdeck/launcher.conf"
+CONFIG = "/etc/quarterdeck/launcher.json"
 RANK = os.path.join(os.path.dirname(os.path.abspath(__file__)), "qd_rank.py")
 REQUEST_BYTES_MAX, FOLDERS_MAX, FILES = 8192, 6, 2
 REQUEST_S_MAX, RELEASE_S_MAX, KILL_PAUSE_S = 10.0, 60.0, 0.005
@@ -34,69 +33,62 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 1, 36, 38
 prctl = ctypes.CDLL(None).prctl
 
 
-class Refused(Exception):
-    """What is asked is not done; the text says why."""
-
-
 def check_is_roots(path: str) -> None:
     """Refuse a file that somebody else may have written, or may put another one in the place of."""
-    place, is_checked = path, False
-    while not is_checked:
-        status, is_checked = os.lstat(place), place == "/"
+    for place in (path, *map(str, pathlib.Path(path).parents)):
+        status = os.lstat(place)
         is_open = status.st_mode & 0o022 and (place == path or not status.st_mode & stat.S_ISVTX)
         if status.st_uid != 0 or is_open or stat.S_ISLNK(status.st_mode):
-            raise Refused("%s: %s is not root's alone" % (path, place))
-        place = os.path.dirname(place)
+            raise PermissionError("%s: %s is not root's alone" % (path, place))
 
 
-def read_config(path: str) -> tuple[configparser.ConfigParser, pwd.struct_passwd]:
-    """The settings as root wrote them, and the one account that may ask. Read for each request."""
+def read_config(path: str) -> tuple[dict[str, Any], pwd.struct_passwd]:
+    """The settings as root wrote them, and the one account that may ask."""
     check_is_roots(path)
     check_is_roots(RANK)
-    config = configparser.ConfigParser(interpolation=None, delimiters=("=",), default_section="\n")
-    config.optionxform = str  # type: ignore[assignment, method-assign]
     with open(path) as stream:
-        config.read_file(stream)
-    server = pwd.getpwnam(config["launcher"]["server"])
+        config: dict[str, Any] = json.load(stream)
+    server = pwd.getpwnam(config["server"])
     if server.pw_uid == 0:
-        raise Refused("the server is not to run as root")
+        raise PermissionError("the server is not to run as root")
     return config, server
 
 
-def find_account(config: configparser.ConfigParser, server: int, owner: str) -> pwd.struct_passwd:
+def find_account(config: dict[str, Any], server: int, owner: object) -> pwd.struct_passwd:
     """Whose account runs what this person asked for, if there is one that may."""
     known = config["accounts"]
-    name = known.get(owner, known.get("*"))
-    if not name or owner == "*":
-        raise Refused("nobody has said which account is that of %.64r" % owner)
-    account = pwd.getpwnam(name)
-    least = max(1, config["launcher"].getint("min_uid", 1000))
-    if account.pw_uid < least or 0 in os.getgrouplist(name, account.pw_gid):
-        raise Refused("account %r is the system's (uid below %d, or root's group)" % (name, least))
-    if account.pw_uid == server:
-        raise Refused("account %r is the server's own" % name)
+    name = known.get(owner, known.get("*")) if isinstance(owner, str) and owner != "*" else None
+    if name is None:
+        raise PermissionError("nobody has said which account is that of %.64r" % owner)
+    account, least = pwd.getpwnam(name), max(1, config.get("min_uid", 1000))
+    if account.pw_uid < least or account.pw_uid == server:
+        raise PermissionError(
+            "account %r is the server's, or of the system's below %d" % (name, least)
+        )
+    if 0 in os.getgrouplist(name, account.pw_gid):
+        raise PermissionError("account %r is in root's group" % name)
     return account
 
 
-def receive(connection: socket.socket) -> tuple[dict[str, object], list[int]]:
+def receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """One request of a known form with the files that came with it; {} at the end."""
     room = socket.CMSG_SPACE(FILES * 4)
     text, extras, flags, _ = connection.recvmsg(REQUEST_BYTES_MAX, room, socket.MSG_CMSG_CLOEXEC)
     files = [file for _, _, data in extras for (file,) in struct.iter_unpack("i", data)]
     if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
-        raise Refused("the request is too long")
-    try:
-        request = json.loads(text or "{}")
-        if text and request.keys() != FIELDS[request["do"]]:
-            raise ValueError(text)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise Refused("the request is not understood") from None
+        raise PermissionError("the request is too long")
+    request = json.loads(text or "{}")
+    if text and (
+        not isinstance(request, dict) or request.keys() != FIELDS.get(str(request.get("do")))
+    ):
+        raise PermissionError("the request is not understood")
     return request, files
 
 
 def reply(connection: socket.socket, **content: object) -> None:
-    """Say it in one message."""
-    connection.send(json.dumps(content).encode())
+    """Say it in one message. Whoever asked may be gone."""
+    with contextlib.suppress(OSError):
+        connection.send(json.dumps(content).encode())
 
 
 def spawn(account: pwd.struct_passwd, files: list[int], *arguments: str) -> subprocess.Popen[bytes]:
@@ -108,7 +100,7 @@ def spawn(account: pwd.struct_passwd, files: list[int], *arguments: str) -> subp
         is_root = 0 in (*os.getresuid(), *os.getresgid(), *os.getgroups())
         failed = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) or prctl(PR_SET_PDEATHSIG, 9, 0, 0, 0)
         if is_root or failed or os.getppid() != parent:
-            raise Refused("root's rights cannot be given up for good")
+            raise PermissionError("root's rights cannot be given up for good")
 
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"}
     environment.update(HOME=account.pw_dir, USER=account.pw_name, LOGNAME=account.pw_name)
@@ -130,7 +122,7 @@ def spawn(account: pwd.struct_passwd, files: list[int], *arguments: str) -> subp
     with open(reader, "rb") as stream:
         why_not = stream.read(1000).decode("utf-8", "replace")
     if why_not:
-        raise Refused(why_not)
+        raise PermissionError(why_not)
     return process
 
 
@@ -140,22 +132,19 @@ def keep(connection: socket.socket, pid: int) -> None:
     poll, handle, is_wanted = select.poll(), os.pidfd_open(pid), True
     poll.register(connection, select.POLLIN)
     poll.register(handle, select.POLLIN)
-    with contextlib.suppress(OSError, Refused):
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         while is_wanted:
             if handle in [ready for ready, _ in poll.poll()]:
                 poll.unregister(handle)
                 end = os.waitid(os.P_PIDFD, handle, os.WEXITED | os.WNOWAIT)
-                assert end is not None
-                sign = 1 if end.si_code == os.CLD_EXITED else -1
-                reply(connection, ended=sign * end.si_status)
+                if end is not None:
+                    reply(connection, ended=(1, -1)[end.si_code != os.CLD_EXITED] * end.si_status)
                 continue
             wish = receive(connection)[0].get("signal")
             is_wanted = wish in SIGNALS
             if is_wanted:
                 os.killpg(pid, signal.Signals["SIG%s" % wish])
-    ended = os.waitstatus_to_exitcode(kill_children()[pid])
-    with contextlib.suppress(OSError):
-        reply(connection, ended=ended)
+    reply(connection, ended=os.waitstatus_to_exitcode(kill_children()[pid]))
 
 
 def kill_children() -> dict[int, int]:
@@ -167,7 +156,7 @@ def kill_children() -> dict[int, int]:
             with contextlib.suppress(OSError), open("/proc/%s/stat" % name, "rb") as stream:
                 if int(stream.read().rpartition(b")")[2].split()[1]) == os.getpid():
                     os.kill(int(name), signal.SIGKILL)
-        time.sleep(KILL_PAUSE_S)
+        select.select([], [], [], KILL_PAUSE_S)
         try:
             while (found := os.waitpid(-1, os.WNOHANG))[0]:
                 ends[found[0]] = found[1]
@@ -181,38 +170,32 @@ def answer(connection: socket.socket, path: str) -> None:
     config, server = read_config(path)
     peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
     if struct.unpack("3i", peer)[1] != server.pw_uid:
-        raise Refused("only the account %r may ask here" % server.pw_name)
+        raise PermissionError("only the account %r may ask here" % server.pw_name)
     request, files = receive(connection)
-    account = find_account(config, server.pw_uid, str(request.get("owner")))
+    account = find_account(config, server.pw_uid, request.get("owner"))
+    folders = request.get("folders", [])
     if request["do"] == "look":
         reply(connection, account=account.pw_name, uid=account.pw_uid)
-        return
-    folders = request.get("folders")
-    if not isinstance(folders, list) or not 0 < len(folders) <= FOLDERS_MAX or len(files) != FILES:
-        raise Refused("a start needs 1 to %d folders and %d files" % (FOLDERS_MAX, FILES))
-    places = [config["launcher"]["folder"], str(server.pw_uid), *map(str, folders)]
+    elif (
+        not isinstance(folders, list) or not 0 < len(folders) <= FOLDERS_MAX or len(files) != FILES
+    ):
+        raise PermissionError("a start needs 1 to %d folders and %d files" % (FOLDERS_MAX, FILES))
+    places = [config["folder"], str(server.pw_uid), *map(str, folders)]
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    process = spawn(account, files, "run", *places)
+    rank = spawn(account, files, "run", *places)
     for file in files:
         os.close(file)
     connection.settimeout(None)
-    with contextlib.suppress(OSError):
-        reply(connection, pid=process.pid)
-    keep(connection, process.pid)
+    reply(connection, pid=rank.pid)
+    keep(connection, rank.pid)
     with contextlib.suppress(subprocess.TimeoutExpired):
         spawn(account, [subprocess.DEVNULL], "release", *places).wait(RELEASE_S_MAX)
     kill_children()
 
 
-def main(path: str) -> None:
-    """Answer the one connection that is our standard input, and end with it."""
-    connection = socket.socket(fileno=0)
-    try:
-        answer(connection, path)
-    except (Refused, OSError, LookupError, ValueError, subprocess.SubprocessError) as error:
-        with contextlib.suppress(OSError):
-            reply(connection, refused=str(error))
-
-
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else CONFIG)
+    asked = socket.socket(fileno=0)
+    try:
+        answer(asked, sys.argv[1] if len(sys.argv) > 1 else CONFIG)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is an answer
+        reply(asked, refused=str(error) or type(error).__name__)

@@ -1,4 +1,3 @@
-#!/usr/bin/python3 -I
 """The one program that qd_launcher.py executes: already as the owner's account, without a right.
 
     qd_rank.py REPORT run|release ROOT UID FOLDER...

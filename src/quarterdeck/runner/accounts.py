@@ -41,19 +41,22 @@ class Account:
             self._uid: int = _read(connection)["uid"]
 
     def share(self, folder: str) -> None:
-        """Let the account read and write what is in the folder, and let us what it makes there."""
-        self._let_through(os.path.dirname(folder))
+        """Let the account read and write what is in the folder, and let us what it makes there.
+
+        What the account could reach before is left as it is, but for the folder itself: a name
+        in there may lead anywhere by the time that we use it.
+        """
         entries = {self._uid: READ_WRITE_ENTER, os.getuid(): READ_WRITE_ENTER}
-        for place, _, files in os.walk(folder):
-            _set_acl(place, "access", entries)
-            _set_acl(place, "default", entries)
-            for name in files:
-                path = os.path.join(place, name)
-                status = os.lstat(path)
-                # Older than the list: what another attempt left is the account's own to give.
-                if stat.S_ISREG(status.st_mode) and status.st_uid == os.getuid():
-                    rights = status.st_mode >> 6 & READ_WRITE_ENTER
-                    _set_acl(path, "access", {self._uid: rights}, rights)
+        places = [folder] if _is_shared(folder) else _walk(folder)
+        for place in places:
+            status = os.lstat(place)
+            rights = status.st_mode >> 6 & READ_WRITE_ENTER
+            if stat.S_ISDIR(status.st_mode):
+                _set_acl(place, "default", entries)
+                _set_acl(place, "access", entries)
+            elif stat.S_ISREG(status.st_mode):
+                _set_acl(place, "access", {self._uid: rights}, rights)
+        self._let_through(os.path.dirname(folder))
 
     def start(self, order: dict[str, Any], folders: list[str], output: int) -> socket.socket:
         """Start a rank; the connection that is it, whose first word is its pid."""
@@ -102,13 +105,14 @@ class AccountRanks(Ranks):
         self,
         command: list[str],
         environment: dict[str, str],
-        folder: str,
+        folder: str,  # noqa: ARG002 - it is the first of those that we were made with
         output: int,
-        cgroups: tuple[str, ...] = (),
+        cgroups: tuple[str, ...] = (),  # noqa: ARG002 - the launcher's are not ours to change
     ) -> int:
         """Have one rank started, in the first of the folders; it writes into `output`."""
         rank = self._first_rank + len(self._running) + len(self._ended)
         order = {"command": command, "env": environment}
+        os.fchmod(output, 0o622)  # for `echo > /dev/stderr`, which opens the pipe once more
         connection = self._account.start(order, self._folders, output)
         try:
             pid: int = _read(connection)["pid"]
@@ -207,6 +211,23 @@ def _parse(word: bytes) -> dict[str, Any]:
         raise LauncherRefused("the launcher ended without a word")
     content: dict[str, Any] = json.loads(word)
     return content
+
+
+def _is_shared(folder: str) -> bool:
+    try:
+        os.getxattr(folder, "system.posix_acl_default", follow_symlinks=False)
+    except OSError:
+        return False
+    return True
+
+
+def _walk(folder: str) -> list[str]:
+    """What only we have touched, innermost first, so that nobody is let in before we are done."""
+    found = []
+    for place, _, files in os.walk(folder, topdown=False):
+        found += [os.path.join(place, name) for name in files]
+        found.append(place)
+    return found
 
 
 def _set_acl(path: str, kind: str, users: dict[int, int], owner: int = READ_WRITE_ENTER) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import shutil
 import signal
 import socket
 import time
@@ -111,6 +112,9 @@ class Replica:
     def _set_up(self) -> None:
         order = self._order
         work = self._spool.path("work")
+        if order.get("account") and os.path.isdir(work):
+            # An earlier runner may have let the account in, and links may lie there now.
+            shutil.rmtree(work)
         lay_out(work, order["snapshot"], order["blobs_dir"])
         os.makedirs(order["results_dir"], exist_ok=True)
         os.makedirs(order["checkpoint_dir"], exist_ok=True)

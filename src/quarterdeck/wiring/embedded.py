@@ -20,6 +20,7 @@ from quarterdeck.agent.agent import SiteAgent
 from quarterdeck.basics.ids import JobId
 from quarterdeck.control.link import PlaneLink
 from quarterdeck.ports.engine import AttemptRef
+from quarterdeck.wiring.accounts import find_site_root
 from quarterdeck.wiring.worker import Worker
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from quarterdeck.control.plane import ControlPlane
     from quarterdeck.core.cluster.hardware import Node
     from quarterdeck.wiring.home import Home
+    from quarterdeck.wiring.settings import Settings
 
 SITE = "local"
 AGENT_EVERY_S = 1.0
@@ -40,11 +42,13 @@ class EmbeddedSite:
     """The site of this machine. Shares the control plane's blobs and nothing else with it."""
 
     def __init__(
-        self, home: Home, plane: ControlPlane, blobs: FilesystemBlobs, pretend: str | None
+        self, home: Home, plane: ControlPlane, blobs: FilesystemBlobs, settings: Settings
     ) -> None:
-        paths = SitePaths(home.site_root)
+        paths = SitePaths(find_site_root(settings, home))
         self._inbox = _Inbox(paths, self._hear)
-        self._engine = LocalEngine(paths, home.home_id(), blobs, _list_nodes(pretend))
+        self._engine = LocalEngine(
+            paths, home.home_id(), blobs, _list_nodes(settings.pretend), settings.launcher
+        )
         self.files = LocalSiteFiles(paths)
         self.metrics = LocalSiteMetrics(paths)
         self.stock = LocalSiteStock(paths)

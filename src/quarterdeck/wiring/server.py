@@ -31,6 +31,7 @@ from quarterdeck.control.retention import Sweeper
 from quarterdeck.control.schedule import Scheduler
 from quarterdeck.control.submit import drop_old_replies
 from quarterdeck.control.webhooks import Webhooks
+from quarterdeck.wiring.accounts import prepare_accounts
 from quarterdeck.wiring.clock import SteadyClock, find_last_stamp
 from quarterdeck.wiring.connection import HEADER_BYTES_MAX, make_protocol
 from quarterdeck.wiring.deliveries import Deliveries
@@ -67,6 +68,7 @@ class Server:
     """One server on one home that is held by the caller."""
 
     def __init__(self, settings: Settings, home: Home) -> None:
+        prepare_accounts(settings)
         self._settings = settings
         self._home = home
         self._listener = listen(settings)
@@ -93,7 +95,7 @@ class Server:
             roster=self._people.roster,
         )
         self._disk.on_room(self._plane.changed.ring)
-        self._site = EmbeddedSite(home, self._plane, blobs, settings.pretend)
+        self._site = EmbeddedSite(home, self._plane, blobs, settings)
         archive = JsonlArchive(home.root / "archive")
         self._sweeper = Sweeper(self._plane, {SITE: self._site.stock}, archive, settings.retention)
         scheduler = Scheduler(self._plane)

@@ -63,7 +63,7 @@ def find_account(config: dict[str, Any], server: int, owner: object) -> pwd.stru
     account, least = pwd.getpwnam(name), max(1, config.get("min_uid", 1000))
     if account.pw_uid < least or account.pw_uid == server:
         raise PermissionError(
-            "account %r is the server's, or of the system's below %d" % (name, least)
+            "account %r is the server's, or the system's below %d" % (name, least)
         )
     if 0 in os.getgrouplist(name, account.pw_gid):
         raise PermissionError("account %r is in root's group" % name)
@@ -78,9 +78,8 @@ def receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
     if flags & (socket.MSG_TRUNC | socket.MSG_CTRUNC):
         raise PermissionError("the request is too long")
     request = json.loads(text or "{}")
-    if text and (
-        not isinstance(request, dict) or request.keys() != FIELDS.get(str(request.get("do")))
-    ):
+    is_known = isinstance(request, dict) and request.keys() == FIELDS.get(str(request.get("do")))
+    if text and not is_known:
         raise PermissionError("the request is not understood")
     return request, files
 
@@ -176,9 +175,8 @@ def answer(connection: socket.socket, path: str) -> None:
     folders = request.get("folders", [])
     if request["do"] == "look":
         reply(connection, account=account.pw_name, uid=account.pw_uid)
-    elif (
-        not isinstance(folders, list) or not 0 < len(folders) <= FOLDERS_MAX or len(files) != FILES
-    ):
+        return
+    if not 0 < len(folders) <= FOLDERS_MAX or len(files) != FILES:
         raise PermissionError("a start needs 1 to %d folders and %d files" % (FOLDERS_MAX, FILES))
     places = [config["folder"], str(server.pw_uid), *map(str, folders)]
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -199,3 +197,5 @@ if __name__ == "__main__":
         answer(asked, sys.argv[1] if len(sys.argv) > 1 else CONFIG)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is an answer
         reply(asked, refused=str(error) or type(error).__name__)
+        with contextlib.suppress(OSError):
+            asked.recv(1)  # what is closed with something unread takes its own answer back

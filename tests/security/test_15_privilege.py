@@ -191,7 +191,7 @@ def _start(folder: Path, **changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("owner", "why"),
     [
-        ("root", "the system's below 2"),
+        ("root", "the system's (below 2)"),
         ("server", "the server's"),
         ("mallory", "nobody has said"),
         ("*", "nobody has said"),

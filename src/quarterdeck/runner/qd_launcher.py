@@ -63,7 +63,7 @@ def find_account(config: dict[str, Any], server: int, owner: object) -> pwd.stru
     account, least = pwd.getpwnam(name), max(1, config.get("min_uid", 1000))
     if account.pw_uid < least or account.pw_uid == server:
         raise PermissionError(
-            "account %r is the server's, or the system's below %d" % (name, least)
+            "account %r is the server's or the system's (below %d)" % (name, least)
         )
     if 0 in os.getgrouplist(name, account.pw_gid):
         raise PermissionError("account %r is in root's group" % name)

@@ -150,7 +150,7 @@ class Server:
             self._scheduler.start()
             self._housekeeping.start()
             self._deliveries.start()
-            self._home.announce(self.url, __version__)
+            self._home.announce(self.url, __version__, self._settings.launcher)
             self._is_ready.set()
             on_ready()
         except Exception:

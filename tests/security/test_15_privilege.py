@@ -13,6 +13,7 @@ import pwd
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -191,7 +192,7 @@ def _start(folder: Path, **changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("owner", "why"),
     [
-        ("root", "the system's (below 2)"),
+        ("root", "the system's (< 2)"),
         ("server", "the server's"),
         ("mallory", "nobody has said"),
         ("*", "nobody has said"),
@@ -341,7 +342,7 @@ def test_a_job_is_asked_to_stop_has_its_grace_and_is_then_ended(yard: Yard) -> N
     deaf = yard.order("trap '' TERM; echo up; while :; do sleep 1; done", name="j2")
     for folder, grace_s in ((kind, 30.0), (deaf, 0.2)):
         runner = yard.spawn_runner(folder)
-        until(lambda f=folder: (f / "log").exists() and "up" in (f / "log").read_text())
+        until(partial(_has_said, folder, "up"))
         (folder / "stop.new").write_text(json.dumps({"grace_s": grace_s, "signal": "TERM"}))
         os.chown(folder / "stop.new", yard.server.pw_uid, 0)
         (folder / "stop.new").rename(folder / "stop.json")
@@ -385,6 +386,11 @@ def test_a_refusal_is_the_jobs_reason_and_nothing_was_started(yard: Yard) -> Non
         in (end["message"])
     )
     assert not (folder / "started").exists()
+
+
+def _has_said(folder: Path, word: str) -> bool:
+    log = folder / "log"
+    return log.exists() and word in log.read_text()
 
 
 def _processes_of(uid: int) -> set[int]:

@@ -227,7 +227,7 @@ class Yard:
                 self.keepers.append(
                     subprocess.Popen(
                         [*command, str(self.config)],
-                        stdin=connection,
+                        stdin=connection.fileno(),
                         env=self.environment,
                         cwd="/",
                     )

@@ -62,9 +62,7 @@ def find_account(config: dict[str, Any], server: int, owner: object) -> pwd.stru
         raise PermissionError("nobody has said which account is that of %.64r" % owner)
     account, least = pwd.getpwnam(name), max(1, config.get("min_uid", 1000))
     if account.pw_uid < least or account.pw_uid == server:
-        raise PermissionError(
-            "account %r is the server's or the system's (below %d)" % (name, least)
-        )
+        raise PermissionError("account %r is the server's or the system's (< %d)" % (name, least))
     if 0 in os.getgrouplist(name, account.pw_gid):
         raise PermissionError("account %r is in root's group" % name)
     return account

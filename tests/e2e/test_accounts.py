@@ -9,17 +9,19 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.e2e.deck import ROOT, kill_and_wait, until
+import quarterdeck
+from tests.e2e.deck import kill_and_wait, until
 from tests.security.yard import ALICE, SERVER, Yard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PATHS = f"{ROOT / 'src'}:{sysconfig.get_path('purelib')}"
+PATHS = f"{Path(quarterdeck.__file__).parent.parent}:{sysconfig.get_path('purelib')}"
 
 
 class Shop:
@@ -100,11 +102,11 @@ def _runners(yard: Yard) -> str:
 
 @pytest.mark.needs_root
 def test_jobs_run_as_their_owners_and_the_server_may_be_killed_meanwhile(shop: Shop) -> None:
-    owner = "owner"
+    owner = SERVER  # who starts a home is called as the account is
     shop.yard.configure(accounts={owner: ALICE})
     shop.up()
-    job_id = shop.run("id -u; cat $QD_TEST; echo done > $QD_RESULTS/out; chmod 600 $QD_RESULTS/out")
-    assert shop.qd("wait", job_id).returncode == 0, shop.qd("logs", job_id).stdout
+    job_id = shop.run("id -u; echo done > $QD_RESULTS/out; chmod 600 $QD_RESULTS/out")
+    assert shop.qd("wait", job_id).returncode == 0, json.dumps(shop.show(job_id))
     assert shop.qd("logs", job_id).stdout.split()[0] == str(pwd.getpwnam(ALICE).pw_uid)
     results = shop.qd("results", job_id)
     assert "out" in results.stdout

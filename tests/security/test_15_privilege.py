@@ -226,6 +226,7 @@ def test_only_a_listed_owner_has_an_account_and_it_is_never_roots(
         '{"do": "start", "owner": "alice", "folders": "/"}',
         json.dumps({"do": "start", "owner": "alice", "folders": ["/x"] * 7}),
         json.dumps({"do": "look", "owner": "a" * 9000}),
+        '{"do": "look", "owner": "alice"}' + " " * 9000,
         "\x01\xff",
     ],
 )  # fmt: skip
@@ -249,6 +250,7 @@ def test_only_folders_of_the_server_below_its_own_are_entered(yard: Yard) -> Non
     good = yard.work("good")
     outside = yard.root / "outside"
     outside.mkdir(mode=0o777)
+    os.chown(outside, yard.server.pw_uid, 0)
     foreign = yard.jobs / "foreign"
     foreign.mkdir()
     os.chown(foreign, pwd.getpwnam(BOB).pw_uid, 0)

@@ -38,10 +38,10 @@ if order:
     os.lseek(handle, 0, os.SEEK_SET)
     files = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [handle, 2]))]
 connection.sendmsg([request.encode()], files)
-while order or not files:
+while True:
     word = connection.recv(65536)
     print(word.decode(), flush=True)
-    if not word or b"account" in word or not order or b"ended" in word or b"refused" in word:
+    if not word or b"ended" in word or b"refused" in word:
         break
 """
 

@@ -32,6 +32,7 @@ from quarterdeck.control.retention import Sweeper
 from quarterdeck.control.schedule import Scheduler
 from quarterdeck.control.submit import drop_old_replies
 from quarterdeck.control.webhooks import Webhooks
+from quarterdeck.wiring.accounts import prepare_accounts
 from quarterdeck.wiring.clock import SteadyClock, find_last_stamp
 from quarterdeck.wiring.connection import HEADER_BYTES_MAX, make_protocol
 from quarterdeck.wiring.deliveries import Deliveries
@@ -68,6 +69,7 @@ class Server:
     """One server on one home that is held by the caller."""
 
     def __init__(self, settings: Settings, home: Home) -> None:
+        prepare_accounts(settings)
         self._settings = settings
         self._home = home
         self._listener = listen(settings)
@@ -101,7 +103,7 @@ class Server:
             make_room=self._disk.make_room,
         )
         self._site = EmbeddedSite(
-            home, self._plane, blobs, settings.pretend, self._people.make_credentials(self.url)
+            home, self._plane, blobs, settings, self._people.make_credentials(self.url)
         )
         archive = JsonlArchive(home.root / "archive")
         self._sweeper = Sweeper(self._plane, {SITE: self._site.stock}, archive, settings.retention)
@@ -157,7 +159,7 @@ class Server:
             self._scheduler.start()
             self._housekeeping.start()
             self._deliveries.start()
-            self._home.announce(self.url, __version__)
+            self._home.announce(self.url, __version__, self._settings.launcher)
             self._is_ready.set()
             on_ready()
         except Exception:

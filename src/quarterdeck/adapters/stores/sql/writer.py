@@ -1,7 +1,8 @@
 """The one writer: a thread that runs everybody's transactions and commits them in groups.
 
-Whatever waits when a commit has ended, or comes right after, goes into the next one together, so one
-sync to disk serves all of them, and a lone caller waits for nobody. Callers block until their transaction is on disk.
+Whatever waits when a commit has ended, or comes right after, goes into the next one together, so
+one sync to disk serves all of them, and a lone caller waits for nobody. Callers block until their
+transaction is on disk.
 
 When the outcome of a commit is not known (the connection broke), nothing is assumed: every caller
 hears `Unavailable`, the connection is thrown away, and the next batch starts by looking at what the

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).parent.parent
+# Where `qd login` has led whoever runs the tests is not where they go.
+os.environ["XDG_CONFIG_HOME"] = str(ROOT / "tests" / "no-logins-here")
 
 
 def why_no_postgres() -> str | None:

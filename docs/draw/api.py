@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from docs.draw.markdown import code, head, table
 from quarterdeck import __version__
+from quarterdeck.adapters.audit.memory import MemoryAuditLog
 from quarterdeck.adapters.blobs.memory import MemoryBlobs
 from quarterdeck.adapters.identity.signed import SignedTokens
 from quarterdeck.adapters.notifiers.webhook import WebhookNotifier
@@ -71,6 +72,7 @@ def read_document() -> dict[str, Any]:
         files={},
         metrics={},
         webhooks=Webhooks(plane, MemoryHooks(), notifier, RandomHookKeys(), Chance(1)),
+        audit=MemoryAuditLog(plane.clock.now_ns),
         version=__version__,
         pid=0,
         home_id="",

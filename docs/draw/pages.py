@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from docs.draw.api import draw_api
 from docs.draw.cli import draw_cli
 from docs.draw.errors import draw_errors
+from docs.draw.permissions import draw_permissions
 from docs.draw.settings import draw_settings
 from quarterdeck.api.jobfile_schema import job_file_schema
 from quarterdeck.testing.state_diagram import draw_states
@@ -24,6 +25,7 @@ def draw_pages(root: Path) -> dict[str, str]:
         "reference/api.md": draw_api(),
         "reference/settings.md": draw_settings(root),
         "reference/errors.md": draw_errors(root),
+        "reference/permissions.md": draw_permissions(),
         "jobfile.schema.json": schema,
         "states.md": draw_states(),
     }

@@ -11,10 +11,12 @@ if TYPE_CHECKING:
 
 READ: Final = {
     "QD_HOME": "The home: the folder with everything that a server keeps, and the files by which "
-    "it is found. `~/.quarterdeck` when it is not set.",
+    "it is found; goes before the last login. `~/.quarterdeck` when it is not set.",
     "QD_URL": "Address of the server for `qd` and the SDK; goes before the home's `server.json`.",
-    "QD_TOKEN": "Token for the server; goes before the home's. Needed for a server elsewhere: the "
-    "home's own token is not sent to other machines.",
+    "QD_SERVER": "The same as `qd --server`, for the SDK too: the server's address, or the host of "
+    "a `qd login`. Goes before `QD_URL`, and that before the last login.",
+    "QD_TOKEN": "Token for the server; goes before a login's and before the home's. The home's own "
+    "token is not sent to other machines.",
     "QD_STORE": "The same as `qd up --store`; `qd restore` reads it too.",
     "QD_WEBHOOKS_TO_PRIVATE_ADDRESSES": "The same as `qd up --webhooks-to-private-addresses`.",
     "QD_DISK_RESERVE": "The same as `qd up --disk-reserve`.",
@@ -39,6 +41,7 @@ GIVEN: Final = {
     "QD_RESULTS": "A folder of this replica; what is in it at the end is kept.",
     "QD_CHECKPOINT": "A folder of the job (of the task, in an array) that its attempts share.",
     "QD_METRICS": "The folder into which `quarterdeck.job` writes.",
+    "QD_CREDENTIALS": "Path of a file with the server's `url` and a `token` for this job alone.",
     "QD_STOP": "Path of a file that is there from the warning on.",
     "QD_TASK_INDEX": "Index of this task; in arrays only.",
     "QD_TASK_COUNT": "How many tasks the array has; in arrays only.",

@@ -44,7 +44,7 @@ def _split(line: str) -> list[list[str]]:
     for word in words:
         if word in _ENDS:
             commands.append([])
-        elif commands[-1][-1:] == [">"]:
+        elif commands[-1][-1:] in ([">"], ["<"]):
             commands[-1].pop()  # the file, which is the shell's business
         elif commands[-1] or word not in _BEFORE:
             commands[-1].append(word)

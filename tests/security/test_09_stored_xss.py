@@ -27,7 +27,7 @@ SAFE = {
 }
 INERT = (
     "application/json", "application/problem+json", "application/octet-stream",
-    "text/plain; charset=utf-8", "text/event-stream; charset=utf-8",
+    "text/plain; charset=utf-8", "text/event-stream; charset=utf-8", "application/x-ndjson",
 )  # fmt: skip
 
 

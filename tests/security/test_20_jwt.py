@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.security.wire import fill, operations
+from tests.security.wire import CODE_DOORS, PROBES, fill, operations
 
 if TYPE_CHECKING:
     from tests.security.wire import Address
@@ -61,8 +61,15 @@ def test_a_token_that_looks_like_a_jwt_is_an_unknown_token(
 @pytest.mark.parametrize(("method", "path"), operations())
 def test_a_jwt_opens_no_route(server: Address, method: str, path: str) -> None:
     token = f"{encode({'alg': 'none'})}.{encode(CLAIMS)}."
-    if "/healthz" not in path and "/readyz" not in path:
+    if (method, path) not in PROBES | CODE_DOORS:
         assert server.ask(fill(path), method, token=token).status == 401
+
+
+def test_a_jwt_is_no_code(server: Address) -> None:
+    token = f"{encode({'alg': 'none'})}.{encode(CLAIMS)}."
+    body = json.dumps({"code": token, "name": "eve"}).encode()
+    assert server.ask("/v1/invitations/accept", "POST", body=body).problem == "unknown_code"
+    assert server.ask("/v1/claim", "POST", body=body).problem == "nothing_to_claim"
 
 
 @pytest.mark.parametrize(

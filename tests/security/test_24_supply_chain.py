@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KNOWN = {
-    "alembic", "annotated-doc", "annotated-types", "anyio", "click", "editables", "fastapi", "h11",
-    "hatchling", "httpcore2", "httpx2", "idna", "mako", "markupsafe", "msgspec", "nvidia-ml-py",
-    "opentelemetry-api", "packaging", "pathspec", "pluggy", "pydantic", "pydantic-core",
-    "ruamel-yaml", "sqlalchemy", "starlette", "tomlkit", "trove-classifiers", "truststore",
-    "typing-extensions", "typing-inspection", "uvicorn",
+    "alembic", "annotated-doc", "annotated-types", "anyio", "cffi", "click", "cryptography",
+    "editables", "fastapi", "h11", "hatchling", "httpcore2", "httpx2", "idna", "mako",
+    "markupsafe", "msgspec", "nvidia-ml-py", "opentelemetry-api", "packaging", "pathspec",
+    "pluggy", "pycparser", "pydantic", "pydantic-core", "ruamel-yaml", "sqlalchemy",
+    "starlette", "tomlkit", "trove-classifiers", "truststore", "typing-extensions",
+    "typing-inspection", "uvicorn",
 }  # fmt: skip
 """What a server is made of. Another name belongs here only after somebody has looked who it is."""
 LOCKS = ("base.txt", "demo.txt", "dev.txt")

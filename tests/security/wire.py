@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
-OPEN_TO_ALL = {("GET", "/healthz"), ("GET", "/readyz")}
+PROBES = {("GET", "/healthz"), ("GET", "/readyz")}
+CODE_DOORS = {("POST", "/v1/claim"), ("POST", "/v1/invitations/accept")}
+"""Open to who has no token yet: what they ask for is a code."""
 
 
 @dataclass(frozen=True)

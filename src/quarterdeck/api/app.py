@@ -1,4 +1,4 @@
-"""The web application: guard outside, routes inside, one way out for every error."""
+"""The web application: audit and guard outside, routes inside, one way out for every error."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from starlette.middleware import Middleware
 
 from quarterdeck.api import openapi, problems
 from quarterdeck.api.access import check_all_guarded
+from quarterdeck.api.audit import Audit
 from quarterdeck.api.bodies import Bodies
 from quarterdeck.api.deadline import Deadline
 from quarterdeck.api.feed import Feed
@@ -17,6 +18,7 @@ from quarterdeck.api.guard import Guard
 from quarterdeck.api.problems import BugBarrier
 from quarterdeck.api.rates import RefusalRate, TokenRate
 from quarterdeck.api.routers import (
+    audit,
     batches,
     events,
     gc,
@@ -40,6 +42,7 @@ from quarterdeck.api.routers import (
 )
 from quarterdeck.api.threads import Threads
 from quarterdeck.api.views import PretendNodes
+from quarterdeck.core.governance.permissions import POLICY_VERSION
 
 if TYPE_CHECKING:
     from quarterdeck.api.context import ApiContext
@@ -51,7 +54,7 @@ DESCRIPTION = (
 
 _ROUTERS = (
     *(jobs, batches, steps, queue, plans, logs, metrics, results),
-    *(events, nodes, snapshots, webhooks, server, gc, health),
+    *(events, nodes, snapshots, webhooks, audit, server, gc, health),
     *(organization, teams, users, invitations, tokens),
 )
 
@@ -82,6 +85,7 @@ def create_app(context: ApiContext) -> FastAPI:
         redirect_slashes=False,
         middleware=[
             Middleware(SafeHeaders),
+            Middleware(Audit, log=context.audit, policy_version=POLICY_VERSION),
             Middleware(BugBarrier),
             Middleware(Form),
             Middleware(RefusalRate, limits=context.limits),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from quarterdeck.control.retention import Sweeper
     from quarterdeck.control.roster import Roster
     from quarterdeck.control.webhooks import Webhooks
+    from quarterdeck.ports.audit import AuditLog
     from quarterdeck.ports.identity import Identity
     from quarterdeck.ports.metrics import SiteMetrics
     from quarterdeck.ports.site import SiteFiles
@@ -51,7 +52,7 @@ class ApiContext:
     names, without port, under which the server may be asked; loopback names always are. `shutdown`
     is told whether to cancel all jobs first; it only asks for the end and returns at once.
     `is_ready` is called on the event loop, so it looks at what is in memory. `sweeper` does what
-    retention says, where there is one.
+    retention says, where there is one. `audit` takes a record of every request.
     """
 
     plane: ControlPlane
@@ -60,6 +61,7 @@ class ApiContext:
     files: Mapping[str, SiteFiles]
     metrics: Mapping[str, SiteMetrics]
     webhooks: Webhooks
+    audit: AuditLog
     version: str
     pid: int
     home_id: str

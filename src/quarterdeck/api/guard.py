@@ -21,15 +21,10 @@ if TYPE_CHECKING:
     from quarterdeck.core.governance.principal import Principal
     from quarterdeck.ports.identity import Identity
 
-OPEN_TO_ALL: Final = frozenset(
-    {
-        ("GET", "/healthz"),
-        ("GET", "/readyz"),
-        ("POST", "/v1/invitations/accept"),
-        ("POST", "/v1/claim"),
-    }
-)
-"""The probes, and the two doors through which people come who have no token yet: a code is one."""
+PROBES: Final = frozenset({("GET", "/healthz"), ("GET", "/readyz")})
+CODE_DOORS: Final = frozenset({("POST", "/v1/invitations/accept"), ("POST", "/v1/claim")})
+"""Through these people come who have no token yet: the code that they bring is as good as one."""
+OPEN_TO_ALL: Final = PROBES | CODE_DOORS
 _AUTHORITY: Final = re.compile(
     r"(?P<host>\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(?::[0-9]{1,5})?", re.ASCII
 )

@@ -139,6 +139,23 @@ class BugBarrier:
                 await answer(scope, receive, send)
 
 
+class _ProblemAnswer(Response):
+    """An answer that leaves its code where the audit log finds it."""
+
+    media_type = MEDIA_TYPE
+
+    def __init__(
+        self, code: str, body: str, status: int, headers: Mapping[str, str] | None
+    ) -> None:
+        super().__init__(body, status, headers)
+        self._code = code
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        scope.setdefault("state", {})["problem_code"] = self._code
+        await super().__call__(scope, receive, send)
+
+
 def install(app: FastAPI) -> None:
     """Let the app answer every error by this module."""
     app.add_exception_handler(QuarterdeckError, _on_house_error)
@@ -271,7 +288,7 @@ def _answer(
         hint=_sendable(hint),
         field=_sendable(field),
     )
-    return Response(problem.model_dump_json(), status, headers, media_type=MEDIA_TYPE)
+    return _ProblemAnswer(code, problem.model_dump_json(), status, headers)
 
 
 def _sendable(text: str) -> str:

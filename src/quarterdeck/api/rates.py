@@ -15,7 +15,7 @@ from collections import Counter
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from quarterdeck.api.guard import OPEN_TO_ALL
+from quarterdeck.api.guard import CODE_DOORS
 from quarterdeck.api.problems import answer_error
 from quarterdeck.basics.buckets import Buckets, Rate
 from quarterdeck.basics.errors import QuarterdeckError, Unavailable
@@ -184,7 +184,7 @@ def _is_guess(scope: Scope, status: int) -> bool:
     """Whether an answer refused a token, or one of the codes that are as good as one."""
     if status == HTTPStatus.UNAUTHORIZED:
         return True
-    is_door = scope["method"] == "POST" and (scope["method"], scope["path"]) in OPEN_TO_ALL
+    is_door = (scope["method"], scope["path"]) in CODE_DOORS
     return is_door and HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
 
 

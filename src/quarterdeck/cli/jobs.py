@@ -48,6 +48,7 @@ _OPTIONS = (
     ),
     click.option("--tag", multiple=True, metavar="KEY=VALUE", help="A word for filters and bills."),
     click.option("--hold", is_flag=True, help="Keep it from starting until `qd release`."),
+    click.option("-A", "--team", default=None, help="The team that it belongs to."),
     click.option("--site", default=None, help="Only this site."),
     click.option(
         "--workdir", default=".", metavar="DIR|none", help="Folder to snapshot.", show_default=True
@@ -89,6 +90,7 @@ def make_request(command: tuple[str, ...], options: dict[str, Any]) -> JobReques
         tags=parse_pairs(options["tag"], "--tag"),
         hold=options["hold"],
         site=options["site"],
+        team=options["team"],
     )
 
 
@@ -116,6 +118,7 @@ def attach_workdir(
 def print_job(job: JobView, output: str, would: str = "") -> None:
     """A job that was just submitted or changed: its id, or all of it as JSON. `would` is what a dry
     run has not done to it."""
+    print_warnings(job, output)
     if output == "json":
         print_json(job)
     elif output == "name":
@@ -124,6 +127,13 @@ def print_job(job: JobView, output: str, would: str = "") -> None:
         say(f"would {would} {job.id}, which is {job.state}")
     else:
         say(f"{job.id} {job.state}")
+
+
+def print_warnings(job: JobView, output: str) -> None:
+    """Which soft limits a job that was just submitted goes beyond."""
+    if output != "name":
+        for warning in job.warnings:
+            say(f"warning: {warning}", err=True)
 
 
 def print_plan(plan: PlanView, output: str) -> None:

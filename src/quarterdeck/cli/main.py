@@ -64,6 +64,15 @@ VERBS = {
     "results": LazyVerb("quarterdeck.cli.verbs.results:command", "List or fetch what a job left."),
     "node": LazyVerb("quarterdeck.cli.verbs.node:command", "List nodes and what is free."),
     "webhook": LazyVerb("quarterdeck.cli.verbs.webhook:command", "Tell other programs of changes."),
+    "login": LazyVerb("quarterdeck.cli.verbs.login:login", "Come in to a server."),
+    "logout": LazyVerb("quarterdeck.cli.verbs.login:logout", "Let a server's token go."),
+    "whoami": LazyVerb("quarterdeck.cli.verbs.whoami:command", "Say who you are, and by what."),
+    "organization": LazyVerb("quarterdeck.cli.verbs.organization:command", "Say who owns it all."),
+    "team": LazyVerb("quarterdeck.cli.verbs.team:command", "Teams, members and limits."),
+    "user": LazyVerb("quarterdeck.cli.verbs.user:command", "People, and who comes in."),
+    "invitation": LazyVerb("quarterdeck.cli.verbs.invitation:command", "Invitations not used."),
+    "token": LazyVerb("quarterdeck.cli.verbs.token:command", "List, make and revoke tokens."),
+    "apply": LazyVerb("quarterdeck.cli.verbs.apply:command", "Make people what a file says."),
     "gc": LazyVerb("quarterdeck.cli.verbs.gc:command", "Delete what retention lets go."),
     "completion": LazyVerb(
         "quarterdeck.cli.verbs.completion:command", "Print a script for the shell."
@@ -81,6 +90,7 @@ class _Group(click.Group):
             help="Quarterdeck: say what should run; it decides where and when.",
             context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
             no_args_is_help=True,
+            params=[_server_option()],
         )
         self._verbs = verbs
 
@@ -133,6 +143,22 @@ class _Group(click.Group):
             show_error(error)
             ctx.exit(exit_code_of(error, ctx.invoked_subcommand))
         return done
+
+
+def _server_option() -> click.Option:
+    """`--server`, for all verbs: it is what `QD_SERVER` would be."""
+
+    def choose(_ctx: click.Context, _parameter: click.Parameter, server: str | None) -> None:
+        if server:
+            os.environ["QD_SERVER"] = server
+
+    return click.Option(
+        ["-S", "--server"],
+        metavar="URL|HOST",
+        expose_value=False,
+        callback=choose,
+        help="Ask this server, by its address or the host of a `qd login` [QD_SERVER].",
+    )
 
 
 def _forget_output() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from quarterdeck.basics.errors import Stale
 from quarterdeck.core.governance.people import (
     DEFAULT_TEAM,
     USER_NAME,
@@ -16,17 +17,34 @@ from quarterdeck.core.governance.people import (
 from quarterdeck.core.governance.roles import Role
 
 if TYPE_CHECKING:
-    from quarterdeck.core.governance.people import Entry
+    from quarterdeck.core.governance.people import Entry, People
     from quarterdeck.ports.directory import Directory
+
+TRIES_MAX: Final = 5
 
 
 def found(directory: Directory, account: str, now_ns: int) -> str:
     """Let the directory have what nothing works without. Answers the name of the owner that the
     home's file token stands for: the account that runs the server."""
     owner = owner_name(account)
-    contents = directory.load()
+    for left in reversed(range(TRIES_MAX)):
+        contents = directory.load()
+        put = _missing(contents.people, owner, now_ns)
+        if not put:
+            break
+        try:
+            directory.change(contents.revision, put=put)
+        except Stale:
+            # Another server of the same store starts at the same moment.
+            if left == 0:
+                raise
+        else:
+            break
+    return owner
+
+
+def _missing(people: People | None, owner: str, now_ns: int) -> list[Entry]:
     put: list[Entry] = []
-    people = contents.people
     if people is None:
         put.append(Organization("organization", now_ns))
     if people is None or DEFAULT_TEAM not in people.teams:
@@ -36,9 +54,7 @@ def found(directory: Directory, account: str, now_ns: int) -> str:
         put.append(User(owner, role=Role.OWNER, created_at_ns=now_ns))
     elif known.role is not Role.OWNER or not known.is_active:
         put.append(replace(known, role=Role.OWNER, deactivated_at_ns=None))
-    if put:
-        directory.change(contents.revision, put=put)
-    return owner
+    return put
 
 
 def owner_name(account: str) -> str:

@@ -138,7 +138,8 @@ class Roster:
             unsaved, self._unsaved = self._unsaved, {}
             if unsaved:
                 try:
-                    self._directory.note_uses(unsaved)
+                    # A copy: who looked up the dict just before may add to it until now.
+                    self._directory.note_uses(dict(unsaved))
                 except Unavailable:
                     self._unsaved = unsaved | self._unsaved
                     raise
@@ -155,28 +156,34 @@ class Roster:
     def change(self, work: Callable[[People], tuple[Change, T]], *, is_dry_run: bool = False) -> T:
         """Make a change and keep it; what `work` raises is raised, with nothing changed. Answers
         what `work` answers. In a dry run everything is checked and nothing is kept."""
-        with self._lock:
-            for _ in range(TRIES_MAX):
-                change, answer = work(self._held.people)
-                if is_dry_run or change.is_empty:
-                    return answer
-                try:
-                    revision = self._directory.change(
-                        self._held.revision,
-                        put=change.put,
-                        gone=change.gone,
-                        tokens=change.tokens,
-                        revoked=change.revoked,
-                    )
-                except Stale:
-                    self._held = self._load()
-                    continue
-                self._held = _with_change(self._held, change, revision)
-                break
-            else:
-                raise Stale("people change faster than this could be kept", hint="try again")
-        self.changed.ring()
-        return answer
+        before = self._held.revision
+        try:
+            with self._lock:
+                return self._change(work, is_dry_run=is_dry_run)
+        finally:
+            # Also when it came to nothing: on the way it may have seen what others have changed.
+            if self._held.revision != before:
+                self.changed.ring()
+
+    def _change(self, work: Callable[[People], tuple[Change, T]], *, is_dry_run: bool) -> T:
+        for _ in range(TRIES_MAX):
+            change, answer = work(self._held.people)
+            if is_dry_run or change.is_empty:
+                return answer
+            try:
+                revision = self._directory.change(
+                    self._held.revision,
+                    put=change.put,
+                    gone=change.gone,
+                    tokens=change.tokens,
+                    revoked=change.revoked,
+                )
+            except Stale:
+                self._held = self._load()
+                continue
+            self._held = _with_change(self._held, change, revision)
+            return answer
+        raise Stale("people change faster than this could be kept", hint="try again")
 
     def tokens_of(self, user: str) -> tuple[str, ...]:
         """The ids of all tokens of a user."""

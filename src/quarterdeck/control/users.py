@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.errors import Conflict, NotAllowed, NotFound
 from quarterdeck.basics.times import NS_PER_S
-from quarterdeck.control.roster import Change
+from quarterdeck.control.roster import Change, principal_of
 from quarterdeck.control.sign_in import digest_of
 from quarterdeck.control.tokens import MADE_FOR_S, Draft, make_token
 from quarterdeck.core.governance import staffing
@@ -27,9 +28,10 @@ INVITATIONS_MAX: Final = 10_000
 
 def create_user(roster: Roster, user: User, by: Principal, *, is_dry_run: bool = False) -> User:
     """A new person or service account."""
+    now_ns = roster.clock.now_ns()
 
     def work(people: People) -> tuple[Change, User]:
-        added = staffing.add_user(people, user, by)
+        added = replace(staffing.add_user(people, user, by), created_at_ns=now_ns)
         return Change((added,)), added
 
     return roster.change(work, is_dry_run=is_dry_run)
@@ -95,10 +97,11 @@ def invite(
     *,
     is_dry_run: bool = False,
 ) -> tuple[Invitation, str]:
-    """A promise to whoever shows the code, once: they become this user. Answers the code, too."""
+    """A promise to whoever shows the code, once: they become this user, or come in as the one who
+    is there already and has no way in. Answers the code, too."""
     now_ns = roster.clock.now_ns()
     code = roster.secrets.new_secret(CODE_PREFIX)
-    invitation = Invitation(
+    drafted = Invitation(
         id=roster.secrets.new_id("i"),
         code_digest=digest_of(code),
         user=user.name,
@@ -110,13 +113,19 @@ def invite(
     )
 
     def work(people: People) -> tuple[Change, tuple[Invitation, str]]:
-        staffing.add_user(people, user, by)
+        known = people.users.get(user.name)
+        invitation = drafted
+        if known is None or not (staffing.may_let_in(by, known) and is_locked_out(roster, known)):
+            staffing.add_user(people, user, by)
+        else:
+            _check_same(known, user)
+            invitation = replace(drafted, role=known.role, teams=known.teams)
         gone = tuple(one.id for one in people.invitations.values() if one.expires_at_ns <= now_ns)
         if len(people.invitations) - len(gone) >= INVITATIONS_MAX:
             raise Conflict(
                 f"there are {INVITATIONS_MAX} open invitations",
                 code="too_many_invitations",
-                hint="withdraw some: `qd user uninvite`",
+                hint="withdraw some: `qd invitation revoke ID`",
             )
         return Change((invitation,), gone=gone), (invitation, code)
 
@@ -144,16 +153,18 @@ def accept(roster: Roster, code: str) -> MadeToken:
         found = next(
             (one for one in people.invitations.values() if one.code_digest == digest), None
         )
-        inviter = people.users.get(found.invited_by) if found is not None else None
-        is_good = inviter is not None and inviter.is_active
-        if found is None or found.expires_at_ns <= now_ns or not is_good:
+        if found is None or found.expires_at_ns <= now_ns or not _is_covered(people, found):
             raise NotAllowed(
                 "the code is not good, not any more, or was used",
                 code="unknown_code",
                 field="code",
                 hint="ask whoever invited you for another one",
             )
-        if found.user in people.users:
+        known = people.users.get(found.user)
+        made = make_token(roster, Draft(found.user, "invitation", expires_s=MADE_FOR_S), now_ns)
+        if known is not None and _is_meant(found, known) and is_locked_out(roster, known):
+            return Change(gone=(found.id,), tokens=(made.token,)), made
+        if known is not None:
             raise Conflict(
                 f"there is a user {found.user} already",
                 code="user_exists",
@@ -166,10 +177,38 @@ def accept(roster: Roster, code: str) -> MadeToken:
             teams=tuple(one for one in found.teams if _is_open(people, one[0])),
             created_at_ns=now_ns,
         )
-        made = make_token(roster, Draft(found.user, "invitation", expires_s=MADE_FOR_S), now_ns)
         return Change((user,), gone=(found.id,), tokens=(made.token,)), made
 
     return roster.change(work)
+
+
+def is_locked_out(roster: Roster, user: User) -> bool:
+    """Whether it is a person who may sign in and has nothing to do so with: added by hand or by a
+    file, let in again, or with old tokens only. Whoever has a token is let in by that alone, so no
+    invitation is a way into somebody's account."""
+    now_ns = roster.clock.now_ns()
+    tokens = (roster.find_token(token) for token in roster.tokens_of(user.name))
+    is_usable = any(
+        token is not None and (token.expires_at_ns is None or token.expires_at_ns > now_ns)
+        for token in tokens
+    )
+    return user.kind is Kind.USER and user.is_active and not is_usable
+
+
+def _check_same(known: User, asked: User) -> None:
+    """An invitation of somebody who is there gives no roles: they have theirs."""
+    if asked.role not in (None, known.role) or not set(asked.teams) <= set(known.teams):
+        raise Conflict(
+            f"there is a user {known.name} already, with other roles",
+            code="user_exists",
+            field="name",
+            hint="invite them without roles, and change those by `qd user role` or `qd team add`",
+        )
+
+
+def _is_meant(invitation: Invitation, known: User) -> bool:
+    """Whether it was made for this very user, who has become no more than they were then."""
+    return invitation.created_at_ns >= known.created_at_ns and invitation.role is known.role
 
 
 def unknown_invitation(invitation_id: str) -> NotFound:
@@ -178,8 +217,23 @@ def unknown_invitation(invitation_id: str) -> NotFound:
         f"there is no invitation {invitation_id[:80]!a}",
         code="unknown_invitation",
         field="id",
-        hint="`qd user invitations` shows those that you may see",
+        hint="`qd invitation list` shows those that you may see",
     )
+
+
+def _is_covered(people: People, invitation: Invitation) -> bool:
+    """Whether who gave it is still somebody who may give all that it promises."""
+    inviter = people.users.get(invitation.invited_by)
+    if inviter is None or not inviter.is_active:
+        return False
+    by = principal_of(inviter, None)
+    try:
+        staffing.check_may_give(by, invitation.role)
+        for team, role in invitation.teams:
+            staffing.check_may_staff(by, team, role)
+    except NotAllowed:
+        return False
+    return True
 
 
 def _is_open(people: People, team: str) -> bool:

@@ -35,7 +35,9 @@ GROUP_LOOK_S = 0.05
 SAY_AGAIN_S = 1.0
 METRICS = "metrics"
 WARNING = "stopping"
-"""Files of the replica's folder: what the command measures, and the sign that it is to stop."""
+CREDENTIALS = "credentials.json"
+"""Files of the replica's folder: what the command measures, the sign that it is to stop, and what
+it may show the server."""
 
 
 def run_replica(folder: str) -> int:
@@ -158,6 +160,8 @@ class Replica:
             "QD_METRICS": spool.path(METRICS),
             "QD_STOP": spool.path(WARNING),
         }
+        if os.path.exists(spool.path(CREDENTIALS)):
+            places["QD_CREDENTIALS"] = spool.path(CREDENTIALS)
         budget = Budget(order.get("log") or {}, time.monotonic)
         self._relay = Relay(LogFile(spool.path("log")), budget)
         cgroups = self._confine()

@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import httpx2
-
-from quarterdeck.basics.errors import Conflict, QuarterdeckError
+from quarterdeck.basics.errors import QuarterdeckError
 from quarterdeck.sdk import requests
-from quarterdeck.sdk.bodies import read_checked
+from quarterdeck.sdk.async_connection import AsyncConnection
+from quarterdeck.sdk.audit import AsyncAuditCalls
 from quarterdeck.sdk.calls import FileBody
-from quarterdeck.sdk.find import Address, find_server
 from quarterdeck.sdk.follow import FileFollower, follow_events, follow_log
-from quarterdeck.sdk.patience import Limits, Patience
-from quarterdeck.sdk.problems import as_error, check
+from quarterdeck.sdk.patience import Limits
+from quarterdeck.sdk.people import AsyncPeopleCalls
 from quarterdeck.sdk.requests import WHOLE_LOG
-from quarterdeck.sdk.transport import (
-    CONNECT_S,
-    client_options,
-    failure_of,
-    reply_of,
-    request_options,
-)
 from quarterdeck.sdk.workdir import ROUNDS_MAX, UPLOADS_AT_A_TIME, Snapshot, never_enough
 from quarterdeck.wire.v1.jobs import FINAL_STATES, BatchRequest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
     from pathlib import Path
 
-    from quarterdeck.sdk.calls import Call, Reply
-    from quarterdeck.sdk.follow import Follower
     from quarterdeck.sdk.requests import LogBytes, LogPart
     from quarterdeck.wire.v1.cluster import NodeList
     from quarterdeck.wire.v1.events import EventView, LogEnd, LogView
@@ -75,10 +63,11 @@ class AsyncClient:
         home: Path | None = None,
         patience_s: float | None = None,
     ) -> None:
-        self._where = (url, token, home)
         self._limits = Limits(patience_s)
-        self._opened: tuple[str, httpx2.AsyncClient] | None = None
-        self._is_closed = False
+        self._connection = AsyncConnection((url, token, home), self._limits)
+        self._send, self._follow = self._connection.send, self._connection.follow
+        self.people = AsyncPeopleCalls(self._send)
+        self.audit = AsyncAuditCalls(self._send, self._follow)
 
     async def __aenter__(self) -> Self:
         """The client itself."""
@@ -90,10 +79,7 @@ class AsyncClient:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        self._is_closed = True
-        if self._opened is not None:
-            await self._opened[1].aclose()
-            self._opened = None
+        await self._connection.aclose()
 
     @property
     def patience_s(self) -> float | None:
@@ -144,9 +130,13 @@ class AsyncClient:
         limit: int | None = None,
         before: str | None = None,
         tags: Mapping[str, str] | None = None,
+        team: str | None = None,
+        owner: str | None = None,
     ) -> JobPage:
         """One page of jobs, newest first."""
-        return await self._send(requests.list_jobs(states, name, limit, before, tags))
+        return await self._send(
+            requests.list_jobs(states, name, limit, before, tags, team=team, owner=owner)
+        )
 
     async def get_queue(self, *, limit: int | None = None) -> QueueView:
         """Who waits, in which order, and why."""
@@ -317,72 +307,3 @@ class AsyncClient:
     async def get_openapi(self) -> dict[str, Any]:
         """The API's own description."""
         return await self._send(requests.get_openapi())
-
-    async def _send(self, call: Call[T]) -> T:
-        patience = Patience(self._limits)
-        while True:
-            try:
-                return call.parse(check(await self._try(call)))
-            except QuarterdeckError as error:
-                await asyncio.sleep(patience.next_pause_s(call, error))
-
-    async def _follow(self, follower: Follower[T]) -> AsyncIterator[T]:
-        """What the stream gives, over as many connections as it takes."""
-        patience = Patience(self._limits)
-        while True:
-            try:
-                async with aclosing(self._pieces(follower)) as pieces:
-                    async for piece in pieces:
-                        patience = Patience(self._limits)
-                        for item in follower.feed(piece):
-                            yield item
-                        if follower.is_done:
-                            return
-                follower.end()
-            except QuarterdeckError as error:
-                await asyncio.sleep(patience.next_pause_s(follower.call, error))
-            else:
-                return
-
-    async def _try(self, call: Call[T]) -> Reply:
-        address = find_server(*self._where)
-        options = request_options(call, address)
-        if isinstance(call.body, FileBody):
-            options["content"] = _read_on_threads(call.body)
-        timeout = httpx2.Timeout(call.answer_s, connect=CONNECT_S)
-        try:
-            response = await self._http(address).request(**options, timeout=timeout)
-        except httpx2.TransportError as error:
-            raise failure_of(error, address) from error
-        self._limits.has_met = True
-        return reply_of(response, response.content)
-
-    async def _pieces(self, follower: Follower[T]) -> AsyncGenerator[bytes, None]:
-        """The body of one answer as it comes; a refusal is raised."""
-        address = find_server(*self._where)
-        options = request_options(follower.call, address)
-        options["headers"] |= follower.begin()
-        try:
-            async with self._http(address).stream(**options) as response:
-                self._limits.has_met = True
-                if not response.is_success:
-                    raise as_error(reply_of(response, await response.aread()))
-                follower.accept(response.status_code)
-                async for piece in response.aiter_raw():
-                    yield piece
-        except httpx2.TransportError as error:
-            raise failure_of(error, address) from error
-
-    def _http(self, address: Address) -> httpx2.AsyncClient:
-        """Connections to that server. Those to a former one are left to whoever still uses them."""
-        if self._is_closed:
-            raise Conflict("the client is closed", code="closed", hint="make another one")
-        if self._opened is None or self._opened[0] != address.url:
-            self._opened = (address.url, httpx2.AsyncClient(**client_options(address)))
-        return self._opened[1]
-
-
-async def _read_on_threads(body: FileBody) -> AsyncGenerator[bytes, None]:
-    pieces = read_checked(body)
-    while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-        yield piece

@@ -47,5 +47,7 @@ class Call(Generic[T]):
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | FileBody | None = None
     is_repeatable: bool = True
+    needs_token: bool = True
+    """Whether it shows one; those who come in by a code have none yet."""
     answer_s: float = 30.0
     """How long the server may take to begin its answer."""

@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-import httpx2
-
-from quarterdeck.basics.errors import Conflict, QuarterdeckError
 from quarterdeck.sdk import requests
-from quarterdeck.sdk.bodies import read_checked
-from quarterdeck.sdk.calls import FileBody
-from quarterdeck.sdk.find import Address, find_server
+from quarterdeck.sdk.audit import AuditCalls
+from quarterdeck.sdk.connection import Connection
 from quarterdeck.sdk.follow import FileFollower, follow_events, follow_log
-from quarterdeck.sdk.patience import Limits, Patience
-from quarterdeck.sdk.problems import as_error, check
+from quarterdeck.sdk.patience import Limits
+from quarterdeck.sdk.people import PeopleCalls
 from quarterdeck.sdk.requests import WHOLE_LOG
-from quarterdeck.sdk.transport import (
-    CONNECT_S,
-    client_options,
-    failure_of,
-    reply_of,
-    request_options,
-)
 from quarterdeck.sdk.workdir import ROUNDS_MAX, UPLOADS_AT_A_TIME, Snapshot, never_enough
 from quarterdeck.wire.v1.jobs import FINAL_STATES, BatchRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from quarterdeck.sdk.calls import Call, Reply
-    from quarterdeck.sdk.follow import Follower
+    from quarterdeck.sdk.calls import FileBody
     from quarterdeck.sdk.requests import LogBytes, LogPart
     from quarterdeck.wire.v1.cluster import NodeList
     from quarterdeck.wire.v1.events import EventView, LogEnd, LogView
@@ -79,11 +65,11 @@ class Client:
         home: Path | None = None,
         patience_s: float | None = None,
     ) -> None:
-        self._where = (url, token, home)
         self._limits = Limits(patience_s)
-        self._lock = threading.Lock()
-        self._opened: tuple[str, httpx2.Client] | None = None
-        self._closing = threading.Event()
+        self._connection = Connection((url, token, home), self._limits)
+        self._send, self._follow = self._connection.send, self._connection.follow
+        self.people = PeopleCalls(self._send)
+        self.audit = AuditCalls(self._send, self._follow)
 
     def __enter__(self) -> Self:
         """The client itself."""
@@ -95,11 +81,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connections."""
-        self._closing.set()
-        with self._lock:
-            if self._opened is not None:
-                self._opened[1].close()
-                self._opened = None
+        self._connection.close()
 
     @property
     def patience_s(self) -> float | None:
@@ -140,7 +122,7 @@ class Client:
             if job.state in FINAL_STATES or left_s <= 0:
                 return job
             if monotonic() - asked_s < wait_s / 2:
-                self._pause(requests.EARLY_S)
+                self._connection.pause(requests.EARLY_S)
 
     def list_jobs(
         self,
@@ -150,9 +132,13 @@ class Client:
         limit: int | None = None,
         before: str | None = None,
         tags: Mapping[str, str] | None = None,
+        team: str | None = None,
+        owner: str | None = None,
     ) -> JobPage:
         """One page of jobs, newest first."""
-        return self._send(requests.list_jobs(states, name, limit, before, tags))
+        return self._send(
+            requests.list_jobs(states, name, limit, before, tags, team=team, owner=owner)
+        )
 
     def get_queue(self, *, limit: int | None = None) -> QueueView:
         """Who waits, in which order, and why."""
@@ -318,69 +304,3 @@ class Client:
     def get_openapi(self) -> dict[str, Any]:
         """The API's own description."""
         return self._send(requests.get_openapi())
-
-    def _send(self, call: Call[T]) -> T:
-        patience = Patience(self._limits)
-        while True:
-            try:
-                return call.parse(check(self._try(call)))
-            except QuarterdeckError as error:
-                self._pause(patience.next_pause_s(call, error))
-
-    def _follow(self, follower: Follower[T]) -> Iterator[T]:
-        """What the stream gives, over as many connections as it takes."""
-        patience = Patience(self._limits)
-        while True:
-            try:
-                with closing(self._pieces(follower)) as pieces:
-                    for piece in pieces:
-                        patience = Patience(self._limits)
-                        yield from follower.feed(piece)
-                        if follower.is_done:
-                            return
-                follower.end()
-            except QuarterdeckError as error:
-                self._pause(patience.next_pause_s(follower.call, error))
-            else:
-                return
-
-    def _try(self, call: Call[T]) -> Reply:
-        address = find_server(*self._where)
-        options = request_options(call, address)
-        if isinstance(call.body, FileBody):
-            options["content"] = read_checked(call.body)
-        timeout = httpx2.Timeout(call.answer_s, connect=CONNECT_S)
-        try:
-            response = self._http(address).request(**options, timeout=timeout)
-        except httpx2.TransportError as error:
-            raise failure_of(error, address) from error
-        self._limits.has_met = True
-        return reply_of(response, response.content)
-
-    def _pieces(self, follower: Follower[T]) -> Generator[bytes, None, None]:
-        """The body of one answer as it comes; a refusal is raised."""
-        address = find_server(*self._where)
-        options = request_options(follower.call, address)
-        options["headers"] |= follower.begin()
-        try:
-            with self._http(address).stream(**options) as response:
-                self._limits.has_met = True
-                if not response.is_success:
-                    raise as_error(reply_of(response, response.read()))
-                follower.accept(response.status_code)
-                yield from response.iter_raw()
-        except httpx2.TransportError as error:
-            raise failure_of(error, address) from error
-
-    def _http(self, address: Address) -> httpx2.Client:
-        """Connections to that server. Those to a former one are left to whoever still uses them."""
-        with self._lock:
-            if self._closing.is_set():
-                raise Conflict("the client is closed", code="closed", hint="make another one")
-            if self._opened is None or self._opened[0] != address.url:
-                self._opened = (address.url, httpx2.Client(**client_options(address)))
-            return self._opened[1]
-
-    def _pause(self, pause_s: float) -> None:
-        """Wait, unless somebody closes the client meanwhile."""
-        self._closing.wait(pause_s)

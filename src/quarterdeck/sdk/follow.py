@@ -88,6 +88,11 @@ class FileFollower:
         self._given_bytes = offset
         self._to_skip = 0
 
+    @property
+    def given_bytes(self) -> int:
+        """Up to where it was given out."""
+        return self._given_bytes
+
     def begin(self) -> dict[str, str]:
         """From where it broke off."""
         return {"Range": f"bytes={self._given_bytes}-"} if self._given_bytes else {}

@@ -90,14 +90,16 @@ def list_jobs(
     limit: int | None = None,
     before: str | None = None,
     tags: Mapping[str, str] | None = None,
+    **whose: str | None,
 ) -> Call[JobPage]:
-    """One page of jobs, newest first."""
+    """One page of jobs, newest first; `whose` is a team or an owner."""
     wanted = {
         "state": list(states) or None,
         "name": name,
         "tag": [f"{key}={value}" for key, value in (tags or {}).items()] or None,
         "limit": limit,
         "before": before,
+        **whose,
     }
     query = {key: value for key, value in wanted.items() if value is not None}
     return Call("GET", "/v1/jobs", _model(JobPage), query=query)
@@ -393,3 +395,6 @@ def _log_bytes(reply: Reply) -> LogBytes:
             hint="a proxy may have dropped the header QD-Next-Offset",
         )
     return LogBytes(reply.body, int(next_offset), reply.headers.get("qd-final") == "true")
+
+
+as_model, itself, body_of, dry, nothing = _model, _itself, _body, _dry, _nothing

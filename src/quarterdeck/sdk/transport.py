@@ -37,11 +37,9 @@ def client_options(address: Address) -> dict[str, Any]:
 
 def request_options(call: Call[Any], address: Address) -> dict[str, Any]:
     """The request, all but the bytes of a file."""
-    headers = {
-        "Accept-Encoding": "identity",
-        **call.headers,
-        "Authorization": f"Bearer {address.token}",
-    }
+    headers = {"Accept-Encoding": "identity", **call.headers}
+    if call.needs_token:
+        headers["Authorization"] = f"Bearer {address.token}"
     options: dict[str, Any] = {
         "method": call.method,
         "url": address.url + call.path,

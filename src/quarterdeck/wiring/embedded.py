@@ -8,6 +8,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from quarterdeck.adapters.engines.local.credentials import Credentials
 from quarterdeck.adapters.engines.local.engine import LocalEngine
 from quarterdeck.adapters.engines.local.files import LocalSiteFiles
 from quarterdeck.adapters.engines.local.host import read_host
@@ -42,12 +43,22 @@ class EmbeddedSite:
     """The site of this machine. Shares the control plane's blobs and nothing else with it."""
 
     def __init__(
-        self, home: Home, plane: ControlPlane, blobs: FilesystemBlobs, settings: Settings
+        self,
+        home: Home,
+        plane: ControlPlane,
+        blobs: FilesystemBlobs,
+        settings: Settings,
+        credentials: Credentials,
     ) -> None:
         paths = SitePaths(find_site_root(settings, home))
         self._inbox = _Inbox(paths, self._hear)
         self._engine = LocalEngine(
-            paths, home.home_id(), blobs, _list_nodes(settings.pretend), settings.launcher
+            paths,
+            home.home_id(),
+            blobs,
+            _list_nodes(settings.pretend),
+            credentials,
+            settings.launcher,
         )
         self.files = LocalSiteFiles(paths)
         self.metrics = LocalSiteMetrics(paths)

@@ -9,6 +9,7 @@ home_id         a random name, by which processes of this home are told from ano
 store           the store's address, when it is not the SQLite file of the home
 quarterdeck.db  jobs, sites and the event log
 blobs/          work folders by content
+audit/          the audit log, its key and its checkpoint; never deleted by retention
 sites/local/    the embedded site: spools, logs, results, checkpoints
 """
 
@@ -91,7 +92,7 @@ class Home:
 
     def claim_code(self) -> str:
         """What the first owner shows who comes from elsewhere; the same until it is used."""
-        return f"qdc_{self._secret('claim', 32)}"
+        return self._secret("claim", 32, prefix="qdc_")
 
     def drop_claim(self) -> None:
         """It was used, or is not needed."""
@@ -131,12 +132,12 @@ class Home:
         _write_private(new, json.dumps(content))
         new.rename(self.root / "server.json")
 
-    def _secret(self, name: str, size: int) -> str:
+    def _secret(self, name: str, size: int, prefix: str = "") -> str:
         path = self.root / name
         if not path.exists():
             new = self.root / f".{name}.new"
             new.unlink(missing_ok=True)
-            _write_private(new, secrets.token_hex(size))
+            _write_private(new, prefix + secrets.token_hex(size))
             new.rename(path)
         if path.stat().st_mode & 0o077:
             raise Refused(

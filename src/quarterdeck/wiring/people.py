@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import getpass
+import ipaddress
 import os
 from time import monotonic
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
+from quarterdeck.adapters.engines.local.credentials import Credentials
 from quarterdeck.adapters.identity.token import HomeToken
 from quarterdeck.control.claim import Claim
 from quarterdeck.control.founding import found
@@ -19,12 +22,14 @@ if TYPE_CHECKING:
     from quarterdeck.adapters.identity.signed import SignedTokens
     from quarterdeck.ports.clock import Clock
     from quarterdeck.ports.directory import Directory
+    from quarterdeck.ports.engine import AttemptRef
     from quarterdeck.wiring.home import Home
 
 REFRESH_EVERY_S: Final = 2.0
 """What another server of the same store has changed is known here after that, so whoever was
 deactivated there is out within five seconds."""
 SAVE_EVERY_S: Final = 60.0
+_LOOPBACK: Final = {4: "127.0.0.1", 6: "::1"}
 
 
 class PeopleOfServer:
@@ -58,6 +63,19 @@ class PeopleOfServer:
             home.drop_claim()
             return Claim()
         return Claim(digest_of(home.claim_code()), home.drop_claim)
+
+    def make_credentials(self, url: str) -> Credentials:
+        """Tokens of jobs that run on this machine: good when they are shown from where one is who
+        asks the server under its own address."""
+        host = urlsplit(url).hostname or ""
+        address = ipaddress.ip_address(host)
+        # What listens everywhere is asked over loopback, and from there.
+        source = host if not address.is_unspecified else _LOOPBACK[address.version]
+
+        def sign(ref: AttemptRef) -> str:
+            return self.signed.sign_for_attempt(ref.job_id, ref.attempt, source)
+
+        return Credentials(url, sign)
 
     def _turn(self) -> None:
         self.roster.refresh()

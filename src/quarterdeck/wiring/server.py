@@ -16,6 +16,7 @@ import uvicorn
 
 from quarterdeck import __version__
 from quarterdeck.adapters.archives.jsonl import JsonlArchive
+from quarterdeck.adapters.audit.log import FileAuditLog
 from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
 from quarterdeck.adapters.identity.signed import SignedTokens
 from quarterdeck.adapters.notifiers.webhook import WebhookNotifier
@@ -95,7 +96,15 @@ class Server:
             roster=self._people.roster,
         )
         self._disk.on_room(self._plane.changed.ring)
-        self._site = EmbeddedSite(home, self._plane, blobs, settings)
+        self._audit = FileAuditLog(
+            home.root / "audit",
+            clock.now_ns,
+            name=f"quarterdeck.audit/{home.home_id()}",
+            make_room=self._disk.make_room,
+        )
+        self._site = EmbeddedSite(
+            home, self._plane, blobs, settings, self._people.make_credentials(self.url)
+        )
         archive = JsonlArchive(home.root / "archive")
         self._sweeper = Sweeper(self._plane, {SITE: self._site.stock}, archive, settings.retention)
         scheduler = Scheduler(self._plane)
@@ -132,7 +141,7 @@ class Server:
             starting.join()
             for worker in (self._scheduler, self._housekeeping, self._disk):
                 worker.close()
-            for part in (self._site, self._deliveries, self._people, self._store):
+            for part in (self._site, self._deliveries, self._people, self._store, self._audit):
                 part.close()
 
     def _start(self, on_ready: Callable[[], None]) -> None:
@@ -204,6 +213,7 @@ class Server:
             files={SITE: self._site.files},
             metrics={SITE: self._site.metrics},
             webhooks=self._webhooks,
+            audit=self._audit,
             version=__version__,
             pid=os.getpid(),
             home_id=self._home.home_id(),

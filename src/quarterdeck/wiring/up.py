@@ -156,7 +156,7 @@ def _claim_told(home: Path, url: str) -> str:
     claim = home / "claim"
     if not claim.exists():
         return ""
-    return f"\nnobody owns it yet: `qd login --url {url} --name NAME --code $(cat {claim})`"
+    return f"\nnobody owns it yet: `qd login {url} --claim --name NAME < {claim}`"
 
 
 def _start_detached(home: Path, output: str) -> None:

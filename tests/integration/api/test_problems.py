@@ -181,7 +181,8 @@ def job_like(draw: st.DrawFn) -> dict[str, Any]:
 def test_no_json_makes_the_server_fail(client: TestClient, body: Any, path: str) -> None:
     content = json.dumps(body).encode()
     answer = client.post(path, content=content, headers=JSON)
-    assert answer.status_code in {200, 201, 400, 409, 422}, answer.text
+    # 404: a team of chance is none that there is.
+    assert answer.status_code in {200, 201, 400, 404, 409, 422}, answer.text
     if answer.status_code >= 400:
         problem_of(answer, answer.status_code)
 

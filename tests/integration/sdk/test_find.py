@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -81,3 +82,24 @@ def test_what_is_no_address_is_refused(
     monkeypatch.setenv("QD_URL", url)
     with pytest.raises(Invalid):
         find_server()
+
+
+def test_inside_a_job_it_is_the_jobs_own_server_and_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("QD_URL", "QD_TOKEN", "QD_HOME", "QD_SERVER"):
+        monkeypatch.delenv(name, raising=False)
+    path = tmp_path / "credentials.json"
+    path.write_text(json.dumps({"url": "http://127.0.0.1:9", "token": "for one attempt"}))
+    monkeypatch.setenv("QD_CREDENTIALS", str(path))
+    assert find_server() == Address("http://127.0.0.1:9", "for one attempt")
+    path.write_text(json.dumps({"url": "http://127.0.0.1:8", "token": "a newer one"}))
+    assert find_server() == Address("http://127.0.0.1:8", "a newer one")
+    monkeypatch.setenv("QD_TOKEN", "given")
+    assert find_server() == Address("http://127.0.0.1:8", "given")
+    path.write_text("{")
+    with pytest.raises(NoServer) as caught:
+        find_server()
+    assert "credentials.json" in str(caught.value)
+    monkeypatch.setenv("QD_HOME", str(make_home(tmp_path / "home", URL)))
+    assert find_server().url == URL

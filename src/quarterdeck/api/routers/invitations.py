@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
 
 from quarterdeck.api import people_views as views
 from quarterdeck.api.access import Access, may, not_allowed
 from quarterdeck.api.routers.depends import Context, DryRun, answer
 from quarterdeck.basics.errors import Invalid
+from quarterdeck.control.tokens import MadeToken
 from quarterdeck.control.users import accept, invite, unknown_invitation, withdraw
 from quarterdeck.core.governance.people import Invitation, User
 from quarterdeck.core.governance.permissions import Noun, Verb
+from quarterdeck.core.governance.principal import Principal
 from quarterdeck.wire.v1.people import (
     AcceptRequest,
     InvitationList,
@@ -52,7 +54,8 @@ def list_invitations(access: InvitationReader) -> Response:
     responses={200: {"model": NewInvitationView, "description": "What a dry run would have made."}},
 )
 def send_invitation(body: InvitationRequest, access: Inviter, dry_run: DryRun = False) -> Response:
-    """A code that makes whoever shows it first this user. It is shown this once."""
+    """A code that makes whoever shows it first this user: somebody new, or somebody who is there
+    and has no token. It is shown this once."""
     if not access.extent.is_all and not body.teams:
         raise not_allowed(Verb.CREATE, Noun.INVITATION, "to no team")
     for team in body.teams:
@@ -99,9 +102,10 @@ def withdraw_invitation(
     status_code=201,
     response_model=NewTokenView,
 )
-def accept_invitation(body: AcceptRequest, context: Context) -> Response:
+def accept_invitation(body: AcceptRequest, context: Context, request: Request) -> Response:
     """Become the user that a code was made for, and get a token. A code is good once."""
     made = accept(context.roster, body.code[:200])
+    request.state.actor = _newcomer(made)
     return answer(views.new_token_view(made, context.roster, is_dry_run=False), 201)
 
 
@@ -112,11 +116,18 @@ def accept_invitation(body: AcceptRequest, context: Context) -> Response:
     status_code=201,
     response_model=NewTokenView,
 )
-def claim_server(body: AcceptRequest, context: Context) -> Response:
+def claim_server(body: AcceptRequest, context: Context, request: Request) -> Response:
     """Become an owner of a server that listens beyond its own machine and has been claimed by
     nobody, by the code that it wrote when it started. There is no such door anywhere else."""
     made = context.claim.take(context.roster, body.code[:200], body.name)
+    request.state.actor = _newcomer(made)
     return answer(views.new_token_view(made, context.roster, is_dry_run=False), 201)
+
+
+def _newcomer(made: MadeToken) -> Principal:
+    """Who the audit log says it was."""
+    name = made.token.owner
+    return Principal(name, name, token_id=made.token.id)
 
 
 def _covers(access: Access, invitation: Invitation) -> bool:

@@ -12,7 +12,7 @@ from quarterdeck.api.access import Access, may, not_allowed
 from quarterdeck.api.routers.depends import DryRun, answer
 from quarterdeck.api.routers.teams import After, Limit
 from quarterdeck.control.tokens import Draft, create_token, revoke_token, unknown_token_id
-from quarterdeck.core.governance.people import unknown_user
+from quarterdeck.core.governance.people import unknown_team, unknown_user
 from quarterdeck.core.governance.permissions import Noun, Scope, Verb
 from quarterdeck.core.governance.roles import Kind
 from quarterdeck.wire.v1.people import NewTokenView, TokenList, TokenRequest
@@ -117,8 +117,13 @@ def _covers(access: Access, verb: Verb, owner: str) -> bool:
 
 
 def _check_narrower(access: Access, draft: Draft) -> None:
-    """A token makes none that is good for more than itself."""
+    """A token makes none that is good for more than itself, nor names teams that its owner could
+    not know of."""
     mine = access.principal
+    sight = access.reach(Verb.READ, Noun.TEAM)
+    for team in draft.only_teams or ():
+        if not sight.covers_team(team):
+            raise unknown_team(team)
     wider = set(draft.scopes) - set(mine.scopes)
     if Scope.EVERYTHING not in mine.scopes and wider:
         raise not_allowed(Verb.CREATE, Noun.TOKEN, "that is good for more than yours")

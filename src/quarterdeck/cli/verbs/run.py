@@ -20,6 +20,7 @@ from quarterdeck.cli.jobs import (
     print_job,
     print_log,
     print_plan,
+    print_warnings,
 )
 from quarterdeck.cli.output import dry_run_option, examples, output_option, say
 from quarterdeck.cli.progress import ProgressLine
@@ -75,6 +76,7 @@ def command(
         job = client.submit(request)
         if output != "name":
             say(f"qd: job {job.id}", err=True)
+        print_warnings(job, output)
         interrupts.know(job.id)
         client.patience_s = PATIENCE_S
         ended = _follow(client, job, output)

@@ -27,9 +27,10 @@ _OF_JOB = re.compile(r"jobs\.([0-9]+)\.(.*)", re.DOTALL)
     )
 )
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("-A", "--team", default=None, help="The team, in place of the file's.")
 @dry_run_option
 @output_option
-def command(file: Path, *, dry_run: bool, output: str) -> None:
+def command(file: Path, *, team: str | None, dry_run: bool, output: str) -> None:
     """Submit the jobs that FILE describes, with their work folders: all of them, or none.
 
     Several jobs are written one below the other with a line `---` between them.
@@ -40,6 +41,8 @@ def command(file: Path, *, dry_run: bool, output: str) -> None:
 
     jobs = read_job_files(file)
     order_by_needs(jobs)
+    for job in jobs:
+        job.request.team = team or job.request.team
     with Client() as client:
         for job in jobs:
             try:

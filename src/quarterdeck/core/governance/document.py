@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from quarterdeck.basics.errors import Conflict, Invalid
 from quarterdeck.core.governance import staffing
 from quarterdeck.core.governance.people import Organization, People, Team, User
 
@@ -47,6 +48,8 @@ def reconcile(
     One by one, each on what the one before has led to: so the last owner can hand over and go in
     one file, if the new one is named first.
     """
+    _check_once("team", [team.name for team in wanted.teams])
+    _check_once("user", [user.name for user in wanted.users])
     found: list[Difference] = []
     entries: list[Entry] = []
     if wanted.organization is not None and wanted.organization != people.organization.name:
@@ -65,6 +68,15 @@ def reconcile(
         changed_user, differences = _user(people, user, by, now_ns)
         people, entries, found = _take(people, entries, found, changed_user, differences)
     return tuple(entries), tuple(found)
+
+
+def _check_once(what: str, names: list[str]) -> None:
+    """Which of two is meant nobody could say, and it would depend on their order."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise Invalid(f"{what} {name} is named twice", field=f"{what}s", hint="name it once")
+        seen.add(name)
 
 
 def _take(
@@ -104,6 +116,13 @@ def _user(
         )
         added = staffing.add_user(people, made, by)
         return added, [Difference("user", wanted.name, "add", after=str(wanted.role or ""))]
+    if wanted.kind is not known.kind:
+        raise Conflict(
+            f"{known.name} is a {known.kind.value}, and stays one",
+            code="other_kind",
+            field="kind",
+            hint="use another name: what a name stands for is for good",
+        )
     changed = replace(known, title=wanted.title, quota=wanted.quota)
     if wanted.role is not known.role:
         staffing.appoint(people, wanted.name, wanted.role, by)

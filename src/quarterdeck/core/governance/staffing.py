@@ -40,8 +40,7 @@ def close_team(people: People, name: str, now_ns: int) -> Team:
             f"team {DEFAULT_TEAM} cannot be closed: jobs that name no team belong to it",
             code="team_needed",
             field="team",
-            hint=f"give it a limit of no queued jobs: `qd team limit {DEFAULT_TEAM} "
-            "--queued-jobs 0`",
+            hint=f"give it a limit of no queued jobs: `qd team limits {DEFAULT_TEAM} --queued 0`",
         )
     return team if team.closed_at_ns is not None else replace(team, closed_at_ns=now_ns)
 
@@ -104,6 +103,13 @@ def appoint(people: People, name: str, role: Role | None, by: Principal) -> User
 def transfer(people: People, to: str, by: Principal) -> tuple[User, User]:
     """The asker's ownership goes over to somebody else: the asker is an admin from then on."""
     heir, owner = people.get_user(to), people.get_user(by.name)
+    if owner.role is not Role.OWNER:
+        # It was given away between the request and now: what is gone cannot be given twice.
+        raise NotAllowed(
+            f"{owner.name} is no owner any more",
+            field="to",
+            hint="ask an owner: `qd user list --role owner`",
+        )
     if heir.kind is not Kind.USER or not heir.is_active or heir.name == owner.name:
         raise Conflict(
             f"ownership cannot go to {heir.name}",
@@ -152,6 +158,12 @@ def check_may_give(by: Principal, role: Role | None) -> None:
             field="role",
             hint="ask an admin: `qd user list --role admin`",
         )
+
+
+def may_let_in(by: Principal, user: User) -> bool:
+    """Whether the asker may give somebody who is there a way in."""
+    needs_owner = user.role in (Role.OWNER, Role.ADMIN)
+    return Role.OWNER in by.roles if needs_owner else _is_boss(by)
 
 
 def check_may_staff(by: Principal, team: str, role: Role) -> None:

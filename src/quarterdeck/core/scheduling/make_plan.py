@@ -15,8 +15,15 @@ from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.cluster.hardware import NodeState
 from quarterdeck.core.cluster.room import Room, could_ever_fit
 from quarterdeck.core.scheduling.allowances import Tally
-from quarterdeck.core.scheduling.plan import Placement, Plan, Verdict
-from quarterdeck.core.scheduling.verdicts import at_limit, behind, explain_no_room, not_ready
+from quarterdeck.core.scheduling.plan import Blocker, Placement, Plan, Verdict
+from quarterdeck.core.scheduling.verdicts import (
+    at_limit,
+    behind,
+    explain_no_room,
+    never_fits,
+    not_ready,
+    shut_out,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -86,11 +93,11 @@ def make_plan(snapshot: Snapshot, policy: Policy) -> Plan:
         tally.start(waiting.team, waiting.owner, len(placed))
         if len(placed) < len(ready):
             left.append(waiting)
-            if _holds_the_queue(waiting, snapshot, policy):
+            if _holds_the_queue(waiting, snapshot, policy, tally):
                 ahead = waiting
         elif len(placed) < len(waiting.tasks) and waiting.job_id not in verdicts:
             verdicts[waiting.job_id] = not_ready(waiting, len(placed), snapshot.now_ns)
-    verdicts |= _explain(left, free.rooms(), snapshot)
+    verdicts |= _explain(left, free.rooms(), snapshot, tally)
     return Plan(snapshot.as_of, tuple(placements), verdicts, min(next_ready, default=None))
 
 
@@ -108,16 +115,21 @@ def _place(
 
 
 def _explain(
-    left: Iterable[Waiting], rooms: list[Room], snapshot: Snapshot
+    left: Iterable[Waiting], rooms: list[Room], snapshot: Snapshot, tally: Tally
 ) -> dict[JobId, Verdict]:
     """One verdict per job, from what is free after the plan; jobs alike share the reckoning."""
-    by_demand: dict[Demand, Verdict] = {}
+    by_demand: dict[tuple[Demand, frozenset[str] | None], Verdict] = {}
     verdicts: dict[JobId, Verdict] = {}
     for waiting in left:
-        verdict = by_demand.get(waiting.demand)
+        sites = tally.sites(waiting.team, waiting.owner)
+        verdict = by_demand.get((waiting.demand, sites))
         if verdict is None:
-            verdict = explain_no_room(waiting, rooms, snapshot.holders)
-            by_demand[waiting.demand] = verdict
+            allowed = [room for room in rooms if sites is None or room.site in sites]
+            verdict = explain_no_room(waiting, allowed, snapshot.holders)
+            is_never = verdict.blocked_by is Blocker.UNSATISFIABLE
+            if sites is not None and is_never and never_fits(waiting.demand, rooms) is None:
+                verdict = shut_out(waiting, sites)
+            by_demand[waiting.demand, sites] = verdict
         verdicts[waiting.job_id] = replace(verdict, job_id=waiting.job_id)
     return verdicts
 
@@ -127,15 +139,16 @@ def _tightness(room: Room) -> tuple[int, int, str]:
     return (len(room.free_devices), room.free_cpus, room.node.name)
 
 
-def _holds_the_queue(waiting: Waiting, snapshot: Snapshot, policy: Policy) -> bool:
+def _holds_the_queue(waiting: Waiting, snapshot: Snapshot, policy: Policy, tally: Tally) -> bool:
     waited_s = (snapshot.now_ns - waiting.submitted_at_ns) / NS_PER_S
     if waited_s < policy.patience_s:
         return False
-    demand = waiting.demand
+    demand, allowed = waiting.demand, tally.sites(waiting.team, waiting.owner)
     up = [
         room
         for room in snapshot.rooms
         if demand.site in (None, room.site)
+        and (allowed is None or room.site in allowed)
         and room.node.state is NodeState.READY
         and could_ever_fit(room.node, demand.resources)
     ]

@@ -15,7 +15,7 @@ from quarterdeck.core.cluster.room import Room, could_ever_fit, has_model
 from quarterdeck.core.scheduling.plan import Blocker, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from quarterdeck.core.scheduling.allowances import Allowance, Party
     from quarterdeck.core.scheduling.snapshot import Holder, Waiting
@@ -80,6 +80,18 @@ def at_limit(waiting: Waiting, narrowest: tuple[int, Party, Allowance]) -> Verdi
         f"{who} may run {allowance.running_max} jobs at once, and {running} run or start",
         hint="it starts when one of them has ended; an admin may raise the limit",
         numbers={"running": running, "running_max": allowance.running_max},
+    )
+
+
+def shut_out(waiting: Waiting, sites: Collection[str]) -> Verdict:
+    """The verdict of a job that would fit somewhere, but nowhere that its team or owner may use."""
+    named = f"only the sites {', '.join(sorted(sites))}" if sites else "no site at all"
+    return Verdict(
+        waiting.job_id,
+        Blocker.LIMIT,
+        f"its team and its owner together may use {named}, and it could never fit there",
+        hint="an admin may let them use more sites",
+        numbers={"sites": len(sites)},
     )
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
+    from quarterdeck.adapters.engines.local.credentials import Credentials
     from quarterdeck.adapters.engines.local.paths import SitePaths
     from quarterdeck.core.cluster.hardware import Node
 
@@ -73,6 +74,7 @@ class LocalEngine:
         home_id: str,
         blobs: FilesystemBlobs,
         list_nodes: Callable[[], tuple[Node, ...]],
+        credentials: Credentials | None = None,
         accounts: Path | None = None,
     ) -> None:
         """`accounts`: the socket of the launcher that starts ranks as the accounts of owners."""
@@ -81,6 +83,7 @@ class LocalEngine:
         self._home_id = home_id
         self._blobs = blobs
         self._list_nodes = list_nodes
+        self._credentials = credentials
         self._launcher = Launcher(paths)
         self._accounts = accounts
         self._inside = make_inside(paths)
@@ -134,6 +137,7 @@ class LocalEngine:
                 folder.mkdir(parents=True, exist_ok=True)
             write_json(folder / "order.json", content)
         tracked = self._track(order.ref, len(order.grants))
+        self._renew(tracked)
         self._launcher.start_runners(spool.folder for spool in tracked.spools)
 
     def stop(self, ref: AttemptRef, grace_s: float) -> None:
@@ -179,6 +183,8 @@ class LocalEngine:
                 continue
             for spool in tracked.spools:
                 shutil.rmtree(spool.folder / "work", ignore_errors=True)
+            if self._credentials is not None:
+                self._credentials.drop(ref, (spool.folder for spool in tracked.spools))
             try:
                 _move(self._paths.attempt(ref), self._paths.ended_attempt(ref))
             except Unavailable as error:
@@ -256,12 +262,19 @@ class LocalEngine:
             poke(spool.folder, "go")
         tracked.is_released = True
 
+    def _renew(self, tracked: _Tracked) -> None:
+        if self._credentials is not None and self._credentials.is_due(tracked.ref):
+            folders = (spool.folder for spool in tracked.spools)
+            self._credentials.put(tracked.ref, folders, is_fenced=self._accounts is not None)
+
     def _sweep(self) -> None:
         """Read every live spool, and find runners that died or were never started."""
         dead: list[tuple[_Tracked, Spool]] = []
         unheard: list[Path] = []
         for tracked in list(self._live.values()):
             self._read(tracked)
+            if not tracked.is_gone:
+                self._renew(tracked)
             for spool in tracked.spools:
                 if spool.sighting.state.is_gone:
                     continue

@@ -121,13 +121,16 @@ def test_jobs_run_as_their_owners_and_the_server_may_be_killed_meanwhile(shop: S
     assert (shop.yard.home / "token").read_text().strip() not in log
     assert len(shop.show(long)["attempts"]) == 1
 
+    told = shop.run("test -r $QD_CREDENTIALS && ls -l $QD_CREDENTIALS")
+    assert shop.qd("wait", told).returncode == 0
+
     endless = shop.run("sleep 600")
     until(lambda: shop.show(endless)["state"] == "running")
     assert shop.qd("cancel", endless).returncode == 0
     until(lambda: shop.show(endless)["state"] == "cancelled")
 
-    told = json.loads(shop.qd("doctor", "-o", "json").stdout)
-    found = {line["about"]: line["level"] for line in told}
+    report = json.loads(shop.qd("doctor", "-o", "json").stdout)
+    found = {line["about"]: line["level"] for line in report}
     assert (found["accounts"], found["privilege"]) == ("ok", "ok")
 
     shop.yard.configure(accounts={})

@@ -111,7 +111,10 @@ def test_a_job_reaches_neither_the_servers_files_nor_its_processes(yard: Yard) -
 def test_two_owners_cannot_read_each_others_files(yard: Yard) -> None:
     first = yard.order("echo secret > mine; echo secret > $QD_RESULTS/mine; echo secret", name="j1")
     yard.run(first)
+    (first / "credentials.json").write_text("secret")
+    (first / "credentials.json").chmod(0o644)  # as the engine does: the folders above are shut
     places = [first / "work" / "mine", first / "log", yard.jobs / "results/j1/1/0/mine"]
+    places.append(first / "credentials.json")
     account = {"launcher": str(yard.socket), "owner": "bob", "root": str(yard.jobs)}
     second = yard.order(f"id -u; cat {' '.join(map(str, places))}", name="j2", account=account)
     yard.run(second)

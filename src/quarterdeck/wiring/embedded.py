@@ -57,8 +57,7 @@ class EmbeddedSite:
             home.home_id(),
             blobs,
             _list_nodes(settings.pretend),
-            # Where a job has an account of its own, it could not read the server's file.
-            credentials if settings.launcher is None else None,
+            credentials,
             settings.launcher,
         )
         self.files = LocalSiteFiles(paths)

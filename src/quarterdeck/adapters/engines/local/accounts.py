@@ -35,12 +35,15 @@ def make_account(launcher: Path | None, order: LaunchOrder, paths: SitePaths) ->
 def open_site(paths: SitePaths, inside: Path) -> None:
     """Let other accounts pass through the site's folders, and import what is there for jobs. What
     belongs to a job is opened to its account alone, by the runner."""
-    for name in ("results", "checkpoints"):
-        (paths.root / name).mkdir(exist_ok=True)
-        (paths.root / name).chmod(0o711)
-    for folder in (paths.root, paths.run, paths.attempts):
-        folder.chmod(0o711)
     paths.ended.chmod(0o700)
+    for folder in (paths.attempts, paths.root / "results", paths.root / "checkpoints"):
+        folder.mkdir(exist_ok=True)
+        for job in folder.iterdir():
+            if job.stat(follow_symlinks=False).st_mode & 0o007:  # from before there were accounts
+                job.chmod(0o700)
+        folder.chmod(0o711)
+    for folder in (paths.root, paths.run):
+        folder.chmod(0o711)
     for place in (inside, *inside.rglob("*")):
         place.chmod(0o755 if place.is_dir() else 0o644)
 

@@ -264,7 +264,8 @@ class LocalEngine:
 
     def _renew(self, tracked: _Tracked) -> None:
         if self._credentials is not None and self._credentials.is_due(tracked.ref):
-            self._credentials.put(tracked.ref, (spool.folder for spool in tracked.spools))
+            folders = (spool.folder for spool in tracked.spools)
+            self._credentials.put(tracked.ref, folders, is_fenced=self._accounts is not None)
 
     def _sweep(self) -> None:
         """Read every live spool, and find runners that died or were never started."""

@@ -20,7 +20,7 @@ from quarterdeck.testing.builders import a_job_spec
 from tests.integration.api.house import TOKEN, make_house
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tests.integration.api.house import House
 
@@ -70,15 +70,27 @@ class Acme:
         self.jobs = client.jobs
         self.things: dict[tuple[str, str], str] = {}
 
+    def asker(self, label: str) -> Asker:
+        """The one of that label."""
+        return next(one for one in self.askers if one.label == label)
+
     def token_of(self, name: str) -> str:
         """A new token of anybody's."""
         assert self.roster is not None
         return create_token(self.roster, Draft(name, "more")).secret
 
-    def ask(self, token: str, method: str, path: str, query: str = "", body: Any = None) -> Reply:
+    def ask(
+        self,
+        token: str,
+        method: str,
+        path: str,
+        query: str = "",
+        body: Any = None,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> Reply:
         """One request, straight into the app."""
-        content = self.encode(body)
-        return asyncio.run(ask_app(self.house.app, token, method, path, query, content))
+        content, app = self.encode(body), self.house.app
+        return asyncio.run(ask_app(app, token, method, path, query, content, more=headers))
 
     def encode(self, body: Any) -> bytes:
         """A body; nothing for None."""
@@ -86,10 +98,17 @@ class Acme:
 
 
 async def ask_app(
-    app: Any, token: str, method: str, path: str, query: str, content: bytes
+    app: Any,
+    token: str,
+    method: str,
+    path: str,
+    query: str,
+    content: bytes,
+    *,
+    more: Sequence[tuple[bytes, bytes]] = (),
 ) -> Reply:
     """The same, for who has an event loop already."""
-    headers = [(b"host", b"127.0.0.1:8000"), (b"content-type", b"application/json")]
+    headers = [(b"host", b"127.0.0.1:8000"), (b"content-type", b"application/json"), *more]
     if token:
         headers.append((b"authorization", f"Bearer {token}".encode()))
     if content:

@@ -109,10 +109,16 @@ class Access:
 
     def list_jobs(self, wanted: JobFilter) -> list[Job]:
         """The jobs of a page; of a runner's token the one that it is for."""
+        store = self.context.plane.store
         if self.extent.job_id is not None:
-            job = self.context.plane.store.find_job(self.extent.job_id)
+            job = store.find_job(self.extent.job_id)
             return [] if job is None else [job]
-        return self.context.plane.store.list_jobs(wanted)
+        if wanted.before is not None:
+            # A cursor that the caller may not know of is one that there is not: an empty page.
+            job = store.find_job(wanted.before)
+            if job is None or not self.sees(job):
+                return []
+        return store.list_jobs(wanted)
 
     def job_view(self, job: Job, warnings: Sequence[str] = ()) -> JobView:
         """The job; variables without their values for who may not know them."""

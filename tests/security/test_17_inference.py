@@ -6,6 +6,8 @@ are, counts, orders and searches.
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ import pytest
 
 from quarterdeck.control.submit import submit
 from quarterdeck.testing.builders import a_job_spec
-from tests.security.acme import Acme
+from tests.security.acme import Acme, ask_app
 
 if TYPE_CHECKING:
     from quarterdeck.basics.ids import JobId
@@ -118,3 +120,45 @@ def test_a_refusal_repeats_what_was_asked_and_nothing_else(acme: Acme) -> None:
         assert reply.status in (403, 404)
         for name in ("ada", "two-teams", "blue-robot", "owner's"):
             assert name not in reply.body.decode()
+
+
+def test_nobody_learns_by_its_digest_that_a_file_is_here_nor_gets_it(acme: Acme) -> None:
+    """As Dropbox once gave a file to whoever knew its hash (Dropship, 2011)."""
+    content = b"the salary of everybody"
+    digest = hashlib.sha256(content).hexdigest()
+    member, stranger = acme.asker("member").token, acme.token_of("stranger")
+    manifest = {"files": [{"path": "a", "mode": 420, "size": len(content), "digest": digest}]}
+
+    def send(token: str, content: bytes) -> int:
+        asked = ask_app(acme.house.app, token, "PUT", f"/v1/blobs/{digest}", "", content)
+        return asyncio.run(asked).status
+
+    def missing(token: str) -> list[str]:
+        reply = acme.ask(token, "POST", "/v1/snapshots", "", manifest)
+        found: list[str] = json.loads(reply.body)["missing"]
+        return found
+
+    assert missing(member) == [digest]
+    assert send(member, content) == 204
+    assert missing(member) == []
+    assert missing(stranger) == [digest]
+    assert send(stranger, b"a guess") == 422
+    assert missing(stranger) == [digest]
+    assert send(stranger, content) == 204
+    assert missing(stranger) == []
+    assert missing(acme.asker("admin").token) == []
+
+
+def test_wrong_bytes_are_refused_in_the_same_words_whether_the_file_is_here_or_not(
+    acme: Acme,
+) -> None:
+    content, member = b"something that is here", acme.asker("member").token
+    stranger = acme.token_of("stranger")
+    here, absent = (hashlib.sha256(one).hexdigest() for one in (content, b"something that is not"))
+    app = acme.house.app
+    assert asyncio.run(ask_app(app, member, "PUT", f"/v1/blobs/{here}", "", content)).status == 204
+    told = [
+        asyncio.run(ask_app(app, stranger, "PUT", f"/v1/blobs/{one}", "", b"a guess")).body.decode()
+        for one in (here, absent)
+    ]
+    assert told[0].replace(here, "X") == told[1].replace(absent, "X")

@@ -62,6 +62,11 @@ class Access:
         """Whether the caller may still go on as it was let in."""
         return self.context.roster.is_current(self.principal)
 
+    @property
+    def sees_all(self) -> bool:
+        """Whether there is no job that the caller may not know of."""
+        return self.sight.is_all and self.sight.only_teams is None
+
     def sees(self, job: Job) -> bool:
         """Whether the caller may know that the job exists."""
         return self.sight.covers(job.spec.team, job.actor, job.id)

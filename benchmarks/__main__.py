@@ -10,7 +10,7 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import flood, jobs, load, scale, slurm, startup
+from benchmarks import audit, flood, jobs, load, permissions, scale, slurm, startup
 from benchmarks.figures import Figure, as_table, percentile
 from benchmarks.server import running_server
 
@@ -18,6 +18,9 @@ SUBMITS_PER_CLIENT = 250
 BATCH_JOBS = 5000
 FLOOD_S = 30.0
 FINISHED_JOBS, QUEUED_JOBS, RUNNING_JOBS = 100_000, 10_000, 200
+TOKENS = 100_000
+RUSH, RUSH_LIMIT, RUSH_CONNECTIONS = 1000, 100, 500
+AUDIT_RECORDS = 50_000
 DOCS = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 
 
@@ -34,6 +37,8 @@ def main() -> int:
         *_job_figures(wanted.jobs, wanted.probes, wanted.clients),
         *_load_figures(),
         *_scale_figures(),
+        *_people_figures(),
+        *_audit_figures(),
         *_flood_figures(),
     ]
     table = as_table(figures)
@@ -99,6 +104,61 @@ def _scale_figures() -> list[Figure]:
     ]
 
 
+def _people_figures() -> list[Figure]:
+    permission_s, doors = permissions.measure_permission(), permissions.measure_tokens(TOKENS)
+    with tempfile.TemporaryDirectory(prefix="qd-bench-") as folder:
+        lists = permissions.measure_lists(Path(folder))
+    with tempfile.TemporaryDirectory(prefix="qd-bench-") as folder:
+        rush = permissions.measure_rush(Path(folder), RUSH, RUSH_LIMIT, RUSH_CONNECTIONS)
+    slowest = max(lists, key=lambda name: lists[name])
+    is_exact = rush == {"accepted": RUSH_LIMIT, "limit_reached": RUSH - RUSH_LIMIT}
+    return [
+        Figure(
+            "one permission, of somebody in 50 teams, p99",
+            _us(permission_s),
+            "≤ 20 µs",
+            holds=permission_s <= 20e-6,
+        ),
+        *(
+            Figure(f"a token of {TOKENS}, {which}, p99", _us(took), "≤ 1 ms", holds=took <= 0.001)
+            for which, took in (
+                ("known", doors.known_s),
+                ("unknown", doors.unknown_s),
+                ("through the whole guard", doors.guard_s),
+            )
+        ),
+        Figure(
+            f"{permissions.USERS} people in {permissions.TEAMS} teams over HTTP, p99 of the "
+            f"slowest ({slowest})",
+            _ms(lists[slowest]),
+            "< 200 ms",
+            holds=lists[slowest] < 0.200,
+        ),
+        Figure(
+            f"{RUSH} submits at once, at a limit of {RUSH_LIMIT}",
+            f"{rush['accepted']} accepted",
+            f"{RUSH_LIMIT}",
+            holds=is_exact,
+        ),
+    ]
+
+
+def _audit_figures() -> list[Figure]:
+    with tempfile.TemporaryDirectory(prefix="qd-bench-") as folder:
+        rate = audit.measure_log(Path(folder) / "audit", AUDIT_RECORDS)
+        each = audit.measure_sync_each(Path(folder))
+    return [
+        Figure(
+            "durable audit records, hashed and in one tree",
+            f"{rate:.0f}/s",
+            "≥ 5000/s",
+            f"a sync each {each:.0f}/s",
+            f"{rate / each:.1f}× as many",
+            holds=rate >= 5000,
+        )
+    ]
+
+
 def _flood_figures() -> list[Figure]:
     quiet, flooded, is_whole = flood.measure_flood(FLOOD_S)
     ratio, mb = flooded / quiet, flood.RATE_BYTES // 10**6
@@ -159,6 +219,10 @@ def _job_figures(count: int, probes: int, clients: int) -> list[Figure]:
 
 def _ms(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms"
+
+
+def _us(seconds: float) -> str:
+    return f"{seconds * 1e6:.0f} µs"
 
 
 def _keep(table: str) -> None:

@@ -68,6 +68,15 @@ def why_no_mount() -> str | None:
         return f"nothing can be mounted: {error}"
 
 
+def why_no_root() -> str | None:
+    """None when processes can be started here as other accounts, with a Python that they reach."""
+    if os.geteuid() != 0:
+        return "only root may be somebody else"
+    from tests.security.yard import find_python
+
+    return None if find_python() else "no Python here can be executed by other accounts"
+
+
 def why_no_cgroup() -> str | None:
     """None when this machine lets us limit memory and weigh CPUs by cgroup."""
     from quarterdeck.adapters.engines.local.confinement import describe_confinement
@@ -82,6 +91,7 @@ COMPONENTS: dict[str, Callable[[], str | None]] = {
     "torch": cache(why_no_torch),
     "gpu": cache(why_no_gpu),
     "mount": cache(why_no_mount),
+    "root": cache(why_no_root),
     "cgroup": cache(why_no_cgroup),
 }
 

@@ -42,6 +42,7 @@ MEANINGS: Final = {
     "user_deactivated": "The user is shut out.",
     "last_owner": "The organization would be left without an owner.",
     "not_an_heir": "Ownership can only go to another person who is active.",
+    "other_kind": "A people file makes a person of a service account, or the reverse.",
     "service_account": "A service account stays in the team that it was made for.",
     "not_encrypted": "`qd login` keeps no token for an address where anybody could listen.",
     "not_logged_in": "`qd logout` finds no login to let go.",

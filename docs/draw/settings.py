@@ -56,6 +56,8 @@ OPTION_OF_FIELD = {
     "disk_reserve_bytes": "--disk-reserve",
     "ballast_bytes": "--ballast",
     "limits": "--limit",
+    "launcher": "--launcher",
+    "jobs_folder": "--jobs-folder",
 }
 """How each field of `Settings` is set; a field that nobody can set is a mistake."""
 _MANY = {"--keep": "QD_KEEP_KIND", "--limit": "QD_LIMIT_NAME"}

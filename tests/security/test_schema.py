@@ -3,6 +3,8 @@ the server, and none is of another form than the document says."""
 
 from __future__ import annotations
 
+import json
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,10 +37,31 @@ LEFT_OUT = {
     ("GET", "/v1/events"): "never ends; tests/integration/api/test_streams.py reads it",
     ("GET", "/v1/jobs/{job_id}/logs/stream"): "likewise",
 }
+
+
+@cache
+def token_of(server: Address, role: str) -> str:
+    """Of somebody who has come in by an invitation as that."""
+    body: dict[str, Any] = {"user": f"a-{role}"}
+    if role in ("admin", "operator", "steward"):
+        body["role"] = role
+    elif role != "outsider":
+        body["teams"] = {"default": role}
+    invited = server.ask("/v1/invitations", "POST", body=json.dumps(body).encode())
+    code = json.dumps({"code": json.loads(invited.body)["code"]}).encode()
+    accepted = server.ask("/v1/invitations/accept", "POST", token="", body=code)
+    secret: str = json.loads(accepted.body)["secret"]
+    return secret
+
+
 WHO: dict[str, Callable[[Address], str]] = {
     "owner": lambda server: server.token,
     "nobody": lambda _: "",
     "a stranger": lambda _: "not-a-token",
+    **{
+        role: partial(token_of, role=role)
+        for role in ("admin", "operator", "steward", "lead", "member", "viewer", "outsider")
+    },
 }
 """Who asks, and with which token."""
 SCHEMA = schemathesis.openapi.from_dict(document())

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from fastapi import Depends, Request
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 
 from quarterdeck.api.context import ApiContext
 from quarterdeck.api.guard import OPEN_TO_ALL
@@ -50,6 +50,7 @@ class Access:
     noun: Noun
     extent: Extent
     sight: Extent
+    pretend: PretendNodes
 
     @property
     def name(self) -> str:
@@ -60,6 +61,11 @@ class Access:
     def is_current(self) -> bool:
         """Whether the caller may still go on as it was let in."""
         return self.context.roster.is_current(self.principal)
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether there is no job that the caller may not know of."""
+        return self.sight.is_all and self.sight.only_teams is None
 
     def sees(self, job: Job) -> bool:
         """Whether the caller may know that the job exists."""
@@ -108,14 +114,20 @@ class Access:
 
     def list_jobs(self, wanted: JobFilter) -> list[Job]:
         """The jobs of a page; of a runner's token the one that it is for."""
+        store = self.context.plane.store
         if self.extent.job_id is not None:
-            job = self.context.plane.store.find_job(self.extent.job_id)
+            job = store.find_job(self.extent.job_id)
             return [] if job is None else [job]
-        return self.context.plane.store.list_jobs(wanted)
+        if wanted.before is not None:
+            # A cursor that the caller may not know of is one that there is not: an empty page.
+            job = store.find_job(wanted.before)
+            if job is None or not self.sees(job):
+                return []
+        return store.list_jobs(wanted)
 
-    def job_view(self, job: Job, pretend: PretendNodes, warnings: Sequence[str] = ()) -> JobView:
+    def job_view(self, job: Job, warnings: Sequence[str] = ()) -> JobView:
         """The job; variables without their values for who may not know them."""
-        view = job_view(job, pretend, warnings)
+        view = job_view(job, self.pretend, warnings)
         if not view.env or self.shows_request(job):
             return view
         return view.model_copy(update={"env": dict.fromkeys(view.env, HIDDEN)})
@@ -175,15 +187,15 @@ def may(verb: Verb, noun: Noun) -> Any:  # noqa: ANN401 - what FastAPI's `Depend
         extent = extent_of(principal, verb, noun)
         if extent.is_empty:
             raise not_allowed(verb, noun)
-        context = cast("ApiContext", request.app.state.context)
+        told = request.app.state
         sight = extent_of(principal, Verb.READ, Noun.JOB)
-        return Access(context, principal, verb, noun, extent, sight)
+        return Access(told.context, principal, verb, noun, extent, sight, told.pretend)
 
     setattr(permitted, _ROW, (verb, noun))
     return Depends(permitted)
 
 
-def rows_of(route: APIRoute) -> set[tuple[Verb, Noun]]:
+def rows_of(route: RouteContext) -> set[tuple[Verb, Noun]]:
     """The rows of the permission table that a route names."""
 
     def walk(dependant: Dependant) -> set[tuple[Verb, Noun]]:
@@ -194,12 +206,21 @@ def rows_of(route: APIRoute) -> set[tuple[Verb, Noun]]:
     return walk(route.dependant)
 
 
+def routes_of(app: FastAPI) -> list[RouteContext]:
+    """Every route that the app serves, those of the routers that it includes too. The document is
+    FastAPI's own route: whoever has a token may read it."""
+    routes = [route for route in iter_route_contexts(app.routes) if route.path != app.openapi_url]
+    for route in routes:
+        assert isinstance(route.original_route, APIRoute), f"{route.path} is no route of the API"
+    return routes
+
+
 def check_all_guarded(app: FastAPI) -> None:
     """A route that names no row, and is not open to everybody, is a bug that ends the start."""
-    for route in app.routes:
-        if not isinstance(route, APIRoute):
-            continue
+    served = {(method, route.path) for route in routes_of(app) for method in route.methods or ()}
+    assert served > OPEN_TO_ALL, "the routes that are open to all are not among those served"
+    for route in routes_of(app):
+        rows = rows_of(route)
         for method in route.methods or ():
             is_open = (method, route.path) in OPEN_TO_ALL
-            rows = rows_of(route)
-            assert is_open or len(rows) == 1, f"{method} {route.path} names {len(rows)} permissions"
+            assert len(rows) == (not is_open), f"{method} {route.path} names {len(rows)} rows"

@@ -40,7 +40,6 @@ from quarterdeck.api.routers import (
     users,
     webhooks,
 )
-from quarterdeck.api.threads import Threads
 from quarterdeck.api.views import PretendNodes
 from quarterdeck.core.governance.permissions import POLICY_VERSION
 
@@ -74,7 +73,6 @@ def create_app(context: ApiContext) -> FastAPI:
     Pages that show the document are off: they load scripts from other hosts. Slashes are not
     redirected: a redirect would be built from the Host header.
     """
-    threads = Threads()
     app = _Api(
         title="Quarterdeck",
         version=context.version,
@@ -96,8 +94,8 @@ def create_app(context: ApiContext) -> FastAPI:
         ],
     )
     app.state.context = context
-    app.state.threads = threads
-    app.state.feed = Feed(context, threads)
+    app.state.threads = context.threads
+    app.state.feed = Feed(context, context.threads)
     app.state.pretend = PretendNodes(context.plane.board)
     problems.install(app)
     for module in _ROUTERS:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from quarterdeck.api.limits import DoorLimits
+from quarterdeck.api.threads import Threads
 from quarterdeck.control.claim import Claim
 from quarterdeck.control.signal import Signal
 
@@ -74,3 +75,4 @@ class ApiContext:
     closing: Closing = field(default_factory=Closing)
     claim: Claim = field(default_factory=Claim)
     limits: DoorLimits = field(default_factory=DoorLimits)
+    threads: Threads = field(default_factory=Threads)

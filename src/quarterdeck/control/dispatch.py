@@ -30,7 +30,7 @@ def dispatch(plane: ControlPlane, site: str, since: int) -> Desired:
             gone.append(ref)
         elif attempt.stop is None:
             grants = tuple(replica.grant for replica in attempt.replicas)
-            run.append(LaunchOrder(ref, job.spec, grants, attempt.task))
+            run.append(LaunchOrder(ref, job.spec, grants, attempt.task, job.actor))
         else:
             stop.append(StopOrder(ref, attempt.stop.grace_s, len(attempt.replicas)))
     nodes_as_of = plane.board.find_nodes_as_of(site)

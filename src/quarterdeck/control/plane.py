@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from quarterdeck.control.holdings import Holdings
 from quarterdeck.control.signal import Signal
 from quarterdeck.core.scheduling.snapshot import Policy
 
@@ -26,7 +27,8 @@ class ControlPlane:
 
     `roster` is who there is, None for a plane without people, such as the simulator's. `disk` is
     where the site keeps what jobs write; None for a plane that need not care.
-    `snapshots_used` says when each work folder was last seen whole (see `snapshots`).
+    `snapshots_used` says when each work folder was last seen whole (see `snapshots`), `holdings`
+    who has sent which files.
     """
 
     store: Store
@@ -40,6 +42,7 @@ class ControlPlane:
     disk: Disk | None = None
     roster: Roster | None = None
     snapshots_used: dict[str, int] = field(default_factory=dict)
+    holdings: Holdings = field(default_factory=Holdings)
 
     def people(self) -> People | None:
         """Who there is, with their limits; None where there is nobody."""

@@ -29,12 +29,19 @@ class Kept:
     missing: tuple[str, ...]
 
 
-def keep_snapshot(plane: ControlPlane, manifest: Manifest) -> Kept:
+def keep_snapshot(plane: ControlPlane, manifest: Manifest, owner: str | None = None) -> Kept:
     """Keep the manifest if all its files are here; otherwise say which are not. `Unavailable` on
-    a full disk."""
+    a full disk.
+
+    Files that the owner has not sent are missing, too (see `holdings`); without one, for who may
+    see everything, only those that nobody has.
+    """
     check_room(plane)
     digests = [entry.digest for entry in manifest.files if entry.digest is not None]
     missing = plane.blobs.missing(digests)
+    if owner is not None:
+        unseen = plane.holdings.lacks(owner, digests).union(missing)
+        missing = [digest for digest in dict.fromkeys(digests) if digest in unseen]
     if not missing:
         plane.blobs.put(manifest.digest, [manifest.to_bytes()])
     return Kept(manifest.digest, tuple(missing))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from quarterdeck.basics.errors import Invalid
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -16,6 +18,16 @@ class UnusedBlob:
     digest: str
     size_bytes: int
     used_ns: int
+
+
+def check_digest(wanted: str, found: str) -> None:
+    """Refuse bytes that are others than was said."""
+    if found != wanted:
+        raise Invalid(
+            f"the bytes have digest {found}, not {wanted}",
+            field="digest",
+            hint="the file changed while it was sent: send it again",
+        )
 
 
 class Blobs(Protocol):

@@ -30,12 +30,14 @@ class LaunchOrder:
     """Run this attempt on exactly these grants; replica `i` has `grants[i]`.
 
     `task` is the index of the array's task that the attempt is of; None for a job without one.
+    `owner` is the name of who submitted the job.
     """
 
     ref: AttemptRef
     spec: JobSpec
     grants: tuple[Grant, ...]
     task: int | None = None
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,10 +16,11 @@ def inherited() -> dict[str, str]:
 def make_environment(
     order: dict[str, Any], local_rank: int, peers: list[dict[str, Any]], places: dict[str, str]
 ) -> dict[str, str]:
-    """All variables of one rank. `places`: the variables that name files of the replica."""
+    """All variables of one rank. `places`: the variables that name files of the replica. A rank
+    that runs as another account inherits nothing of ours."""
     per_node = order["ranks_per_node"]
     first = peers[0]
-    environment = inherited()
+    environment = {} if order.get("account") else inherited()
     environment.update(order["env"])
     environment.update(
         {

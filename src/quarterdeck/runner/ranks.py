@@ -51,6 +51,11 @@ class Ranks:
         return bool(self._running)
 
     @property
+    def readers(self) -> list[int]:
+        """What to wait for beside SIGCHLD: nothing, for children."""
+        return []
+
+    @property
     def has_failed(self) -> bool:
         """Whether a rank ended otherwise than with code 0, and was not asked to."""
         return any((end["code"] != 0) and not end["stopped"] for end in self._ended.values())

@@ -11,11 +11,13 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import shutil
 import signal
 import socket
 import time
 from typing import Any
 
+from .accounts import Account, AccountRanks, LauncherRefused
 from .cgroups import CGROUPS, Cgroups, clear_cgroups, name_cgroup
 from .environment import make_environment, make_mark, write_hostfile
 from .logfile import Budget, LogFile
@@ -44,6 +46,8 @@ def run_replica(folder: str) -> int:
     if not spool.take() or spool.has_fact("exited"):
         return 0
     order = spool.read_order()
+    if order.get("account"):
+        os.umask(0o077)
     become_subreaper()
     if os.path.exists(spool.path("started")):
         kill_marked({make_mark(order)})
@@ -83,6 +87,9 @@ class Replica:
         self._beat()
         try:
             self._set_up()
+        except LauncherRefused as error:
+            self._say_exited("setup_failed", str(error))
+            return
         except (OSError, ValueError, KeyError) as error:
             self._say_exited("setup_failed", "the work folder: %s" % error)
             return
@@ -107,12 +114,18 @@ class Replica:
     def _set_up(self) -> None:
         order = self._order
         work = self._spool.path("work")
+        if order.get("account") and os.path.isdir(work):
+            # An earlier runner may have let the account in, and links may lie there now.
+            shutil.rmtree(work)
         lay_out(work, order["snapshot"], order["blobs_dir"])
         os.makedirs(order["results_dir"], exist_ok=True)
         os.makedirs(order["checkpoint_dir"], exist_ok=True)
         os.makedirs(self._spool.path(METRICS), exist_ok=True)
         if order.get("checkpoint_path"):
             link_checkpoint(work, order["checkpoint_path"], order["checkpoint_dir"])
+        if order.get("account"):
+            folders = [work, order["results_dir"], order["checkpoint_dir"]]
+            self._ranks = _make_account_ranks(order, [*folders, self._spool.path(METRICS)])
 
     def _meet(self, port: int) -> list[dict[str, Any]] | None:
         """The peers, once all of them stand; None if we are to stop instead."""
@@ -141,6 +154,7 @@ class Replica:
         order, spool = self._order, self._spool
         hostfile = spool.path("hostfile")
         write_hostfile(hostfile, peers, order["ranks_per_node"])
+        os.chmod(hostfile, 0o644)
         places = {
             "QD_HOSTFILE": hostfile,
             "QD_METRICS": spool.path(METRICS),
@@ -162,7 +176,7 @@ class Replica:
             finally:
                 os.close(output)
             pids.append(pid)
-        for reader in self._relay.readers:
+        for reader in (*self._relay.readers, *self._ranks.readers):
             self._wakeups.watch(reader)
         if order.get("time_limit_s"):
             self._time_is_up_at = time.monotonic() + order["time_limit_s"]
@@ -170,8 +184,8 @@ class Replica:
 
     def _confine(self) -> tuple[str, ...]:
         limits = self._order.get("limits")
-        if limits is None:
-            return ()
+        if limits is None or self._order.get("account"):
+            return ()  # the launcher's children are in its own groups, which are not ours to change
         self._cgroups = Cgroups(
             name_cgroup(make_mark(self._order)), limits["cpus"], limits["memory_bytes"]
         )
@@ -183,7 +197,7 @@ class Replica:
     def _attend(self) -> None:
         """Until no rank runs, or what runs has had its grace."""
         while True:
-            self._ranks.reap()
+            self._reap()
             if not self._ranks.is_running and not self._ranks.has_warned_left:
                 return
             wish = self._find_stop()
@@ -195,6 +209,12 @@ class Replica:
             if self._kill_at is not None and time.monotonic() >= self._kill_at:
                 return
             self._wait()
+
+    def _reap(self) -> None:
+        told_by = self._ranks.readers
+        self._ranks.reap()
+        for reader in set(told_by) - set(self._ranks.readers):
+            self._wakeups.unwatch(reader)
 
     def _look_for_reasons_to_stop(self) -> None:
         is_time_up = self._time_is_up_at is not None and time.monotonic() >= self._time_is_up_at
@@ -243,7 +263,8 @@ class Replica:
         """Until something may have changed, carrying what the ranks write."""
         _, signals = self._wakeups.wait(self._next_look_at() - time.monotonic())
         if self._relay is not None:
-            for ended in self._relay.take(self._wakeups.ready):
+            piped = set(self._relay.readers)
+            for ended in self._relay.take([one for one in self._wakeups.ready if one in piped]):
                 self._wakeups.unwatch(ended)
             self._relay.turn()
         if signal.SIGTERM in signals:
@@ -285,6 +306,14 @@ class Replica:
 
     def _say_exited(self, reason: str, message: str) -> None:
         self._spool.say_last("exited", ranks=self._ranks.ends(), reason=reason, message=message)
+
+
+def _make_account_ranks(order: dict[str, Any], folders: list[str]) -> AccountRanks:
+    """Share the folders with the account of the job's owner, where its ranks will run."""
+    account = Account(order["account"])
+    for folder in folders:
+        account.share(folder)
+    return AccountRanks(order["node_rank"] * order["ranks_per_node"], account, folders)
 
 
 def _reserve_port(address: str) -> socket.socket:

@@ -21,6 +21,7 @@ from quarterdeck.agent.agent import SiteAgent
 from quarterdeck.basics.ids import JobId
 from quarterdeck.control.link import PlaneLink
 from quarterdeck.ports.engine import AttemptRef
+from quarterdeck.wiring.accounts import find_site_root
 from quarterdeck.wiring.worker import Worker
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from quarterdeck.control.plane import ControlPlane
     from quarterdeck.core.cluster.hardware import Node
     from quarterdeck.wiring.home import Home
+    from quarterdeck.wiring.settings import Settings
 
 SITE = "local"
 AGENT_EVERY_S = 1.0
@@ -45,12 +47,19 @@ class EmbeddedSite:
         home: Home,
         plane: ControlPlane,
         blobs: FilesystemBlobs,
-        pretend: str | None,
+        settings: Settings,
         credentials: Credentials,
     ) -> None:
-        paths = SitePaths(home.site_root)
+        paths = SitePaths(find_site_root(settings, home))
         self._inbox = _Inbox(paths, self._hear)
-        self._engine = LocalEngine(paths, home.home_id(), blobs, _list_nodes(pretend), credentials)
+        self._engine = LocalEngine(
+            paths,
+            home.home_id(),
+            blobs,
+            _list_nodes(settings.pretend),
+            credentials,
+            settings.launcher,
+        )
         self.files = LocalSiteFiles(paths)
         self.metrics = LocalSiteMetrics(paths)
         self.stock = LocalSiteStock(paths)

@@ -122,9 +122,11 @@ class Home:
             _write_private(path, url)
         return url
 
-    def announce(self, url: str, version: str) -> None:
+    def announce(self, url: str, version: str, launcher: Path | None = None) -> None:
         """Write `server.json`, whole or not at all."""
-        content = {"url": url, "pid": os.getpid(), "version": version}
+        content: dict[str, object] = {"url": url, "pid": os.getpid(), "version": version}
+        if launcher is not None:
+            content["launcher"] = str(launcher)
         new = self.root / ".server.json.new"
         new.unlink(missing_ok=True)
         _write_private(new, json.dumps(content))

@@ -32,6 +32,7 @@ from quarterdeck.control.retention import Sweeper
 from quarterdeck.control.schedule import Scheduler
 from quarterdeck.control.submit import drop_old_replies
 from quarterdeck.control.webhooks import Webhooks
+from quarterdeck.wiring.accounts import prepare_accounts
 from quarterdeck.wiring.clock import SteadyClock, find_last_stamp
 from quarterdeck.wiring.connection import HEADER_BYTES_MAX, make_protocol
 from quarterdeck.wiring.deliveries import Deliveries
@@ -52,6 +53,8 @@ SCHEDULE_EVERY_S = 5.0
 HOUSEKEEPING_EVERY_S = 3600.0
 FIRST_REPORT_S_MAX = 60.0
 STREAMS_END_S_MAX = 3
+SCHEDULE_APART_S = 0.005
+"""Hundreds of submits a second would wake the scheduler as often, and all but a few in vain."""
 STOP_LOOK_S = 0.5
 BACKLOG = 2048
 BLOB_BYTES_MAX = 64 * 2**30
@@ -68,6 +71,7 @@ class Server:
     """One server on one home that is held by the caller."""
 
     def __init__(self, settings: Settings, home: Home) -> None:
+        prepare_accounts(settings)
         self._settings = settings
         self._home = home
         self._listener = listen(settings)
@@ -75,7 +79,8 @@ class Server:
         self._is_ready = threading.Event()
         self._disk = DiskWatch(settings, home.root)
         blobs = FilesystemBlobs(home.root / "blobs")
-        self._store = open_store(home.store_url(settings.store), self._disk.make_room)
+        store_url = home.store_url(settings.store)
+        self._store = open_store(store_url, self._disk.make_room)
         clock = SteadyClock(find_last_stamp(self._store))
         board = Board(self._store)
         self._people = PeopleOfServer(
@@ -83,6 +88,8 @@ class Server:
             clock,
             home.token(),
             SignedTokens(home.signing_key(), home.home_id(), clock, board.has_live),
+            # One file has one server: the home's lock and the check of its file system see to that.
+            is_alone=store_url.startswith("sqlite:"),
         )
         self._plane = ControlPlane(
             self._store,
@@ -101,13 +108,17 @@ class Server:
             make_room=self._disk.make_room,
         )
         self._site = EmbeddedSite(
-            home, self._plane, blobs, settings.pretend, self._people.make_credentials(self.url)
+            home, self._plane, blobs, settings, self._people.make_credentials(self.url)
         )
         archive = JsonlArchive(home.root / "archive")
         self._sweeper = Sweeper(self._plane, {SITE: self._site.stock}, archive, settings.retention)
         scheduler = Scheduler(self._plane)
         self._scheduler = Worker(
-            "scheduler", scheduler.turn, every_s=SCHEDULE_EVERY_S, due_in_s=scheduler.due_in_s
+            "scheduler",
+            scheduler.turn,
+            every_s=SCHEDULE_EVERY_S,
+            due_in_s=scheduler.due_in_s,
+            apart_s=SCHEDULE_APART_S,
         )
         self._housekeeping = Worker(
             "housekeeping",
@@ -157,7 +168,7 @@ class Server:
             self._scheduler.start()
             self._housekeeping.start()
             self._deliveries.start()
-            self._home.announce(self.url, __version__)
+            self._home.announce(self.url, __version__, self._settings.launcher)
             self._is_ready.set()
             on_ready()
         except Exception:

@@ -33,6 +33,8 @@ class Settings:
     disk_reserve_bytes: int | None = None
     ballast_bytes: int = BALLAST_BYTES
     limits: DoorLimits = field(default_factory=DoorLimits)
+    launcher: Path | None = None
+    jobs_folder: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse to listen where the token could be read off the wire."""
@@ -53,6 +55,23 @@ class Settings:
                 field="host",
                 hint="give --tls-cert and --tls-key, or --behind-proxy if a proxy in front of it "
                 "speaks TLS, or keep 127.0.0.1 and use an SSH tunnel",
+            )
+
+        self._check_accounts()
+
+    def _check_accounts(self) -> None:
+        """Other accounts may enter the folders of jobs, but never the home."""
+        if self.launcher is not None and self.jobs_folder is None:
+            raise Refused(
+                "with --launcher, jobs need folders which other accounts can reach",
+                field="jobs_folder",
+                hint="give --jobs-folder, a folder outside of the home",
+            )
+        if self.jobs_folder is not None and self.jobs_folder.is_relative_to(self.home):
+            raise Refused(
+                f"{self.jobs_folder} lies in the home {self.home}, which is nobody else's",
+                field="jobs_folder",
+                hint="give a folder outside of it",
             )
 
     @property

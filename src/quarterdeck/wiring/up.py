@@ -70,6 +70,20 @@ log = logging.getLogger(__name__)
     metavar="NAME=NUMBER",
     help="A limit of the API, for example connections=200 [QD_LIMIT_NAME].",
 )
+@click.option(
+    "--launcher",
+    type=click.Path(path_type=Path, resolve_path=True),
+    envvar="QD_LAUNCHER",
+    metavar="SOCKET",
+    help="Run jobs as the accounts of their owners, by this launcher [as the server's own].",
+)
+@click.option(
+    "--jobs-folder",
+    type=click.Path(path_type=Path, resolve_path=True),
+    envvar="QD_JOBS_FOLDER",
+    metavar="FOLDER",
+    help="Where folders of jobs lie [in the home].",
+)
 @click.option("--detach", is_flag=True, help="Return when the server is ready.")
 @dry_run_option
 @output_option

@@ -17,6 +17,7 @@ from quarterdeck.adapters.audit.memory import MemoryAuditLog
 from quarterdeck.adapters.blobs.memory import MemoryBlobs
 from quarterdeck.adapters.engines.local.metrics import LocalSiteMetrics
 from quarterdeck.adapters.engines.local.paths import SitePaths
+from quarterdeck.adapters.identity.signed import SignedTokens
 from quarterdeck.adapters.identity.token import HomeToken
 from quarterdeck.adapters.notifiers.webhook import WebhookNotifier
 from quarterdeck.adapters.stores.memory import MemoryStore
@@ -162,6 +163,7 @@ class House:
     audit: MemoryAuditLog
     site: SitePaths
     folder: tempfile.TemporaryDirectory[str]
+    signed: SignedTokens
     shutdowns: list[bool] = field(default_factory=list)
     is_ready: bool = True
     url: str = ""
@@ -219,6 +221,7 @@ def make_house(blob_bytes_max: int = 2**20, limits: DoorLimits = TRIED) -> House
     owner = found(directory, "ada", clock.now_ns())
     roster = Roster(directory, clock, RandomSecrets())
     plane = ControlPlane(store, clock, Ids(), MemoryBlobs(), Board(store), roster=roster)
+    signed = SignedTokens(b"k" * 32, "h0me", clock, plane.board.has_live)
     files, closing = Files(), Closing()
     folder = tempfile.TemporaryDirectory()
     paths = SitePaths(Path(folder.name))
@@ -228,7 +231,7 @@ def make_house(blob_bytes_max: int = 2**20, limits: DoorLimits = TRIED) -> House
     audit = MemoryAuditLog(plane.clock.now_ns)
     context = ApiContext(
         plane=plane,
-        identity=SignIn(roster, [HomeToken(TOKEN, owner)]),
+        identity=SignIn(roster, [HomeToken(TOKEN, owner), signed]),
         roster=roster,
         files={SITE: files},
         metrics={SITE: LocalSiteMetrics(paths)},
@@ -246,7 +249,7 @@ def make_house(blob_bytes_max: int = 2**20, limits: DoorLimits = TRIED) -> House
         closing=closing,
     )
     app = create_app(context)
-    house = House(plane, files, closing, app, webhooks, audit, paths, folder, shutdowns)
+    house = House(plane, files, closing, app, webhooks, audit, paths, folder, signed, shutdowns)
     house.report_nodes()
     return house
 

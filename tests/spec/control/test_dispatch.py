@@ -38,7 +38,7 @@ def test_a_placed_attempt_should_run_on_its_grants() -> None:
     job = desk.submit(GANG)
     desk.scheduler.turn()
     job = desk.job(job.id)
-    order = LaunchOrder(AttemptRef(job.id, 1), job.spec, tuple(job.grants()))
+    order = LaunchOrder(AttemptRef(job.id, 1), job.spec, tuple(job.grants()), owner=job.actor)
     desired = desk.desired()
     assert (desired.cursor, desired.is_complete) == (desk.store.head(), True)
     assert (desired.run, desired.stop, desired.gone) == ((order,), (), ())

@@ -49,7 +49,8 @@ RETRY_EVERY_S: Final = 1.0
 GATHER_S: Final = 0.002
 GATHER_ENOUGH: Final = 8
 """A sync costs ten times what a record does. So right after one, the next waits until this many
-have come or so much time has passed; who comes alone after a pause is written at once."""
+have come or so much time has passed, and never longer than the last sync took: on a quick disk
+waiting saves nothing. Who comes alone after a pause is written at once."""
 BATCH_MAX: Final = 1000
 BUSY_AT: Final = 5000
 SIGN_WAIT_S_MAX: Final = 5.0
@@ -85,7 +86,7 @@ class FileAuditLog:
         self._note = found.note or self._write_checkpoint()
         self._tail = segments.Tail(folder, found.first, found.tail_bytes)
         self._is_torn = False
-        self._committed_s = 0.0
+        self._committed_s = self._sync_s = 0.0
         self._turn = threading.Condition()
         self._waiting: list[Waiting] = []
         self._missing = 0
@@ -187,7 +188,7 @@ class FileAuditLog:
             with self._turn:
                 self._turn.wait_for(self._is_turn, self._next_due_s())
                 if self._waiting:
-                    gather_s = self._committed_s + GATHER_S - monotonic()
+                    gather_s = self._committed_s + min(GATHER_S, self._sync_s) - monotonic()
                     self._turn.wait_for(self._is_enough, max(0.0, gather_s))
                 batch, self._waiting = self._waiting[:BATCH_MAX], self._waiting[BATCH_MAX:]
                 is_over = self._is_closing and not batch
@@ -228,15 +229,18 @@ class FileAuditLog:
             lost = missing if place == 0 else 0
             lines.append(format_record(bounded(entry), self._size + place, at_ns, lost))
         content = b"\n".join(lines) + b"\n"
+        began_s = monotonic()
         try:
             self._write(content)
         except OSError as error:
             self._fail(batch, error)
             return
+        written_s = monotonic()
+        self._sync_s = written_s - began_s
         self._last_ns = at_ns
         for line in lines:
             self._hashes.add(self._frontier.add(hash_leaf(line)))
-        first, self._committed_s = self._size, monotonic()
+        first, self._committed_s = self._size, written_s
         with self._turn:
             if self._is_failing:
                 log.warning("the audit log is written again; %d entries are missing", missing)

@@ -19,9 +19,9 @@ from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from quarterdeck.basics.errors import Invalid, NotFound, Unavailable
+from quarterdeck.basics.errors import NotFound, Unavailable
 from quarterdeck.basics.times import NS_PER_S
-from quarterdeck.ports.blobs import UnusedBlob
+from quarterdeck.ports.blobs import UnusedBlob, check_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -58,7 +58,7 @@ class FilesystemBlobs:
                     hasher.update(chunk)
                     with _disk_of(digest):
                         _write_whole(stream, chunk)
-                _check(digest, hasher.hexdigest())
+                check_digest(digest, hasher.hexdigest())
                 with _disk_of(digest):
                     os.fsync(stream.fileno())
             with _disk_of(digest):
@@ -120,15 +120,6 @@ class FilesystemBlobs:
 
     def _path(self, digest: str) -> Path:
         return self.root / digest[:2] / digest
-
-
-def _check(digest: str, found: str) -> None:
-    if found != digest:
-        raise Invalid(
-            f"the bytes have digest {found}, not {digest}",
-            field="digest",
-            hint="the file changed while it was sent: send it again",
-        )
 
 
 def _write_whole(stream: FileIO, chunk: bytes) -> None:

@@ -8,9 +8,9 @@ import threading
 import time
 from typing import TYPE_CHECKING, BinaryIO
 
-from quarterdeck.basics.errors import Invalid, NotFound
+from quarterdeck.basics.errors import NotFound
 from quarterdeck.basics.times import NS_PER_S
-from quarterdeck.ports.blobs import UnusedBlob
+from quarterdeck.ports.blobs import UnusedBlob, check_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -36,11 +36,7 @@ class MemoryBlobs:
     def put(self, digest: str, chunks: Iterable[bytes]) -> None:
         """Keep the bytes if they have the digest."""
         content = b"".join(chunks)
-        found = hashlib.sha256(content).hexdigest()
-        if found != digest:
-            raise Invalid(
-                f"the bytes have digest {found}, not {digest}", field="digest", hint="send it again"
-            )
+        check_digest(digest, hashlib.sha256(content).hexdigest())
         with self._lock:
             self._blobs[digest] = content
             self._used_ns[digest] = self._now_ns()

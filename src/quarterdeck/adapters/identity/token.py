@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+from functools import lru_cache
 
 from quarterdeck.ports.identity import Subject
 
@@ -25,6 +26,7 @@ class HomeToken:
         return self._owner if is_right and _is_here(source) else None
 
 
+@lru_cache(1024)
 def _is_here(source: str) -> bool:
     try:
         return ipaddress.ip_address(source).is_loopback

@@ -11,7 +11,6 @@ from starlette.responses import Response
 from quarterdeck.api.context import ApiContext
 from quarterdeck.api.feed import Feed
 from quarterdeck.api.threads import Threads
-from quarterdeck.api.views import PretendNodes
 
 
 async def _context_of(request: Request) -> ApiContext:
@@ -26,14 +25,9 @@ async def _threads_of(request: Request) -> Threads:
     return cast("Threads", request.app.state.threads)
 
 
-async def _pretend_of(request: Request) -> PretendNodes:
-    return cast("PretendNodes", request.app.state.pretend)
-
-
 Context = Annotated[ApiContext, Depends(_context_of)]
 TheFeed = Annotated[Feed, Depends(_feed_of)]
 TheThreads = Annotated[Threads, Depends(_threads_of)]
-Pretend = Annotated[PretendNodes, Depends(_pretend_of)]
 
 JobIdText = Annotated[str, Path(description="The job's id.")]
 AttemptNumber = Annotated[

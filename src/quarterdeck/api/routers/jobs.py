@@ -14,7 +14,6 @@ from quarterdeck.api.routers.depends import (
     Context,
     DryRun,
     JobIdText,
-    Pretend,
     TheFeed,
     TheThreads,
     answer,
@@ -26,7 +25,7 @@ from quarterdeck.api.translate import (
     to_request,
     to_spec,
 )
-from quarterdeck.api.views import explanation_view, job_view, plan_view, task_list
+from quarterdeck.api.views import explanation_view, plan_view, task_list
 from quarterdeck.control.explain import explain
 from quarterdeck.control.plan import plan
 from quarterdeck.control.submit import Asked, submit
@@ -63,11 +62,9 @@ RequestReader = Annotated[Access, may(Verb.READ, Noun.REQUEST)]
     response_description="The job; it survives a power cut from here on.",
     responses={200: {"model": PlanView, "description": "With `dry_run`: what would happen."}},
 )
-def submit_job(
+async def submit_job(
     body: JobRequest,
-    context: Context,
     access: Submitter,
-    pretend: Pretend,
     idempotency_key: Annotated[
         str | None,
         Header(description="Kept 24 hours: the same request with the same key is one job."),
@@ -75,19 +72,24 @@ def submit_job(
     dry_run: DryRun = False,
 ) -> Response:
     """Put a job into the queue, once per idempotency key."""
+    return await access.context.threads.submit(
+        lambda: _submit(body, access, idempotency_key, dry_run=dry_run)
+    )
+
+
+def _submit(body: JobRequest, access: Access, key: str | None, *, dry_run: bool) -> Response:
+    plane = access.context.plane
     spec = to_spec(body, team=access.choose_team(body.team))
     if dry_run:
-        return answer(plan_view(plan(context.plane, spec, access.name, access.sees)))
+        return answer(plan_view(plan(plane, spec, access.name, access.sees)))
     asked = None
-    if idempotency_key is not None:
-        asked = Asked(idempotency_key, digest_of_request("POST", "/v1/jobs", body))
-        asked = access.own_key(asked)
-    accepted = submit(context.plane, spec, access.name, asked, is_held=body.hold, sees=access.sees)
+    if key is not None:
+        asked = access.own_key(Asked(key, digest_of_request("POST", "/v1/jobs", body)))
+    accepted = submit(plane, spec, access.name, asked, is_held=body.hold, sees=access.sees)
     headers = {"Location": f"/v1/jobs/{accepted.job.id}"}
     if accepted.is_replayed:
         headers["Idempotent-Replayed"] = "true"
-    view = job_view(accepted.job, pretend, warnings=accepted.warnings)
-    return answer(view, 201, headers)
+    return answer(access.job_view(accepted.job, accepted.warnings), 201, headers)
 
 
 async def _filter_of(
@@ -121,14 +123,14 @@ TheFilter = Annotated[JobFilter, Depends(_filter_of)]
 
 
 @router.get("", operation_id="list_jobs", summary="List jobs", response_model=JobPage)
-def list_jobs(access: Reader, pretend: Pretend, wanted: TheFilter) -> Response:
+def list_jobs(access: Reader, wanted: TheFilter) -> Response:
     """One page of the jobs that the caller may see, newest first."""
     limit = wanted.limit
     jobs = access.list_jobs(
         replace(wanted, teams=access.only_visible(wanted.teams), limit=limit + 1)
     )
     next_before = jobs[limit - 1].id if len(jobs) > limit else None
-    views = [access.job_view(job, pretend) for job in jobs[:limit]]
+    views = [access.job_view(job) for job in jobs[:limit]]
     return answer(JobPage(jobs=views, next_before=next_before))
 
 
@@ -138,7 +140,6 @@ async def show_job(
     access: Reader,
     feed: TheFeed,
     threads: TheThreads,
-    pretend: Pretend,
     wait_s: Annotated[
         float,
         Query(ge=0, le=WAIT_S_MAX, description="Answer when the job is final, or after this long."),
@@ -153,7 +154,7 @@ async def show_job(
             job = await threads.read_store(lambda: access.get_job(job_id))
             left_s = until_s - time.monotonic()
             if job.state.is_final or watch.is_closing or left_s <= 0:
-                return answer(access.job_view(job, pretend))
+                return answer(access.job_view(job))
             await watch.wait(left_s)
 
 
@@ -163,11 +164,11 @@ async def show_job(
     summary="Explain a job's state",
     response_model=ExplanationView,
 )
-def explain_job(job_id: JobIdText, context: Context, access: Reader, pretend: Pretend) -> Response:
+def explain_job(job_id: JobIdText, context: Context, access: Reader) -> Response:
     """Why the job is where it is, with the numbers, and what would help. Jobs that the caller may
     not know of are not named."""
     told = explain(context.plane, access.get_job(job_id).id, access.sees)
-    return answer(explanation_view(told, access.job_view(told.job, pretend)))
+    return answer(explanation_view(told, access.job_view(told.job)))
 
 
 @router.get(

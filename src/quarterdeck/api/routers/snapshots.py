@@ -15,6 +15,7 @@ from quarterdeck.api.routers.depends import Context, TheThreads, answer
 from quarterdeck.api.translate import to_manifest
 from quarterdeck.basics.errors import Unavailable
 from quarterdeck.control.disk import check_room
+from quarterdeck.control.holdings import Proof
 from quarterdeck.control.snapshots import keep_snapshot
 from quarterdeck.core.governance.permissions import Noun, Verb
 from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
@@ -51,10 +52,12 @@ async def _raw_body(request: Request) -> bytes:
 def keep_a_snapshot(
     body: Annotated[bytes, Depends(_raw_body)],
     context: Context,
-    _access: Annotated[Access, may(Verb.CREATE, Noun.SNAPSHOT)],
+    access: Annotated[Access, may(Verb.CREATE, Noun.SNAPSHOT)],
 ) -> Response:
-    """Keep the manifest if all its files are here; otherwise say which are not."""
-    kept = keep_snapshot(context.plane, to_manifest(parse_body(SnapshotRequest, body)))
+    """Keep the manifest if all its files are here; otherwise say which are not. Files of others
+    are not here for who has not sent them, too."""
+    owner = None if access.sees_all else access.principal.id
+    kept = keep_snapshot(context.plane, to_manifest(parse_body(SnapshotRequest, body)), owner)
     view = SnapshotView(digest=kept.digest, missing=list(kept.missing))
     return answer(view, 200 if kept.missing else 201)
 
@@ -81,7 +84,7 @@ async def put_blob(
     ],
     request: Request,
     context: Context,
-    _access: Annotated[Access, may(Verb.CREATE, Noun.SNAPSHOT)],
+    access: Annotated[Access, may(Verb.CREATE, Noun.SNAPSHOT)],
     threads: TheThreads,
 ) -> Response:
     """Keep the bytes under their digest. They go to disk as they come, never as a whole to
@@ -90,7 +93,13 @@ async def put_blob(
 
     def keep() -> None:
         check_room(context.plane)
-        context.plane.blobs.put(digest, _on_thread(chunks))
+        if access.sees_all:
+            context.plane.blobs.put(digest, _on_thread(chunks))
+            return
+        proof = Proof(digest, _on_thread(chunks))
+        context.plane.blobs.put(digest, proof)
+        proof.finish()
+        context.plane.holdings.add(access.principal.id, digest)
 
     try:
         await threads.take_upload(keep)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from quarterdeck.api.access import Access, may
-from quarterdeck.api.routers.depends import DryRun, JobIdText, Pretend, answer
+from quarterdeck.api.routers.depends import DryRun, JobIdText, answer
 from quarterdeck.control.cancel import cancel
 from quarterdeck.control.hold import hold, release
 from quarterdeck.control.note import note
@@ -39,7 +39,6 @@ class Step:
 
     job_id: str
     access: Access
-    pretend: Pretend
     dry_run: bool
 
     def take(self, verb: Verb, decision: Decision) -> Response:
@@ -50,7 +49,7 @@ class Step:
             decision(job, name, plane.clock.now_ns())
         else:
             job = verb(plane, job.id, name)
-        return answer(self.access.job_view(job, self.pretend))
+        return answer(self.access.job_view(job))
 
 
 def _step(verb: PermissionVerb) -> Any:  # noqa: ANN401 - what FastAPI's `Depends` is
@@ -58,11 +57,10 @@ def _step(verb: PermissionVerb) -> Any:  # noqa: ANN401 - what FastAPI's `Depend
 
     async def step_of(
         job_id: JobIdText,
-        pretend: Pretend,
         access: Access = permission,
         dry_run: DryRun = False,
     ) -> Step:
-        return Step(job_id, access, pretend, dry_run)
+        return Step(job_id, access, dry_run)
 
     return Depends(step_of)
 

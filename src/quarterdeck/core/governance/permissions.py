@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class Noun(StrEnum):
     """What something is done to."""
 
+    __hash__ = str.__hash__  # the one of Enum is written in Python, and looked up per request
+
     JOB = "job"
     REQUEST = "request"
     OUTPUT = "output"
@@ -43,6 +45,8 @@ class Noun(StrEnum):
 class Verb(StrEnum):
     """What is done."""
 
+    __hash__ = str.__hash__
+
     READ = "read"
     CREATE = "create"
     DELETE = "delete"
@@ -63,6 +67,8 @@ class Verb(StrEnum):
 
 class Reach(StrEnum):
     """How far a cell goes."""
+
+    __hash__ = str.__hash__
 
     ORGANIZATION = "organization"
     """Everything there is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.core.governance.permissions import (
@@ -95,6 +96,7 @@ class Extent:
 NOTHING: Final = Extent()
 
 
+@lru_cache(16_384)
 def extent_of(principal: Principal, verb: Verb, noun: Noun) -> Extent:
     """How far the principal reaches for a row of the table, roles and the token's scope together.
 

@@ -9,6 +9,8 @@ from typing import Final
 class Role(StrEnum):
     """A column of the permission table."""
 
+    __hash__ = str.__hash__  # the one of Enum is written in Python, and looked up per team
+
     OWNER = "owner"
     ADMIN = "admin"
     OPERATOR = "operator"

@@ -29,7 +29,8 @@ class Blocker(StrEnum):
     BACKOFF = "backoff"
     """Not now: it failed, and its next attempt waits a while."""
     LIMIT = "limit"
-    """Not now: as many of the team's or the person's jobs run as may at once."""
+    """Not now: as many of the team's or the person's jobs run as may at once, or none of the sites
+    that they may use could ever fit it."""
     ARRAY_LIMIT = "array_limit"
     """Not now: as many of its tasks run as the array allows at once."""
 

@@ -16,6 +16,12 @@ from quarterdeck.adapters.disk.filesystem import FilesystemDisk
 from quarterdeck.adapters.stores.sql.network_mount import refuse_network_mount
 from quarterdeck.basics.errors import QuarterdeckError, Refused
 from quarterdeck.basics.quantities import format_bytes
+from quarterdeck.wiring.doctor.accounts import (
+    find_launcher,
+    find_server_uid,
+    look_at_accounts,
+    look_at_root,
+)
 from quarterdeck.wiring.doctor.findings import Finding, Level, attempt, note, ok, problem
 
 if TYPE_CHECKING:
@@ -40,6 +46,11 @@ def look_at_home(root: Path) -> list[Finding]:
         attempt("clock", lambda: look_at_clock(where, time.time())),
         attempt("token", lambda: look_at_token(root / "token")),
         attempt("server", lambda: look_at_server(root, ask_server)),
+        attempt("privilege", lambda: look_at_root(find_server_uid(root))),
+        attempt(
+            "accounts",
+            lambda: look_at_accounts(find_launcher(root, os.environ), find_server_uid(root)),
+        ),
     ]
 
 

@@ -38,12 +38,15 @@ class Credentials:
         self._sign = sign
         self._written_s: dict[AttemptRef, float] = {}
 
-    def put(self, ref: AttemptRef, folders: Iterable[Path]) -> None:
-        """Write them for an attempt. On a full disk the old ones stay until the next turn."""
+    def put(self, ref: AttemptRef, folders: Iterable[Path], *, is_fenced: bool = False) -> None:
+        """Write them for an attempt. On a full disk the old ones stay until the next turn.
+
+        `is_fenced`: only the account of the job's owner can pass the folder, and is to read it.
+        """
         content = {"url": self._url, "token": self._sign(ref)}
         try:
             for folder in folders:
-                write_json(folder / FILE, content, mode=0o600)
+                write_json(folder / FILE, content, mode=0o644 if is_fenced else 0o600)
         except Unavailable as error:
             log.warning("attempt %s/%d gets no credentials yet: %s", *ref, error)
             return

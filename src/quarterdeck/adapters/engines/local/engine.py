@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
+from quarterdeck.adapters.engines.local.accounts import make_account, open_site
 from quarterdeck.adapters.engines.local.confinement import describe_confinement, remove_groups
 from quarterdeck.adapters.engines.local.inside import make_inside
 from quarterdeck.adapters.engines.local.launcher import Launcher
@@ -74,7 +75,9 @@ class LocalEngine:
         blobs: FilesystemBlobs,
         list_nodes: Callable[[], tuple[Node, ...]],
         credentials: Credentials | None = None,
+        accounts: Path | None = None,
     ) -> None:
+        """`accounts`: the socket of the launcher that starts ranks as the accounts of owners."""
         paths.make()
         self._paths = paths
         self._home_id = home_id
@@ -82,7 +85,10 @@ class LocalEngine:
         self._list_nodes = list_nodes
         self._credentials = credentials
         self._launcher = Launcher(paths)
+        self._accounts = accounts
         self._inside = make_inside(paths)
+        if accounts is not None:
+            open_site(paths, self._inside)
         self._tracked: dict[AttemptRef, _Tracked] = {}
         self._live: dict[AttemptRef, _Tracked] = {}
         self._noted: list[AttemptRef] = []
@@ -124,6 +130,7 @@ class LocalEngine:
                 "snapshot": snapshot,
                 "blobs_dir": str(self._blobs.root),
                 "inside": str(self._inside),
+                **make_account(self._accounts, order, self._paths),
             }
             folder = self._paths.replica(order.ref, rank)
             with site_disk():
@@ -257,7 +264,8 @@ class LocalEngine:
 
     def _renew(self, tracked: _Tracked) -> None:
         if self._credentials is not None and self._credentials.is_due(tracked.ref):
-            self._credentials.put(tracked.ref, (spool.folder for spool in tracked.spools))
+            folders = (spool.folder for spool in tracked.spools)
+            self._credentials.put(tracked.ref, folders, is_fenced=self._accounts is not None)
 
     def _sweep(self) -> None:
         """Read every live spool, and find runners that died or were never started."""

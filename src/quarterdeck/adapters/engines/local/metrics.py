@@ -5,10 +5,13 @@ The files are written by whatever the job runs, so a line that is no sample is p
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import re
+import stat
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.telemetry.curves import Point
@@ -40,7 +43,7 @@ class LocalSiteMetrics:
         """Every rank's file from its beginning."""
         found = {}
         for rank, path in self._find_files(AttemptRef(job_id, attempt)):
-            with path.open("rb") as stream:
+            with _open_plain(path) as stream:
                 points = _read_points(stream.read(FILE_BYTES_MAX), attempt)
             if points:
                 found[rank] = points
@@ -49,7 +52,7 @@ class LocalSiteMetrics:
     def read_latest(self, job_id: JobId, attempt: int) -> Latest:
         """The end of one file."""
         for _, path in self._find_files(AttemptRef(job_id, attempt)):
-            with path.open("rb") as stream:
+            with _open_plain(path) as stream:
                 size = stream.seek(0, 2)
                 begin = max(0, size - TAIL_BYTES)
                 stream.seek(begin)
@@ -70,6 +73,20 @@ class LocalSiteMetrics:
                 if match is not None:
                     found[int(match[1])] = path
         return sorted(found.items())
+
+
+def _open_plain(path: Path) -> BinaryIO:
+    """The file, or nothing where the job has put a link or a pipe: it may be of another account,
+    for which we do not read what it could not, nor wait for a writer."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        handle = os.open(path, flags)
+    except OSError:
+        return io.BytesIO()
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return os.fdopen(handle, "rb")
+    os.close(handle)
+    return io.BytesIO()
 
 
 def _read_points(content: bytes, attempt: int) -> dict[str, list[Point]]:

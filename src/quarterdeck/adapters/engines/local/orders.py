@@ -93,11 +93,14 @@ def make_snapshot(digest: str | None, blobs: FilesystemBlobs) -> dict[str, Any] 
     return {"files": files}
 
 
-def write_json(path: Path, content: dict[str, Any], mode: int = 0o666) -> None:
-    """Write the file whole or not at all. `Unavailable` when the disk does not take it."""
+def write_json(path: Path, content: dict[str, Any], mode: int | None = None) -> None:
+    """Write the file whole or not at all. `Unavailable` when the disk does not take it. `mode`: who
+    may read it, whatever is usual here."""
     temporary = path.with_name(f".{path.name}.new")
     with site_disk():
-        temporary.touch(mode)
+        if mode is not None:
+            temporary.touch(0o600)
+            temporary.chmod(mode)
         temporary.write_text(json.dumps(content, ensure_ascii=True))
         temporary.rename(path)
 

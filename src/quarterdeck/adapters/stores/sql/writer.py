@@ -1,7 +1,8 @@
 """The one writer: a thread that runs everybody's transactions and commits them in groups.
 
-Whatever waits when a commit has ended goes into the next one together, so one sync to disk serves
-all of them, and a lone caller waits for nobody. Callers block until their transaction is on disk.
+Whatever waits when a commit has ended, or comes right after, goes into the next one together, so
+one sync to disk serves all of them, and a lone caller waits for nobody. Callers block until their
+transaction is on disk.
 
 When the outcome of a commit is not known (the connection broke), nothing is assumed: every caller
 hears `Unavailable`, the connection is thrown away, and the next batch starts by looking at what the
@@ -11,7 +12,8 @@ database really holds. A caller that asks again is protected by revisions and id
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -29,6 +31,10 @@ if TYPE_CHECKING:
     from quarterdeck.ports.store import Transaction
 
 T = TypeVar("T")
+GATHER_S: Final = 0.003
+GATHER_ENOUGH: Final = 8
+"""A commit costs ten times what a transaction does. So right after one, the next waits until this
+many have come or so much time has passed; who comes alone after a pause is committed at once."""
 
 
 class _Call:
@@ -53,6 +59,7 @@ class Writer:
         self._wake = threading.Condition()
         self._waiting: list[_Call] = []
         self._is_closing = False
+        self._committed_s = 0.0
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -64,7 +71,8 @@ class Writer:
             if self._is_closing:
                 raise Unavailable("the store is closed", code="store_closed", hint="start it again")
             self._waiting.append(call)
-            self._wake.notify()
+            if len(self._waiting) in (1, GATHER_ENOUGH):
+                self._wake.notify()
         call.done.wait()
         if call.error is not None:
             try:
@@ -87,6 +95,7 @@ class Writer:
                 self._commit(calls)
             except Exception as error:  # noqa: BLE001 - a bug must not leave callers waiting
                 self._fail(calls, error)
+            self._committed_s = monotonic()
             for call in calls:
                 call.done.set()
         self._disconnect()
@@ -96,8 +105,14 @@ class Writer:
         with self._wake:
             while not self._waiting and not self._is_closing:
                 self._wake.wait()
+            gather_s = self._committed_s + GATHER_S - monotonic()
+            if gather_s > 0:
+                self._wake.wait_for(self._is_enough, gather_s)
             calls, self._waiting = self._waiting, []
             return calls
+
+    def _is_enough(self) -> bool:
+        return self._is_closing or len(self._waiting) >= GATHER_ENOUGH
 
     def _commit(self, calls: Sequence[_Call]) -> None:
         connection = self._begin()

@@ -88,7 +88,7 @@ def cordon_node(
         )
     else:
         stopped = drain(plane, place, body.reason, access.name, is_dry_run=dry_run)
-    shown = [job_id for job_id in stopped if _sees(access, job_id)]
+    shown: list[str] = [job_id for job_id in stopped if _sees(access, job_id)]
     return answer(NodeChange(node=_detail(access, node, place.site), stopped=shown))
 
 

@@ -22,6 +22,8 @@ class Room:
     free_cpus: int
     free_memory_bytes: int
     cordons: tuple[Cordon, ...] = ()
+    cordoned_devices: tuple[str, ...] = ()
+    """Devices that nobody holds and that would be free but for their cordon."""
 
     @property
     def cordon(self) -> Cordon | None:
@@ -32,6 +34,12 @@ class Room:
     def is_open(self) -> bool:
         """Whether new work may go to the node at all."""
         return self.node.state is NodeState.READY and self.cordon is None
+
+    def opened(self) -> Room:
+        """The room as it would be without its cordons."""
+        freed = {*self.free_devices, *self.cordoned_devices}
+        free = tuple(device.id for device in self.node.devices if device.id in freed)
+        return replace(self, free_devices=free, cordons=(), cordoned_devices=())
 
     @classmethod
     def empty(cls, site: str, node: Node) -> Room:
@@ -109,6 +117,8 @@ def room_of(
         held.update(grant.devices)
         cpus -= grant.cpus
         memory_bytes -= grant.memory_bytes
-    held.update(cordon.device for cordon in cordons if cordon.device is not None)
-    free = tuple(device.id for device in node.devices if device.id not in held)
-    return Room(site, node, free, cpus, memory_bytes, cordons)
+    unheld = [device.id for device in node.devices if device.id not in held]
+    closed = {cordon.device for cordon in cordons}
+    free = tuple(device for device in unheld if device not in closed)
+    shut = tuple(device for device in unheld if device in closed)
+    return Room(site, node, free, cpus, memory_bytes, cordons, shut)

@@ -105,12 +105,14 @@ def explain_no_room(waiting: Waiting, rooms: Sequence[Room], holders: Iterable[H
     site, candidates = _closest_site(waiting.demand, rooms)
     demand, wanted = waiting.demand, waiting.demand.resources
     able = [room for room in candidates if could_ever_fit(room.node, wanted)]
-    up = [room for room in able if room.node.state is NodeState.READY]
+    up = [room for room in able if room.is_open]
     numbers = {
         "nodes_wanted": demand.nodes,
         "nodes_free_now": sum(room.fits(wanted) for room in able),
         "nodes_able": len(able),
-        "nodes_down": len(able) - len(up),
+        "nodes_down": sum(room.node.state is not NodeState.READY for room in able),
+        "nodes_cordoned": sum(room.cordon is not None for room in able),
+        "gpus_cordoned": sum(one.device is not None for room in up for one in room.cordons),
         "gpus_wanted": demand.nodes * wanted.gpus,
         "gpus_free_now": sum(len(room.free_devices) for room in up),
         "gpus_total": sum(len(room.node.devices) for room in able),
@@ -121,7 +123,9 @@ def explain_no_room(waiting: Waiting, rooms: Sequence[Room], holders: Iterable[H
         waiting.job_id,
         Blocker.NO_CAPACITY,
         _not_now_message(demand, site, numbers),
-        hint=_cheapest_change(demand, able, numbers["nodes_free_now"], held_by),
+        hint=_cheapest_change(demand, able, numbers["nodes_free_now"], held_by)
+        if not (resumable := _cordons_in_the_way(demand, able))
+        else f"with {resumable} it would start now",
         numbers=numbers,
         held_by=held_by,
     )
@@ -224,7 +228,23 @@ def _not_now_message(demand: Demand, site: str, numbers: dict[str, int]) -> str:
     if numbers["nodes_down"]:
         are = "node is" if numbers["nodes_down"] == 1 else "nodes are"
         message += f"; {numbers['nodes_down']} {are} down"
+    if numbers["nodes_cordoned"]:
+        are = "node is" if numbers["nodes_cordoned"] == 1 else "nodes are"
+        message += f"; {numbers['nodes_cordoned']} {are} cordoned"
+    if numbers["gpus_cordoned"]:
+        are = "GPU is" if numbers["gpus_cordoned"] == 1 else "GPUs are"
+        message += f"; {numbers['gpus_cordoned']} {are} cordoned"
     return message
+
+
+def _cordons_in_the_way(demand: Demand, able: Sequence[Room]) -> str:
+    """What would have to be resumed for the gang to start now, if that is all that is missing."""
+    wanted = demand.resources
+    missing = demand.nodes - sum(room.fits(wanted) for room in able)
+    behind = [room for room in able if not room.fits(wanted) and room.opened().fits(wanted)]
+    if not 0 < missing <= len(behind):
+        return ""
+    return ", ".join(f"`qd node resume {room.node.name}`" for room in behind[:missing])
 
 
 def _nodes_free(numbers: dict[str, int]) -> str:

@@ -69,6 +69,8 @@ def test_the_numbers_are_those_of_the_site() -> None:
         "nodes_free_now": 1,
         "nodes_able": 4,
         "nodes_down": 1,
+        "nodes_cordoned": 0,
+        "gpus_cordoned": 0,
         "gpus_wanted": 32,
         "gpus_free_now": 11,
         "gpus_total": 32,

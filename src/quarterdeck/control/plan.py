@@ -39,9 +39,15 @@ class Outlook:
     queue_length: int
 
 
-def plan(plane: ControlPlane, spec: JobSpec, actor: str = "", sees: Sees = everything) -> Outlook:
+def plan(
+    plane: ControlPlane,
+    spec: JobSpec,
+    actor: str = "",
+    sees: Sees = everything,
+    holder: str | None = None,
+) -> Outlook:
     """The outlook of a job that does not exist; the same refusals as `submit`."""
-    check_acceptable(plane, spec, sees)
+    check_acceptable(plane, spec, sees, holder)
     check_limits(plane, plane.store, [spec], actor)
     plane.board.catch_up()
     now_ns = plane.clock.now_ns()

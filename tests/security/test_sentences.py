@@ -329,3 +329,15 @@ def test_only_owners_and_admins_read_the_audit_log(cast: Cast) -> None:
         assert refused(cast.says(who, "GET", "/v1/audit"))
         assert refused(cast.says(who, "GET", "/v1/audit/export"))
     assert cast.says("admin", "GET", "/v1/audit").status == 200
+
+
+def test_an_admin_cannot_revoke_an_owners_token(changing: Cast) -> None:
+    for who, theirs in (("owner", "admin"), ("admin", "owner"), ("member", "operator")):
+        token = changing.reads(theirs, "/v1/whoami")["token"]["id"]
+        gone = changing.says(who, "DELETE", f"/v1/tokens/{token}", query="dry_run=true")
+        assert gone.status == {"owner": 204, "admin": 403, "member": 404}[who]
+    token = changing.reads("owner", "/v1/whoami")["token"]["id"]
+    assert refused(changing.says("admin", "DELETE", f"/v1/tokens/{token}"))
+    assert changing.says("owner", "GET", "/v1/whoami").status == 200
+    own = changing.reads("admin", "/v1/whoami")["token"]["id"]
+    assert changing.says("admin", "DELETE", f"/v1/tokens/{own}").status == 204

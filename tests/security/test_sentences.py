@@ -7,6 +7,7 @@ here is read off the table.
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,14 @@ def cast() -> Cast:
 @pytest.fixture
 def changing() -> Cast:
     return Cast()
+
+
+def posted(cast: Cast, path: str, body: object) -> dict[str, Any]:
+    """What a member is told who posts this."""
+    reply = cast.says("member", "POST", path, body)
+    assert reply.status in (200, 201), reply
+    told: dict[str, Any] = json.loads(reply.body)
+    return told
 
 
 def test_a_viewer_never_submits_a_job(cast: Cast) -> None:
@@ -274,6 +283,29 @@ def test_explain_never_names_a_job_of_a_team_that_one_may_not_see(changing: Cast
     )
     nodes = json.dumps(changing.reads("member", "/v1/nodes"))
     assert not any(one.id in nodes for one in holders)
+
+
+def test_nobody_learns_how_many_jobs_of_others_wait_before_theirs(changing: Cast) -> None:
+    mine = changing.waiting("member", "red", gpus=8)
+    held = posted(changing, "/v1/jobs", RUN | {"team": "red", "hold": True})
+
+    def told() -> list[object]:
+        explained = changing.reads("member", f"/v1/jobs/{mine.id}/explanation")
+        planned = posted(changing, "/v1/plans", RUN | {"team": "red", "priority": "low"})
+        (entry,) = changing.reads("member", "/v1/queue")["entries"]
+        return [
+            (explained["position"], explained["queue_length"], entry["position"]),
+            changing.reads("member", f"/v1/jobs/{held['id']}/explanation")["queue_length"],
+            planned["position"],
+        ]
+
+    before = told()
+    assert before == [(1, 1, 1), 1, 2]
+    for _ in range(3):
+        spec = {"team": "blue", "priority": "high", "run": "true"}
+        assert changing.says("stranger", "POST", "/v1/jobs", spec).status == 201
+    assert told() == before
+    assert changing.reads("admin", f"/v1/jobs/{mine.id}/explanation")["position"] == 4
 
 
 def test_an_event_stream_holds_nothing_of_other_teams(cast: Cast) -> None:

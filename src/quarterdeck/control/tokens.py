@@ -102,9 +102,7 @@ def create_token(roster: Roster, draft: Draft, *, is_dry_run: bool = False) -> M
     return roster.change(work, is_dry_run=is_dry_run)
 
 
-def revoke_token(
-    roster: Roster, token_id: str, by: Principal, *, is_dry_run: bool = False
-) -> None:
+def revoke_token(roster: Roster, token_id: str, by: Principal, *, is_dry_run: bool = False) -> None:
     """The token is good for nothing any more, and streams that it opened end. Those of others are
     as safe as their roles: who may not deactivate somebody does not shut them out this way."""
 

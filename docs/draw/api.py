@@ -63,6 +63,7 @@ def read_document() -> dict[str, Any]:
         plane.clock,
         "0" * 64,
         SignedTokens(b"", "", plane.clock, plane.board.has_live),
+        is_alone=True,
     )
     notifier = WebhookNotifier(plane.clock, __version__, may_be_private=False)
     context = ApiContext(

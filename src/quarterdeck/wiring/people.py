@@ -33,17 +33,26 @@ _LOOPBACK: Final = {4: "127.0.0.1", 6: "::1"}
 
 
 class PeopleOfServer:
-    """See the module."""
+    """See the module. `is_alone`: no other server can have the directory, so there is nothing to
+    look for."""
 
     def __init__(
-        self, directory: Directory, clock: Clock, home_token: str, signed: SignedTokens
+        self,
+        directory: Directory,
+        clock: Clock,
+        home_token: str,
+        signed: SignedTokens,
+        *,
+        is_alone: bool,
     ) -> None:
         self.owner = found(directory, _account(), clock.now_ns())
         self.roster = Roster(directory, clock, RandomSecrets())
         self.signed = signed
         self.sign_in = SignIn(self.roster, [HomeToken(home_token, self.owner), signed])
         self._saved_at_s = monotonic()
-        self._worker = Worker("people", self._turn, every_s=REFRESH_EVERY_S)
+        self._worker = Worker(
+            "people", self._turn, every_s=SAVE_EVERY_S if is_alone else REFRESH_EVERY_S
+        )
 
     def start(self) -> None:
         """Look for changes from now on."""

@@ -53,6 +53,8 @@ SCHEDULE_EVERY_S = 5.0
 HOUSEKEEPING_EVERY_S = 3600.0
 FIRST_REPORT_S_MAX = 60.0
 STREAMS_END_S_MAX = 3
+SCHEDULE_APART_S = 0.005
+"""Hundreds of submits a second would wake the scheduler as often, and all but a few in vain."""
 STOP_LOOK_S = 0.5
 BACKLOG = 2048
 BLOB_BYTES_MAX = 64 * 2**30
@@ -77,7 +79,8 @@ class Server:
         self._is_ready = threading.Event()
         self._disk = DiskWatch(settings, home.root)
         blobs = FilesystemBlobs(home.root / "blobs")
-        self._store = open_store(home.store_url(settings.store), self._disk.make_room)
+        store_url = home.store_url(settings.store)
+        self._store = open_store(store_url, self._disk.make_room)
         clock = SteadyClock(find_last_stamp(self._store))
         board = Board(self._store)
         self._people = PeopleOfServer(
@@ -85,6 +88,8 @@ class Server:
             clock,
             home.token(),
             SignedTokens(home.signing_key(), home.home_id(), clock, board.has_live),
+            # One file has one server: the home's lock and the check of its file system see to that.
+            is_alone=store_url.startswith("sqlite:"),
         )
         self._plane = ControlPlane(
             self._store,
@@ -109,7 +114,11 @@ class Server:
         self._sweeper = Sweeper(self._plane, {SITE: self._site.stock}, archive, settings.retention)
         scheduler = Scheduler(self._plane)
         self._scheduler = Worker(
-            "scheduler", scheduler.turn, every_s=SCHEDULE_EVERY_S, due_in_s=scheduler.due_in_s
+            "scheduler",
+            scheduler.turn,
+            every_s=SCHEDULE_EVERY_S,
+            due_in_s=scheduler.due_in_s,
+            apart_s=SCHEDULE_APART_S,
         )
         self._housekeeping = Worker(
             "housekeeping",

@@ -31,11 +31,15 @@ class Worker:
         *,
         every_s: float,
         due_in_s: Callable[[], float | None] = lambda: None,
+        apart_s: float = 0.0,
     ) -> None:
-        """`due_in_s` is asked after each turn: when the next one has something to do, if known."""
+        """`due_in_s` is asked after each turn: when the next one has something to do, if known.
+        Turns begin at least `apart_s` after each other, so that one serves all who call meanwhile;
+        who calls after a pause waits for nothing."""
         self._turn = turn
         self._every_s = every_s
         self._due_in_s = due_in_s
+        self._apart_s = apart_s
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -71,7 +75,8 @@ class Worker:
                 backoff_s = min(BACKOFF_S_MAX, backoff_s * 2 or 0.5)
             else:
                 backoff_s = 0.0
-            self._closing.wait(max(backoff_s, monotonic() - began))
+            took_s = monotonic() - began
+            self._closing.wait(max(backoff_s, took_s, self._apart_s - took_s))
             if not backoff_s and not has_more:
                 self._wake.wait(self._rest_s())
 

@@ -45,7 +45,7 @@ def directory() -> WatchedDirectory:
 def people(directory: WatchedDirectory, steady: Steady) -> PeopleOfServer:
     clock = HandClock()
     signed = SignedTokens(b"k" * 32, "home", clock, lambda _job, _attempt: True)
-    return PeopleOfServer(directory, clock, "token-of-the-home", signed)
+    return PeopleOfServer(directory, clock, "token-of-the-home", signed, is_alone=False)
 
 
 class PlayedHome:

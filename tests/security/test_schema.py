@@ -78,7 +78,7 @@ NEVER_DONE = CODE_DOORS | {
 
 def without_security(told: dict[str, Any]) -> dict[str, Any]:
     """The document, with nothing in it of tokens: chance would leave out the one of who asks,
-    and every third request would be nobody's."""
+    and one request in five would be nobody's."""
     copy: dict[str, Any] = json.loads(json.dumps(told))
     del copy["components"]["securitySchemes"]
     for described in [copy, *(one for path in copy["paths"].values() for one in path.values())]:

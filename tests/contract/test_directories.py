@@ -31,9 +31,7 @@ class TestMemoryDirectory(DirectoryConformance):
 
 
 class SqlGround(DirectoryConformance):
-    @pytest.fixture
-    def address(self) -> str:
-        raise NotImplementedError
+    """On a fixture `address`, which each database has its own of."""
 
     @pytest.fixture
     def opened(self, address: str) -> Iterator[list[SqlStore]]:

@@ -28,9 +28,7 @@ class TestMemoryHooks(HooksConformance):
 
 
 class SqlGround(HooksConformance):
-    @pytest.fixture
-    def address(self) -> str:
-        raise NotImplementedError
+    """On a fixture `address`, which each database has its own of."""
 
     @pytest.fixture
     def opened(self, address: str) -> Iterator[list[SqlStore]]:

@@ -7,63 +7,14 @@ here is read off the table.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from quarterdeck.api.access import Access
-from quarterdeck.api.event_sight import EventSight
 from quarterdeck.basics.ids import JobId
 from quarterdeck.control.requeue import requeue
-from quarterdeck.control.submit import Asked, submit
-from quarterdeck.core.cluster.demand import Demand, Resources
-from quarterdeck.core.governance.permissions import Noun, Verb
-from quarterdeck.core.governance.principal import NOTHING, extent_of
 from quarterdeck.core.jobs.states import ReplicaState
-from quarterdeck.testing.builders import a_job_spec
-from tests.security.acme import Acme
-
-if TYPE_CHECKING:
-    from quarterdeck.core.jobs.job import Job
-    from tests.security.acme import Reply
-
-PRETEND: Any = None
-RUN = {"run": "true"}
-
-
-class Cast:
-    """The people of the organization, by what they say."""
-
-    def __init__(self) -> None:
-        self.acme = Acme()
-        self.tokens = {one.label: one.token for one in self.acme.askers}
-        for name in ("mate", "stranger"):
-            self.tokens[name] = self.acme.token_of(name)
-
-    def says(self, who: str, method: str, path: str, body: Any = None, query: str = "") -> Reply:
-        return self.acme.ask(self.tokens[who], method, path, query, body)
-
-    def reads(self, who: str, path: str, query: str = "") -> Any:
-        reply = self.says(who, "GET", path, query=query)
-        assert reply.status == 200, reply
-        return json.loads(reply.body)
-
-    def heard(self, who: str) -> str:
-        """All facts of the log that somebody may hear, as a stream of events tells them."""
-        context = self.acme.house.app.state.context
-        principal = context.identity.find_principal(self.tokens[who], "127.0.0.1")
-        sight = extent_of(principal, Verb.READ, Noun.JOB)
-        access = Access(context, principal, Verb.READ, Noun.JOB, sight, sight, PRETEND)
-        view = EventSight(access)
-        told = map(view.view, context.plane.store.list_records(0))
-        return "".join(one.model_dump_json() for one in told if one is not None)
-
-    def job(self, owner: str, team: str) -> str:
-        return self.acme.jobs[owner, team]
-
-    def waiting(self, owner: str, team: str, *, gpus: int = 0, env: Any = ()) -> Job:
-        spec = a_job_spec(team=team, demand=Demand(1, Resources(gpus)), env=tuple(env))
-        return submit(self.acme.house.plane, spec, owner).job
+from tests.security.cast import RUN, Cast, refused, same
 
 
 @pytest.fixture(scope="module")
@@ -77,16 +28,12 @@ def changing() -> Cast:
     return Cast()
 
 
-def refused(reply: Reply, status: int = 403, code: str = "not_allowed") -> bool:
-    assert reply.status == status, reply
-    assert reply.problem["code"] == code, reply
-    return True
-
-
-def same(one: Reply, other: Reply, name: str, another: str) -> bool:
-    """The same answer, but for the name that was asked for."""
-    assert one.body.decode().replace(name, "X") == other.body.decode().replace(another, "X")
-    return one.status == other.status
+def posted(cast: Cast, path: str, body: object) -> dict[str, Any]:
+    """What a member is told who posts this."""
+    reply = cast.says("member", "POST", path, body)
+    assert reply.status in (200, 201), reply
+    told: dict[str, Any] = json.loads(reply.body)
+    return told
 
 
 def test_a_viewer_never_submits_a_job(cast: Cast) -> None:
@@ -292,15 +239,16 @@ def test_a_service_account_stays_in_its_team(cast: Cast) -> None:
 
 
 def test_an_idempotency_key_of_another_person_is_not_theirs(cast: Cast) -> None:
-    keys = []
-    for who in ("member", "lead"):
-        found = cast.acme.house.app.state.context.identity.find_principal(
-            cast.tokens[who], "127.0.0.1"
-        )
-        assert found is not None
-        access = Access(PRETEND, found, Verb.CREATE, Noun.JOB, NOTHING, NOTHING, PRETEND)
-        keys.append(access.own_key(Asked("k1", "digest")).kept_key)
-    assert len(set(keys)) == 2
+    body, made = RUN | {"team": "red", "hold": True}, {}
+    for who in ("member", "lead", "two-teams"):
+        key = [(b"idempotency-key", b"k1")]
+        reply = cast.acme.ask(cast.tokens[who], "POST", "/v1/jobs", "", body, key)
+        assert reply.status == 201, reply
+        made[who] = json.loads(reply.body)
+        again = cast.acme.ask(cast.tokens[who], "POST", "/v1/jobs", "", body, key)
+        assert json.loads(again.body)["id"] == made[who]["id"]
+    assert len({one["id"] for one in made.values()}) == 3
+    assert all(one["owner"] == who for who, one in made.items())
 
 
 def test_a_job_cannot_need_a_job_that_its_owner_may_not_see(cast: Cast) -> None:
@@ -335,6 +283,29 @@ def test_explain_never_names_a_job_of_a_team_that_one_may_not_see(changing: Cast
     )
     nodes = json.dumps(changing.reads("member", "/v1/nodes"))
     assert not any(one.id in nodes for one in holders)
+
+
+def test_nobody_learns_how_many_jobs_of_others_wait_before_theirs(changing: Cast) -> None:
+    mine = changing.waiting("member", "red", gpus=8)
+    held = posted(changing, "/v1/jobs", RUN | {"team": "red", "hold": True})
+
+    def told() -> list[object]:
+        explained = changing.reads("member", f"/v1/jobs/{mine.id}/explanation")
+        planned = posted(changing, "/v1/plans", RUN | {"team": "red", "priority": "low"})
+        (entry,) = changing.reads("member", "/v1/queue")["entries"]
+        return [
+            (explained["position"], explained["queue_length"], entry["position"]),
+            changing.reads("member", f"/v1/jobs/{held['id']}/explanation")["queue_length"],
+            planned["position"],
+        ]
+
+    before = told()
+    assert before == [(1, 1, 1), 1, 2]
+    for _ in range(3):
+        spec = {"team": "blue", "priority": "high", "run": "true"}
+        assert changing.says("stranger", "POST", "/v1/jobs", spec).status == 201
+    assert told() == before
+    assert changing.reads("admin", f"/v1/jobs/{mine.id}/explanation")["position"] == 4
 
 
 def test_an_event_stream_holds_nothing_of_other_teams(cast: Cast) -> None:
@@ -390,3 +361,15 @@ def test_only_owners_and_admins_read_the_audit_log(cast: Cast) -> None:
         assert refused(cast.says(who, "GET", "/v1/audit"))
         assert refused(cast.says(who, "GET", "/v1/audit/export"))
     assert cast.says("admin", "GET", "/v1/audit").status == 200
+
+
+def test_an_admin_cannot_revoke_an_owners_token(changing: Cast) -> None:
+    for who, theirs in (("owner", "admin"), ("admin", "owner"), ("member", "operator")):
+        token = changing.reads(theirs, "/v1/whoami")["token"]["id"]
+        gone = changing.says(who, "DELETE", f"/v1/tokens/{token}", query="dry_run=true")
+        assert gone.status == {"owner": 204, "admin": 403, "member": 404}[who]
+    token = changing.reads("owner", "/v1/whoami")["token"]["id"]
+    assert refused(changing.says("admin", "DELETE", f"/v1/tokens/{token}"))
+    assert changing.says("owner", "GET", "/v1/whoami").status == 200
+    own = changing.reads("admin", "/v1/whoami")["token"]["id"]
+    assert changing.says("admin", "DELETE", f"/v1/tokens/{own}").status == 204

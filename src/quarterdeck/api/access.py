@@ -63,9 +63,11 @@ class Access:
         return self.context.roster.is_current(self.principal)
 
     @property
-    def sees_all(self) -> bool:
-        """Whether there is no job that the caller may not know of."""
-        return self.sight.is_all and self.sight.only_teams is None
+    def holder(self) -> str | None:
+        """By which name files and work folders are the caller's; None for who may have all: not an
+        operator, who sees every job but not what is in it."""
+        sight = self.reach(Verb.READ, Noun.REQUEST)
+        return None if sight.is_all and sight.only_teams is None else self.principal.id
 
     def sees(self, job: Job) -> bool:
         """Whether the caller may know that the job exists."""

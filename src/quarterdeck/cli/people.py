@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from quarterdeck.cli.output import say
+from quarterdeck.cli.output import print_json, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from quarterdeck.wire.v1.people import LimitsBody, TeamRole
+    from quarterdeck.wire.v1.people import LimitsBody, TeamRole, TeamView, UserView
+
+    _Limited = TeamView | UserView
 
 F = TypeVar("F", bound="Callable[..., Any]")
 NONE = "none"
@@ -129,6 +131,28 @@ def changed_limits(before: LimitsBody, options: Mapping[str, Any]) -> LimitsBody
     if options["soft"] and not is_bounded:
         raise click.UsageError("--soft is for a number: give --queued, --running or --device-hours")
     return before.model_copy(update=changes)
+
+
+def show_or_change_limits(
+    get: Callable[[], _Limited],
+    put: Callable[[LimitsBody], _Limited],
+    options: Mapping[str, Any],
+    *,
+    unlimited: bool,
+    output: str,
+) -> None:
+    """What `qd team limits` and `qd user limits` do: the limits as they are, changed first when
+    the options say so."""
+    from quarterdeck.wire.v1.people import LimitsBody
+
+    view = get()
+    wanted = changed_limits(LimitsBody() if unlimited else view.limits, options)
+    if unlimited or says_limits(options):
+        view = put(wanted)
+    if output == "json":
+        print_json(view.limits)
+    else:
+        say(view.name if output == "name" else f"{view.name}: {limits_told(view.limits)}")
 
 
 def limits_told(limits: LimitsBody) -> str:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from quarterdeck.control.disk import find_shortage, verdict_on
 from quarterdeck.control.needs import everything
-from quarterdeck.control.plan import Outlook, discreet_outlook, discreet_verdict, outlook_of
+from quarterdeck.control.plan import (
+    Outlook,
+    discreet_outlook,
+    discreet_verdict,
+    outlook_of,
+    visible_of,
+)
 from quarterdeck.control.steps import get_job
 from quarterdeck.core.jobs.states import JobState
 from quarterdeck.core.scheduling.make_plan import make_plan
@@ -36,9 +42,9 @@ def explain(plane: ControlPlane, job_id: JobId, sees: Sees = everything) -> Expl
     """Explain the job by the plan that the scheduler would make now. Raises `NotFound`."""
     plane.board.catch_up()
     snapshot = plane.board.snapshot(plane.clock.now_ns(), plane.people())
-    queue_length = len(snapshot.waiting)
-    if any(waiting.job_id == job_id for waiting in snapshot.waiting):
-        outlook = outlook_of(job_id, snapshot, make_plan(snapshot, plane.policy))
+    visible = visible_of(plane, snapshot, sees, job_id)
+    if job_id in visible:
+        outlook = outlook_of(job_id, visible, make_plan(snapshot, plane.policy))
         shortage = find_shortage(plane)
         if shortage is not None:
             outlook = replace(outlook, placement=None, verdict=verdict_on(job_id, shortage))
@@ -47,14 +53,14 @@ def explain(plane: ControlPlane, job_id: JobId, sees: Sees = everything) -> Expl
         summary = _summary_of_queued(outlook)
         if job.tasks is not None:
             summary = f"{count_tasks(job.tasks)}; {summary}"
-        return Explanation(job, summary, outlook, queue_length)
+        return Explanation(job, summary, outlook, len(visible))
     job = get_job(plane, job_id)
-    return Explanation(job, _summary(job), None, queue_length)
+    return Explanation(job, _summary(job), None, len(visible))
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A job's place in the queue, and what the next decision makes of it."""
+    """A job's place in the queue as the asker sees it, and what the next decision makes of it."""
 
     position: int
     job: Job
@@ -71,10 +77,9 @@ def list_queue(
     snapshot = plane.board.snapshot(plane.clock.now_ns(), plane.people())
     made = make_plan(snapshot, plane.policy)
     placed = {placement.job_id for placement in made.placements}
-    order = sorted(snapshot.waiting, key=snapshot.order_of)
     seen = 0
     head = []
-    for position, waiting in enumerate(order, start=1):
+    for waiting in sorted(snapshot.waiting, key=snapshot.order_of):
         job = plane.board.find_job(waiting.job_id)
         if job is None or not sees(job):
             continue
@@ -83,7 +88,7 @@ def list_queue(
             verdict = made.verdicts.get(job.id)
             if verdict is not None:
                 verdict = discreet_verdict(plane, verdict, sees)
-            head.append(Standing(position, job, waiting, job.id in placed, verdict))
+            head.append(Standing(seen, job, waiting, job.id in placed, verdict))
     return seen, head
 
 

@@ -28,7 +28,7 @@ class ControlPlane:
     `roster` is who there is, None for a plane without people, such as the simulator's. `disk` is
     where the site keeps what jobs write; None for a plane that need not care.
     `snapshots_used` says when each work folder was last seen whole (see `snapshots`), `holdings`
-    who has sent which files.
+    who has sent which files, and `folders_held` who may name which work folders.
     """
 
     store: Store
@@ -43,6 +43,7 @@ class ControlPlane:
     roster: Roster | None = None
     snapshots_used: dict[str, int] = field(default_factory=dict)
     holdings: Holdings = field(default_factory=Holdings)
+    folders_held: Holdings = field(default_factory=Holdings)
 
     def people(self) -> People | None:
         """Who there is, with their limits; None where there is nobody."""

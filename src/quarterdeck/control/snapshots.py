@@ -34,7 +34,7 @@ def keep_snapshot(plane: ControlPlane, manifest: Manifest, owner: str | None = N
     a full disk.
 
     Files that the owner has not sent are missing, too (see `holdings`); without one, for who may
-    see everything, only those that nobody has.
+    have everything, only those that nobody has.
     """
     check_room(plane)
     digests = [entry.digest for entry in manifest.files if entry.digest is not None]
@@ -44,7 +44,19 @@ def keep_snapshot(plane: ControlPlane, manifest: Manifest, owner: str | None = N
         missing = [digest for digest in dict.fromkeys(digests) if digest in unseen]
     if not missing:
         plane.blobs.put(manifest.digest, [manifest.to_bytes()])
+        if owner is not None:
+            plane.folders_held.add(owner, manifest.digest)
     return Kept(manifest.digest, tuple(missing))
+
+
+def may_name(plane: ControlPlane, digest: str, owner: str | None) -> bool:
+    """Whether somebody's job may have this work folder: they have kept it, or were shown the
+    request of a job that has it. No owner stands for who may have everything.
+
+    That the manifest is here says nothing: anybody may upload one, as a file, that names the files
+    of others.
+    """
+    return owner is None or not plane.folders_held.lacks(owner, [digest])
 
 
 def use_snapshot(plane: ControlPlane, digest: str) -> bool:

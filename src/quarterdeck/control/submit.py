@@ -17,7 +17,7 @@ from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.control.disk import check_room
 from quarterdeck.control.limits import check_limits
 from quarterdeck.control.needs import check_needs, everything
-from quarterdeck.control.snapshots import use_snapshot
+from quarterdeck.control.snapshots import may_name, use_snapshot
 from quarterdeck.core.jobs.events import Submitted
 from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.core.scheduling.verdicts import never_fits
@@ -81,14 +81,16 @@ def submit(
     *,
     is_held: bool = False,
     sees: Sees = everything,
+    holder: str | None = None,
 ) -> Accepted:
     """Put the job into the queue, once per key; `is_held`: beside it, until it is released.
+    `holder`: whose work folders it may have, None for anybody's.
 
     Raises `Unsatisfiable` for what could never fit, `Invalid` for an unknown work folder or need,
     `NotAllowed` for what is beyond a limit, and `Conflict` for a key that came with another
     request. What its key has made is never refused afterwards, whatever has become of the site.
     """
-    refusal = _find_refusal(plane, spec, sees)
+    refusal = _find_refusal(plane, spec, sees, holder)
     if refusal is not None and asked is None:
         raise refusal
     now_ns = plane.clock.now_ns()
@@ -132,6 +134,7 @@ def submit_all(
     actor: str,
     asked: Asked | None = None,
     sees: Sees = everything,
+    holder: str | None = None,
 ) -> tuple[list[JobId], bool]:
     """Put all the jobs into the queue, or none; they may need each other. Once per key.
 
@@ -139,7 +142,7 @@ def submit_all(
     made them. Raises what `submit` does, naming the place of the job in the list, and `Stale` for
     an id that was taken meanwhile.
     """
-    refusal = _find_refusal_of_all(plane, wanted)
+    refusal = _find_refusal_of_all(plane, wanted, holder)
     now_ns = plane.clock.now_ns()
 
     def work(tx: Transaction) -> tuple[list[JobId], bool]:
@@ -165,20 +168,28 @@ def submit_all(
     return accepted
 
 
-def check_all(plane: ControlPlane, wanted: Sequence[Wanted], actor: str, sees: Sees) -> None:
+def check_all(
+    plane: ControlPlane,
+    wanted: Sequence[Wanted],
+    actor: str,
+    sees: Sees,
+    holder: str | None = None,
+) -> None:
     """Refuse what `submit_all` would refuse. Nothing is changed by asking."""
-    refusal = _find_refusal_of_all(plane, wanted)
+    refusal = _find_refusal_of_all(plane, wanted, holder)
     if refusal is not None:
         raise refusal
     _check_needs_of_all(plane.store, wanted, sees)
     check_limits(plane, plane.store, (one.spec for one in wanted), actor)
 
 
-def check_acceptable(plane: ControlPlane, spec: JobSpec, sees: Sees) -> None:
+def check_acceptable(
+    plane: ControlPlane, spec: JobSpec, sees: Sees, holder: str | None = None
+) -> None:
     """Refuse what is known to be impossible before anything is written."""
     check_room(plane)
     _check_demand(plane, spec.demand)
-    _check_snapshots(plane, [spec])
+    _check_snapshots(plane, [spec], holder)
     check_needs(plane.store, spec.needs, sees)
 
 
@@ -210,10 +221,11 @@ def _check_demand(plane: ControlPlane, demand: Demand) -> None:
         )
 
 
-def _check_snapshots(plane: ControlPlane, specs: Iterable[JobSpec]) -> None:
+def _check_snapshots(plane: ControlPlane, specs: Iterable[JobSpec], holder: str | None) -> None:
     wanted = dict.fromkeys(spec.snapshot for spec in specs if spec.snapshot is not None)
     for digest in wanted:
-        if use_snapshot(plane, digest):
+        # In this order: how long it takes to look must not tell that somebody has it.
+        if may_name(plane, digest, holder) and use_snapshot(plane, digest):
             continue
         raise Invalid(
             f"there is no work folder snapshot {digest}",
@@ -222,12 +234,14 @@ def _check_snapshots(plane: ControlPlane, specs: Iterable[JobSpec]) -> None:
         )
 
 
-def _find_refusal_of_all(plane: ControlPlane, wanted: Sequence[Wanted]) -> QuarterdeckError | None:
+def _find_refusal_of_all(
+    plane: ControlPlane, wanted: Sequence[Wanted], holder: str | None
+) -> QuarterdeckError | None:
     """The first refusal. Jobs that are alike share the reckoning."""
     checked: set[Demand] = set()
     try:
         check_room(plane)
-        _check_snapshots(plane, (one.spec for one in wanted))
+        _check_snapshots(plane, (one.spec for one in wanted), holder)
         for place, one in enumerate(wanted):
             if one.spec.demand not in checked:
                 try:
@@ -241,9 +255,11 @@ def _find_refusal_of_all(plane: ControlPlane, wanted: Sequence[Wanted]) -> Quart
     return None
 
 
-def _find_refusal(plane: ControlPlane, spec: JobSpec, sees: Sees) -> QuarterdeckError | None:
+def _find_refusal(
+    plane: ControlPlane, spec: JobSpec, sees: Sees, holder: str | None
+) -> QuarterdeckError | None:
     try:
-        check_acceptable(plane, spec, sees)
+        check_acceptable(plane, spec, sees, holder)
     except (Refused, Unavailable) as refusal:
         return refusal
     return None

@@ -11,10 +11,12 @@ from quarterdeck.control.roster import Change
 from quarterdeck.control.sign_in import digest_of
 from quarterdeck.core.governance.people import Token, check_title
 from quarterdeck.core.governance.permissions import Scope
+from quarterdeck.core.governance.staffing import check_may_give
 
 if TYPE_CHECKING:
     from quarterdeck.control.roster import Roster
     from quarterdeck.core.governance.people import People
+    from quarterdeck.core.governance.principal import Principal
 
 SECRET_PREFIX: Final = "qd_"  # noqa: S105 - the beginning of every secret
 MADE_FOR_S: Final = 90 * 86_400.0
@@ -100,12 +102,16 @@ def create_token(roster: Roster, draft: Draft, *, is_dry_run: bool = False) -> M
     return roster.change(work, is_dry_run=is_dry_run)
 
 
-def revoke_token(roster: Roster, token_id: str, *, is_dry_run: bool = False) -> None:
-    """The token is good for nothing any more, and streams that it opened end."""
+def revoke_token(roster: Roster, token_id: str, by: Principal, *, is_dry_run: bool = False) -> None:
+    """The token is good for nothing any more, and streams that it opened end. Those of others are
+    as safe as their roles: who may not deactivate somebody does not shut them out this way."""
 
-    def work(_people: People) -> tuple[Change, None]:
-        if roster.find_token(token_id) is None:
+    def work(people: People) -> tuple[Change, None]:
+        token = roster.find_token(token_id)
+        if token is None:
             raise unknown_token_id(token_id)
+        if token.owner != by.name:
+            check_may_give(by, people.get_user(token.owner).role)
         return Change(revoked=(token_id,)), None
 
     roster.change(work, is_dry_run=is_dry_run)

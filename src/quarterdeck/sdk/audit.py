@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from quarterdeck.basics.errors import Unavailable
 from quarterdeck.sdk.calls import Call, Reply
 from quarterdeck.sdk.follow import FileFollower
+from quarterdeck.sdk.methods import AsyncCalls, Calls, Send, SendAsync, awaited, waiting
 from quarterdeck.sdk.requests import as_model, itself
 from quarterdeck.wire.v1.audit import (
     AuditPage,
@@ -16,18 +17,9 @@ from quarterdeck.wire.v1.audit import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Iterator
+    from collections.abc import AsyncIterator, Iterator
 
-T = TypeVar("T")
 PATH: Final = "/v1/audit"
-
-
-class _Send(Protocol):
-    def __call__(self, call: Call[T]) -> T: ...
-
-
-class _SendAsync(Protocol):
-    def __call__(self, call: Call[T]) -> Awaitable[T]: ...
 
 
 class _Follow(Protocol):
@@ -38,8 +30,19 @@ class _FollowAsync(Protocol):
     def __call__(self, follower: FileFollower) -> AsyncIterator[bytes]: ...
 
 
-def search(**wanted: Any) -> Call[AuditPage]:  # noqa: ANN401 - words and numbers of a query
-    """One page of records, newest first."""
+def search(
+    *,
+    actor: str | None = None,
+    operation: str | None = None,
+    target: str | None = None,
+    outcome: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    before: int | None = None,
+    limit: int | None = None,
+) -> Call[AuditPage]:
+    """One page of records, newest first; `next_before` says where to go on. Times are ISO."""
+    wanted = locals()
     return Call("GET", PATH, as_model(AuditPage), query=_given(wanted))
 
 
@@ -65,41 +68,17 @@ def export() -> Call[Reply]:
     return Call("GET", f"{PATH}/export", itself)
 
 
-class AuditCalls:
+class AuditCalls(Calls):
     """The audit log, for the client that waits."""
 
-    def __init__(self, send: _Send, follow: _Follow) -> None:
-        self._send = send
+    def __init__(self, send: Send, follow: _Follow) -> None:
+        super().__init__(send)
         self._follow = follow
 
-    def search(
-        self,
-        *,
-        actor: str | None = None,
-        operation: str | None = None,
-        target: str | None = None,
-        outcome: str | None = None,
-        since: str | None = None,
-        until: str | None = None,
-        before: int | None = None,
-        limit: int | None = None,
-    ) -> AuditPage:
-        """One page of records, newest first; `next_before` says where to go on. Times are ISO."""
-        wanted = locals()
-        del wanted["self"]
-        return self._send(search(**wanted))
-
-    def get_checkpoint(self) -> CheckpointView:
-        """The log's size and root, signed now."""
-        return self._send(get_checkpoint())
-
-    def prove_inclusion(self, seq: int, size: int | None = None) -> InclusionProofView:
-        """That a record is in the log."""
-        return self._send(prove_inclusion(seq, size))
-
-    def prove_consistency(self, old: int, new: int | None = None) -> ConsistencyProofView:
-        """That the log only grew from one size to the other."""
-        return self._send(prove_consistency(old, new))
+    search = waiting(search)
+    get_checkpoint = waiting(get_checkpoint)
+    prove_inclusion = waiting(prove_inclusion)
+    prove_consistency = waiting(prove_consistency)
 
     def export(self) -> Iterator[bytes]:
         """The whole log as lines of JSON, piece by piece; the last line is a checkpoint over it. It
@@ -107,41 +86,17 @@ class AuditCalls:
         return self._follow(_Whole(export()))
 
 
-class AsyncAuditCalls:
+class AsyncAuditCalls(AsyncCalls):
     """The audit log, for the client that awaits."""
 
-    def __init__(self, send: _SendAsync, follow: _FollowAsync) -> None:
-        self._send = send
+    def __init__(self, send: SendAsync, follow: _FollowAsync) -> None:
+        super().__init__(send)
         self._follow = follow
 
-    async def search(
-        self,
-        *,
-        actor: str | None = None,
-        operation: str | None = None,
-        target: str | None = None,
-        outcome: str | None = None,
-        since: str | None = None,
-        until: str | None = None,
-        before: int | None = None,
-        limit: int | None = None,
-    ) -> AuditPage:
-        """One page of records, newest first; `next_before` says where to go on. Times are ISO."""
-        wanted = locals()
-        del wanted["self"]
-        return await self._send(search(**wanted))
-
-    async def get_checkpoint(self) -> CheckpointView:
-        """The log's size and root, signed now."""
-        return await self._send(get_checkpoint())
-
-    async def prove_inclusion(self, seq: int, size: int | None = None) -> InclusionProofView:
-        """That a record is in the log."""
-        return await self._send(prove_inclusion(seq, size))
-
-    async def prove_consistency(self, old: int, new: int | None = None) -> ConsistencyProofView:
-        """That the log only grew from one size to the other."""
-        return await self._send(prove_consistency(old, new))
+    search = awaited(search)
+    get_checkpoint = awaited(get_checkpoint)
+    prove_inclusion = awaited(prove_inclusion)
+    prove_consistency = awaited(prove_consistency)
 
     def export(self) -> AsyncIterator[bytes]:
         """The whole log as lines of JSON, piece by piece; the last line is a checkpoint over it. It

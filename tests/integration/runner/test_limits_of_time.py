@@ -29,7 +29,8 @@ def test_a_time_limit_warns_then_waits_then_kills(ground: Ground) -> None:
     assert exited["reason"] == "timed_out"
     assert "0.5s" in exited["message"]
     assert exited["ranks"] == [{"rank": 0, "code": None, "signal": 9, "stopped": True}]
-    assert said(folder) == ["warned", "told"]
+    # The shell may live long enough to say that its `sleep` was killed.
+    assert [line for line in said(folder) if line != "Killed"] == ["warned", "told"]
 
 
 def test_a_command_that_ends_well_in_its_grace_has_still_run_out_of_time(ground: Ground) -> None:

@@ -121,7 +121,7 @@ def test_who_is_deactivated_or_whose_token_is_revoked_may_not_go_on(office: Offi
     assert office.roster.is_current(mia)
     other = office.another()
     deactivate_user(other, "mia", office.who("ada"))
-    revoke_token(other, kept.token.id)
+    revoke_token(other, kept.token.id, office.who("ada"))
     assert office.roster.is_current(mia), "not before it is heard of"
     office.roster.refresh()
     assert not office.roster.is_current(mia)
@@ -270,4 +270,4 @@ def test_a_token_of_somebody_who_is_gone_is_nobodys(office: Office) -> None:
     assert token is not None
     assert office.roster.find_principal(token) is None
     with pytest.raises(NotFound):
-        revoke_token(office.roster, "t-none")
+        revoke_token(office.roster, "t-none", office.who("ada"))

@@ -59,12 +59,12 @@ def _submit(access: Access, content: bytes, key: str | None, dry_run: bool) -> R
     body = parse_body(BatchRequest, content)
     wanted = to_wanted(body, plane.ids, access.choose_team)
     if dry_run:
-        check_all(plane, wanted, access.name, access.sees)
+        check_all(plane, wanted, access.name, access.sees, access.holder)
         return answer(BatchView(ids=[]))
     asked = None
     if key is not None:
         # Of the very bytes: to put thousands of jobs into one order would cost more than the rest.
         asked = access.own_key(Asked(key, hashlib.sha256(content).hexdigest()))
-    ids, is_replayed = submit_all(plane, wanted, access.name, asked, access.sees)
+    ids, is_replayed = submit_all(plane, wanted, access.name, asked, access.sees, access.holder)
     headers = {"Idempotent-Replayed": "true"} if is_replayed else None
     return answer(BatchView(ids=list(ids)), 201, headers)

@@ -81,11 +81,13 @@ def _submit(body: JobRequest, access: Access, key: str | None, *, dry_run: bool)
     plane = access.context.plane
     spec = to_spec(body, team=access.choose_team(body.team))
     if dry_run:
-        return answer(plan_view(plan(plane, spec, access.name, access.sees)))
+        return answer(plan_view(plan(plane, spec, access.name, access.sees, access.holder)))
     asked = None
     if key is not None:
         asked = access.own_key(Asked(key, digest_of_request("POST", "/v1/jobs", body)))
-    accepted = submit(plane, spec, access.name, asked, is_held=body.hold, sees=access.sees)
+    accepted = submit(
+        plane, spec, access.name, asked, is_held=body.hold, sees=access.sees, holder=access.holder
+    )
     headers = {"Location": f"/v1/jobs/{accepted.job.id}"}
     if accepted.is_replayed:
         headers["Idempotent-Replayed"] = "true"
@@ -178,8 +180,11 @@ def explain_job(job_id: JobIdText, context: Context, access: Reader) -> Response
     response_model=JobRequest,
 )
 def show_request(job_id: JobIdText, access: RequestReader) -> Response:
-    """The job as a request that would make another one like it."""
-    return answer(to_request(access.get_job(job_id).spec))
+    """The job as a request that would make another one like it, with its work folder."""
+    spec = access.get_job(job_id).spec
+    if spec.snapshot is not None and access.holder is not None:
+        access.context.plane.folders_held.add(access.holder, spec.snapshot)
+    return answer(to_request(spec))
 
 
 @router.get(

@@ -24,4 +24,5 @@ Planner = Annotated[Access, may(Verb.CREATE, Noun.PLAN)]
 def plan_job(body: JobRequest, context: Context, access: Planner) -> Response:
     """Where the job would go now, or why it would wait. Nothing is changed by asking."""
     spec = to_spec(body, team=access.choose_team(body.team))
-    return answer(plan_view(plan(context.plane, spec, access.name, access.sees)))
+    told = plan(context.plane, spec, access.name, access.sees, access.holder)
+    return answer(plan_view(told))

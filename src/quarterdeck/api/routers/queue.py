@@ -27,7 +27,7 @@ def show_queue(
     access: QueueReader,
     limit: Annotated[int, Query(ge=1, le=ENTRIES_MAX, description="At most so many.")] = 100,
 ) -> Response:
-    """Who waits, in which order, and why. Jobs that the caller may not know of are left out: so
-    positions may have gaps, and `length` counts what the caller sees."""
+    """Who waits, in which order, and why. Jobs that the caller may not know of are left out,
+    and neither positions nor `length` count them."""
     length, standing = list_queue(context.plane, limit, access.covers)
     return answer(QueueView(length=length, entries=[queue_entry(one) for one in standing]))

@@ -56,8 +56,8 @@ def keep_a_snapshot(
 ) -> Response:
     """Keep the manifest if all its files are here; otherwise say which are not. Files of others
     are not here for who has not sent them, too."""
-    owner = None if access.sees_all else access.principal.id
-    kept = keep_snapshot(context.plane, to_manifest(parse_body(SnapshotRequest, body)), owner)
+    manifest = to_manifest(parse_body(SnapshotRequest, body))
+    kept = keep_snapshot(context.plane, manifest, access.holder)
     view = SnapshotView(digest=kept.digest, missing=list(kept.missing))
     return answer(view, 200 if kept.missing else 201)
 
@@ -93,13 +93,13 @@ async def put_blob(
 
     def keep() -> None:
         check_room(context.plane)
-        if access.sees_all:
+        if access.holder is None:
             context.plane.blobs.put(digest, _on_thread(chunks))
             return
         proof = Proof(digest, _on_thread(chunks))
         context.plane.blobs.put(digest, proof)
         proof.finish()
-        context.plane.holdings.add(access.principal.id, digest)
+        context.plane.holdings.add(access.holder, digest)
 
     try:
         await threads.take_upload(keep)

@@ -101,7 +101,7 @@ def revoke(
     token = roster.find_token(token_id)
     if token is None or not _covers(access, Verb.DELETE, token.owner):
         raise unknown_token_id(token_id)
-    revoke_token(roster, token_id, is_dry_run=dry_run)
+    revoke_token(roster, token_id, access.principal, is_dry_run=dry_run)
     return Response(status_code=204)
 
 

@@ -23,7 +23,7 @@ from quarterdeck.cli.people import (
     limit_options,
     limits_told,
     page_options,
-    says_limits,
+    show_or_change_limits,
     tell_next,
     yes_option,
 )
@@ -177,18 +177,15 @@ def remove(team: str, user: str, *, dry_run: bool, output: str) -> None:
 def limits(team: str, *, unlimited: bool, dry_run: bool, output: str, **options: Any) -> None:  # noqa: ANN401
     """Show a team's limits, or change those that are given."""
     from quarterdeck.sdk.client import Client
-    from quarterdeck.wire.v1.people import LimitsBody
 
     with Client() as client:
-        view = client.people.get_team(team)
-        before = LimitsBody() if unlimited else view.limits
-        wanted = changed_limits(before, options)
-        if unlimited or says_limits(options):
-            view = client.people.limit_team(team, wanted, dry_run=dry_run)
-    if output == "json":
-        print_json(view.limits)
-    else:
-        say(view.name if output == "name" else f"{view.name}: {limits_told(view.limits)}")
+        show_or_change_limits(
+            lambda: client.people.get_team(team),
+            lambda wanted: client.people.limit_team(team, wanted, dry_run=dry_run),
+            options,
+            unlimited=unlimited,
+            output=output,
+        )
 
 
 def _print_done(team: TeamView, output: str, told: str) -> None:

@@ -25,7 +25,7 @@ from quarterdeck.cli.people import (
     limits_told,
     page_options,
     parse_teams,
-    says_limits,
+    show_or_change_limits,
     teams_told,
     tell_next,
     yes_option,
@@ -195,18 +195,15 @@ def role(user: str, role: str, *, dry_run: bool, output: str) -> None:
 def limits(user: str, *, unlimited: bool, dry_run: bool, output: str, **options: Any) -> None:  # noqa: ANN401
     """Show somebody's limits, or change those that are given."""
     from quarterdeck.sdk.client import Client
-    from quarterdeck.wire.v1.people import LimitsBody
 
     with Client() as client:
-        view = client.people.get_user(user)
-        before = LimitsBody() if unlimited else view.limits
-        wanted = changed_limits(before, options)
-        if unlimited or says_limits(options):
-            view = client.people.limit_user(user, wanted, dry_run=dry_run)
-    if output == "json":
-        print_json(view.limits)
-    else:
-        say(view.name if output == "name" else f"{view.name}: {limits_told(view.limits)}")
+        show_or_change_limits(
+            lambda: client.people.get_user(user),
+            lambda wanted: client.people.limit_user(user, wanted, dry_run=dry_run),
+            options,
+            unlimited=unlimited,
+            output=output,
+        )
 
 
 @command.command(

@@ -288,8 +288,11 @@ class ExplanationView(Answer):
 
     job: JobView
     summary: str = Field(description="One sentence.")
-    position: int | None = Field(description="Place in the queue, from 1; null when not queued.")
-    queue_length: int
+    position: int | None = Field(
+        description="Place in the queue, from 1, among the jobs that the caller may see; null when "
+        "not queued."
+    )
+    queue_length: int = Field(description="How many jobs the caller sees in the queue.")
     verdict: VerdictView | None
     would_place: list[GrantView] = Field(
         description="Where the next decision would put it, when it fits now."

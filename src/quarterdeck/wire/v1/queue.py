@@ -11,7 +11,9 @@ from quarterdeck.wire.v1.jobs import VerdictView
 class QueueEntry(Answer):
     """One job that waits."""
 
-    position: int = Field(description="Place in the queue, from 1.")
+    position: int = Field(
+        description="Place in the queue, from 1, among the jobs that the caller may see."
+    )
     id: str
     name: str
     owner: str

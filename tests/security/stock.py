@@ -1,0 +1,84 @@
+"""Things on a real server for requests by chance to be about, of which each test has its own.
+
+Chance never names a team or a token that there is: without these it would see no answer but
+refusals, of every route that is about one thing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from typing import TYPE_CHECKING, Any
+
+from schemathesis.transport.serialization import Binary
+
+if TYPE_CHECKING:
+    from tests.security.wire import Address
+
+IN_TEAMS = ("lead", "member", "viewer")
+"""Roles that somebody has in a team."""
+OF_WAITING = ("/cancel", "/hold", "/release")
+"""What is done to a job that has not ended."""
+NUMBERS = itertools.count(1)
+
+
+def things_for(server: Address, path: str, who: str, token: str, job_id: str) -> dict[str, str]:
+    """What the place holders of a path may be: things that are there, new but for the job."""
+    number = next(NUMBERS)
+    things = {"job_id": job_id, "node_rank": "0", "path": "sub/out.txt"}
+    if path.endswith(OF_WAITING):
+        waits = {"run": "true", "hold": True}
+        # Somebody's own where they may have one: many may do this to no other.
+        own = _said(server, "/v1/jobs", "POST", waits, token or None)
+        made = json.loads(own.body) if own.status == 201 else _made(server, "/v1/jobs", waits)
+        things["job_id"] = made["id"]
+    if "{team}" in path:
+        things["team"] = f"team-{number}"
+        _made(server, "/v1/teams", {"name": things["team"]})
+        if who in IN_TEAMS:
+            member = f"/v1/teams/{things['team']}/members/a-{who}"
+            assert _said(server, member, "PUT", {"role": who}).status == 200
+    if "{user}" in path:
+        things["user"] = f"user-{number}"
+        team = things.get("team", "default")
+        _made(server, "/v1/users", {"name": things["user"], "teams": {team: "viewer"}})
+    if "{token_id}" in path and token:
+        made = _said(server, "/v1/tokens", "POST", {"name": "spare"}, token)
+        if made.status == 201:
+            things["token_id"] = json.loads(made.body)["id"]
+    if "{invitation_id}" in path:
+        invited = {"user": f"guest-{number}", "teams": {"default": "viewer"}}
+        things["invitation_id"] = _made(server, "/v1/invitations", invited)["id"]
+    return things
+
+
+def make_sensible(case: Any, things: dict[str, str]) -> None:
+    """A case of chance, about things that are there, and with names that the server takes."""
+    given, body = case.path_parameters or {}, case.body
+    given.update({key: things[key] for key in given if key in things})
+    if "digest" in given and isinstance(body, Binary):
+        given["digest"] = hashlib.sha256(body.data).hexdigest()
+    if not isinstance(body, dict):
+        return
+    number = next(NUMBERS)
+    if case.path in ("/v1/teams", "/v1/users") and "name" in body:
+        body["name"] = f"chance-{number}"
+        body.pop("teams", None)
+        body.pop("limits", None)
+    if case.path == "/v1/batches" and "jobs" in body:
+        body["jobs"] = [{"run": "true"}, {"run": ["true"], "name": f"chance-{number}"}]
+    if case.path == "/v1/invitations" and "user" in body:
+        body.update(user=f"chance-{number}", teams={"default": "viewer"}, role=None, expires="7d")
+
+
+def _made(server: Address, target: str, body: dict[str, Any]) -> Any:
+    reply = _said(server, target, "POST", body)
+    assert reply.status == 201, reply.body
+    return json.loads(reply.body)
+
+
+def _said(
+    server: Address, target: str, method: str, body: dict[str, Any], token: str | None = None
+) -> Any:
+    return server.ask(target, method, token=token, body=json.dumps(body).encode())

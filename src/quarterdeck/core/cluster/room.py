@@ -120,7 +120,7 @@ def room_of(
         for device in grant.devices:
             part = parse_part(device)
             before = held.setdefault(part.gpu, part)
-            assert before is part or _can_share(before, part), f"{grant} holds what {before} holds"
+            assert before is part or _can_share(before, part), f"{grant}: {before} is held"
             if not part.is_whole:
                 parts.append(device)
         cpus -= grant.cpus

@@ -1,8 +1,8 @@
 """How fast the GPUs of a placement can add up their gradients, foretold.
 
-The figure is the bus bandwidth of a ring all-reduce as nccl-tests prints it (`busbw`, GB/s): that of
-the slowest part of the ring. Inside a node this is the link between neighbours, between nodes the
-sum of the network interfaces that the GPUs of a node have of their own
+The figure is the bus bandwidth of a ring all-reduce as nccl-tests prints it (`busbw`, GB/s): that
+of the slowest part of the ring. Inside a node this is the link between neighbours, between nodes
+the sum of the network interfaces that the GPUs of a node have of their own
 (https://github.com/NVIDIA/nccl-tests/blob/master/doc/PERFORMANCE.md).
 """
 

@@ -111,7 +111,7 @@ def _set_room(capacity: Capacity, row: int, room: Room) -> None:
 
 
 def _states_of(room: Room) -> list[int]:
-    """What is held of each GPU; one that is closed to new work is closed, whatever is free of it."""
+    """The state of each GPU. One that is closed to new work is closed, whatever is free of it."""
     free = frozenset(room.free_devices)
     states = {device.id: 0 if device.id in free else CLOSED for device in room.node.devices}
     devices = {device.id: device for device in room.node.devices}

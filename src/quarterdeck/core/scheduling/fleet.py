@@ -103,8 +103,10 @@ def _sites_of(sites: Sequence[str]) -> dict[str, slice]:
     starts: dict[str, int] = {}
     for row, site in enumerate(sites):
         starts.setdefault(site, row)
-    ends = [*list(starts.values())[1:], len(sites)]
-    return {site: slice(start, end) for (site, start), end in zip(starts.items(), ends, strict=True)}
+    ends = [*starts.values(), len(sites)][1:]
+    return {
+        site: slice(start, end) for (site, start), end in zip(starts.items(), ends, strict=True)
+    }
 
 
 def _domains_of(

@@ -3,7 +3,7 @@
 After "Beware of Fragmentation: Scheduling GPU-Sharing Workloads with Fragmentation Gradient
 Descent" (Weng et al., USENIX ATC 2023): the fragmentation of a node is the number of its free GPUs
 that a job drawn from the typical demand could not use there, and a job goes where it adds least.
-Whole GPUs only; a job without GPUs is no part of the typical demand here, as no GPU is of use to it.
+Whole GPUs only; jobs without GPUs are no part of the typical demand: no GPU is of use to them.
 """
 
 from __future__ import annotations

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from quarterdeck.core.cluster.demand import Grant
+from quarterdeck.core.cluster.hardware import NodeState
 from quarterdeck.core.scheduling.capacity import FREE, state_with
 from quarterdeck.core.scheduling.devices import choose_parts
 from quarterdeck.core.scheduling.wants import want_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
@@ -41,6 +42,7 @@ class Free:
     def __init__(self, capacity: Capacity, typical: Typical) -> None:
         self.capacity = capacity
         self.fleet = capacity.fleet
+        self.is_open = capacity.is_open
         self.cpus = capacity.cpus.copy()
         self.memory_bytes = capacity.memory_bytes.copy()
         self.gpus_free = capacity.gpus_free.copy()
@@ -85,17 +87,29 @@ class Free:
             tuple(dict.fromkeys(nics[column] for column, _ in parts)) if nics else (),
         )
 
+    def opened(self, rows: Iterable[int]) -> Free:
+        """What would be free without the cordons of these nodes; this stays as it is."""
+        made = Free(self.capacity, self._typical)
+        made.cpus, made.memory_bytes = self.cpus, self.memory_bytes
+        made.gpus_free, made.state = self.gpus_free.copy(), self.state.copy()
+        made.is_open = self.is_open.copy()
+        for row in rows:
+            room = self.capacity.rooms[row]
+            made.is_open[row] = room.node.state is NodeState.READY
+            shut = frozenset(room.cordoned_devices)
+            for column, device in enumerate(room.node.devices):
+                if device.id in shut:
+                    made.state[row, column] = FREE
+            made.gpus_free[row] += len(shut)
+        return made
+
     def _reckon(self, want: Want, rows: NDArray[np.int64] | None) -> NDArray[np.float64]:
         """The costs of these rows, or of all."""
         fleet, wanted = self.fleet, want.resources
         at = slice(None) if rows is None else rows
         cpus, memory, gpus = self.cpus[at], self.memory_bytes[at], self.gpus_free[at]
         kind_of_node = fleet.kind_of_node[at]
-        fits = (
-            self.capacity.is_open[at]
-            & (cpus >= wanted.cpus)
-            & (memory >= wanted.memory_bytes)
-        )
+        fits = self.is_open[at] & (cpus >= wanted.cpus) & (memory >= wanted.memory_bytes)
         cost = (WEIGHT_CPUS_LEFT / self._cpus_most) * (cpus - wanted.cpus)
         cost += WEIGHT_LEFT_OVER * (gpus - wanted.gpus if want.is_whole else gpus)
         left = gpus
@@ -136,4 +150,3 @@ def _preference(
     if mixed.any():
         found[mixed] = want.preference[kind[mixed]].min(axis=1)
     return np.where(np.isfinite(found), found, 0.0)
-

@@ -55,9 +55,7 @@ def choose_nodes(
     return _pack(fleet, site, rows, costs, demand)
 
 
-def largest_gang(
-    fleet: Fleet, site: str, rows: NDArray[np.int64], wish: Wish
-) -> tuple[int, str]:
+def largest_gang(fleet: Fleet, site: str, rows: NDArray[np.int64], wish: Wish) -> tuple[int, str]:
     """How many of these nodes stand within one domain of the required level at most, and in
     which."""
     level = _rung(wish.require) if wish.require is not None else Level.SITE

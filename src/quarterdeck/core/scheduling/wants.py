@@ -48,7 +48,7 @@ class Want:
     ) -> NDArray[np.int64]:
         """How many of the wanted GPUs each node of these could give. All whole GPUs of a replica
         are of one kind, so of a node of several kinds it is the best of them."""
-        counts = self.counts[kind, state].sum(axis=1)
+        counts: NDArray[np.int64] = self.counts[kind, state].sum(axis=1)
         if self.is_whole:
             for row in np.flatnonzero(kind_of_node == MIXED):
                 mine = self.counts[kind[row], state[row]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from hypothesis import given, settings
@@ -18,6 +17,7 @@ from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.plan import Blocker, Plan
 from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
 from quarterdeck.testing.builders import START_NS, a_job_id, a_node
+from tests.oracles.changes import changed_as_promised
 
 POLICY = Policy(patience_s=300.0)
 GATES = (Blocker.NEEDS, Blocker.BACKOFF, Blocker.ARRAY_LIMIT)
@@ -161,16 +161,9 @@ def test_in_any_queue_what_would_start_now_does(snapshot: Snapshot) -> None:
     plan = make_plan(snapshot, POLICY)
     for waiting in snapshot.waiting:
         verdict = plan.verdicts.get(waiting.job_id)
-        hint = verdict.hint if verdict else ""
-        if "would start now" not in hint:
+        changed = changed_as_promised(waiting.demand, verdict) if verdict else None
+        if changed is None:
             continue
-        count = int(re.findall(r"\d+", hint)[0])
-        demand = waiting.demand
-        changed = (
-            replace(demand, resources=replace(demand.resources, gpus=count))
-            if "GPU" in hint
-            else replace(demand, nodes=count)
-        )
         others = tuple(one for one in snapshot.waiting if one is not waiting)
         tried = replace(snapshot, waiting=(*others, replace(waiting, demand=changed)))
         assert waiting.job_id in {one.job_id for one in make_plan(tried, POLICY).placements}

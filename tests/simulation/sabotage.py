@@ -126,7 +126,7 @@ def scheduler_commits_blindly(patch: Patch) -> None:
 
 def rooms_have_endless_cpus(patch: Patch) -> None:
     patch.setattr(
-        "quarterdeck.control.board.room_of",
+        "quarterdeck.control.siteboard.room_of",
         lambda *args: replace(room_of(*args), free_cpus=256),
     )
 

@@ -9,18 +9,27 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.ids import JobId
-from quarterdeck.core.cluster.events import evolve_site
+from quarterdeck.control.siteboard import SiteBoard
+from quarterdeck.core.cluster.events import SiteReported, evolve_site
 from quarterdeck.core.cluster.hardware import Site
-from quarterdeck.core.cluster.room import Room, room_of
-from quarterdeck.core.jobs.events import Ended, Noted, Placed, Seen, Started, StopRequested
+from quarterdeck.core.jobs.events import (
+    Ended,
+    Noted,
+    Placed,
+    Seen,
+    Started,
+    StopRequested,
+    Submitted,
+)
 from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.core.scheduling.allowances import allowances_of, parties_of
+from quarterdeck.core.scheduling.capacity import capacity_of
+from quarterdeck.core.scheduling.fragments import Recent
 from quarterdeck.core.scheduling.queue import has_waiting, waiting_of
-from quarterdeck.core.scheduling.snapshot import Holder, Snapshot, Waiting
+from quarterdeck.core.scheduling.snapshot import Snapshot, Waiting
 from quarterdeck.ports.engine import AttemptRef
 from quarterdeck.ports.store import JobRecord
 
@@ -28,66 +37,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from quarterdeck.core.cluster.demand import Grant
+    from quarterdeck.core.cluster.room import Room
     from quarterdeck.core.governance.people import People
     from quarterdeck.core.jobs.job import Job
     from quarterdeck.core.scheduling.allowances import Party
+    from quarterdeck.core.scheduling.capacity import Capacity
     from quarterdeck.ports.store import Record, Store
 
 PAGE: Final = 2000
-
-
-@dataclass(slots=True)
-class _SiteBoard:
-    """One site's nodes, who holds what on them, and when each attempt's wish last changed."""
-
-    site: Site
-    floor: int
-    nodes_as_of: int = 0
-    rooms: dict[str, Room] = field(default_factory=dict)
-    dirty: set[str] = field(default_factory=set)
-    held: dict[str, dict[AttemptRef, Grant]] = field(default_factory=dict)
-    wished_at: dict[AttemptRef, int] = field(default_factory=dict)
-    gone_at: dict[AttemptRef, int] = field(default_factory=dict)
-
-    def set_nodes(self, site: Site, as_of: int) -> None:
-        self.site = site
-        self.nodes_as_of = as_of
-        self.rooms = {node.name: Room.empty(site.name, node) for node in site.nodes}
-        self.dirty = set(self.rooms)
-
-    def refresh(self) -> None:
-        for name in self.dirty:
-            room = self.rooms.get(name)
-            if room is not None:
-                holds = self.held.get(name, {})
-                cordons = self.site.cordons_of(name)
-                self.rooms[name] = room_of(self.site.name, room.node, holds.values(), cordons)
-        self.dirty.clear()
-
-    def hold(self, ref: AttemptRef, grants: Iterable[Grant]) -> None:
-        for grant in grants:
-            self.held.setdefault(grant.node, {})[ref] = grant
-            self.dirty.add(grant.node)
-
-    def release(self, ref: AttemptRef, grants: Iterable[Grant]) -> None:
-        for grant in grants:
-            self.held[grant.node].pop(ref, None)
-            self.dirty.add(grant.node)
-
-    def wish(self, ref: AttemptRef, seq: int, *, is_gone: bool) -> None:
-        self.wished_at.pop(ref, None)
-        if is_gone:
-            self.gone_at[ref] = seq
-        else:
-            self.wished_at[ref] = seq
-
-    def drop_gone(self, until: int) -> None:
-        """The site has heard everything up to there: what is gone need not be told again."""
-        for ref, seq in list(self.gone_at.items()):
-            if seq > until:
-                break
-            del self.gone_at[ref]
-            self.floor = max(self.floor, seq)
 
 
 class Board:
@@ -100,7 +57,10 @@ class Board:
         self._queued: dict[JobId, Waiting] = {}
         self._needy: dict[JobId, Job] = {}
         self._running: Counter[Party] = Counter()
-        self._sites: dict[str, _SiteBoard] = {}
+        self._sites: dict[str, SiteBoard] = {}
+        self._capacity = capacity_of(())
+        self._are_nodes_new = True
+        self._asked = Recent()
         self._cursor = 0
         self._stirs = 0
         self._load()
@@ -139,9 +99,12 @@ class Board:
                 allowances=allowances,
                 now_ns=now_ns,
                 as_of=self._cursor,
-                rooms=tuple(self._rooms()),
+                rooms=self._reckon(),
                 waiting=tuple(self._queued.values()),
-                holders=tuple(self._holders()),
+                holders=tuple(
+                    holder for site in self._sites.values() for holder in site.holders.values()
+                ),
+                asked=tuple(self._asked.counts().items()),
             )
 
     def find_job(self, job_id: JobId) -> Job | None:
@@ -169,7 +132,7 @@ class Board:
         with self._lock:
             return [
                 (room, _jobs_of(self._sites[room.site].held.get(room.node.name, {})))
-                for room in self._rooms()
+                for room in self._reckon()
             ]
 
     def list_holds(self, site: str, node: str) -> list[tuple[JobId, Grant]]:
@@ -179,10 +142,10 @@ class Board:
             held = board.held.get(node, {}) if board is not None else {}
             return [(ref.job_id, grant) for ref, grant in held.items()]
 
-    def list_free(self) -> list[Room]:
+    def list_free(self) -> Capacity:
         """Every node with what is free of it."""
         with self._lock:
-            return list(self._rooms())
+            return self._reckon()
 
     def list_needy(self) -> list[JobId]:
         """Unfinished jobs that need one which is not unfinished any more."""
@@ -224,23 +187,29 @@ class Board:
         for site in active.sites:
             self._site(site.name).set_nodes(site, active.head)
         for job in active.jobs:
+            self._asked.add(job.spec.demand.resources)
             self._keep(job)
             for live in job.live_attempts:
                 board = self._site(live.site)
                 ref = AttemptRef(job.id, live.number)
-                board.hold(ref, (replica.grant for replica in live.replicas))
+                board.hold(ref, [replica.grant for replica in live.replicas])
                 self._running.update(parties_of(job.spec.team, job.actor))
                 board.wish(ref, active.head, is_gone=False)
 
-    def _site(self, name: str) -> _SiteBoard:
+    def _site(self, name: str) -> SiteBoard:
         if name not in self._sites:
-            self._sites[name] = _SiteBoard(Site(name), floor=self._cursor)
+            self._sites[name] = SiteBoard(Site(name), floor=self._cursor)
         return self._sites[name]
 
     def _apply(self, record: Record) -> None:
         if not isinstance(record, JobRecord):
             board = self._site(record.event.site)
-            board.set_nodes(evolve_site(board.site, record.event), record.seq)
+            after_it = evolve_site(board.site, record.event)
+            if isinstance(record.event, SiteReported):
+                board.set_nodes(after_it, record.seq)
+                self._are_nodes_new = True
+            else:
+                board.set_cordons(after_it, record.event.node)
             self._stirs += 1
             return
         before = self._jobs.get(record.job_id)
@@ -250,6 +219,8 @@ class Board:
         assert after.revision == record.revision, (after.story, record)
         if not isinstance(record.event, Placed | Seen | Started | Noted):
             self._stirs += 1
+        if isinstance(record.event, Submitted):
+            self._asked.add(after.spec.demand.resources)
         if isinstance(record.event, Placed | StopRequested | Ended):
             self._apply_to_site(record.event, before, after, record.seq)
         if isinstance(record.event, Seen | Started | Noted) and not after.state.is_final:
@@ -303,20 +274,16 @@ class Board:
                 counts[party] += len(waiting.tasks)
         return counts
 
-    def _rooms(self) -> Iterable[Room]:
-        for board in self._sites.values():
-            board.refresh()
-            yield from board.rooms.values()
-
-    def _holders(self) -> Iterable[Holder]:
-        for board in self._sites.values():
-            attempts = Counter(ref.job_id for ref in board.wished_at)
-            for job_id, count in attempts.items():
-                demand = self._jobs[job_id].spec.demand
-                wanted, nodes = demand.resources, demand.nodes * count
-                yield Holder(
-                    job_id, board.site.name, nodes, nodes * wanted.gpus, nodes * wanted.cpus
-                )
+    def _reckon(self) -> Capacity:
+        """What is free, of which only what has changed is reckoned anew."""
+        changed = [room for site in self._sites.values() for room in site.refresh()]
+        if self._are_nodes_new:
+            rooms = (room for site in self._sites.values() for room in site.rooms.values())
+            self._capacity = capacity_of(rooms)
+            self._are_nodes_new = False
+        elif changed:
+            self._capacity = self._capacity.replaced(changed)
+        return self._capacity
 
 
 def _jobs_of(refs: Iterable[AttemptRef]) -> list[JobId]:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from quarterdeck.sim.checks import Checks
 
 
+NO_ROOM = (Blocker.NO_CAPACITY, Blocker.FRAGMENTED, Blocker.CORDONED)
+"""What a job hears that has to wait for room; nothing in here asks for a topology or for slices."""
+
+
 class WatchedBoard(Board):
     """A board that remembers the last snapshot that it gave."""
 
@@ -126,11 +130,14 @@ class _Left:
         self.devices = set(room.free_devices)
         self.cpus = room.free_cpus
         self.memory_bytes = room.free_memory_bytes
+        self.is_cordoned = any(one.device is None for one in room.cordons)
+        self.gpus_cordoned = sum(one.device is not None for one in room.cordons)
+        self.is_open = self.node.state is NodeState.READY and not self.is_cordoned
 
     def take(self, grant: Grant) -> bool:
         """Whether the grant was free here; now it is not."""
         fits = (
-            self.node.state is NodeState.READY
+            self.is_open
             and self.devices.issuperset(grant.devices)
             and grant.cpus <= self.cpus
             and grant.memory_bytes <= self.memory_bytes
@@ -153,7 +160,7 @@ class _Left:
         """Whether one replica would fit now."""
         wanted = demand.resources
         return (
-            self.node.state is NodeState.READY
+            self.is_open
             and len(self.devices) >= wanted.gpus
             and self.cpus >= wanted.cpus
             and self.memory_bytes >= wanted.memory_bytes
@@ -204,7 +211,7 @@ def _check_verdicts(
                 and waited_s >= policy.patience_s
                 and ahead.job_id in plan.verdicts
             )
-        elif verdict.blocked_by is Blocker.NO_CAPACITY:
+        elif verdict.blocked_by in NO_ROOM:
             if waiting.demand not in reckoned:
                 reckoned[waiting.demand] = _reckon(waiting.demand, looked.left)
             expected = reckoned[waiting.demand]
@@ -238,12 +245,14 @@ def _gate_numbers(waiting: Waiting, placed: int, now_ns: int) -> dict[Blocker, d
 
 def _reckon(demand: Demand, left: dict[str, _Left]) -> dict[str, int]:
     able = [one for one in left.values() if one.is_able(demand)]
-    up = [one for one in able if one.node.state is NodeState.READY]
+    up = [one for one in able if one.is_open]
     return {
         "nodes_wanted": demand.nodes,
         "nodes_free_now": sum(one.fits(demand) for one in able),
         "nodes_able": len(able),
-        "nodes_down": len(able) - len(up),
+        "nodes_down": sum(one.node.state is not NodeState.READY for one in able),
+        "nodes_cordoned": sum(one.is_cordoned for one in able),
+        "gpus_cordoned": sum(one.gpus_cordoned for one in up),
         "gpus_wanted": demand.nodes * demand.resources.gpus,
         "gpus_free_now": sum(len(one.devices) for one in up),
         "gpus_total": sum(len(one.node.devices) for one in able),

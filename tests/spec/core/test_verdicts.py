@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -20,10 +19,9 @@ from quarterdeck.core.scheduling.plan import Blocker, Verdict
 from quarterdeck.core.scheduling.snapshot import Holder, Policy, Snapshot, Waiting
 from quarterdeck.core.scheduling.verdicts import HOLDERS_SHOWN_MAX, never_fits
 from quarterdeck.testing.builders import START_NS, a_demand, a_dgx, a_node
+from tests.oracles.changes import changed_as_promised
 
 JOB = JobId("j1")
-FEWER_NODES = re.compile(r"with (\d+) nodes? instead of (\d+) it would start now")
-FEWER_GPUS = re.compile(r"with (\d+) GPUs? per node instead of (\d+) it would start now")
 
 
 def plan_alone(rooms: Iterable[Room], demand: Demand, *holders: Holder) -> Verdict | None:
@@ -46,18 +44,6 @@ def a_room(
     room = Room.empty(site, a_dgx(name, state=NodeState.DOWN if down else NodeState.READY))
     taken = room.without(replace(room, node=a_dgx(name)).grant(Resources(used, None, cpus)))
     return taken if used else room
-
-
-def changed_as_promised(demand: Demand, hint: str) -> Demand | None:
-    """The demand that the hint says would start now; None when it says no such thing."""
-    if match := FEWER_NODES.fullmatch(hint):
-        assert int(match[2]) == demand.nodes > int(match[1]) > 0
-        return replace(demand, nodes=int(match[1]))
-    if match := FEWER_GPUS.fullmatch(hint):
-        assert int(match[2]) == demand.resources.gpus > int(match[1]) > 0
-        return replace(demand, resources=replace(demand.resources, gpus=int(match[1])))
-    assert "would start now" not in hint
-    return None
 
 
 def test_the_numbers_are_those_of_the_site() -> None:
@@ -160,7 +146,7 @@ def test_every_promise_is_true_and_every_number_adds_up(rooms: list[Room], deman
         return
     assert verdict.message
     assert verdict.hint
-    changed = changed_as_promised(demand, verdict.hint)
+    changed = changed_as_promised(demand, verdict)
     if changed is not None:
         assert plan_alone(rooms, changed) is None
     if verdict.blocked_by is Blocker.UNSATISFIABLE:

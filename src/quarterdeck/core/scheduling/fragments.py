@@ -8,6 +8,7 @@ Whole GPUs only; jobs without GPUs are no part of the typical demand: no GPU is 
 
 from __future__ import annotations
 
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 TYPICAL_MAX: Final = 12
 """Shapes beyond the most frequent ones change little and cost time."""
+
+RECENT_MAX: Final = 2000
+"""Jobs that a site is judged by: a day's or a week's worth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,28 @@ class Typical:
             & (memory_bytes[:, None] >= self.memory_bytes)
         )
         return gpus * (1.0 - is_of_use @ self.share)
+
+
+class Recent:
+    """What the last jobs asked of a node, and how often."""
+
+    def __init__(self, size: int = RECENT_MAX) -> None:
+        self._last: deque[Resources] = deque(maxlen=size)
+        self._counts: Counter[Resources] = Counter()
+
+    def add(self, resources: Resources) -> None:
+        """Another job came; the oldest is forgotten."""
+        if len(self._last) == self._last.maxlen:
+            oldest = self._last[0]
+            self._counts[oldest] -= 1
+            if not self._counts[oldest]:
+                del self._counts[oldest]
+        self._last.append(resources)
+        self._counts[resources] += 1
+
+    def counts(self) -> dict[Resources, int]:
+        """How often each was asked for."""
+        return dict(self._counts)
 
 
 def typical_of(asked: Iterable[tuple[Resources, int]]) -> Typical:

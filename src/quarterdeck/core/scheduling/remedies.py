@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from quarterdeck.core.cluster.demand import GpuUnit, Wish
+from quarterdeck.core.cluster.gpus import format_gpus
 from quarterdeck.core.cluster.mig import profiles_of
 from quarterdeck.core.scheduling.gangs import largest_gang
 from quarterdeck.core.scheduling.placer import Placer
@@ -189,5 +190,4 @@ def _kth_largest(values: NDArray[np.int64], count: int) -> int:
 
 
 def _gpu_change(wanted: Resources) -> tuple[str, str]:
-    kind = wanted.gpu_kind
-    return "resources.gpu", f"{kind}:{wanted.gpus}" if kind else str(wanted.gpus)
+    return "resources.gpu", format_gpus(wanted)

@@ -1,0 +1,103 @@
+"""One site on the board: its nodes, what is free of them, and what should be of each attempt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from quarterdeck.core.cluster.room import Room, room_of
+from quarterdeck.core.scheduling.snapshot import Holder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from quarterdeck.basics.ids import JobId
+    from quarterdeck.core.cluster.demand import Grant
+    from quarterdeck.core.cluster.hardware import Site
+    from quarterdeck.ports.engine import AttemptRef
+
+
+@dataclass(slots=True)
+class SiteBoard:
+    """One site's nodes, who holds what on them, and when each attempt's wish last changed.
+
+    `dirty` are the nodes whose room is to be reckoned anew.
+    """
+
+    site: Site
+    floor: int
+    nodes_as_of: int = 0
+    rooms: dict[str, Room] = field(default_factory=dict)
+    dirty: set[str] = field(default_factory=set)
+    held: dict[str, dict[AttemptRef, Grant]] = field(default_factory=dict)
+    wished_at: dict[AttemptRef, int] = field(default_factory=dict)
+    gone_at: dict[AttemptRef, int] = field(default_factory=dict)
+    holders: dict[JobId, Holder] = field(default_factory=dict)
+
+    def set_nodes(self, site: Site, as_of: int) -> None:
+        """The site has other nodes than before."""
+        self.site = site
+        self.nodes_as_of = as_of
+        self.rooms = {node.name: Room.empty(site.name, node) for node in site.nodes}
+        self.dirty = set(self.rooms)
+
+    def set_cordons(self, site: Site, node: str) -> None:
+        """What is known of the site's nodes is as before, but for one that is cordoned or not."""
+        self.site = site
+        self.dirty.add(node)
+
+    def refresh(self) -> list[Room]:
+        """Bring the rooms up to date; says which have changed."""
+        changed = []
+        for name in sorted(self.dirty):
+            room = self.rooms.get(name)
+            if room is not None:
+                holds = self.held.get(name, {})
+                cordons = self.site.cordons_of(name)
+                self.rooms[name] = room_of(self.site.name, room.node, holds.values(), cordons)
+                changed.append(self.rooms[name])
+        self.dirty.clear()
+        return changed
+
+    def hold(self, ref: AttemptRef, grants: Sequence[Grant]) -> None:
+        """An attempt has got these."""
+        self._count(ref, grants, 1)
+        for grant in grants:
+            self.held.setdefault(grant.node, {})[ref] = grant
+            self.dirty.add(grant.node)
+
+    def release(self, ref: AttemptRef, grants: Sequence[Grant]) -> None:
+        """An attempt has ended."""
+        self._count(ref, grants, -1)
+        for grant in grants:
+            self.held[grant.node].pop(ref, None)
+            self.dirty.add(grant.node)
+
+    def wish(self, ref: AttemptRef, seq: int, *, is_gone: bool) -> None:
+        """At this place of the log it changed what should be of an attempt."""
+        self.wished_at.pop(ref, None)
+        if is_gone:
+            self.gone_at[ref] = seq
+        else:
+            self.wished_at[ref] = seq
+
+    def drop_gone(self, until: int) -> None:
+        """The site has heard everything up to there: what is gone need not be told again."""
+        for ref, seq in list(self.gone_at.items()):
+            if seq > until:
+                break
+            del self.gone_at[ref]
+            self.floor = max(self.floor, seq)
+
+    def _count(self, ref: AttemptRef, grants: Sequence[Grant], sign: int) -> None:
+        known = self.holders.get(ref.job_id, Holder(ref.job_id, self.site.name, 0, 0, 0))
+        for grant in grants:
+            known = replace(
+                known,
+                nodes=known.nodes + sign,
+                gpus=known.gpus + sign * len(grant.devices),
+                cpus=known.cpus + sign * grant.cpus,
+            )
+        self.holders[ref.job_id] = known
+        if known.nodes == 0:
+            del self.holders[ref.job_id]

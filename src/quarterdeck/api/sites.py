@@ -108,9 +108,12 @@ def _first_task(job: Job) -> int:
 
 def check_node_rank(job: Job, node_rank: int) -> None:
     """Raises `NotFound` for a replica that the job does not have."""
-    if node_rank >= job.spec.demand.nodes:
+    most = max(
+        (len(attempt.replicas) for attempt in job.attempts), default=job.spec.demand.most_nodes
+    )
+    if node_rank >= most:
         raise NotFound(
-            f"job {job.id} has {job.spec.demand.nodes} replicas; there is no number {node_rank}",
+            f"job {job.id} has {most} replicas; there is no number {node_rank}",
             field="node_rank",
             hint="they are numbered from 0",
         )

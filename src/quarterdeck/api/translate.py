@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from quarterdeck.basics.errors import Invalid, NotFound
 from quarterdeck.basics.ids import JobId, is_job_id
 from quarterdeck.basics.quantities import parse_bytes, parse_span_s
-from quarterdeck.core.cluster.demand import Demand, Resources
+from quarterdeck.core.cluster.demand import Demand, Level, Resources, Wish
+from quarterdeck.core.cluster.gpus import format_gpus, parse_gpus
 from quarterdeck.core.governance.people import DEFAULT_TEAM
 from quarterdeck.core.jobs.array import parse_array
 from quarterdeck.core.jobs.manifest import Manifest, ManifestFile
@@ -21,7 +23,7 @@ from quarterdeck.wire.v1.jobs import JobRequest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from quarterdeck.wire.v1.jobs import RetryRequest
+    from quarterdeck.wire.v1.jobs import LevelName, RetryRequest
     from quarterdeck.wire.v1.snapshots import SnapshotRequest
 
 RETRIED: Final = (
@@ -37,12 +39,9 @@ _RETRIED_BY_CODE: Final = {reason.value: reason for reason in RETRIED}
 NO_NAMES: Final[Mapping[str, JobId]] = {}
 RETRIED_NOT_YET: Final = frozenset({"preempted"})
 QUANTITY_CHARS_MAX: Final = 40
-_COUNT: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
-_MODEL_AND_COUNT: Final = re.compile(
-    r"(?P<model>[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63})(?::(?P<count>[0-9]{1,9}))?", re.ASCII
-)
-_SIZE: Final = re.compile(r"[0-9.]+\s*[kKmMgGtT]i?[bB](:.*)?", re.ASCII)
-_GPU_HINT: Final = "write a number, or model and number such as A100:8"
+_LEVELS: Final = {"leaf": "rack"}
+"""Other words for a level."""
+_NODES: Final = re.compile(r"(?P<least>[0-9]{1,6})\.\.(?P<most>[0-9]{1,6})", re.ASCII)
 
 
 def to_request(spec: JobSpec) -> JobRequest:
@@ -55,12 +54,19 @@ def to_request(spec: JobSpec) -> JobRequest:
         "team": spec.team,
         "run": spec.command[2] if is_line else list(spec.command),
         "env": dict(spec.env),
-        "nodes": demand.nodes,
+        "nodes": (
+            demand.nodes if demand.nodes_max is None else f"{demand.nodes}..{demand.nodes_max}"
+        ),
         "ranks_per_node": spec.ranks_per_node,
         "resources": {
-            "gpu": f"{wanted.gpu_model}:{wanted.gpus}" if wanted.gpu_model else wanted.gpus,
+            "gpu": format_gpus(wanted) if wanted.gpu_kind else wanted.gpus,
             "cpu": wanted.cpus,
             "memory": f"{wanted.memory_bytes}B" if wanted.memory_bytes else None,
+        },
+        "topology": {
+            name: level.value
+            for name in ("require", "prefer", "spread")
+            if (level := getattr(demand.topology, name)) is not None
         },
         "priority": spec.priority.value,
         "retry": {
@@ -104,7 +110,8 @@ def to_spec(
     """The job's spec, for the team that it belongs to. `Invalid` names the field that cannot be
     used. `names` are the jobs that come with it, `team` is who pays if the body leaves it open."""
     wanted = body.resources
-    gpus, gpu_model = parse_gpu(wanted.gpu)
+    gpus = Resources(wanted.gpu) if isinstance(wanted.gpu, int) else parse_gpus(wanted.gpu)
+    least, most = parse_nodes(body.nodes)
     memory_bytes = 0
     if wanted.memory is not None:
         memory_bytes = parse_bytes(
@@ -116,9 +123,15 @@ def to_spec(
         team=next(one for one in (team, body.team, DEFAULT_TEAM) if one is not None),
         env=tuple(body.env.items()),
         demand=Demand(
-            nodes=body.nodes,
-            resources=Resources(gpus, gpu_model, wanted.cpu, memory_bytes),
+            nodes=least,
+            resources=replace(gpus, cpus=wanted.cpu, memory_bytes=memory_bytes),
             site=body.site,
+            nodes_max=most,
+            topology=Wish(
+                _level(body.topology.require),
+                _level(body.topology.prefer),
+                _level(body.topology.spread),
+            ),
         ),
         ranks_per_node=body.ranks_per_node,
         snapshot=body.snapshot,
@@ -135,25 +148,22 @@ def to_spec(
     )
 
 
-def parse_gpu(wanted: int | str) -> tuple[int, str | None]:
-    """How many GPUs per node and of which model: `2`, `"2"`, `"A100:8"`; `"A100"` is one."""
+def parse_nodes(wanted: int | str) -> tuple[int, int | None]:
+    """How many nodes at least, and for `2..8` at most."""
     if isinstance(wanted, int):
         return wanted, None
-    text = wanted.strip()
-    if _COUNT.fullmatch(text):
-        return int(text), None
-    if "|" in text or text.lower().startswith("mig-") or _SIZE.fullmatch(text):
+    match = _NODES.fullmatch(wanted.strip())
+    if match is None or int(match["least"]) > int(match["most"]):
         raise Invalid(
-            f"resources.gpu is {shown(wanted)}; a choice of models, slices of a GPU and GPUs by "
-            "their memory are not available on this server yet",
-            code="not_available",
-            field="resources.gpu",
-            hint=_GPU_HINT,
+            f"nodes is {shown(wanted)}",
+            field="nodes",
+            hint="write a number, or the least and the most, for example 2..8",
         )
-    match = _MODEL_AND_COUNT.fullmatch(text)
-    if match is None or match["count"] == "0":
-        raise Invalid(f"resources.gpu is {shown(wanted)}", field="resources.gpu", hint=_GPU_HINT)
-    return int(match["count"] or 1), match["model"].strip()
+    return int(match["least"]), int(match["most"])
+
+
+def _level(name: LevelName | None) -> Level | None:
+    return None if name is None else Level(_LEVELS.get(name, name))
 
 
 def parse_job_id(text: str) -> JobId:

@@ -94,6 +94,7 @@ def job_view(job: Job, pretend: PretendNodes, warnings: Sequence[str] = ()) -> J
         command=list(spec.command),
         env=dict(spec.env),
         nodes=spec.demand.nodes,
+        nodes_max=spec.demand.nodes_max,
         ranks_per_node=spec.ranks_per_node,
         gpus_per_node=wanted.gpus,
         cpus_per_node=wanted.cpus,
@@ -186,6 +187,7 @@ def grant_views(grants: Iterable[Grant]) -> list[GrantView]:
             gpus=list(grant.devices),
             cpus=grant.cpus,
             memory_bytes=grant.memory_bytes,
+            nics=list(grant.nics),
         )
         for rank, grant in enumerate(grants)
     ]
@@ -203,6 +205,8 @@ def _attempt_view(attempt: Attempt) -> AttemptView:
         message=attempt.message,
         exit_code=attempt.exit_code,
         task=attempt.task,
+        grounds=list(attempt.grounds),
+        allreduce_gbytes_s=attempt.allreduce_gbytes_s,
         placement=grant_views(replica.grant for replica in attempt.replicas),
         replicas=[_replica_view(replica) for replica in attempt.replicas],
     )
@@ -232,6 +236,8 @@ def plan_view(outlook: Outlook) -> PlanView:
         placement=grant_views(placement.grants) if placement else [],
         position=outlook.position,
         verdict=_verdict_view(outlook.verdict),
+        grounds=list(placement.grounds) if placement else [],
+        allreduce_gbytes_s=placement.allreduce_gbytes_s if placement else None,
     )
 
 
@@ -239,6 +245,7 @@ def explanation_view(told: Explanation, job: JobView) -> ExplanationView:
     """Why a job, as the asker may see it, is in its state."""
     outlook = told.outlook
     placement = outlook.placement if outlook else None
+    lies = placement or next(iter(told.job.live_attempts), None)
     return ExplanationView(
         job=job,
         summary=told.summary,
@@ -246,6 +253,8 @@ def explanation_view(told: Explanation, job: JobView) -> ExplanationView:
         queue_length=told.queue_length,
         verdict=_verdict_view(outlook.verdict) if outlook else None,
         would_place=grant_views(placement.grants) if placement else [],
+        grounds=list(lies.grounds) if lies else [],
+        allreduce_gbytes_s=lies.allreduce_gbytes_s if lies else None,
     )
 
 
@@ -258,7 +267,16 @@ def _verdict_view(verdict: Verdict | None) -> VerdictView | None:
         hint=verdict.hint,
         numbers=dict(verdict.numbers),
         held_by=list(verdict.held_by),
+        change=_change(verdict),
     )
+
+
+def _change(verdict: Verdict) -> dict[str, str]:
+    """One text for each key."""
+    found: dict[str, list[str]] = {}
+    for key, value in verdict.change:
+        found.setdefault(key, []).append(value)
+    return {key: ", ".join(values) for key, values in found.items()}
 
 
 def event_view(record: Record) -> EventView:

@@ -21,10 +21,20 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
+LEVELS = click.Choice(["node", "rack", "leaf", "rail", "unit", "pod"])
 _OPTIONS = (
     click.option("-G", "--gpus", type=int, default=0, help="GPUs per node."),
-    click.option("--gpu", metavar="MODEL:N", help="GPUs per node by model, for example A100:4."),
-    click.option("-N", "--nodes", type=int, default=1, help="Nodes; all start or none."),
+    click.option(
+        "--gpu",
+        metavar="WHAT:N",
+        help="GPUs per node by kind: A100:4, A100|H100:4, 40GB..:2, 20GB, mig-1g.10gb:3.",
+    ),
+    click.option(
+        "-N", "--nodes", default="1", metavar="N|MIN..MAX", help="Nodes; all start or none."
+    ),
+    click.option("--require", type=LEVELS, help="All nodes within one of these, or it waits."),
+    click.option("--prefer", type=LEVELS, help="All nodes within one of these if there is room."),
+    click.option("--spread", type=LEVELS, help="Over as many of these as may be."),
     click.option("--ranks-per-node", type=int, default=1, help="Copies of the command per node."),
     click.option("--cpus", type=int, default=1, help="CPUs per node."),
     click.option("--memory", metavar="SIZE", help="Memory per node, for example 64GiB."),
@@ -65,7 +75,12 @@ def job_options(function: F) -> F:
 
 def make_request(command: tuple[str, ...], options: dict[str, Any]) -> JobRequest:
     """The request that the options describe, without its work folder."""
-    from quarterdeck.wire.v1.jobs import JobRequest, ResourcesRequest, RetryRequest
+    from quarterdeck.wire.v1.jobs import (
+        JobRequest,
+        ResourcesRequest,
+        RetryRequest,
+        TopologyRequest,
+    )
 
     if not command:
         raise click.UsageError("say what to run, after --")
@@ -75,12 +90,15 @@ def make_request(command: tuple[str, ...], options: dict[str, Any]) -> JobReques
         name=options["name"] or _name_of(command),
         run=list(command),
         env=parse_pairs(options["env"], "--env", "NAME=VALUE"),
-        nodes=options["nodes"],
+        nodes=int(options["nodes"]) if options["nodes"].isdecimal() else options["nodes"],
         ranks_per_node=options["ranks_per_node"],
         resources=ResourcesRequest(
             gpu=options["gpu"] or options["gpus"],
             cpu=options["cpus"],
             memory=options["memory"],
+        ),
+        topology=TopologyRequest(
+            require=options["require"], prefer=options["prefer"], spread=options["spread"]
         ),
         priority=options["priority"],
         retry=RetryRequest(limit=options["retry"]),
@@ -146,12 +164,21 @@ def print_plan(plan: PlanView, output: str) -> None:
     elif plan.starts_now:
         nodes = ", ".join(grant.node for grant in plan.placement)
         say(f"it would start now at site {plan.site}, on {nodes}")
+        print_grounds(plan.grounds)
+        if plan.verdict is not None:
+            say(f"the rest of it would wait: {plan.verdict.message}")
     else:
         say("it would wait" + (f": {plan.verdict.message}" if plan.verdict else ""))
         if plan.position is not None:
             say(f"place in the queue: {plan.position}")
         if plan.verdict is not None and plan.verdict.hint:
             say(f"hint: {plan.verdict.hint}")
+
+
+def print_grounds(grounds: Sequence[str]) -> None:
+    """Why it lies where it does, a line each."""
+    for line in grounds:
+        say(f"why: {line}")
 
 
 def change_jobs(

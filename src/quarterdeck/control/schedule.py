@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from quarterdeck.basics.errors import Stale
@@ -76,6 +77,11 @@ def _commit(tx: Transaction, made: Plan, now_ns: int) -> int:
         if job is None or not job.wants(placement.task):
             continue
         placing = decide.place(job, placement.site, placement.grants, now_ns, placement.task)
+        placing = replace(
+            placing,
+            grounds=placement.grounds,
+            allreduce_gbytes_s=placement.allreduce_gbytes_s,
+        )
         take_events(tx, job, [placing])
         placed += 1
     return placed

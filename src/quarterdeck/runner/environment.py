@@ -42,6 +42,12 @@ def make_environment(
             MARK: make_mark(order),
         }
     )
+    nics = order.get("nics") or []
+    if nics:
+        environment["QD_NICS"] = ",".join(nics)
+    if nics and not order.get("pretend"):
+        # With "=" NCCL takes exactly these, not all whose names begin so.
+        environment.setdefault("NCCL_IB_HCA", "=" + ",".join(nics))
     environment.update(places)
     if order.get("inside"):
         # Last, so that nothing of the job's own is hidden by it.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from quarterdeck.cli.completion import job_argument
+from quarterdeck.cli.jobs import print_grounds
 from quarterdeck.cli.output import examples, output_option, print_json, say
 
 
@@ -24,6 +25,7 @@ def command(job_id: str, output: str) -> None:
         say(explanation.job.id)
         return
     say(f"{job_id} is {explanation.job.state}: {explanation.summary}")
+    print_grounds(explanation.grounds)
     if explanation.position is not None:
         say(f"place in the queue: {explanation.position} of {explanation.queue_length}")
     if explanation.verdict is not None:

@@ -27,6 +27,7 @@ class Submitted:
 class Placed:
     """An attempt was granted devices at a site; replica `i` has `grants[i]`.
 
+    `grounds` say why it lies there, `allreduce_gbytes_s` how fast its GPUs should add up gradients.
     In this and the others `task` is the index of the array's task that the attempt is of.
     """
 
@@ -35,6 +36,8 @@ class Placed:
     site: str
     grants: tuple[Grant, ...]
     task: int | None = None
+    grounds: tuple[str, ...] = ()
+    allreduce_gbytes_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

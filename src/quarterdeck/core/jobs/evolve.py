@@ -145,6 +145,8 @@ def _(event: ev.Placed, job: Job) -> Job:
         placed_at_ns=event.at_ns,
         replicas=tuple(Replica(rank, grant) for rank, grant in enumerate(event.grants)),
         task=event.task,
+        grounds=event.grounds,
+        allreduce_gbytes_s=event.allreduce_gbytes_s,
     )
     after = _stepped(job, event.task, JobSignal.PLACE)
     if after.tasks is not None and event.task is not None:

@@ -63,7 +63,8 @@ class StopWish:
 class Attempt:
     """One numbered try. The number is also its fence: a smaller one can do nothing any more.
 
-    `task` is the index of the array's task that it is of; None in a job without tasks.
+    `task` is the index of the array's task that it is of; None in a job without tasks. `grounds`
+    say why it lies where it does.
     """
 
     number: int
@@ -78,6 +79,8 @@ class Attempt:
     message: str = ""
     exit_code: int | None = None
     task: int | None = None
+    grounds: tuple[str, ...] = ()
+    allreduce_gbytes_s: float | None = None
 
     @property
     def holds_devices(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Final
 from quarterdeck.basics.errors import Invalid
 from quarterdeck.basics.ids import JobId
 from quarterdeck.basics.quantities import SPAN_S_MAX, format_span
-from quarterdeck.core.cluster.demand import Demand, Resources
+from quarterdeck.core.cluster.demand import Demand, Level, Resources
 from quarterdeck.core.jobs.array import Array
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.limits import LIMITS
@@ -239,6 +239,13 @@ def _check_tags(tags: tuple[tuple[str, str], ...]) -> None:
 def _check_demand(demand: Demand) -> None:
     wanted: Resources = demand.resources
     _check_range("nodes", demand.nodes, 1, LIMITS.nodes_max)
+    _check_range("nodes", demand.most_nodes, demand.nodes, LIMITS.nodes_max)
+    if demand.topology.require is Level.NODE and demand.most_nodes > 1:
+        raise Invalid(
+            f"topology.require is node, and nodes is {demand.most_nodes}",
+            field="topology.require",
+            hint="ask for one node with more GPUs, or require rack",
+        )
     _check_range("resources.gpu", wanted.gpus, 0, LIMITS.gpus_per_node_max)
     _check_range("resources.cpu", wanted.cpus, 1, LIMITS.cpus_per_node_max)
     _check_range("resources.memory", wanted.memory_bytes, 0, 2**60)

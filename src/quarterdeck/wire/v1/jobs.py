@@ -17,7 +17,6 @@ FINAL_STATES: frozenset[StateName] = frozenset({"succeeded", "failed", "cancelle
 KEYS_NOT_YET: frozenset[str] = frozenset(
     {
         *("image", "inputs", "launcher", "min_runtime", "outputs", "preemptible", "secrets"),
-        "topology",
     }
 )
 """Keys of the job file that later versions of the server will take: refused, never ignored."""
@@ -28,12 +27,34 @@ class ResourcesRequest(Request):
 
     gpu: Count | str = Field(
         default=0,
-        description="GPUs per node: a number, or model and number such as `A100:8`.",
-        examples=["A100:8"],
+        description="GPUs per node: a number, or what and how many, such as `A100:8`, "
+        "`A100|H100:4` (either), `40GB..:2` (with at least so much memory), `20GB` (the smallest "
+        "slice with so much, or a whole GPU), `mig-1g.10gb:3` (slices of a profile) or "
+        "`share-25%` (of a GPU's time; nobody enforces it).",
+        examples=["A100:8", "A100|H100:4", "mig-1g.10gb:3"],
     )
     cpu: Count = Field(default=1, description="CPUs (hardware threads) per node.")
     memory: str | None = Field(
         default=None, description="Memory per node with its unit.", examples=["64GiB"]
+    )
+
+
+LevelName = Literal["node", "rack", "leaf", "rail", "unit", "pod"]
+
+
+class TopologyRequest(Request):
+    """How the nodes of a job lie to each other. A `leaf` switch and a `rack` are one level."""
+
+    require: LevelName | None = Field(
+        default=None, description="All nodes within one of these, or the job waits."
+    )
+    prefer: LevelName | None = Field(
+        default=None,
+        description="All nodes within one of these, if there is one with room; whatever is nearer "
+        "than this makes no difference.",
+    )
+    spread: LevelName | None = Field(
+        default=None, description="Over as many of these as may be, so that one may fail."
     )
 
 
@@ -80,9 +101,15 @@ class JobRequest(Request):
         description="The command: a line for `sh -c`, or a list of arguments that no shell sees."
     )
     env: dict[str, str] = Field(default={}, description="Variables added to the command's own.")
-    nodes: Count = Field(default=1, description="How many different nodes; all start or none.")
+    nodes: Count | str = Field(
+        default=1,
+        description="How many different nodes; all start or none. `2..8`: as many of these as are "
+        "free when it starts.",
+        examples=[4, "2..8"],
+    )
     ranks_per_node: Count = Field(default=1, description="How many copies of the command per node.")
     resources: ResourcesRequest = Field(default_factory=ResourcesRequest)
+    topology: TopologyRequest = Field(default_factory=TopologyRequest)
     priority: PriorityName = Field(default="normal", description="Higher goes first.")
     retry: RetryRequest = Field(default_factory=RetryRequest)
     checkpoint: CheckpointRequest = Field(default_factory=CheckpointRequest)
@@ -126,9 +153,12 @@ class GrantView(Answer):
 
     node_rank: int
     node: str
-    gpus: list[str] = Field(description="UUIDs of the GPUs.")
+    gpus: list[str] = Field(
+        description="UUIDs of the GPUs; a slice is `UUID/PROFILE@START`, a share `UUID/PERCENT%`."
+    )
     cpus: int
     memory_bytes: int
+    nics: list[str] = Field(default=[], description="The network interfaces nearest to its GPUs.")
 
 
 class RankView(Answer):
@@ -167,6 +197,11 @@ class AttemptView(Answer):
     task: int | None = Field(default=None, description="Index of the array's task it is of.")
     placement: list[GrantView]
     replicas: list[ReplicaView]
+    grounds: list[str] = Field(default=[], description="Why it lies there.")
+    allreduce_gbytes_s: float | None = Field(
+        default=None,
+        description="Bus bandwidth of an all-reduce over its GPUs, GB/s, as far as it can be told.",
+    )
 
 
 class ArrayView(Answer):
@@ -226,6 +261,9 @@ class JobView(Answer):
         description="The values are `(hidden)` for who may not see the request."
     )
     nodes: int
+    nodes_max: int | None = Field(
+        default=None, description="Of a job that takes what is free: the most nodes it takes."
+    )
     ranks_per_node: int
     gpus_per_node: int
     cpus_per_node: int
@@ -274,13 +312,18 @@ class VerdictView(Answer):
     """Why a job does not start now."""
 
     blocked_by: str = Field(
-        description="no_capacity, behind_others, unsatisfiable, needs, backoff, array_limit, "
-        "limit or disk_full."
+        description="no_capacity, fragmented, cordoned, topology, mig_shape, behind_others, "
+        "unsatisfiable, needs, backoff, array_limit, limit or disk_full."
     )
     message: str
     hint: str
     numbers: dict[str, int]
     held_by: list[str] = Field(description="Jobs that hold the most of what it needs.")
+    change: dict[str, str] = Field(
+        default={},
+        description="The cheapest change that would start it now, as keys of the job file; `resume`"
+        " names nodes that are cordoned. Empty if nothing but waiting helps.",
+    )
 
 
 class ExplanationView(Answer):
@@ -297,6 +340,12 @@ class ExplanationView(Answer):
     would_place: list[GrantView] = Field(
         description="Where the next decision would put it, when it fits now."
     )
+    grounds: list[str] = Field(
+        default=[], description="Why it lies where it lies, or would when it fits now."
+    )
+    allreduce_gbytes_s: float | None = Field(
+        default=None, description="What an all-reduce over its GPUs should reach there."
+    )
 
 
 class PlanView(Answer):
@@ -307,6 +356,10 @@ class PlanView(Answer):
     placement: list[GrantView]
     position: int | None
     verdict: VerdictView | None
+    grounds: list[str] = Field(default=[], description="Why there.")
+    allreduce_gbytes_s: float | None = Field(
+        default=None, description="What an all-reduce over its GPUs should reach there."
+    )
 
 
 class ResultView(Answer):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from quarterdeck.basics.errors import Unavailable
+from quarterdeck.core.cluster.parts import parse_part
 from quarterdeck.core.jobs.manifest import parse_manifest
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ def make_order(
         "address": node.address,
         "command": list(spec.command),
         "env": dict(spec.env),
-        "devices": list(order.grants[node_rank].devices),
+        "devices": [_visible(device) for device in order.grants[node_rank].devices],
+        "nics": list(order.grants[node_rank].nics),
+        "pretend": node.pretend,
         "results_dir": str(paths.results(ref) / str(node_rank)),
         "checkpoint_dir": str(paths.checkpoint(ref, order.task)),
         "checkpoint_path": spec.checkpoint_path,
@@ -63,6 +66,12 @@ def make_order(
         },
         "log": LOG_LIMITS,
     }
+
+
+def _visible(device: str) -> str:
+    """What CUDA is told: a share of a GPU is the GPU."""
+    part = parse_part(device)
+    return part.gpu if not part.profile else device
 
 
 def _make_task(order: LaunchOrder) -> dict[str, int] | None:

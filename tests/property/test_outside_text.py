@@ -21,13 +21,13 @@ from quarterdeck.adapters.gauges.pretend import NODES_MAX, parse_pretend
 from quarterdeck.api.jobfile_schema import job_file_schema
 from quarterdeck.api.translate import (
     digest_of_request,
-    parse_gpu,
     parse_job_id,
     parse_need,
     to_spec,
 )
 from quarterdeck.basics.errors import Invalid, NotFound, Refused
 from quarterdeck.basics.ids import is_job_id
+from quarterdeck.core.cluster.gpus import format_gpus, parse_gpus
 from quarterdeck.core.jobs.array import parse_array
 from quarterdeck.core.jobs.spec import JobSpec
 from quarterdeck.core.jobs.states import ReplicaState
@@ -145,12 +145,18 @@ def test_needs_are_put_in_order_or_refused(described: list[tuple[str, list[str]]
 
 
 @settings(max_examples=300)
-@given(ANY_TEXT | st.integers() | st.from_regex(r"[A-Za-z0-9 |:._-]{0,20}(:[0-9]{0,12})?"))
-def test_a_demand_for_gpus_is_a_number_or_refused(wanted: int | str) -> None:
+@given(
+    ANY_TEXT
+    | st.from_regex(r"[A-Za-z0-9 |:._-]{0,20}(:[0-9]{0,12})?")
+    | st.from_regex(r"(mig-[1-7]g\.[0-9]{1,2}gb|[0-9]{1,3}GB(\.\.)?|share-[0-9]{1,2}%)(:[0-9])?")
+)
+def test_a_demand_for_gpus_is_understood_or_refused(wanted: str) -> None:
     with suppress(Invalid):
-        gpus, model = parse_gpu(wanted)
-        assert isinstance(gpus, int)
-        assert model is None or (model.isascii() and model.isprintable())
+        asked = parse_gpus(wanted)
+        assert asked.gpus >= 0
+        assert asked.gpu_kind.isascii()
+        assert asked.gpu_kind.isprintable()
+        assert parse_gpus(format_gpus(asked)) == asked
 
 
 @settings(max_examples=400)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 KNOWN = {
     "alembic", "annotated-doc", "annotated-types", "anyio", "cffi", "click", "cryptography",
     "editables", "fastapi", "h11", "hatchling", "httpcore2", "httpx2", "idna", "mako",
-    "markupsafe", "msgspec", "nvidia-ml-py", "opentelemetry-api", "packaging", "pathspec",
+    "markupsafe", "msgspec", "numpy", "nvidia-ml-py", "opentelemetry-api", "packaging", "pathspec",
     "pluggy", "pycparser", "pydantic", "pydantic-core", "ruamel-yaml", "sqlalchemy",
     "starlette", "tomlkit", "trove-classifiers", "truststore", "typing-extensions",
     "typing-inspection", "uvicorn",

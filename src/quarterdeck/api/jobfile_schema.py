@@ -23,7 +23,12 @@ _SIZE: Final = r"^\s*[0-9]{1,18}(\.[0-9]{1,9})?\s*([kKmMgGtT][iI]?)?[bB]\s*$"
 _CLOCK: Final = r"([0-9]{1,6}-)?[0-9]{1,2}:[0-9]{2}:[0-9]{2}"
 _SPAN: Final = rf"^\s*(([0-9]{{1,12}}(\.[0-9]{{1,9}})?\s*[dhms]\s*)+|{_CLOCK})\s*$"
 _ARRAY: Final = r"^\s*[0-9][0-9,:\s-]*(%[0-9]{1,9})?\s*$"
-_GPU: Final = r"^\s*([0-9]{1,9}|[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}(:[0-9]{1,9})?)\s*$"
+_GPU: Final = (
+    r"^\s*([0-9]{1,9}|"
+    r"([A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}(\|[A-Za-z0-9][A-Za-z0-9 ._+-]{0,63}){0,7}"
+    r"|share-[1-9][0-9]?%)(:[0-9]{1,9})?)\s*$"
+)
+_NODES: Final = r"^\s*[0-9]{1,6}\.\.[0-9]{1,6}\s*$"
 _SCALAR: Final = ["string", "number", "boolean"]
 
 
@@ -44,7 +49,7 @@ def job_file_schema() -> dict[str, Any]:
         "minLength": 1,
     }
     _make_exact(keys)
-    for part in ("resources", "retry", "checkpoint"):
+    for part in ("resources", "topology", "retry", "checkpoint"):
         keys[part]["properties"] = {
             key: _with_default_last(shape) for key, shape in keys[part]["properties"].items()
         }
@@ -89,7 +94,10 @@ def _make_exact(keys: dict[str, dict[str, Any]]) -> None:
         "maxProperties": LIMITS.tags_max,
         "examples": [{"project": "ocr"}],
     }
-    keys["nodes"] |= {"minimum": 1, "maximum": LIMITS.nodes_max}
+    keys["nodes"]["anyOf"] = [
+        {"type": "integer", "minimum": 1, "maximum": LIMITS.nodes_max},
+        {"type": "string", "pattern": _NODES},
+    ]
     keys["ranks_per_node"] |= {"minimum": 1, "maximum": LIMITS.ranks_per_node_max}
     keys["needs"] |= {"uniqueItems": True, "maxItems": LIMITS.needs_max, "examples": [["prepare"]]}
     keys["array"] |= {"type": ["string", "integer"], "pattern": _ARRAY, "minimum": 0}
@@ -98,7 +106,7 @@ def _make_exact(keys: dict[str, dict[str, Any]]) -> None:
         {"type": "integer", "minimum": 0, "maximum": LIMITS.gpus_per_node_max},
         {"type": "string", "pattern": _GPU},
     ]
-    resources["gpu"]["examples"] = [8, "A100:8"]
+    resources["gpu"]["examples"] = [8, "A100:8", "A100|H100:4", "mig-1g.10gb:3"]
     resources["cpu"] |= {"minimum": 1, "maximum": LIMITS.cpus_per_node_max}
     resources["memory"] |= {"pattern": _SIZE}
     retry["limit"] |= {"minimum": 0, "maximum": LIMITS.retries_max}

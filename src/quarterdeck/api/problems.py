@@ -69,7 +69,7 @@ _STATUS_OF_CLASS: Final[tuple[tuple[type[QuarterdeckError], int], ...]] = (
 _LAST_OF_CONNECTION: Final = frozenset({408, 413, 429, 431})
 """After these the rest of the request may still be on its way, and nobody will read it; or the
 client shall not come back at once."""
-_EITHER_OR: Final = (("run",), ("resources", "gpu"))
+_EITHER_OR: Final = (("run",), ("nodes",), ("resources", "gpu"))
 """Fields of two possible types: the framework adds each type that it tried to the name."""
 
 _log = logging.getLogger(__name__)

@@ -155,9 +155,9 @@ def parse_nodes(wanted: int | str) -> tuple[int, int | None]:
     match = _NODES.fullmatch(wanted.strip())
     if match is None or int(match["least"]) > int(match["most"]):
         raise Invalid(
-            f"nodes is {shown(wanted)}",
+            f"nodes is {shown(wanted)}, which is neither a whole number nor a range",
             field="nodes",
-            hint="write a number, or the least and the most, for example 2..8",
+            hint="write a number without quotes, or the least and the most, for example 2..8",
         )
     return int(match["least"]), int(match["most"])
 

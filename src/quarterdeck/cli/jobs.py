@@ -21,6 +21,18 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
+
+def _parse_nodes(text: str) -> int | str:
+    """A number of nodes, or the least and the most of them."""
+    least, dots, most = text.partition("..")
+    if dots and least.isdecimal() and most.isdecimal():
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is neither a number nor a range like 2..8") from None
+
+
 LEVELS = click.Choice(["node", "rack", "leaf", "rail", "unit", "pod"])
 _OPTIONS = (
     click.option("-G", "--gpus", type=int, default=0, help="GPUs per node."),
@@ -30,7 +42,12 @@ _OPTIONS = (
         help="GPUs per node by kind: A100:4, A100|H100:4, 40GB..:2, 20GB, mig-1g.10gb:3.",
     ),
     click.option(
-        "-N", "--nodes", default="1", metavar="N|MIN..MAX", help="Nodes; all start or none."
+        "-N",
+        "--nodes",
+        default="1",
+        metavar="N|MIN..MAX",
+        callback=lambda _context, _option, text: _parse_nodes(text),
+        help="Nodes; all start or none.",
     ),
     click.option("--require", type=LEVELS, help="All nodes within one of these, or it waits."),
     click.option("--prefer", type=LEVELS, help="All nodes within one of these if there is room."),
@@ -90,7 +107,7 @@ def make_request(command: tuple[str, ...], options: dict[str, Any]) -> JobReques
         name=options["name"] or _name_of(command),
         run=list(command),
         env=parse_pairs(options["env"], "--env", "NAME=VALUE"),
-        nodes=int(options["nodes"]) if options["nodes"].isdecimal() else options["nodes"],
+        nodes=options["nodes"],
         ranks_per_node=options["ranks_per_node"],
         resources=ResourcesRequest(
             gpu=options["gpu"] or options["gpus"],

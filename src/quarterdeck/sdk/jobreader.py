@@ -32,7 +32,7 @@ TEXT_KEPT: Final[frozenset[Path_]] = frozenset(
 )
 """Where text is meant: `LR: 0.10` stays "0.10", and a bare `90` is told that it has no unit."""
 
-_EITHER_OR: Final[tuple[Path_, ...]] = (("run",), ("resources", "gpu"))
+_EITHER_OR: Final[tuple[Path_, ...]] = (("run",), ("nodes",), ("resources", "gpu"))
 _TOLD: Final = {
     "string_type": ("is not a text", "put it in quotes"),
     "int_type": ("is not a whole number", "write digits without quotes, for example 2"),
@@ -44,9 +44,10 @@ _TOLD: Final = {
 }
 _TOLD_OF: Final[dict[Path_, tuple[str, str]]] = {
     ("run",): ("is neither a line nor a list of arguments", "write for example python train.py"),
+    ("nodes",): ("is neither a number nor a range", "write for example 2, or 2..8"),
     ("resources", "gpu"): (
-        "is neither a number nor a model and number",
-        "write for example 8, or A100:8",
+        "is neither a number nor what and how many",
+        "write for example 8, A100:8 or mig-1g.10gb:3",
     ),
 }
 _NOTHING: Final = object()

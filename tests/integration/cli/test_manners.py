@@ -21,13 +21,15 @@ from tests.integration.sdk.scripted import (
     stream,
 )
 
-GRANT = {"node_rank": 0, "node": "dgx-1", "gpus": [], "cpus": 1, "memory_bytes": 0}
+GRANT = {"node_rank": 0, "node": "dgx-1", "gpus": [], "cpus": 1, "memory_bytes": 0, "nics": []}
 PLAN: dict[str, Any] = {
     "starts_now": True,
     "site": "local",
     "placement": [GRANT],
     "position": 1,
     "verdict": None,
+    "grounds": [],
+    "allreduce_gbytes_s": None,
 }
 
 

@@ -11,13 +11,21 @@ import pytest
 from tests.integration.cli.terminal import qd
 from tests.integration.sdk.scripted import JOB_ID, Answer, Script, as_json, job, problem, serving
 
-GRANT = {"node_rank": 0, "node": "dgx-1", "gpus": ["GPU-1"], "cpus": 1, "memory_bytes": 0}
+GRANT = {
+    "node_rank": 0,
+    "node": "dgx-1",
+    "gpus": ["GPU-1"],
+    "cpus": 1,
+    "memory_bytes": 0,
+    "nics": [],
+}
 VERDICT = {
     "blocked_by": "no_capacity",
     "message": "4 of the 8 nodes are free",
     "hint": "ask for 4",
     "numbers": {"nodes_free_now": 4},
     "held_by": ["j000000009"],
+    "change": {"nodes": "4"},
 }
 PLAN: dict[str, Any] = {
     "starts_now": False,
@@ -25,6 +33,8 @@ PLAN: dict[str, Any] = {
     "placement": [],
     "position": 3,
     "verdict": VERDICT,
+    "grounds": [],
+    "allreduce_gbytes_s": None,
 }
 
 
@@ -145,12 +155,22 @@ def test_explain_prints_the_numbers_and_what_would_help() -> None:
         "queue_length": 5,
         "verdict": VERDICT,
         "would_place": [],
+        "grounds": ["it is the fullest"],
+        "allreduce_gbytes_s": 240.0,
     }
     with serving(as_json(told)) as script:
         shown = qd("explain", JOB_ID, url=script.url).stdout
         dumped = qd("explain", JOB_ID, "-o", "json", url=script.url)
-    for part in ("4 of the 8 nodes", "2 of 5", "no_capacity", "ask for 4", "j000000009"):
+    for part in (
+        "4 of the 8 nodes",
+        "2 of 5",
+        "no_capacity",
+        "ask for 4",
+        "j000000009",
+        "why: it is the fullest",
+    ):
         assert part in shown
+    assert "j000000009" in shown
     assert json.loads(dumped.stdout) == told
 
 

@@ -82,6 +82,7 @@ def job(state: str = "queued", **fields: Any) -> dict[str, Any]:
         "command": ["true"],
         "env": {},
         "nodes": 1,
+        "nodes_max": None,
         "ranks_per_node": 1,
         "gpus_per_node": 0,
         "cpus_per_node": 1,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from quarterdeck.api.translate import digest_of_request, parse_gpu, to_spec
+from quarterdeck.api.translate import digest_of_request, to_spec
 from quarterdeck.basics.errors import Invalid
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.spec import Priority
@@ -28,16 +28,9 @@ from quarterdeck.wire.v1.jobs import JobRequest
 def test_gpus_are_a_number_or_a_model_and_a_number(
     wanted: int | str, gpus: int, model: str | None
 ) -> None:
-    assert parse_gpu(wanted) == (gpus, model)
-
-
-@pytest.mark.parametrize(
-    "wanted", ["H100|A100:4", "mig-1g.10gb:1", "MIG-3g.40gb", "20GB", "40GiB:2"]
-)
-def test_other_ways_to_ask_for_gpus_are_not_available_yet(wanted: str) -> None:
-    with pytest.raises(Invalid, match="not available on this server yet") as refused:
-        parse_gpu(wanted)
-    assert (refused.value.code, refused.value.field) == ("not_available", "resources.gpu")
+    found = to_spec(JobRequest.model_validate({"run": "x", "resources": {"gpu": wanted}}))
+    asked = found.demand.resources
+    assert (asked.gpus, asked.gpu_model) == (gpus, model)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +40,7 @@ def test_other_ways_to_ask_for_gpus_are_not_available_yet(wanted: str) -> None:
 )  # fmt: skip
 def test_what_is_neither_is_refused(wanted: str) -> None:
     with pytest.raises(Invalid) as refused:
-        parse_gpu(wanted)
+        to_spec(JobRequest.model_validate({"run": "x", "resources": {"gpu": wanted}}))
     assert refused.value.field == "resources.gpu"
 
 

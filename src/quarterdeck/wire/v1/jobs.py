@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from quarterdeck.wire.v1.base import Answer, Count, Flag, Request
 
@@ -20,6 +20,10 @@ KEYS_NOT_YET: frozenset[str] = frozenset(
     }
 )
 """Keys of the job file that later versions of the server will take: refused, never ignored."""
+
+
+NodeRange = Annotated[str, StringConstraints(pattern=r"^\s*[0-9]{1,6}\.\.[0-9]{1,6}\s*$")]
+"""The least and the most nodes, such as `2..8`."""
 
 
 class ResourcesRequest(Request):
@@ -101,7 +105,7 @@ class JobRequest(Request):
         description="The command: a line for `sh -c`, or a list of arguments that no shell sees."
     )
     env: dict[str, str] = Field(default={}, description="Variables added to the command's own.")
-    nodes: Count | str = Field(
+    nodes: Count | NodeRange = Field(
         default=1,
         description="How many different nodes; all start or none. `2..8`: as many of these as are "
         "free when it starts.",

@@ -25,6 +25,8 @@ from quarterdeck.wire.v1.jobs import (
     ReplicaView,
     TaskList,
     TaskView,
+    ToldList,
+    ToldView,
     VerdictView,
 )
 from quarterdeck.wire.v1.queue import QueueEntry
@@ -32,6 +34,7 @@ from quarterdeck.wire.v1.queue import QueueEntry
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from quarterdeck.basics.ids import JobId
     from quarterdeck.control.board import Board
     from quarterdeck.control.explain import Explanation, Standing
     from quarterdeck.control.plan import Outlook
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.jobs.job import Attempt, Job, Replica
     from quarterdeck.core.scheduling.plan import Verdict
     from quarterdeck.ports.store import Record
+    from quarterdeck.ports.verdicts import Told
 
 FAILED_SHOWN_MAX: Final = 20
 _CAPITAL: Final = re.compile(r"(?<!^)(?=[A-Z])")
@@ -255,6 +259,24 @@ def explanation_view(told: Explanation, job: JobView) -> ExplanationView:
         would_place=grant_views(placement.grants) if placement else [],
         grounds=list(lies.grounds) if lies else [],
         allreduce_gbytes_s=lies.allreduce_gbytes_s if lies else None,
+    )
+
+
+def told_list(job_id: JobId, told: Iterable[Told]) -> ToldList:
+    """What a job was told, and when."""
+    return ToldList(
+        job_id=job_id,
+        told=[
+            ToldView(
+                at=to_iso(one.at_ns),
+                code=one.code,
+                message=one.message,
+                hint=one.hint,
+                numbers=dict(one.numbers),
+                held_by=list(one.held_by),
+            )
+            for one in told
+        ],
     )
 
 

@@ -12,6 +12,7 @@ from quarterdeck.core.scheduling.snapshot import Policy
 if TYPE_CHECKING:
     from quarterdeck.control.board import Board
     from quarterdeck.control.roster import Roster
+    from quarterdeck.control.waits import Waits
     from quarterdeck.core.governance.people import People
     from quarterdeck.ports.blobs import Blobs
     from quarterdeck.ports.clock import Clock
@@ -25,7 +26,8 @@ class ControlPlane:
     """The ports and the board. `changed` rings after every commit that adds to the event log,
     `wished` after those that may change what a site is to run: a submit alone does not.
 
-    `roster` is who there is, None for a plane without people, such as the simulator's. `disk` is
+    `roster` is who there is, None for a plane without people, such as the simulator's. `waits` keeps
+    what waiting jobs were told, None for a plane that forgets. `disk` is
     where the site keeps what jobs write; None for a plane that need not care.
     `snapshots_used` says when each work folder was last seen whole (see `snapshots`), `holdings`
     who has sent which files, and `folders_held` who may name which work folders.
@@ -41,6 +43,7 @@ class ControlPlane:
     wished: Signal = field(default_factory=Signal)
     disk: Disk | None = None
     roster: Roster | None = None
+    waits: Waits | None = None
     snapshots_used: dict[str, int] = field(default_factory=dict)
     holdings: Holdings = field(default_factory=Holdings)
     folders_held: Holdings = field(default_factory=Holdings)

@@ -53,6 +53,8 @@ class Scheduler:
             placed = plane.store.transact(lambda tx: _commit(tx, made, now_ns))
             plane.changed.ring()
             plane.wished.ring()
+        if plane.waits is not None:
+            plane.waits.note(made, now_ns)
         self._planned_at = stirs
         ready_ns = made.next_ready_ns
         self._retry = None if ready_ns is None else Wait(now_ns, ready_ns)

@@ -13,6 +13,7 @@ from quarterdeck.sdk.audit import AsyncAuditCalls
 from quarterdeck.sdk.calls import FileBody
 from quarterdeck.sdk.follow import FileFollower, follow_events, follow_log
 from quarterdeck.sdk.patience import Limits
+from quarterdeck.sdk.nodes import AsyncNodeCalls
 from quarterdeck.sdk.people import AsyncPeopleCalls
 from quarterdeck.sdk.requests import WHOLE_LOG
 from quarterdeck.sdk.workdir import ROUNDS_MAX, UPLOADS_AT_A_TIME, Snapshot, never_enough
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         PlanView,
         ResultList,
         TaskList,
+        ToldList,
     )
     from quarterdeck.wire.v1.metrics import MetricsView, ProgressList
     from quarterdeck.wire.v1.queue import QueueView
@@ -66,6 +68,7 @@ class AsyncClient:
         self._limits = Limits(patience_s)
         self._connection = AsyncConnection((url, token, home), self._limits)
         self._send, self._follow = self._connection.send, self._connection.follow
+        self.nodes = AsyncNodeCalls(self._send)
         self.people = AsyncPeopleCalls(self._send)
         self.audit = AsyncAuditCalls(self._send, self._follow)
 
@@ -141,6 +144,10 @@ class AsyncClient:
     async def get_queue(self, *, limit: int | None = None) -> QueueView:
         """Who waits, in which order, and why."""
         return await self._send(requests.get_queue(limit))
+
+    async def list_verdicts(self, job_id: str, limit: int = 100) -> ToldList:
+        """What a job was told while it waited, oldest first: the last so many."""
+        return await self._send(requests.list_verdicts(job_id, limit))
 
     async def explain(self, job_id: str) -> ExplanationView:
         """Why the job is where it is."""
@@ -246,7 +253,7 @@ class AsyncClient:
 
     async def list_nodes(self) -> NodeList:
         """All nodes, and what is free of them."""
-        return await self._send(requests.list_nodes())
+        return await self.nodes.list_nodes()
 
     async def keep_snapshot(self, request: SnapshotRequest) -> SnapshotView:
         """Keep a work folder's manifest, or hear which files are missing."""

@@ -11,6 +11,7 @@ from quarterdeck.sdk.audit import AuditCalls
 from quarterdeck.sdk.connection import Connection
 from quarterdeck.sdk.follow import FileFollower, follow_events, follow_log
 from quarterdeck.sdk.patience import Limits
+from quarterdeck.sdk.nodes import NodeCalls
 from quarterdeck.sdk.people import PeopleCalls
 from quarterdeck.sdk.requests import WHOLE_LOG
 from quarterdeck.sdk.workdir import ROUNDS_MAX, UPLOADS_AT_A_TIME, Snapshot, never_enough
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         PlanView,
         ResultList,
         TaskList,
+        ToldList,
     )
     from quarterdeck.wire.v1.metrics import MetricsView, ProgressList
     from quarterdeck.wire.v1.queue import QueueView
@@ -68,6 +70,7 @@ class Client:
         self._limits = Limits(patience_s)
         self._connection = Connection((url, token, home), self._limits)
         self._send, self._follow = self._connection.send, self._connection.follow
+        self.nodes = NodeCalls(self._send)
         self.people = PeopleCalls(self._send)
         self.audit = AuditCalls(self._send, self._follow)
 
@@ -143,6 +146,10 @@ class Client:
     def get_queue(self, *, limit: int | None = None) -> QueueView:
         """Who waits, in which order, and why."""
         return self._send(requests.get_queue(limit))
+
+    def list_verdicts(self, job_id: str, limit: int = 100) -> ToldList:
+        """What a job was told while it waited, oldest first: the last so many."""
+        return self._send(requests.list_verdicts(job_id, limit))
 
     def explain(self, job_id: str) -> ExplanationView:
         """Why the job is where it is."""
@@ -246,7 +253,7 @@ class Client:
 
     def list_nodes(self) -> NodeList:
         """All nodes, and what is free of them."""
-        return self._send(requests.list_nodes())
+        return self.nodes.list_nodes()
 
     def keep_snapshot(self, request: SnapshotRequest) -> SnapshotView:
         """Keep a work folder's manifest, or hear which files are missing."""

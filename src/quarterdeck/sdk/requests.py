@@ -15,7 +15,6 @@ from quarterdeck.basics.errors import Invalid, NotFound
 from quarterdeck.basics.ids import is_job_id
 from quarterdeck.sdk.calls import Call, FileBody, Reply
 from quarterdeck.sdk.problems import NotAServer, unreadable
-from quarterdeck.wire.v1.cluster import NodeList
 from quarterdeck.wire.v1.gc import GcReport
 from quarterdeck.wire.v1.jobs import (
     BatchRequest,
@@ -28,6 +27,7 @@ from quarterdeck.wire.v1.jobs import (
     PlanView,
     ResultList,
     TaskList,
+    ToldList,
 )
 from quarterdeck.wire.v1.metrics import MetricsView, ProgressList
 from quarterdeck.wire.v1.queue import QueueView
@@ -103,6 +103,12 @@ def list_jobs(
     }
     query = {key: value for key, value in wanted.items() if value is not None}
     return Call("GET", "/v1/jobs", _model(JobPage), query=query)
+
+
+def list_verdicts(job_id: str, limit: int = 100) -> Call[ToldList]:
+    """What a job was told while it waited, oldest first: the last so many."""
+    path = f"/v1/jobs/{_part(job_id)}/verdicts"
+    return Call("GET", path, _model(ToldList), query={"limit": limit})
 
 
 def explain(job_id: str) -> Call[ExplanationView]:
@@ -254,11 +260,6 @@ def stream_events(after: int = 0, job_id: str | None = None) -> Call[Reply]:
     if job_id is not None:
         query["job_id"] = job_id
     return Call("GET", "/v1/events", _itself, query=query)
-
-
-def list_nodes() -> Call[NodeList]:
-    """All nodes, and what is free of them."""
-    return Call("GET", "/v1/nodes", _model(NodeList))
 
 
 def keep_snapshot(request: SnapshotRequest) -> Call[SnapshotView]:

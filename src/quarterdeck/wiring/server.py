@@ -21,16 +21,19 @@ from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
 from quarterdeck.adapters.identity.signed import SignedTokens
 from quarterdeck.adapters.notifiers.webhook import WebhookNotifier
 from quarterdeck.adapters.stores.sql.store import open_store
+from quarterdeck.adapters.verdicts.sqlite import SqliteVerdictLog
 from quarterdeck.api.app import create_app
 from quarterdeck.api.context import ApiContext, Closing
 from quarterdeck.basics.chance import Chance
 from quarterdeck.basics.errors import Refused, Unavailable
+from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.control.board import Board
 from quarterdeck.control.cancel import cancel_all
 from quarterdeck.control.plane import ControlPlane
 from quarterdeck.control.retention import Sweeper
 from quarterdeck.control.schedule import Scheduler
 from quarterdeck.control.submit import drop_old_replies
+from quarterdeck.control.waits import KEPT_S, Waits
 from quarterdeck.control.webhooks import Webhooks
 from quarterdeck.wiring.accounts import prepare_accounts
 from quarterdeck.wiring.clock import SteadyClock, find_last_stamp
@@ -91,6 +94,7 @@ class Server:
             # One file has one server: the home's lock and the check of its file system see to that.
             is_alone=store_url.startswith("sqlite:"),
         )
+        self._verdicts = SqliteVerdictLog(home.root / "verdicts.db")
         self._plane = ControlPlane(
             self._store,
             clock,
@@ -99,6 +103,7 @@ class Server:
             board,
             disk=self._disk.disk,
             roster=self._people.roster,
+            waits=Waits(self._verdicts),
         )
         self._disk.on_room(self._plane.changed.ring)
         self._audit = FileAuditLog(
@@ -152,6 +157,7 @@ class Server:
                 worker.close()
             for part in (self._site, self._deliveries, self._people, self._store, self._audit):
                 part.close()
+            self._verdicts.close()
 
     def _start(self, on_ready: Callable[[], None]) -> None:
         """Look at what runs before anything new is started; then say that the server is ready."""
@@ -185,6 +191,7 @@ class Server:
     def _keep_house(self) -> bool:
         """What is due once in a while; says whether there is more of it."""
         drop_old_replies(self._plane)
+        self._verdicts.drop(self._plane.clock.now_ns() - int(KEPT_S * NS_PER_S))
         return self._sweeper.turn()
 
     def _shut_down(self, stop_jobs: bool) -> None:

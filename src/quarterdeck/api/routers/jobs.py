@@ -25,10 +25,11 @@ from quarterdeck.api.translate import (
     to_request,
     to_spec,
 )
-from quarterdeck.api.views import explanation_view, plan_view, task_list
+from quarterdeck.api.views import explanation_view, plan_view, task_list, told_list
 from quarterdeck.control.explain import explain
 from quarterdeck.control.plan import plan
 from quarterdeck.control.submit import Asked, submit
+from quarterdeck.control.waits import list_told
 from quarterdeck.core.governance.permissions import Noun, Verb
 from quarterdeck.core.jobs.states import JobState
 from quarterdeck.ports.store import JobFilter
@@ -40,6 +41,7 @@ from quarterdeck.wire.v1.jobs import (
     PlanView,
     StateName,
     TaskList,
+    ToldList,
 )
 
 PAGE_MAX: Final = 1000
@@ -171,6 +173,24 @@ def explain_job(job_id: JobIdText, context: Context, access: Reader) -> Response
     not know of are not named."""
     told = explain(context.plane, access.get_job(job_id).id, access.sees)
     return answer(explanation_view(told, access.job_view(told.job)))
+
+
+@router.get(
+    "/{job_id}/verdicts",
+    operation_id="list_verdicts",
+    summary="List what a job was told while it waited",
+    response_model=ToldList,
+)
+def list_verdicts(
+    job_id: JobIdText,
+    context: Context,
+    access: Reader,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="The last so many.")] = 100,
+) -> Response:
+    """Why the job waited, and since when, oldest first. A reason is kept when it changes, other
+    numbers behind the same reason about once a minute, all of it for 30 days."""
+    job = access.get_job(job_id)
+    return answer(told_list(job.id, list_told(context.plane, job.id, limit, access.sees)))
 
 
 @router.get(

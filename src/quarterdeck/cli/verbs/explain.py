@@ -6,16 +6,20 @@ import click
 
 from quarterdeck.cli.completion import job_argument
 from quarterdeck.cli.jobs import print_grounds
-from quarterdeck.cli.output import examples, output_option, print_json, say
+from quarterdeck.cli.output import examples, output_option, print_json, print_table, say
 
 
-@click.command(epilog=examples("qd explain j7k2m9q4xw"))
+@click.command(epilog=examples("qd explain j7k2m9q4xw", "qd explain --history j7k2m9q4xw"))
 @job_argument()
+@click.option("--history", is_flag=True, help="What it was told while it waited, and when.")
 @output_option
-def command(job_id: str, output: str) -> None:
+def command(job_id: str, history: bool, output: str) -> None:
     """Say why a job waits, or how it stands, with the numbers and what would help."""
     from quarterdeck.sdk.client import Client
 
+    if history:
+        _print_history(job_id, output)
+        return
     with Client() as client:
         explanation = client.explain(job_id)
     if output == "json":
@@ -34,3 +38,22 @@ def command(job_id: str, output: str) -> None:
             say(f"held by: {', '.join(explanation.verdict.held_by)}")
         if explanation.verdict.hint:
             say(f"hint: {explanation.verdict.hint}")
+
+
+def _print_history(job_id: str, output: str) -> None:
+    from quarterdeck.sdk.client import Client
+
+    with Client() as client:
+        listed = client.list_verdicts(job_id)
+    if output == "json":
+        print_json(listed)
+        return
+    if output == "name":
+        for one in listed.told:
+            say(one.code)
+        return
+    if not listed.told:
+        say(f"{job_id} was told nothing in the last 30 days; it may never have waited")
+        return
+    rows = [(one.at[:19] + "Z", one.code, one.message) for one in listed.told]
+    print_table(("SINCE", "REASON", "WHAT IT WAS TOLD"), rows)

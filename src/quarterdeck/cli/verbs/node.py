@@ -1,18 +1,142 @@
-"""`qd node`: nodes, their GPUs, and what is free."""
+"""`qd node`: nodes and their GPUs, what is free, and what new work is kept off."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import click
 
 from quarterdeck.basics.quantities import format_bytes
-from quarterdeck.cli.output import examples, output_option, print_json, print_table, say
+from quarterdeck.cli.output import (
+    dry_run_option,
+    examples,
+    output_option,
+    print_json,
+    print_table,
+    say,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from quarterdeck.wire.v1.cluster import NodeChange, NodeDetail, NodeView
+
+_site = click.option("--site", default=None, help="Its site, where several have such a node.")
+_gpus = click.option(
+    "--gpu", "gpus", multiple=True, metavar="INDEX|ID", help="Only this GPU; may be repeated."
+)
+_reason = click.option("--reason", default="", help="What everybody is told who asks why.")
 
 
-@click.command(epilog=examples("qd node", "qd node ls -o json"))
-@click.argument("action", type=click.Choice(["ls"]), default="ls")
+@click.group(
+    invoke_without_command=True,
+    epilog=examples("qd node", "qd node show dgx-01", "qd node drain dgx-01 --reason 'new fan'"),
+)
 @output_option
-def command(action: str, output: str) -> None:  # noqa: ARG001 - the only one so far
+@click.pass_context
+def command(context: click.Context, output: str) -> None:
+    """Nodes: what there is, what is free, what new work is kept off. Alone it lists them."""
+    if context.invoked_subcommand is None:
+        _list(output)
+
+
+@command.command(name="ls", epilog=examples("qd node ls", "qd node ls -o json"))
+@output_option
+def list_all(output: str) -> None:
     """List nodes, what is free of each, and which jobs hold the rest."""
+    _list(output)
+
+
+@command.command(epilog=examples("qd node show dgx-01"))
+@click.argument("node")
+@_site
+@output_option
+def show(node: str, site: str | None, output: str) -> None:
+    """Show a node with its GPUs, one by one."""
+    from quarterdeck.sdk.client import Client
+
+    with Client() as client:
+        detail = client.nodes.get_node(node, site=site)
+    if output == "json":
+        print_json(detail)
+    elif output == "name":
+        for device in detail.devices:
+            say(device.id)
+    else:
+        _print_detail(detail)
+
+
+@command.command(epilog=examples("qd node cordon dgx-01 --gpu 3 --reason 'ECC errors'"))
+@click.argument("node")
+@_gpus
+@_reason
+@_site
+@dry_run_option
+@output_option
+def cordon(  # noqa: PLR0913 - click's options
+    *, node: str, gpus: Sequence[str], reason: str, site: str | None, dry_run: bool, output: str
+) -> None:
+    """Keep new work off a node, or off some of its GPUs. What runs there goes on."""
+    from quarterdeck.sdk.client import Client
+
+    with Client() as client:
+        changed = client.nodes.cordon(node, gpus=gpus, reason=reason, site=site, dry_run=dry_run)
+    would = "would be" if dry_run else "is"
+    _print_change(changed, f"{_what(node, gpus)} {would} cordoned", output)
+    _tell_how_to_resume(changed, output)
+
+
+@command.command(epilog=examples("qd node drain dgx-01 --reason 'new fan'"))
+@click.argument("node")
+@_reason
+@_site
+@dry_run_option
+@output_option
+def drain(node: str, reason: str, site: str | None, dry_run: bool, output: str) -> None:
+    """Cordon a node and stop what runs there; it goes on elsewhere, with its checkpoint."""
+    from quarterdeck.sdk.client import Client
+
+    with Client() as client:
+        changed = client.nodes.cordon(node, reason=reason, drain=True, site=site, dry_run=dry_run)
+    would = "would be" if dry_run else "is"
+    _print_change(changed, f"{node} {would} cordoned and drained", output)
+    if changed.stopped and output == "table":
+        jobs = ", ".join(changed.stopped)
+        say(f"{'would stop' if dry_run else 'stopping'} {jobs}; they start elsewhere")
+    _tell_how_to_resume(changed, output)
+
+
+@command.command(epilog=examples("qd node resume dgx-01", "qd node resume dgx-01 --gpu 3"))
+@click.argument("node")
+@_gpus
+@_site
+@dry_run_option
+@output_option
+def resume(node: str, gpus: Sequence[str], site: str | None, dry_run: bool, output: str) -> None:
+    """Let new work go to a node again, or to some of its GPUs."""
+    from quarterdeck.sdk.client import Client
+
+    with Client() as client:
+        changed = client.nodes.resume(node, gpus=gpus, site=site, dry_run=dry_run)
+    would = "would be" if dry_run else "is"
+    _print_change(changed, f"{_what(node, gpus)} {would} open to new work", output)
+
+
+def _print_change(changed: NodeChange, told: str, output: str) -> None:
+    if output == "json":
+        print_json(changed)
+    elif output == "name":
+        say(changed.node.name)
+    else:
+        say(told)
+
+
+def _tell_how_to_resume(changed: NodeChange, output: str) -> None:
+    if output == "table":
+        say(f"hint: `qd node resume {changed.node.name}` lets new work go there again")
+
+
+def _list(output: str) -> None:
     from quarterdeck.sdk.client import Client
 
     with Client() as client:
@@ -28,7 +152,7 @@ def command(action: str, output: str) -> None:  # noqa: ARG001 - the only one so
         (
             node.name,
             node.site,
-            f"{node.state} (pretended)" if node.pretend else node.state,
+            _state_of(node),
             node.gpu_model or "-",
             f"{node.gpus_free}/{node.gpus}",
             f"{node.cpus_free}/{node.cpus}",
@@ -39,3 +163,40 @@ def command(action: str, output: str) -> None:  # noqa: ARG001 - the only one so
     ]
     titles = ("NODE", "SITE", "STATE", "GPU", "FREE GPUS", "FREE CPUS", "FREE MEMORY", "JOBS")
     print_table(titles, rows)
+
+
+def _print_detail(node: NodeDetail) -> None:
+    say(f"{node.name} at site {node.site}: {_state_of(node)}")
+    if node.cordon is not None:
+        because = f": {node.cordon.reason}" if node.cordon.reason else ""
+        say(f"cordoned by {node.cordon.by} at {node.cordon.at}{because}")
+    rows = [
+        (
+            str(device.index),
+            device.id,
+            device.model,
+            device.state,
+            ",".join(device.jobs) or "-",
+            (device.cordon.reason or f"by {device.cordon.by}") if device.cordon else "-",
+        )
+        for device in node.devices
+    ]
+    if rows:
+        print_table(("GPU", "ID", "MODEL", "STATE", "JOBS", "CORDONED"), rows)
+    say(
+        f"{node.cpus_free} of {node.cpus} CPUs and {format_bytes(node.memory_free_bytes)} of "
+        f"{format_bytes(node.memory_bytes)} are free"
+    )
+
+
+def _state_of(node: NodeView) -> str:
+    state = f"{node.state} (pretended)" if node.pretend else node.state
+    if node.cordon is not None:
+        return f"{state}, cordoned"
+    if node.gpus_cordoned:
+        return f"{state}, {node.gpus_cordoned} GPU{'s'[: node.gpus_cordoned > 1]} cordoned"
+    return state
+
+
+def _what(node: str, gpus: Sequence[str]) -> str:
+    return f"GPU {', '.join(gpus)} of {node}" if gpus else node

@@ -10,7 +10,7 @@ import click
 
 from docs.draw.markdown import code, head, table
 from docs.draw.variables import GIVEN, READ
-from quarterdeck.adapters.gauges.pretend import SHAPES
+from quarterdeck.adapters.sites.catalogue import load_catalogue
 from quarterdeck.api.limits import DoorLimits
 from quarterdeck.basics.quantities import format_bytes, format_span
 from quarterdeck.core.retention.rules import Retention
@@ -73,7 +73,7 @@ def draw_settings(_root: Path) -> str:
             head("Settings", ABOUT),
             "## Options of `qd up`\n",
             table(("option", "variable", "default", "meaning"), _options()),
-            f"Shapes for `--pretend`: {', '.join(map(code, SHAPES))}.\n",
+            f"Shapes for `--pretend`: {', '.join(map(code, load_catalogue()))}.\n",
             "## What is kept, and for how long\n",
             KEEP,
             table(("kind", "default", "may have a size", "at least"), _kinds()),

@@ -46,6 +46,7 @@ OPTION_OF_FIELD = {
     "host": "--host",
     "port": "--port",
     "pretend": "--pretend",
+    "site": "--site",
     "store": "--store",
     "tls_cert": "--tls-cert",
     "tls_key": "--tls-key",

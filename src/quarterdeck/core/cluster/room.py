@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from quarterdeck.core.cluster.demand import Grant, Resources
 from quarterdeck.core.cluster.hardware import Cordon, Node, NodeState
+from quarterdeck.core.cluster.parts import Part, parse_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +25,8 @@ class Room:
     cordons: tuple[Cordon, ...] = ()
     cordoned_devices: tuple[str, ...] = ()
     """Devices that nobody holds and that would be free but for their cordon."""
+    parts: tuple[str, ...] = ()
+    """Slices and shares of its devices that somebody holds."""
 
     @property
     def cordon(self) -> Cordon | None:
@@ -110,15 +113,27 @@ def room_of(
     A granted device that has left its node takes nothing: there is nothing left to take. A device
     granted twice is a bug.
     """
-    held: set[str] = set()
+    held: dict[str, Part] = {}
+    parts: list[str] = []
     cpus, memory_bytes = node.cpus, node.memory_bytes
     for grant in grants:
-        assert held.isdisjoint(grant.devices), f"{grant} holds a device that is held: {held}"
-        held.update(grant.devices)
+        for device in grant.devices:
+            part = parse_part(device)
+            before = held.setdefault(part.gpu, part)
+            assert before is part or _can_share(before, part), f"{grant}: {before} is held"
+            if not part.is_whole:
+                parts.append(device)
         cpus -= grant.cpus
         memory_bytes -= grant.memory_bytes
     unheld = [device.id for device in node.devices if device.id not in held]
     closed = {cordon.device for cordon in cordons}
     free = tuple(device for device in unheld if device not in closed)
     shut = tuple(device for device in unheld if device in closed)
-    return Room(site, node, free, cpus, memory_bytes, cordons, shut)
+    return Room(site, node, free, cpus, memory_bytes, cordons, shut, tuple(parts))
+
+
+def _can_share(one: Part, other: Part) -> bool:
+    """Whether both may be of one GPU: two slices, or two shares."""
+    if one.is_whole or other.is_whole or one == other:
+        return bool(one.percent < 100 and other.percent < 100)
+    return bool(one.profile) == bool(other.profile)

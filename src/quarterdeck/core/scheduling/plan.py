@@ -18,6 +18,14 @@ class Blocker(StrEnum):
 
     NO_CAPACITY = "no_capacity"
     """Not now: what it needs exists but is held by others or down."""
+    CORDONED = "cordoned"
+    """Not now: it would fit, but for nodes or GPUs that are cordoned."""
+    TOPOLOGY = "topology"
+    """Not now: enough nodes have room, but not as near to each other as it requires."""
+    FRAGMENTED = "fragmented"
+    """Not now: as many GPUs as it needs are free, but not together on as many nodes."""
+    MIG_SHAPE = "mig_shape"
+    """Not now: the GPUs that could be cut for it are cut otherwise."""
     BEHIND_OTHERS = "behind_others"
     """Not now: a job before it has waited past the policy's patience, and room is kept for that."""
     DISK_FULL = "disk_full"
@@ -37,17 +45,27 @@ class Blocker(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Grants for one job, or one task of it: replica `i` gets `grants[i]`."""
+    """Grants for one job, or one task of it: replica `i` gets `grants[i]`.
+
+    `grounds` say why it lies there; `allreduce_gbytes_s` is the bus bandwidth of an all-reduce
+    over all its GPUs, as far as it can be foretold.
+    """
 
     job_id: JobId
     site: str
     grants: tuple[Grant, ...]
     task: int | None = None
+    grounds: tuple[str, ...] = ()
+    allreduce_gbytes_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Why one job does not start in this plan, with the numbers, and what would help."""
+    """Why one job does not start in this plan, with the numbers, and what would help.
+
+    `change` is the cheapest change that would start it now, if there is one: a key of the job file
+    and its value, or `resume` and a node.
+    """
 
     job_id: JobId
     blocked_by: Blocker
@@ -55,6 +73,7 @@ class Verdict:
     hint: str = ""
     numbers: Mapping[str, int] = field(default_factory=dict)
     held_by: tuple[JobId, ...] = ()
+    change: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 from quarterdeck.basics.ids import JobId
-from quarterdeck.core.cluster.demand import Demand
+from quarterdeck.core.cluster.demand import Demand, Resources
 from quarterdeck.core.cluster.room import Room
 from quarterdeck.core.jobs.tasks import Wait
 from quarterdeck.core.scheduling.allowances import Allowance, Party, parties_of
@@ -19,6 +19,7 @@ class Waiting:
 
     Of an array, `tasks` are the indices of those in the queue, and `room` is how many of them its
     own limit lets start. `unmet` are jobs that must succeed first, `waits` what a retry waits for.
+    `data_at` are nodes that have a share of its input already.
     """
 
     job_id: JobId
@@ -32,6 +33,7 @@ class Waiting:
     waits: Mapping[int | None, Wait] = field(default_factory=dict)
     team: str = ""
     owner: str = ""
+    data_at: tuple[tuple[str, float], ...] = ()
 
     def ready(self, now_ns: int) -> tuple[int | None, ...]:
         """What of it may be placed now, if there is room; `(None,)` for a job without tasks."""
@@ -75,15 +77,17 @@ class Snapshot:
     """Everything a plan depends on. `as_of` is the place in the event log that it was taken at.
 
     A plan made on it holds until capacity is taken or a site changes; capacity that only comes
-    free leaves it right.
+    free leaves it right. `rooms` is a `Capacity` where that is at hand; `asked` is what jobs have
+    asked of a node lately, and how often.
     """
 
     now_ns: int
     as_of: int
-    rooms: tuple[Room, ...]
+    rooms: Sequence[Room]
     waiting: tuple[Waiting, ...]
     holders: tuple[Holder, ...] = ()
     allowances: Mapping[Party, Allowance] = field(default_factory=dict)
+    asked: tuple[tuple[Resources, int], ...] = ()
 
     def order_of(self, waiting: Waiting) -> tuple[bool, int, int, str]:
         """The place in the queue: those beyond a soft limit go last."""

@@ -1,208 +1,176 @@
-"""Why a job does not start: one dominant reason, the numbers behind it, and what would help."""
+"""Why there is no room for a job: one dominant reason, the numbers behind it, what would help."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from quarterdeck.basics.ids import JobId
-from quarterdeck.basics.quantities import format_bytes, format_span
-from quarterdeck.basics.times import NS_PER_S
-from quarterdeck.core.cluster.demand import Demand, Resources
-from quarterdeck.core.cluster.hardware import NodeState
-from quarterdeck.core.cluster.room import Room, could_ever_fit, has_model
+from quarterdeck.basics.quantities import format_bytes
+from quarterdeck.core.cluster.demand import GpuUnit
+from quarterdeck.core.cluster.mig import profiles_of
+from quarterdeck.core.scheduling.capacity import capacity_of
+from quarterdeck.core.scheduling.fragments import typical_of
+from quarterdeck.core.scheduling.free import Free
+from quarterdeck.core.scheduling.gangs import largest_gang
 from quarterdeck.core.scheduling.plan import Blocker, Verdict
+from quarterdeck.core.scheduling.remedies import find_remedy, find_resumable
+from quarterdeck.core.scheduling.survey import numbers_of, survey_of
+from quarterdeck.core.scheduling.wants import want_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from quarterdeck.core.scheduling.allowances import Allowance, Party
-    from quarterdeck.core.scheduling.snapshot import Holder, Waiting
+    from numpy.typing import NDArray
 
-HOLDERS_SHOWN_MAX = 5
+    from quarterdeck.core.cluster.demand import Demand, Resources
+    from quarterdeck.core.cluster.room import Room
+    from quarterdeck.core.scheduling.placer import Placer, Sites
+    from quarterdeck.core.scheduling.snapshot import Holder
+    from quarterdeck.core.scheduling.survey import Survey
 
-
-def behind(waiting: Waiting, ahead: Waiting) -> Verdict:
-    """The verdict of a job that may not pass another one any more."""
-    return Verdict(
-        waiting.job_id,
-        Blocker.BEHIND_OTHERS,
-        f"{ahead.job_id} is before it ({ahead.demand}) and has waited so long that nothing may "
-        "pass it any more",
-        hint=f"it is looked at again once {ahead.job_id} has started; `qd explain {ahead.job_id}`",
-        held_by=(ahead.job_id,),
-    )
+HOLDERS_SHOWN_MAX: Final = 5
+_NOBODY: Final = JobId("")
 
 
-def not_ready(waiting: Waiting, placed: int, now_ns: int) -> Verdict:
-    """The verdict of a job of which nothing more may be placed, whatever is free."""
-    if waiting.unmet:
-        shown = ", ".join(waiting.unmet[:HOLDERS_SHOWN_MAX])
-        more = len(waiting.unmet) - HOLDERS_SHOWN_MAX
-        return Verdict(
-            waiting.job_id,
-            Blocker.NEEDS,
-            f"it needs {shown}{f' and {more} more' if more > 0 else ''} to succeed first",
-            hint=f"`qd explain {waiting.unmet[0]}`",
-            numbers={"needs_unmet": len(waiting.unmet)},
-            held_by=waiting.unmet[:HOLDERS_SHOWN_MAX],
-        )
-    if placed >= waiting.room:
-        return Verdict(
-            waiting.job_id,
-            Blocker.ARRAY_LIMIT,
-            f"{waiting.parallel} of its tasks may run at once, and so many do; "
-            f"{len(waiting.tasks) - placed} wait",
-            hint="a larger number after the % of `array` lets more run",
-            numbers={"tasks_waiting": len(waiting.tasks) - placed},
-        )
-    next_ns = waiting.next_ready_ns(now_ns) or now_ns
-    left_s = (next_ns - now_ns) / NS_PER_S
-    return Verdict(
-        waiting.job_id,
-        Blocker.BACKOFF,
-        f"its last attempt failed; the next one waits another {format_span(left_s)}",
-        hint="`retry.backoff` in the job file says how long",
-        numbers={"wait_s": math.ceil(left_s)},
-    )
-
-
-def at_limit(waiting: Waiting, narrowest: tuple[int, Party, Allowance]) -> Verdict:
-    """The verdict of a job whose team or owner runs as many as may at once."""
-    left, (whose, name), allowance = narrowest
-    who = f"team {name}" if whose == "team" else f"user {name}"
-    assert allowance.running_max is not None
-    running = allowance.running_max - max(0, left)
-    return Verdict(
-        waiting.job_id,
-        Blocker.LIMIT,
-        f"{who} may run {allowance.running_max} jobs at once, and {running} run or start",
-        hint="it starts when one of them has ended; an admin may raise the limit",
-        numbers={"running": running, "running_max": allowance.running_max},
-    )
-
-
-def shut_out(waiting: Waiting, sites: Collection[str]) -> Verdict:
-    """The verdict of a job that would fit somewhere, but nowhere that its team or owner may use."""
-    named = f"only the sites {', '.join(sorted(sites))}" if sites else "no site at all"
-    return Verdict(
-        waiting.job_id,
-        Blocker.LIMIT,
-        f"its team and its owner together may use {named}, and it could never fit there",
-        hint="an admin may let them use more sites",
-        numbers={"sites": len(sites)},
-    )
-
-
-def explain_no_room(waiting: Waiting, rooms: Sequence[Room], holders: Iterable[Holder]) -> Verdict:
-    """The verdict of a job for which no site has enough room now."""
-    never = never_fits(waiting.demand, rooms)
-    if never is not None:
-        return Verdict(
-            waiting.job_id, Blocker.UNSATISFIABLE, never.message, never.hint, never.numbers
-        )
-    site, candidates = _closest_site(waiting.demand, rooms)
-    demand, wanted = waiting.demand, waiting.demand.resources
-    able = [room for room in candidates if could_ever_fit(room.node, wanted)]
-    up = [room for room in able if room.is_open]
-    numbers = {
-        "nodes_wanted": demand.nodes,
-        "nodes_free_now": sum(room.fits(wanted) for room in able),
-        "nodes_able": len(able),
-        "nodes_down": sum(room.node.state is not NodeState.READY for room in able),
-        "nodes_cordoned": sum(room.cordon is not None for room in able),
-        "gpus_cordoned": sum(one.device is not None for room in up for one in room.cordons),
-        "gpus_wanted": demand.nodes * wanted.gpus,
-        "gpus_free_now": sum(len(room.free_devices) for room in up),
-        "gpus_total": sum(len(room.node.devices) for room in able),
-        "largest_free_gpus_on_a_node": max((len(room.free_devices) for room in up), default=0),
-    }
-    held_by = _largest_holders(site, wanted, holders)
-    return Verdict(
-        waiting.job_id,
-        Blocker.NO_CAPACITY,
-        _not_now_message(demand, site, numbers),
-        hint=_cheapest_change(demand, able, numbers["nodes_free_now"], held_by)
-        if not (resumable := _cordons_in_the_way(demand, able))
-        else f"with {resumable} it would start now",
-        numbers=numbers,
-        held_by=held_by,
-    )
+def explain_no_room(
+    demand: Demand, placer: Placer, sites: Sites, holders: Iterable[Holder]
+) -> Verdict:
+    """The verdict on a demand for which no site has enough room now. It names no job yet."""
+    free, wanted = placer.free, demand.resources
+    survey = survey_of(free, wanted, placer.sites_for(demand, sites))
+    never = _never(demand, free, survey)
+    if never is not None or survey is None:
+        assert never is not None
+        return never
+    numbers = numbers_of(free, survey, wanted, demand.nodes)
+    held_by = _largest_holders(survey.site, wanted, holders)
+    resumable = find_resumable(placer, demand, sites, survey)
+    if resumable:
+        told = ", ".join(f"`qd node resume {node}`" for node in resumable)
+        change = tuple(("resume", node) for node in resumable)
+        message = _not_now(demand, survey, numbers)
+        hint = f"with {told} it would start now"
+        return Verdict(_NOBODY, Blocker.CORDONED, message, hint, numbers, held_by, change)
+    blocker, message = _dominant(demand, free, survey, numbers)
+    remedy = find_remedy(placer, demand, sites, survey)
+    if remedy is not None:
+        hint = f"{remedy.words} it would start now"
+    elif held_by:
+        hint = f"it starts when enough of {', '.join(held_by)} has ended"
+    else:
+        hint = "it starts when nodes come back or jobs end"
+    change = remedy.change if remedy is not None else ()
+    return Verdict(_NOBODY, blocker, message, hint, numbers, held_by, change)
 
 
 def never_fits(demand: Demand, rooms: Sequence[Room]) -> Verdict | None:
     """A verdict if no site could fit the demand even when empty and up; None if one could."""
-    site, candidates = _closest_site(demand, rooms)
-    wanted = demand.resources
-    able = [room for room in candidates if could_ever_fit(room.node, wanted)]
-    if len(able) >= demand.nodes:
-        return None
-    nobody = JobId("")
-    if demand.site is not None and not candidates:
-        known = ", ".join(sorted({room.site for room in rooms})) or "none"
-        return Verdict(
-            nobody,
-            Blocker.UNSATISFIABLE,
-            f"there is no site {demand.site!r}",
-            hint=f"sites: {known}",
+    free = Free(capacity_of(rooms), typical_of(()))
+    sites = [site for site in free.fleet.sites if demand.site in (None, site)]
+    return _never(demand, free, survey_of(free, demand.resources, sites))
+
+
+def _dominant(
+    demand: Demand, free: Free, survey: Survey, numbers: dict[str, int]
+) -> tuple[Blocker, str]:
+    """What it is that keeps a job back, and the sentence that says so."""
+    wanted, wish = demand.resources, demand.topology
+    told = _not_now(demand, survey, numbers)
+    if wish.require is not None and len(survey.fitting) >= demand.nodes:
+        most, domain = largest_gang(free.fleet, survey.site, survey.fitting, wish)
+        level = wish.require.value
+        numbers["nodes_in_one_domain"] = most
+        where = f"{most} of them are in one {level}" if most else f"no two of them share a {level}"
+        return Blocker.TOPOLOGY, (
+            f"waiting for {demand} within one {level}: {len(survey.fitting)} nodes of site "
+            f"{survey.site} have room, but at most {where}{f' ({domain})' if domain else ''}"
         )
-    if not able:
-        message, hint = _no_node_is_able(wanted, candidates)
-    else:
+    if wanted.gpu_unit is GpuUnit.SLICE and wanted.gpus:
+        parts = _memory_free(free, survey.up)
+        if parts:
+            numbers["gpus_cut"] = parts
+            gpus = "GPU is" if parts == 1 else "GPUs are"
+            return Blocker.MIG_SHAPE, f"{told}; {parts} {gpus} cut into slices of another shape"
+    if wanted.gpus > 1 and numbers["gpus_free_now"] >= numbers["gpus_wanted"]:
+        most = numbers["largest_free_gpus_on_a_node"]
+        return Blocker.FRAGMENTED, f"{told}, but at most {most} of them on one node"
+    return Blocker.NO_CAPACITY, told
+
+
+def _memory_free(free: Free, rows: NDArray[np.int64]) -> int:
+    """How many GPUs are cut and have some memory slice left."""
+    states = free.state[rows]
+    return int(((states > 0) & (states < 0xFF)).sum())
+
+
+def _never(demand: Demand, free: Free, survey: Survey | None) -> Verdict | None:
+    wanted, wish = demand.resources, demand.topology
+    if survey is None:
+        known = ", ".join(free.fleet.sites) or "none"
+        if demand.site is None:
+            return _unsatisfiable(
+                "no site has any node yet", "wait until a site's agent has reported its nodes"
+            )
+        return _unsatisfiable(f"there is no site {demand.site!r}", f"sites: {known}")
+    numbers = {"nodes_wanted": demand.nodes, "nodes_able": len(survey.able)}
+    if len(survey.able) == 0:
+        return _unsatisfiable(*_no_node_is_able(wanted, free, survey), numbers)
+    if len(survey.able) < demand.nodes:
         message = (
-            f"{demand.nodes} nodes wanted, but only {len(able)} of site {site}'s "
-            f"{len(candidates)} nodes could ever fit {_per_node(wanted)}"
+            f"{demand.nodes} nodes wanted, but only {len(survey.able)} of site {survey.site}'s "
+            f"{len(survey.rows)} nodes could ever fit {_per_node(wanted)}"
         )
-        hint = f"ask for at most {len(able)} nodes"
-    numbers = {"nodes_wanted": demand.nodes, "nodes_able": len(able)}
-    return Verdict(nobody, Blocker.UNSATISFIABLE, message, hint, numbers)
+        return _unsatisfiable(message, f"ask for at most {len(survey.able)} nodes", numbers)
+    if wish.require is not None and demand.nodes > 1:
+        most, domain = largest_gang(free.fleet, survey.site, survey.able, wish)
+        if most < demand.nodes:
+            level = wish.require.value
+            numbers["nodes_in_one_domain"] = most
+            if not most:
+                message = f"site {survey.site} has not said in which {level} its nodes are"
+                return _unsatisfiable(message, f"leave out `require: {level}`", numbers)
+            message = (
+                f"{demand.nodes} nodes within one {level} wanted, but no {level} has more than "
+                f"{most} that could ever fit {_per_node(wanted)} ({domain} has)"
+            )
+            hint = f"ask for at most {most} nodes, or for `topology: {{prefer: {level}}}`"
+            return _unsatisfiable(message, hint, numbers)
+    return None
 
 
-def _closest_site(demand: Demand, rooms: Sequence[Room]) -> tuple[str, list[Room]]:
-    """The site that comes closest to fitting: most nodes that could, then most that do now."""
-    by_site: dict[str, list[Room]] = {}
-    for room in rooms:
-        if demand.site in (None, room.site):
-            by_site.setdefault(room.site, []).append(room)
-    wanted = demand.resources
-
-    def closeness(site: str) -> tuple[int, int, str]:
-        fitting = sum(room.fits(wanted) for room in by_site[site])
-        able = sum(could_ever_fit(room.node, wanted) for room in by_site[site])
-        return (-able, -fitting, site)
-
-    if not by_site:
-        return demand.site or "", []
-    site = min(by_site, key=closeness) if len(by_site) > 1 else next(iter(by_site))
-    return site, by_site[site]
+def _unsatisfiable(message: str, hint: str, numbers: dict[str, int] | None = None) -> Verdict:
+    return Verdict(_NOBODY, Blocker.UNSATISFIABLE, message, hint, numbers or {})
 
 
 def _per_node(wanted: Resources) -> str:
     parts = []
     if wanted.gpus:
-        parts.append(f"{wanted.gpus} {wanted.gpu_model + ' ' if wanted.gpu_model else ''}GPUs")
+        parts.append(f"{wanted.gpus} {wanted.gpu_kind + ' ' if wanted.gpu_kind else ''}GPUs")
     parts.append(f"{wanted.cpus} CPUs")
     if wanted.memory_bytes:
         parts.append(f"{wanted.memory_bytes / 2**30:.4g} GiB")
     return ", ".join(parts)
 
 
-def _no_node_is_able(wanted: Resources, candidates: Sequence[Room]) -> tuple[str, str]:
+def _no_node_is_able(wanted: Resources, free: Free, survey: Survey) -> tuple[str, str]:
     """The first need that no node meets, and the most that one node has."""
-    if not candidates:
-        return "no site has any node yet", "wait until a site's agent has reported its nodes"
-    with_model = [room.node for room in candidates if has_model(room.node, wanted)]
-    if not with_model:
-        models = sorted({d.model for room in candidates for d in room.node.devices[:1]})
-        return (
-            f"no node has a {wanted.gpu_model} GPU",
-            f"GPU models here: {', '.join(models) or 'none'}",
-        )
-    memory = max(node.memory_bytes for node in with_model)
+    fleet, rows = free.fleet, survey.rows
+    if wanted.gpus:
+        want = want_of(wanted, fleet.kinds)
+        here = {number for number in np.unique(fleet.kind[rows]).tolist() if number >= 0}
+        if not any(want.counts[number, 0] for number in here):
+            return _no_gpu_is_able(wanted, [fleet.kinds[number] for number in sorted(here)])
+        counts = want.counts[fleet.kind[rows], 0].sum(axis=1)
+        rows = rows[counts > 0]
+        most_gpus = int(counts.max())
+    else:
+        most_gpus = 0
+    memory = int(fleet.memory_bytes[rows].max())
     for need, have, wish, most in (
-        (wanted.gpus, max(len(node.devices) for node in with_model), "{} GPUs", "{} GPUs"),
-        (wanted.cpus, max(node.cpus for node in with_model), "{} CPUs", "{} CPUs"),
+        (wanted.gpus, most_gpus, "{} GPUs", "{} GPUs"),
+        (wanted.cpus, int(fleet.cpus[rows].max()), "{} CPUs", "{} CPUs"),
         (wanted.memory_bytes, memory, format_bytes(wanted.memory_bytes), format_bytes(memory)),
     ):
         if need > have:
@@ -217,34 +185,53 @@ def _no_node_is_able(wanted: Resources, candidates: Sequence[Room]) -> tuple[str
     )
 
 
-def _not_now_message(demand: Demand, site: str, numbers: dict[str, int]) -> str:
+def _no_gpu_is_able(wanted: Resources, kinds: Sequence[tuple[str, int, bool]]) -> tuple[str, str]:
+    """No GPU of the site is what is wanted."""
+    if not kinds and not wanted.gpu_kind:
+        return (
+            f"{wanted.gpus} GPUs on one node wanted, but the largest node has 0 GPUs",
+            "ask for no GPUs",
+        )
+    models = ", ".join(sorted({model for model, _, _ in kinds})) or "none"
+    if wanted.gpu_profile:
+        profiles = [
+            name
+            for model, memory, may_slice in kinds
+            if may_slice
+            for name in profiles_of(model, memory)
+        ]
+        listed = ", ".join(f"mig-{name}" for name in dict.fromkeys(profiles))
+        return (
+            f"no GPU can be cut into a {wanted.gpu_profile}",
+            f"slices here: {listed}" if listed else "no GPU here can be cut into slices",
+        )
+    if wanted.gpu_memory_bytes:
+        largest = max((memory for _, memory, _ in kinds), default=0)
+        return (
+            f"no GPU has {format_bytes(wanted.gpu_memory_bytes)} of memory",
+            f"the largest has {format_bytes(largest)}; GPU models here: {models}",
+        )
+    return f"no node has a {wanted.gpu_kind} GPU", f"GPU models here: {models}"
+
+
+def _not_now(demand: Demand, survey: Survey, numbers: dict[str, int]) -> str:
     wanted = demand.resources
     message = (
-        f"waiting for {demand}: {_nodes_free(numbers)} at site {site} "
+        f"waiting for {demand}: {_nodes_free(numbers)} at site {survey.site} "
         f"({numbers['nodes_able']} could fit it)"
     )
-    if wanted.gpus:
+    if wanted.gpus and wanted.gpu_unit is GpuUnit.WHOLE:
         message += f"; {numbers['gpus_free_now']} of {numbers['gpus_total']} GPUs are free"
-    if numbers["nodes_down"]:
-        are = "node is" if numbers["nodes_down"] == 1 else "nodes are"
-        message += f"; {numbers['nodes_down']} {are} down"
-    if numbers["nodes_cordoned"]:
-        are = "node is" if numbers["nodes_cordoned"] == 1 else "nodes are"
-        message += f"; {numbers['nodes_cordoned']} {are} cordoned"
-    if numbers["gpus_cordoned"]:
-        are = "GPU is" if numbers["gpus_cordoned"] == 1 else "GPUs are"
-        message += f"; {numbers['gpus_cordoned']} {are} cordoned"
+    elif wanted.gpus:
+        message += f"; {numbers['gpus_free_now']} {wanted.gpu_kind} are free"
+    for what, state in (("nodes", "down"), ("nodes", "cordoned"), ("gpus", "cordoned")):
+        count = numbers[f"{what}_{state}"]
+        if count:
+            word = {"nodes": "node", "gpus": "GPU"}[what]
+            message += (
+                f"; {count} {word} is {state}" if count == 1 else (f"; {count} {word}s are {state}")
+            )
     return message
-
-
-def _cordons_in_the_way(demand: Demand, able: Sequence[Room]) -> str:
-    """What would have to be resumed for the gang to start now, if that is all that is missing."""
-    wanted = demand.resources
-    missing = demand.nodes - sum(room.fits(wanted) for room in able)
-    behind = [room for room in able if not room.fits(wanted) and room.opened().fits(wanted)]
-    if not 0 < missing <= len(behind):
-        return ""
-    return ", ".join(f"`qd node resume {room.node.name}`" for room in behind[:missing])
 
 
 def _nodes_free(numbers: dict[str, int]) -> str:
@@ -252,31 +239,6 @@ def _nodes_free(numbers: dict[str, int]) -> str:
     if wanted == 1:
         return "no node is free for it now"
     return f"{free} of the {wanted} nodes needed {'is' if free == 1 else 'are'} free now"
-
-
-def _cheapest_change(
-    demand: Demand, able: Sequence[Room], free: int, held_by: tuple[JobId, ...]
-) -> str:
-    wanted = demand.resources
-    if free:
-        return f"with {free} node{'s'[: free > 1]} instead of {demand.nodes} it would start now"
-    gpus = _gpus_that_start_now(demand, able)
-    if gpus:
-        return (
-            f"with {gpus} GPU{'s'[: gpus > 1]} per node instead of {wanted.gpus} it would start now"
-        )
-    if held_by:
-        return f"it starts when enough of {', '.join(held_by)} has ended"
-    return "it starts when nodes come back or jobs end"
-
-
-def _gpus_that_start_now(demand: Demand, able: Sequence[Room]) -> int:
-    """The most GPUs per node with which the gang fits, all its other needs as they are, or 0."""
-    if demand.resources.gpus < 2:
-        return 0
-    one = replace(demand.resources, gpus=1)
-    most_free = sorted((len(room.free_devices) for room in able if room.fits(one)), reverse=True)
-    return most_free[demand.nodes - 1] if len(most_free) >= demand.nodes else 0
 
 
 def _largest_holders(site: str, wanted: Resources, holders: Iterable[Holder]) -> tuple[JobId, ...]:

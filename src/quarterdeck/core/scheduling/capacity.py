@@ -1,0 +1,132 @@
+"""Every node with what is free of it, as arrays: what a plan reckons with.
+
+A `Capacity` is a sequence of `Room` and never changes; `replaced` makes the next one, which shares
+with it what stayed the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final, overload
+
+import numpy as np
+
+from quarterdeck.core.cluster.mig import mask_of, profiles_of
+from quarterdeck.core.cluster.parts import parse_part
+from quarterdeck.core.cluster.room import Room
+from quarterdeck.core.scheduling.fleet import Fleet, fleet_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from quarterdeck.core.cluster.hardware import Device
+    from quarterdeck.core.cluster.parts import Part
+
+FREE: Final = 0
+"""The state of a GPU of which nothing is held. Below `SHARED` a state is the occupancy of its
+memory slices (`cluster/mig`)."""
+SHARED: Final = 512
+"""From here on a state is this and the percent of the GPU's time that shares hold."""
+CLOSED: Final = SHARED + 101
+"""The state of a GPU that is held whole, is cordoned, or is not there at all."""
+STATES: Final = CLOSED + 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Capacity(Sequence[Room]):
+    """See the module. `state` has a column for each GPU of a node, 0 for one that is free;
+    `gpus_free` counts those."""
+
+    fleet: Fleet
+    rooms: tuple[Room, ...]
+    is_open: NDArray[np.bool_]
+    cpus: NDArray[np.int64]
+    memory_bytes: NDArray[np.int64]
+    gpus_free: NDArray[np.int64]
+    state: NDArray[np.int16]
+
+    def replaced(self, rooms: Iterable[Room]) -> Capacity:
+        """The capacity with these rooms in the places of the same nodes' rooms."""
+        changed = {self.fleet.rows.get((room.site, room.node.name)): room for room in rooms}
+        if any(row is None or self.rooms[row].node != one.node for row, one in changed.items()):
+            by_name = {(room.site, room.node.name): room for room in self.rooms}
+            by_name |= {(room.site, room.node.name): room for room in changed.values()}
+            return capacity_of(by_name.values())
+        made = replace(
+            self,
+            is_open=self.is_open.copy(),
+            cpus=self.cpus.copy(),
+            memory_bytes=self.memory_bytes.copy(),
+            gpus_free=self.gpus_free.copy(),
+            state=self.state.copy(),
+        )
+        listed = list(self.rooms)
+        for row, room in changed.items():
+            assert row is not None
+            listed[row] = room
+            _set_room(made, row, room)
+        return replace(made, rooms=tuple(listed))
+
+    @overload
+    def __getitem__(self, index: int) -> Room: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Room, ...]: ...
+    def __getitem__(self, index: int | slice) -> Room | tuple[Room, ...]:
+        """A room by its row."""
+        return self.rooms[index]
+
+    def __len__(self) -> int:
+        """How many nodes there are."""
+        return len(self.rooms)
+
+
+def capacity_of(rooms: Iterable[Room]) -> Capacity:
+    """The rooms as arrays; a capacity is already."""
+    if isinstance(rooms, Capacity):
+        return rooms
+    ordered = tuple(sorted(rooms, key=lambda room: (room.site, room.node.name)))
+    fleet = fleet_of([(room.site, room.node) for room in ordered])
+    count = len(ordered)
+    made = Capacity(
+        fleet,
+        ordered,
+        np.zeros(count, bool),
+        np.zeros(count, np.int64),
+        np.zeros(count, np.int64),
+        np.zeros(count, np.int64),
+        np.full(fleet.kind.shape, CLOSED, np.int16),
+    )
+    for row, room in enumerate(ordered):
+        _set_room(made, row, room)
+    return made
+
+
+def _set_room(capacity: Capacity, row: int, room: Room) -> None:
+    capacity.is_open[row] = room.is_open
+    capacity.cpus[row] = room.free_cpus
+    capacity.memory_bytes[row] = room.free_memory_bytes
+    capacity.gpus_free[row] = len(room.free_devices)
+    capacity.state[row, : len(room.node.devices)] = _states_of(room)
+
+
+def _states_of(room: Room) -> list[int]:
+    """The state of each GPU. One that is closed to new work is closed, whatever is free of it."""
+    free = frozenset(room.free_devices)
+    states = {device.id: 0 if device.id in free else CLOSED for device in room.node.devices}
+    devices = {device.id: device for device in room.node.devices}
+    shut = {cordon.device for cordon in room.cordons}
+    for held in room.parts:
+        part = parse_part(held)
+        if part.gpu in devices and part.gpu not in shut:
+            before = max(FREE, states[part.gpu] % CLOSED)
+            states[part.gpu] = state_with(before, part, devices[part.gpu])
+    return list(states.values())
+
+
+def state_with(state: int, part: Part, device: Device) -> int:
+    """The state of a GPU once this part of it is held, too."""
+    if part.profile:
+        profile = profiles_of(device.model, device.memory_bytes).get(part.profile)
+        return CLOSED if profile is None else state | mask_of(profile, part.start)
+    return CLOSED if part.is_whole else max(SHARED, state) + part.percent

@@ -1,0 +1,80 @@
+"""How much of what is free nobody could use.
+
+After "Beware of Fragmentation: Scheduling GPU-Sharing Workloads with Fragmentation Gradient
+Descent" (Weng et al., USENIX ATC 2023): the fragmentation of a node is the number of its free GPUs
+that a job drawn from the typical demand could not use there, and a job goes where it adds least.
+Whole GPUs only; jobs without GPUs are no part of the typical demand: no GPU is of use to them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from quarterdeck.core.cluster.demand import Resources
+
+TYPICAL_MAX: Final = 12
+"""Shapes beyond the most frequent ones change little and cost time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """So many whole GPUs, CPUs and so much memory on one node."""
+
+    gpus: int
+    cpus: int = 0
+    memory_bytes: int = 0
+
+
+USUAL: Final = ((Shape(1), 0.5), (Shape(2), 0.15), (Shape(4), 0.15), (Shape(8), 0.2))
+"""What is taken for typical until a site has shown its own: most jobs of the public traces ask for
+one GPU or for all eight of a node (Philly, Helios; Hu et al., SC 2021)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Typical:
+    """What jobs usually ask of a node, with the share of each shape; one column per shape."""
+
+    gpus: NDArray[np.int64]
+    cpus: NDArray[np.int64]
+    memory_bytes: NDArray[np.int64]
+    share: NDArray[np.float64]
+
+    def fragments(
+        self,
+        gpus: NDArray[np.int64],
+        cpus: NDArray[np.int64],
+        memory_bytes: NDArray[np.int64],
+    ) -> NDArray[np.float64]:
+        """The free GPUs of each node that a typical job cannot use there, on average."""
+        is_of_use = (
+            (gpus[:, None] >= self.gpus)
+            & (cpus[:, None] >= self.cpus)
+            & (memory_bytes[:, None] >= self.memory_bytes)
+        )
+        return gpus * (1.0 - is_of_use @ self.share)
+
+
+def typical_of(asked: Iterable[tuple[Resources, int]]) -> Typical:
+    """The typical demand, from what was asked how often; `USUAL` when that has no GPUs in it."""
+    counts: dict[Shape, int] = {}
+    for resources, count in asked:
+        if resources.gpus:
+            shape = Shape(resources.gpus, resources.cpus, resources.memory_bytes)
+            counts[shape] = counts.get(shape, 0) + count
+    most = sorted(counts.items(), key=lambda item: (-item[1], item[0].gpus, item[0].cpus))
+    shapes = [(shape, float(count)) for shape, count in most[:TYPICAL_MAX]] or list(USUAL)
+    total = sum(share for _, share in shapes)
+    return Typical(
+        np.array([shape.gpus for shape, _ in shapes], np.int64),
+        np.array([shape.cpus for shape, _ in shapes], np.int64),
+        np.array([shape.memory_bytes for shape, _ in shapes], np.int64),
+        np.array([share / total for _, share in shapes], np.float64),
+    )

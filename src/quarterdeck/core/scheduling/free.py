@@ -1,0 +1,152 @@
+"""What is free as one plan uses it up, and what a job would cost on each node.
+
+Within a plan things only become fewer, so what is reckoned for one job is kept for the next that
+asks for the same, and only the nodes that something was taken from meanwhile are looked at again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from quarterdeck.core.cluster.demand import Grant
+from quarterdeck.core.cluster.hardware import NodeState
+from quarterdeck.core.scheduling.capacity import FREE, state_with
+from quarterdeck.core.scheduling.devices import choose_parts
+from quarterdeck.core.scheduling.wants import want_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from quarterdeck.core.cluster.demand import Resources
+    from quarterdeck.core.scheduling.capacity import Capacity
+    from quarterdeck.core.scheduling.fragments import Typical
+    from quarterdeck.core.scheduling.wants import Want
+
+WEIGHT_LEFT_OVER: Final = 0.05
+"""Among nodes that fragment alike the fuller one is taken; this is per GPU left over."""
+WEIGHT_CPUS_LEFT: Final = 0.01
+"""Then the one with fewer CPUs left, as a share of the most that any node has."""
+WEIGHT_SUSPECT: Final = 100.0
+"""A GPU that has shown errors is taken when there is no other."""
+WEIGHT_PREFERENCE: Final = 10.0
+"""The second choice of GPU model is taken when there is no room on the first."""
+
+
+class Free:
+    """See the module."""
+
+    def __init__(self, capacity: Capacity, typical: Typical) -> None:
+        self.capacity = capacity
+        self.fleet = capacity.fleet
+        self.is_open = capacity.is_open
+        self.cpus = capacity.cpus.copy()
+        self.memory_bytes = capacity.memory_bytes.copy()
+        self.gpus_free = capacity.gpus_free.copy()
+        self.state = capacity.state.copy()
+        self._typical = typical
+        self._cpus_most = max(1, int(self.fleet.cpus.max(initial=1)))
+        self._taken_from: list[int] = []
+        self._costs: dict[Resources, _Costs] = {}
+
+    def costs(self, resources: Resources) -> NDArray[np.float64]:
+        """What a replica would cost on each node; `inf` where it does not fit."""
+        known = self._costs.get(resources)
+        if known is None:
+            want = want_of(resources, self.fleet.kinds)
+            known = _Costs(want, self._reckon(want, None), len(self._taken_from))
+            self._costs[resources] = known
+        elif known.seen < len(self._taken_from):
+            rows = np.array(sorted({*self._taken_from[known.seen :]}), np.int64)
+            known.values[rows] = self._reckon(known.want, rows)
+            known.seen = len(self._taken_from)
+        return known.values
+
+    def take(self, row: int, resources: Resources, only: int | None = None) -> Grant:
+        """A replica's part of the node, which has room for it; of the GPUs in the mask `only`."""
+        node = self.fleet.nodes[row]
+        want = want_of(resources, self.fleet.kinds)
+        parts = choose_parts(self.fleet, row, self.state[row], want, only)
+        for column, part in parts:
+            before = int(self.state[row, column])
+            self.state[row, column] = state_with(before, part, node.devices[column])
+            self.gpus_free[row] -= before == FREE
+        self.cpus[row] -= resources.cpus
+        self.memory_bytes[row] -= resources.memory_bytes
+        self._taken_from.append(row)
+        topology = node.topology
+        nics = topology.nics if topology is not None else ()
+        return Grant(
+            node.name,
+            tuple(str(part) for _, part in parts),
+            resources.cpus,
+            resources.memory_bytes,
+            tuple(dict.fromkeys(nics[column] for column, _ in parts)) if nics else (),
+        )
+
+    def opened(self, rows: Iterable[int]) -> Free:
+        """What would be free without the cordons of these nodes; this stays as it is."""
+        made = Free(self.capacity, self._typical)
+        made.cpus, made.memory_bytes = self.cpus, self.memory_bytes
+        made.gpus_free, made.state = self.gpus_free.copy(), self.state.copy()
+        made.is_open = self.is_open.copy()
+        for row in rows:
+            room = self.capacity.rooms[row]
+            made.is_open[row] = room.node.state is NodeState.READY
+            shut = frozenset(room.cordoned_devices)
+            for column, device in enumerate(room.node.devices):
+                if device.id in shut:
+                    made.state[row, column] = FREE
+            made.gpus_free[row] += len(shut)
+        return made
+
+    def _reckon(self, want: Want, rows: NDArray[np.int64] | None) -> NDArray[np.float64]:
+        """The costs of these rows, or of all."""
+        fleet, wanted = self.fleet, want.resources
+        at = slice(None) if rows is None else rows
+        cpus, memory, gpus = self.cpus[at], self.memory_bytes[at], self.gpus_free[at]
+        kind_of_node = fleet.kind_of_node[at]
+        fits = self.is_open[at] & (cpus >= wanted.cpus) & (memory >= wanted.memory_bytes)
+        cost = (WEIGHT_CPUS_LEFT / self._cpus_most) * (cpus - wanted.cpus)
+        cost += WEIGHT_LEFT_OVER * (gpus - wanted.gpus if want.is_whole else gpus)
+        left = gpus
+        if wanted.gpus:
+            kind, state = fleet.kind[at], self.state[at]
+            fits &= want.count(kind_of_node, kind, state) >= wanted.gpus
+            cost += WEIGHT_PREFERENCE * _preference(want, kind_of_node, kind)
+            if want.is_whole:
+                left = gpus - wanted.gpus
+            else:
+                cheapest = want.costs[kind, state].min(axis=1)
+                cost += np.where(np.isfinite(cheapest), cheapest, 0.0)
+            suspects = (fleet.is_suspect[at] & (state == FREE)).sum(axis=1)
+            if suspects.any():
+                cost += WEIGHT_SUSPECT * np.maximum(0, wanted.gpus - (gpus - suspects))
+        before = self._typical.fragments(gpus, cpus, memory)
+        after = self._typical.fragments(left, cpus - wanted.cpus, memory - wanted.memory_bytes)
+        return np.where(fits, cost + after - before, np.inf)
+
+
+class _Costs:
+    """Costs as far as they were reckoned."""
+
+    __slots__ = ("seen", "values", "want")
+
+    def __init__(self, want: Want, values: NDArray[np.float64], seen: int) -> None:
+        self.want = want
+        self.values = values
+        self.seen = seen
+
+
+def _preference(
+    want: Want, kind_of_node: NDArray[np.int16], kind: NDArray[np.int16]
+) -> NDArray[np.float64]:
+    """How far each node's GPUs are from the first choice; of a node of several kinds the best."""
+    found = want.preference[np.maximum(kind_of_node, -1)]
+    mixed = kind_of_node < -1
+    if mixed.any():
+        found[mixed] = want.preference[kind[mixed]].min(axis=1)
+    return np.where(np.isfinite(found), found, 0.0)

@@ -1,0 +1,135 @@
+"""Puts one gang after the other where it fits best, and says where one would fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations
+from math import comb
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from quarterdeck.core.cluster.demand import GpuUnit, Level, Wish
+from quarterdeck.core.scheduling.capacity import FREE
+from quarterdeck.core.scheduling.devices import CHOICES_MAX
+from quarterdeck.core.scheduling.free import Free
+from quarterdeck.core.scheduling.gangs import choose_nodes
+from quarterdeck.core.scheduling.grounds import grounds_of
+from quarterdeck.core.scheduling.plan import Placement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from quarterdeck.basics.ids import JobId
+    from quarterdeck.core.cluster.demand import Demand
+    from quarterdeck.core.scheduling.gangs import Chosen
+
+Sites = frozenset[str] | None
+"""The sites that a job may be placed at; None is any."""
+
+WEIGHT_DATA: Final = 4.0
+"""What it is worth, in GPUs that are not fragmented, to run where all of the job's data is."""
+
+
+class Placer:
+    """See the module. What did not fit once is not tried again: things only become fewer."""
+
+    def __init__(self, free: Free) -> None:
+        self.free = free
+        self._failed: set[tuple[Demand, Sites]] = set()
+
+    def place(
+        self,
+        job_id: JobId,
+        demand: Demand,
+        sites: Sites,
+        task: int | None = None,
+        data_at: Mapping[str, float] | None = None,
+    ) -> Placement | None:
+        """The whole gang gets its grants at the first site that fits it, or nothing is taken.
+        `data_at` is the share of the job's input that is at a node already."""
+        if (demand, sites) in self._failed:
+            return None
+        for site in self.sites_for(demand, sites):
+            found = self._choose(site, demand, data_at)
+            if found is None:
+                continue
+            chosen, mask = found
+            nodes_free = int((self.free.costs(demand.resources) < np.inf).sum())
+            grants = tuple(self.free.take(row, demand.resources, mask) for row in chosen.rows)
+            grounds = grounds_of(self.free.fleet, demand, chosen, grants, nodes_free)
+            return Placement(job_id, site, grants, task, *grounds)
+        self._failed.add((demand, sites))
+        return None
+
+    def could_place(self, demand: Demand, sites: Sites) -> bool:
+        """Whether it would fit now."""
+        return any(
+            self._choose(site, demand, None) is not None for site in self.sites_for(demand, sites)
+        )
+
+    def sites_for(self, demand: Demand, sites: Sites) -> Iterator[str]:
+        """The sites that come into question, by name."""
+        for site in self.free.fleet.sites:
+            if demand.site in (None, site) and (sites is None or site in sites):
+                yield site
+
+    def _choose(
+        self, site: str, demand: Demand, data_at: Mapping[str, float] | None
+    ) -> tuple[Chosen, int | None] | None:
+        fleet = self.free.fleet
+        costs = self.free.costs(demand.resources)
+        if data_at:
+            costs = costs.copy()
+            for node, share in data_at.items():
+                row = fleet.rows.get((site, node))
+                if row is not None:
+                    costs[row] -= WEIGHT_DATA * share
+        wish = demand.topology
+        if Level.RAIL in (wish.require, wish.prefer) and demand.most_nodes > 1:
+            for mask in self._rails(costs, demand):
+                same = np.where(self._has_free(mask), costs, np.inf)
+                chosen = choose_nodes(fleet, site, same, _on_one_rail(demand))
+                if chosen is not None:
+                    return chosen, mask
+            if wish.require is Level.RAIL:
+                return None
+        chosen = choose_nodes(fleet, site, costs, demand)
+        return None if chosen is None else (chosen, None)
+
+    def _rails(self, costs: NDArray[np.float64], demand: Demand) -> Iterator[int]:
+        """The sets of GPUs, as bit masks, that all nodes of a gang could have alike: those next to
+        each other first."""
+        count, width = demand.resources.gpus, self.free.state.shape[1]
+        if count == 0 or demand.resources.gpu_unit is not GpuUnit.WHOLE:
+            return
+        if comb(width, count) > CHOICES_MAX:
+            yield (1 << count) - 1
+            return
+        masks = [sum(1 << one for one in chosen) for chosen in combinations(range(width), count)]
+        fits = costs < np.inf
+        free = self._free_bits()[fits]
+        common = {mask for mask in masks if int(((free & mask) == mask).sum()) >= demand.nodes}
+        yield from sorted(common, key=lambda mask: (_breadth(mask), mask))
+
+    def _free_bits(self) -> NDArray[np.int64]:
+        bits = np.left_shift(1, np.arange(self.free.state.shape[1], dtype=np.int64))
+        is_there = self.free.fleet.kind >= 0
+        found: NDArray[np.int64] = ((self.free.state == FREE) & is_there) @ bits
+        return found
+
+    def _has_free(self, mask: int) -> NDArray[np.bool_]:
+        found: NDArray[np.bool_] = (self._free_bits() & mask) == mask
+        return found
+
+
+def _breadth(mask: int) -> int:
+    """From the first to the last of them."""
+    return mask.bit_length() - (mask & -mask).bit_length()
+
+
+def _on_one_rail(demand: Demand) -> Demand:
+    """The same rails meet within a unit."""
+    return replace(demand, topology=Wish(require=Level.RAIL))

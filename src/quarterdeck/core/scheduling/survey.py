@@ -1,0 +1,91 @@
+"""What a site has for one demand: the nodes that could ever do, those that do now, and the rest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from quarterdeck.core.cluster.hardware import NodeState
+from quarterdeck.core.scheduling.capacity import CLOSED, FREE
+from quarterdeck.core.scheduling.wants import want_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from quarterdeck.core.cluster.demand import Resources
+    from quarterdeck.core.scheduling.fleet import Fleet
+    from quarterdeck.core.scheduling.free import Free
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Survey:
+    """Rows of the site `site`. `able`: would do if empty and up; `up`: those of them that are open
+    to new work; `fitting`: those with room now."""
+
+    site: str
+    rows: NDArray[np.int64]
+    able: NDArray[np.int64]
+    up: NDArray[np.int64]
+    fitting: NDArray[np.int64]
+
+
+def able_rows(fleet: Fleet, wanted: Resources, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Those that would do if nothing else ran on them and they were up."""
+    fits = (fleet.cpus[rows] >= wanted.cpus) & (fleet.memory_bytes[rows] >= wanted.memory_bytes)
+    if wanted.gpus:
+        kinds = fleet.kind[rows]
+        empty = np.where(kinds < 0, CLOSED, FREE)
+        counts = want_of(wanted, fleet.kinds).count(fleet.kind_of_node[rows], kinds, empty)
+        fits &= counts >= wanted.gpus
+    found: NDArray[np.int64] = rows[fits]
+    return found
+
+
+def survey_of(free: Free, wanted: Resources, sites: Iterable[str]) -> Survey | None:
+    """The site that comes closest to having room: with most nodes that could ever do, then most
+    that do now, then by name; None without any site."""
+    fleet, costs = free.fleet, free.costs(wanted)
+    best: tuple[tuple[int, int, str], Survey] | None = None
+    for site in sites:
+        part = fleet.sites[site]
+        rows = np.arange(part.start, part.stop)
+        able = able_rows(fleet, wanted, rows)
+        fitting = rows[costs[part] < np.inf]
+        closeness = (-len(able), -len(fitting), site)
+        if best is None or closeness < best[0]:
+            best = (closeness, Survey(site, rows, able, able[free.is_open[able]], fitting))
+    return None if best is None else best[1]
+
+
+def numbers_of(free: Free, survey: Survey, wanted: Resources, nodes: int) -> dict[str, int]:
+    """The numbers behind a verdict. GPUs are counted as what is wanted of them: whole, in slices
+    or in shares."""
+    fleet, rooms = free.fleet, free.capacity.rooms
+    counts = _counts(free, survey.up, wanted)
+    able = survey.able.tolist()
+    return {
+        "nodes_wanted": nodes,
+        "nodes_free_now": len(survey.fitting),
+        "nodes_able": len(able),
+        "nodes_down": sum(rooms[row].node.state is not NodeState.READY for row in able),
+        "nodes_cordoned": sum(rooms[row].cordon is not None for row in able),
+        "gpus_cordoned": sum(
+            one.device is not None for row in survey.up.tolist() for one in rooms[row].cordons
+        ),
+        "gpus_wanted": nodes * wanted.gpus,
+        "gpus_free_now": int(counts.sum()),
+        "gpus_total": int(fleet.gpus[survey.able].sum()),
+        "largest_free_gpus_on_a_node": int(counts.max(initial=0)),
+    }
+
+
+def _counts(free: Free, rows: NDArray[np.int64], wanted: Resources) -> NDArray[np.int64]:
+    if not wanted.gpus:
+        gpus: NDArray[np.int64] = free.gpus_free[rows]
+        return gpus
+    fleet, want = free.fleet, want_of(wanted, free.fleet.kinds)
+    return want.count(fleet.kind_of_node[rows], fleet.kind[rows], free.state[rows])

@@ -23,6 +23,7 @@ _SETTING: Final = re.compile(r"\s*([A-Za-z]+)\s*=\s*(\S+)", re.ASCII)
 _KEYS: Final = ("SwitchName", "Switches", "BlockName", "BlockSizes", "Nodes", "LinkSpeed")
 _KNOWN: Final = {key.lower() for key in _KEYS}
 LINES_MAX: Final = 100_000
+NAME_CHARS_MAX: Final = 120
 
 
 @dataclass(slots=True)
@@ -106,6 +107,7 @@ def _settings(topology: _Topology, line: int, content: str) -> dict[str, str]:
 
 def _add_switch(topology: _Topology, line: int, settings: dict[str, str]) -> None:
     name = settings["switchname"]
+    _check_length(topology, line, name)
     before = topology.switch_lines.setdefault(name, line)
     if before != line:
         told = f"the switch {name} is there already, on line {before}"
@@ -141,6 +143,7 @@ def _check_way_up(topology: _Topology, line: int, switch: str) -> None:
 
 def _add_block(topology: _Topology, line: int, settings: dict[str, str]) -> None:
     name = settings["blockname"]
+    _check_length(topology, line, name)
     before = topology.block_lines.setdefault(name, line)
     if before != line:
         told = f"the block {name} is there already, on line {before}"
@@ -161,6 +164,12 @@ def _names(topology: _Topology, line: int, settings: dict[str, str], key: str) -
         return expand_hostlist(settings[key], field=key.capitalize())
     except Invalid as error:
         raise topology.wrong(line, error.message, error.hint) from None
+
+
+def _check_length(topology: _Topology, line: int, name: str) -> None:
+    if len(name) > NAME_CHARS_MAX:
+        told = f"the name {name[:20]}… has {len(name)} characters"
+        raise topology.wrong(line, told, f"use at most {NAME_CHARS_MAX}")
 
 
 def _locate(topology: _Topology, node: str) -> Location:

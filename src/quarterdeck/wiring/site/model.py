@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from quarterdeck.adapters.sites.hardware import HardwareEntry
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
+NODE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$"
 _Hosts = Annotated[str, Field(min_length=1, max_length=200_000)]
 _Spot = Annotated[str, Field(min_length=1, max_length=120)]
 

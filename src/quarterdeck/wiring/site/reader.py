@@ -29,15 +29,17 @@ from quarterdeck.sdk.yamltree import (
     shown_key,
 )
 from quarterdeck.sdk.yamlvalues import Keys, dotted, nearest, told_of
-from quarterdeck.wiring.site.model import NAME, FabricFacts, Group, SiteFile, Spots
+from quarterdeck.wiring.site.model import NODE_NAME, FabricFacts, Group, SiteFile, Spots
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from pydantic import BaseModel
 
 BYTES_MAX: Final = 4 << 20
-_NAME: Final = re.compile(NAME, re.ASCII)
+_NAME: Final = re.compile(NODE_NAME, re.ASCII)
+NAME_HINT: Final = "use letters, digits, dots and dashes, 253 at most"
 _SEE: Final = "see docs/sites.md"
 
 
@@ -78,6 +80,18 @@ def read_plan(content: bytes, name: str) -> SitePlan:
         raise first.to_error(name) from None
     except _Wrong as wrong:
         raise wrong.fault.to_error(name) from None
+
+
+def check_node_names(names: Collection[str], file: str) -> None:
+    """That names which another system has can stand in a site file."""
+    for name in names:
+        if _NAME.fullmatch(name) is None:
+            raise Invalid(
+                f"{file}: {shown(name)} is no name for a node", field="source", hint=NAME_HINT
+            )
+    if len(names) > NAMES_MAX:
+        told = f"{file}: there are more than {NAMES_MAX} nodes"
+        raise Invalid(told, field="source", hint="take a part of it")
 
 
 class _Wrong(Exception):
@@ -176,9 +190,7 @@ class _Planner:
         for name in names:
             if _NAME.fullmatch(name) is None:
                 told = f"{shown(name)} is no name for a node"
-                raise self._wrong(
-                    (*keys, "names"), told, "use letters, digits, dots and dashes, 63 at most"
-                )
+                raise self._wrong((*keys, "names"), told, NAME_HINT)
         if isinstance(spots, Group) and spots.count not in (None, len(names)):
             told = f"names are {len(names)} nodes, but count is {spots.count}"
             raise self._wrong((*keys, "count"), told, "make them agree, or leave count out")

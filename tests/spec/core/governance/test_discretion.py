@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from quarterdeck.basics.ids import JobId
 from quarterdeck.core.scheduling.discretion import conceal
+from quarterdeck.core.scheduling.gates import behind, not_ready
 from quarterdeck.core.scheduling.plan import Blocker, Verdict
 from quarterdeck.core.scheduling.snapshot import Waiting
-from quarterdeck.core.scheduling.gates import behind, not_ready
 from quarterdeck.testing.builders import START_NS, a_demand, a_job_id
 
 MINE, YOURS, THEIRS = a_job_id(1), a_job_id(2), a_job_id(3)

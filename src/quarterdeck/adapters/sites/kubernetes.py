@@ -62,7 +62,7 @@ def _read_node(item: Any, index: int, file: str) -> tuple[str, dict[str, str]]: 
         label = labels.get(PREFIX + level)
         if label is None:
             continue
-        if not isinstance(label, str) or not 0 < len(label) <= 63:
+        if not isinstance(label, str) or not 0 < len(label) <= 63 or not label.isprintable():
             told = f"{file}: the label {PREFIX}{level} of the node {name} is no name"
             raise Invalid(told, field=f"items.{index}", hint="a label has 1 to 63 characters")
         found[level] = label

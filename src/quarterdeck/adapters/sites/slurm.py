@@ -107,7 +107,7 @@ def _settings(topology: _Topology, line: int, content: str) -> dict[str, str]:
 
 def _add_switch(topology: _Topology, line: int, settings: dict[str, str]) -> None:
     name = settings["switchname"]
-    _check_length(topology, line, name)
+    _check_name(topology, line, name)
     before = topology.switch_lines.setdefault(name, line)
     if before != line:
         told = f"the switch {name} is there already, on line {before}"
@@ -143,7 +143,7 @@ def _check_way_up(topology: _Topology, line: int, switch: str) -> None:
 
 def _add_block(topology: _Topology, line: int, settings: dict[str, str]) -> None:
     name = settings["blockname"]
-    _check_length(topology, line, name)
+    _check_name(topology, line, name)
     before = topology.block_lines.setdefault(name, line)
     if before != line:
         told = f"the block {name} is there already, on line {before}"
@@ -166,7 +166,10 @@ def _names(topology: _Topology, line: int, settings: dict[str, str], key: str) -
         raise topology.wrong(line, error.message, error.hint) from None
 
 
-def _check_length(topology: _Topology, line: int, name: str) -> None:
+def _check_name(topology: _Topology, line: int, name: str) -> None:
+    if not name.isprintable():
+        told = f"the name {name[:60]!a} has characters that cannot be shown"
+        raise topology.wrong(line, told, "use letters, digits, dots and dashes")
     if len(name) > NAME_CHARS_MAX:
         told = f"the name {name[:20]}… has {len(name)} characters"
         raise topology.wrong(line, told, f"use at most {NAME_CHARS_MAX}")

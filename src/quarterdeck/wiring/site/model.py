@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from quarterdeck.adapters.sites.hardware import HardwareEntry
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 NODE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$"
 _Hosts = Annotated[str, Field(min_length=1, max_length=200_000)]
-_Spot = Annotated[str, Field(min_length=1, max_length=120)]
+
+
+def _shown(text: str) -> str:
+    """A name that a terminal shows and does not obey."""
+    if not text.isprintable():
+        raise PydanticCustomError("characters", "it has characters that cannot be shown")
+    return text
+
+
+_Spot = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_shown)]
 
 
 class _Written(BaseModel):
@@ -51,7 +61,7 @@ class SiteFile(_Written):
 
     name: str = Field(pattern=NAME)
     country: str = Field(default="", pattern=r"^[A-Z]{2}$")
-    region: str = Field(default="", max_length=63)
+    region: Annotated[str, Field(max_length=63), AfterValidator(_shown)] = ""
     hardware: dict[Annotated[str, Field(pattern=NAME)], HardwareEntry] = {}
     fabric: FabricFacts | None = None
     nodes: list[Group] = []

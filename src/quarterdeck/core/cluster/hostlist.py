@@ -60,7 +60,7 @@ def compress_hostlist(names: Iterable[str]) -> str:
 def _follows(before: str, number: str) -> bool:
     """Whether a range that ends with one goes on with the other: numbers of one width, or such as
     grow wider without leading zeros."""
-    is_next = int(number) == int(before) + 1
+    is_next = bool(before) and int(number) == int(before) + 1
     return is_next and (len(number) == len(before) or not before.startswith("0"))
 
 

@@ -120,7 +120,7 @@ class _Values:
             return None
         if tree.is_null:
             told = f"{dotted(keys)} has no value"
-            self.faults.append(Fault(tree.place, told, "give it one, or leave the key out"))
+            self.faults.append(Fault(self.places[keys], told, "give it one, or leave the key out"))
         return tree.value
 
     def _mapping(self, tree: Entries, keys: Keys) -> dict[str, Any]:

@@ -224,3 +224,14 @@ def test_the_doctor_looks_at_a_site_file(tmp_path: Path) -> None:
     assert found.level is Level.PROBLEM
     assert "site.yaml:16:3" in found.told
     assert "types:" in found.hint
+
+
+@settings(deadline=None, max_examples=60)
+@given(sizes=st.lists(st.integers(1, 4), min_size=1, max_size=6))
+def test_racks_of_any_sizes_load_back_equal(sizes: list[int]) -> None:
+    racks = [f"r{rack}" for rack, size in enumerate(sizes) for _ in range(size)]
+    nodes = tuple(
+        PlannedNode(f"n{index}", "cpu", Location(rack)) for index, rack in enumerate(racks)
+    )
+    plan = SitePlan("s", nodes)
+    assert read_plan(write_plan(plan).encode(), "s") == plan

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from docs.draw.api import draw_api
 from docs.draw.cli import draw_cli
 from docs.draw.errors import draw_errors
+from docs.draw.hardware import draw_hardware
 from docs.draw.permissions import draw_permissions
 from docs.draw.settings import draw_settings
 from quarterdeck.api.jobfile_schema import job_file_schema
@@ -25,6 +26,7 @@ def draw_pages(root: Path) -> dict[str, str]:
         "reference/api.md": draw_api(),
         "reference/settings.md": draw_settings(root),
         "reference/errors.md": draw_errors(root),
+        "reference/hardware.md": draw_hardware(),
         "reference/permissions.md": draw_permissions(),
         "jobfile.schema.json": schema,
         "states.md": draw_states(),

@@ -10,7 +10,7 @@ import click
 
 from docs.draw.markdown import code, head, table
 from docs.draw.variables import GIVEN, READ
-from quarterdeck.adapters.gauges.pretend import SHAPES
+from quarterdeck.adapters.sites.catalogue import load_catalogue
 from quarterdeck.api.limits import DoorLimits
 from quarterdeck.basics.quantities import format_bytes, format_span
 from quarterdeck.core.retention.rules import Retention
@@ -46,6 +46,7 @@ OPTION_OF_FIELD = {
     "host": "--host",
     "port": "--port",
     "pretend": "--pretend",
+    "site": "--site",
     "store": "--store",
     "tls_cert": "--tls-cert",
     "tls_key": "--tls-key",
@@ -73,7 +74,7 @@ def draw_settings(_root: Path) -> str:
             head("Settings", ABOUT),
             "## Options of `qd up`\n",
             table(("option", "variable", "default", "meaning"), _options()),
-            f"Shapes for `--pretend`: {', '.join(map(code, SHAPES))}.\n",
+            f"Shapes for `--pretend`: {', '.join(map(code, load_catalogue()))}.\n",
             "## What is kept, and for how long\n",
             KEEP,
             table(("kind", "default", "may have a size", "at least"), _kinds()),

@@ -21,6 +21,7 @@ READ: Final = {
     "QD_WEBHOOKS_TO_PRIVATE_ADDRESSES": "The same as `qd up --webhooks-to-private-addresses`.",
     "QD_DISK_RESERVE": "The same as `qd up --disk-reserve`.",
     "QD_BALLAST": "The same as `qd up --ballast`.",
+    "QD_SITE": "The same as `qd up --site`; `qd doctor` reads it too.",
     "QD_LAUNCHER": "The same as `qd up --launcher`; `qd doctor` reads it too.",
     "QD_JOBS_FOLDER": "The same as `qd up --jobs-folder`.",
     "QD_KEEP_": "`QD_KEEP_LOGS`, `QD_KEEP_RESULTS` and so on, one for each kind above: the same as "

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from quarterdeck.adapters.gauges.nvml import NvmlGauge
-from quarterdeck.adapters.gauges.pretend import SHAPES, parse_pretend
+from quarterdeck.adapters.gauges.pretend import parse_pretend
+from quarterdeck.adapters.sites.catalogue import load_catalogue
 from quarterdeck.basics.errors import Invalid
 from quarterdeck.core.cluster.hardware import Device
 
@@ -37,7 +38,7 @@ def test_a_machine_without_a_driver_has_no_gpus_and_no_error(
     assert NvmlGauge().list_devices() == ()
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", load_catalogue())
 def test_pretended_nodes_are_marked_and_their_devices_unique(shape: str) -> None:
     nodes = parse_pretend(f"{shape}:20")
     assert len({node.name for node in nodes}) == 20

@@ -19,8 +19,8 @@ from quarterdeck.wiring.entry import WIRED
 CHANGES_NOTHING = {
     "audit export", "audit search", "audit verify",
     "completion", "doctor", "explain", "invitation list", "logs", "metrics", "node", "openapi",
-    "organization show", "plan", "ps", "queue", "results", "schema", "show", "sim", "team list",
-    "team show", "token list", "top", "user list", "user show", "validate", "wait",
+    "organization show", "plan", "ps", "queue", "results", "schema", "show", "sim", "site show",
+    "team list", "team show", "token list", "top", "user list", "user show", "validate", "wait",
     "webhook list", "whoami",
 }  # fmt: skip
 """What of the server, its jobs and the files of others stays as it is. Any other verb is taken to
@@ -32,6 +32,8 @@ OWN_FORM = {
     "openapi": "prints JSON and nothing else",
     "schema": "prints JSON and nothing else",
     "sim": "prints a report that is the same for the same seed, to the byte",
+    "site generate": "its -o names the file to write",
+    "site import": "its -o names the file to write",
     "support-bundle": "its -o names the file to write",
     "results": "its -o may also name a folder to save in",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quarterdeck.basics.times import to_iso
+from quarterdeck.core.cluster.parts import parse_part
 from quarterdeck.wire.v1.cluster import CordonView, DeviceView, NodeDetail, NodeView
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ def node_view(room: Room, job_ids: Sequence[JobId]) -> NodeView:
         jobs=list(job_ids),
         cordon=_cordon_view(room.cordon),
         gpus_cordoned=sum(cordon.device is not None for cordon in room.cordons),
+        rack=node.location.rack,
+        unit=node.location.unit,
+        pod=node.location.pod,
+        gpu_states=_gpu_states(room),
     )
 
 
@@ -56,6 +61,24 @@ def node_detail(room: Room, holders: Mapping[str, JobId], visible: Collection[Jo
             )
         )
     return NodeDetail(**node_view(room, shown).model_dump(), devices=devices)
+
+
+def _gpu_states(room: Room) -> list[str]:
+    """In the order of the node's GPUs."""
+    free, shut = frozenset(room.free_devices), frozenset(room.cordoned_devices)
+    sliced = {parse_part(part).gpu for part in room.parts}
+    if not room.is_open:
+        free, shut = frozenset(), free | shut
+    return [
+        "free"
+        if device.id in free
+        else "cordoned"
+        if device.id in shut
+        else "sliced"
+        if device.id in sliced
+        else "held"
+        for device in room.node.devices
+    ]
 
 
 def _cordon_view(cordon: Cordon | None) -> CordonView | None:

@@ -22,9 +22,9 @@ from quarterdeck.sdk.yamltree import (
     shown,
     shown_key,
 )
+from quarterdeck.sdk.yamlvalues import Keys, dotted, nearest, told_of
 from quarterdeck.wire.v1.people import BoundBody, LimitsBody, PeopleFile, TeamEntry, UserEntry
 
-Keys = tuple[str | int, ...]
 BYTES_MAX: Final = 4 << 20
 """Some 20,000 people."""
 HEAD: Final = """\
@@ -32,15 +32,6 @@ HEAD: Final = """\
 # out gets `active: false`. Of limits, what is left out is not limited: `queued_jobs: 100` refuses
 # what is beyond, `queued_jobs: {value: 100, hard: false}` only puts it after everybody else.
 """
-_TOLD: Final = {
-    "string_type": ("is not a text", "put it in quotes"),
-    "int_type": ("is not a whole number", "write digits without quotes, for example 100"),
-    "bool_type": ("is neither true nor false", "write true or false, without quotes"),
-    "list_type": ("is not a list", "write a list, for example [a, b]"),
-    "dict_type": ("is not a mapping", "write keys and values, for example {key: value}"),
-    "model_type": ("is not a mapping", "write keys and values, for example {key: value}"),
-    "literal_error": ("is not a choice", "use one of {expected}"),
-}
 _BOUNDS: Final = frozenset(
     name for name in LimitsBody.model_fields if name not in ("sites", "images")
 )
@@ -59,7 +50,7 @@ class ReadPeople:
         keys: Keys = tuple(error.field.split("."))
         if keys[0] not in PeopleFile.model_fields:
             return error
-        place = _nearest(self.places, keys)
+        place = nearest(self.places, keys)
         return Fault(place, error.message, error.hint, error.field, error.code).to_error(self.name)
 
 
@@ -128,7 +119,7 @@ class _Values:
             inner = (*keys, key.text)
             if key.text in found:
                 told = f"the key {shown_key(key.text)} is there twice"
-                self.faults.append(Fault(key.place, told, "keep one", _dotted(inner)))
+                self.faults.append(Fault(key.place, told, "keep one", dotted(inner)))
             self.places[inner] = key.place
             found[key.text] = self.plain(value, inner)
         # A team or a person about whom nothing is said is there all the same.
@@ -154,7 +145,7 @@ def _complaint(error: ValidationError, places: dict[Keys, Place]) -> Fault:
 
 def _fault(complaint: Any, places: dict[Keys, Place]) -> Fault:  # noqa: ANN401 - pydantic's
     keys: Keys = complaint["loc"]
-    place, name = _nearest(places, keys), _dotted(keys)
+    place, name = nearest(places, keys), dotted(keys)
     if complaint["type"] == "extra_forbidden":
         known = list(_model_at(keys[:-1]).model_fields)
         close = difflib.get_close_matches(str(keys[-1])[:100], known, n=1)
@@ -166,11 +157,8 @@ def _fault(complaint: Any, places: dict[Keys, Place]) -> Fault:  # noqa: ANN401 
     if keys[-1] in _BOUNDS and complaint["type"] == "model_type":
         told = f"{name} is {shown(complaint['input'])}, which is no number"
         return Fault(place, told, "write for example 100, or {value: 100, hard: false}", name)
-    told, hint = _TOLD.get(
-        complaint["type"], (f"is wrong: {complaint['msg']}", "see docs/people.md")
-    )
-    hint = hint.replace("{expected}", str(complaint.get("ctx", {}).get("expected", "")))
-    return Fault(place, f"{name} is {shown(complaint['input'])}, which {told}", hint, name)
+    told, hint = told_of(complaint, "see docs/people.md")
+    return Fault(place, f"{name} {told}", hint, name)
 
 
 def _model_at(keys: Keys) -> type[BaseModel]:
@@ -180,14 +168,3 @@ def _model_at(keys: Keys) -> type[BaseModel]:
     if len(keys) >= 2:
         return TeamEntry if keys[0] == "teams" else UserEntry
     return PeopleFile
-
-
-def _nearest(places: dict[Keys, Place], keys: Keys) -> Place:
-    """Where it is, or what is nearest above it."""
-    while keys and keys not in places:
-        keys = keys[:-1]
-    return places.get(keys, Place(1, 1))
-
-
-def _dotted(keys: Keys) -> str:
-    return ".".join(shown_key(part) if isinstance(part, str) else str(part) for part in keys)

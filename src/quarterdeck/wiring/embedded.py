@@ -16,12 +16,12 @@ from quarterdeck.adapters.engines.local.metrics import LocalSiteMetrics
 from quarterdeck.adapters.engines.local.paths import SitePaths
 from quarterdeck.adapters.engines.local.stock import LocalSiteStock
 from quarterdeck.adapters.gauges.nvml import NvmlGauge
-from quarterdeck.adapters.gauges.pretend import parse_pretend
 from quarterdeck.agent.agent import SiteAgent
 from quarterdeck.basics.ids import JobId
 from quarterdeck.control.link import PlaneLink
 from quarterdeck.ports.engine import AttemptRef
 from quarterdeck.wiring.accounts import find_site_root
+from quarterdeck.wiring.site.imagine import imagine_nodes
 from quarterdeck.wiring.worker import Worker
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class EmbeddedSite:
             paths,
             home.home_id(),
             blobs,
-            _list_nodes(settings.pretend),
+            _list_nodes(settings),
             credentials,
             settings.launcher,
         )
@@ -137,9 +137,9 @@ def _parse(line: bytes) -> AttemptRef | None:
         return None
 
 
-def _list_nodes(pretend: str | None) -> Callable[[], tuple[Node, ...]]:
-    if pretend is not None:
-        imagined = parse_pretend(pretend)
+def _list_nodes(settings: Settings) -> Callable[[], tuple[Node, ...]]:
+    imagined = imagine_nodes(settings)
+    if imagined is not None:
         return lambda: imagined
     host = (read_host(NvmlGauge()),)
     return lambda: host

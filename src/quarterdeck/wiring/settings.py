@@ -16,13 +16,15 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One server's settings. `pretend` is `SHAPE:N` or None for this machine's own hardware;
-    `disk_reserve_bytes` None: the larger of 256 MiB and one percent."""
+    """One server's settings. `pretend` is `SHAPE:N`, `site` a site file whose nodes are
+    pretended; without either it is this machine's own hardware. `disk_reserve_bytes` None: the
+    larger of 256 MiB and one percent."""
 
     home: Path
     host: str = "127.0.0.1"
     port: int = 0
     pretend: str | None = None
+    site: Path | None = None
     store: str | None = None
     tls_cert: Path | None = None
     tls_key: Path | None = None
@@ -38,6 +40,12 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Refuse to listen where the token could be read off the wire."""
+        if self.pretend is not None and self.site is not None:
+            raise Refused(
+                "--pretend and --site both say which nodes there are",
+                field="site",
+                hint="give one of them",
+            )
         if (self.tls_cert is None) != (self.tls_key is None):
             raise Refused(
                 "one of --tls-cert and --tls-key is given without the other",

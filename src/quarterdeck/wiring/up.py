@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
     epilog=examples(
         "qd up",
         "qd up --detach --pretend dgx-a100:20",
+        "qd up --site superpod.yaml",
         "qd up --dry-run --host 0.0.0.0 --behind-proxy",
     )
 )
@@ -38,6 +39,13 @@ log = logging.getLogger(__name__)
 @click.option("--host", default="127.0.0.1", help="Address to listen on.", show_default=True)
 @click.option("--port", default=0, help="Port; 0 takes a free one.", type=click.IntRange(0, 65535))
 @click.option("--pretend", metavar="SHAPE:N", help="Imaginary nodes, for example dgx-a100:2.")
+@click.option(
+    "--site",
+    type=click.Path(path_type=Path, resolve_path=True),
+    envvar="QD_SITE",
+    metavar="FILE",
+    help="A site file whose nodes are pretended.",
+)
 @click.option("--store", metavar="URL", help="postgresql://… instead of the home's SQLite file.")
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="PEM file of the certificate.")
 @click.option("--tls-key", type=click.Path(path_type=Path), help="PEM file of its key.")
@@ -102,6 +110,7 @@ def command(
     options["limits"] = parse_limits(options.pop("limit"), os.environ)
     options |= parse_disk(options.pop("disk_reserve"), options.pop("ballast"))
     settings = Settings(home=(home or default_home()).absolute(), allowed_hosts=allowed, **options)
+    _check_nodes(settings)
     if dry_run:
         _check(settings, output)
     elif detach:
@@ -110,14 +119,18 @@ def command(
         _serve(settings, output)
 
 
+def _check_nodes(settings: Settings) -> None:
+    """Before anything is made: whether the nodes to be pretended can be."""
+    from quarterdeck.wiring.site.imagine import imagine_nodes
+
+    imagine_nodes(settings)
+
+
 def _check(settings: Settings, output: str) -> None:
     """Everything that can be checked without writing anything."""
-    from quarterdeck.adapters.gauges.pretend import parse_pretend
     from quarterdeck.wiring.server import listen
 
     Home(settings.home).check_free()
-    if settings.pretend is not None:
-        parse_pretend(settings.pretend)
     listen(settings).close()
     told = f"would start a server on the home {settings.home}, listening on {settings.host}"
     print_done(output, told, home=settings.home, host=settings.host, started=False)
@@ -145,7 +158,8 @@ def _say_ready(ready: str | None, url: str, settings: Settings, output: str) -> 
     if ready is not None:
         _tell(ready, {"url": url, "pid": os.getpid()})
     else:
-        pretended = f" (pretending {settings.pretend})" if settings.pretend else ""
+        imagined = settings.pretend or settings.site
+        pretended = f" (pretending {imagined})" if imagined else ""
         told = f"quarterdeck is ready at {url}{pretended}; end it with ctrl-c or `qd down`"
         told += _claim_told(settings.home, url)
         print_done(output, told, url=url, pid=os.getpid(), home=settings.home)

@@ -32,6 +32,14 @@ class NodeView(Answer):
     jobs: list[str] = Field(description="Jobs that hold part of it.")
     cordon: CordonView | None = Field(default=None, description="Of the whole node.")
     gpus_cordoned: int = Field(default=0, description="GPUs that are cordoned one by one.")
+    rack: str = Field(default="", description="Its rack or leaf switch, where that is known.")
+    unit: str = Field(default="", description="Its scalable unit or block, where that is known.")
+    pod: str = Field(default="", description="Its pod, where that is known.")
+    gpu_states: list[str] = Field(
+        default=[],
+        description="Of each GPU: `free`, `held`, `sliced` when parts of it are held, or "
+        "`cordoned` when nothing holds it.",
+    )
 
 
 class NodeList(Answer):

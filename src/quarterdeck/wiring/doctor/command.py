@@ -16,12 +16,14 @@ from quarterdeck.wiring.home import default_home
 MARKS = {Level.OK: "ok     ", Level.NOTE: "note   ", Level.PROBLEM: "PROBLEM"}
 
 
-def examine(root: Path) -> list[Finding]:
+def examine(root: Path, site: Path | None = None) -> list[Finding]:
     """Everything that is looked at, the machine first."""
     from quarterdeck.wiring.doctor.home import look_at_home
     from quarterdeck.wiring.doctor.machine import look_at_machine
+    from quarterdeck.wiring.doctor.site import look_at_site
 
-    return [*look_at_machine(), *look_at_home(root)]
+    findings = [*look_at_machine(), *look_at_home(root)]
+    return findings if site is None else [*findings, look_at_site(site)]
 
 
 def as_text(findings: list[Finding]) -> str:
@@ -42,18 +44,25 @@ def as_text(findings: list[Finding]) -> str:
     return "\n".join(lines)
 
 
-@click.command(epilog=examples("qd doctor", "qd doctor -o json"))
+@click.command(epilog=examples("qd doctor", "qd doctor -o json", "qd doctor --site superpod.yaml"))
 @click.option(
     "--home", type=click.Path(path_type=Path), help="Data folder [QD_HOME, ~/.quarterdeck]."
 )
+@click.option(
+    "--site",
+    type=click.Path(path_type=Path),
+    envvar="QD_SITE",
+    metavar="FILE",
+    help="Look at this site file, too.",
+)
 @output_option
-def command(home: Path | None, output: str) -> None:
+def command(home: Path | None, site: Path | None, output: str) -> None:
     """Say what this machine can and cannot do, and what to do about it.
 
     Works without a server, and changes nothing. Exits with 1 when something must be mended; with
     -q only the names of that are printed.
     """
-    findings = examine((home or default_home()).absolute())
+    findings = examine((home or default_home()).absolute(), site)
     if output == "json":
         click.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     elif output == "name":

@@ -35,6 +35,7 @@ JOB = "/v1/jobs/{job_id}"
 OF_JOBS: dict[tuple[str, str], Row] = {
     ("GET", JOB): (R, N.JOB),
     ("GET", f"{JOB}/explanation"): (R, N.JOB),
+    ("GET", f"{JOB}/verdicts"): (R, N.JOB),
     ("GET", f"{JOB}/tasks"): (R, N.JOB),
     ("GET", f"{JOB}/request"): (R, N.REQUEST),
     ("GET", f"{JOB}/logs"): (R, N.OUTPUT),
@@ -78,6 +79,9 @@ WHOLE: dict[tuple[str, str], Row] = {
     ("GET", "/v1/progress"): (R, N.OUTPUT),
     ("GET", "/v1/queue"): (R, N.QUEUE),
     ("GET", "/v1/nodes"): (R, N.NODE),
+    ("GET", "/v1/nodes/{node}"): (R, N.NODE),
+    ("POST", "/v1/nodes/{node}/cordon"): (Verb.CORDON, N.NODE),
+    ("POST", "/v1/nodes/{node}/resume"): (Verb.CORDON, N.NODE),
     ("POST", "/v1/snapshots"): (C, N.SNAPSHOT),
     ("PUT", "/v1/blobs/{digest}"): (C, N.SNAPSHOT),
     ("GET", "/v1/webhooks"): (R, N.WEBHOOK),

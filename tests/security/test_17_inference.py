@@ -44,7 +44,9 @@ def asked_of_the_store(acme: Acme, path: str, monkeypatch: pytest.MonkeyPatch) -
     return asked
 
 
-@pytest.mark.parametrize("tail", ["", "/logs", "/results", "/explanation", "/tasks", "/request"])
+@pytest.mark.parametrize(
+    "tail", ["", "/logs", "/results", "/explanation", "/verdicts", "/tasks", "/request"]
+)
 def test_a_foreign_job_and_none_are_the_same_work(
     acme: Acme, tail: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,9 +9,10 @@ from quarterdeck.core.cluster.parts import parse_part
 from quarterdeck.wire.v1.cluster import CordonView, DeviceView, NodeDetail, NodeView
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from quarterdeck.basics.ids import JobId
+    from quarterdeck.core.cluster.demand import Grant
     from quarterdeck.core.cluster.hardware import Cordon
     from quarterdeck.core.cluster.room import Room
 
@@ -41,25 +42,31 @@ def node_view(room: Room, job_ids: Sequence[JobId]) -> NodeView:
     )
 
 
-def node_detail(room: Room, holders: Mapping[str, JobId], visible: Collection[JobId]) -> NodeDetail:
-    """One machine with its GPUs. `holders` are the jobs by the ids of the GPUs that they hold."""
-    shown = [job_id for job_id in dict.fromkeys(holders.values()) if job_id in visible]
+def node_detail(
+    room: Room, holds: Sequence[tuple[JobId, Grant]], visible: Collection[JobId]
+) -> NodeDetail:
+    """One machine with its GPUs. `holds` are the jobs with what they hold of it."""
+    shown = [job_id for job_id in dict.fromkeys(job_id for job_id, _ in holds) if job_id in visible]
+    held: dict[str, list[tuple[JobId, str]]] = {}
+    for job_id, grant in holds:
+        for device in grant.devices:
+            held.setdefault(parse_part(device).gpu, []).append((job_id, device))
     cordons = {cordon.device: cordon for cordon in room.cordons}
-    devices = []
-    for index, device in enumerate(room.node.devices):
-        cordon, holder = cordons.get(device.id), holders.get(device.id)
-        is_closed = cordon is not None or not room.is_open
-        devices.append(
-            DeviceView(
-                index=index,
-                id=device.id,
-                model=device.model,
-                memory_bytes=device.memory_bytes,
-                state="held" if holder is not None else "cordoned" if is_closed else "free",
-                job=holder if holder in visible else None,
-                cordon=_cordon_view(cordon),
-            )
+    devices = [
+        DeviceView(
+            index=index,
+            id=device.id,
+            model=device.model,
+            memory_bytes=device.memory_bytes,
+            state=state,
+            jobs=[job_id for job_id, _ in held.get(device.id, ()) if job_id in visible],
+            parts=[part for _, part in held.get(device.id, ()) if part != device.id],
+            cordon=_cordon_view(cordons.get(device.id)),
         )
+        for index, (device, state) in enumerate(
+            zip(room.node.devices, _gpu_states(room), strict=True)
+        )
+    ]
     return NodeDetail(**node_view(room, shown).model_dump(), devices=devices)
 
 

@@ -26,8 +26,8 @@ class ControlPlane:
     """The ports and the board. `changed` rings after every commit that adds to the event log,
     `wished` after those that may change what a site is to run: a submit alone does not.
 
-    `roster` is who there is, None for a plane without people, such as the simulator's. `waits` keeps
-    what waiting jobs were told, None for a plane that forgets. `disk` is
+    `roster` is who there is, None for a plane without people, such as the simulator's. `waits`
+    keeps what waiting jobs were told, None for a plane that forgets. `disk` is
     where the site keeps what jobs write; None for a plane that need not care.
     `snapshots_used` says when each work folder was last seen whole (see `snapshots`), `holdings`
     who has sent which files, and `folders_held` who may name which work folders.

@@ -12,8 +12,8 @@ from quarterdeck.sdk.async_connection import AsyncConnection
 from quarterdeck.sdk.audit import AsyncAuditCalls
 from quarterdeck.sdk.calls import FileBody
 from quarterdeck.sdk.follow import FileFollower, follow_events, follow_log
-from quarterdeck.sdk.patience import Limits
 from quarterdeck.sdk.nodes import AsyncNodeCalls
+from quarterdeck.sdk.patience import Limits
 from quarterdeck.sdk.people import AsyncPeopleCalls
 from quarterdeck.sdk.requests import WHOLE_LOG
 from quarterdeck.sdk.workdir import ROUNDS_MAX, UPLOADS_AT_A_TIME, Snapshot, never_enough

@@ -10,8 +10,8 @@ from quarterdeck.sdk import requests
 from quarterdeck.sdk.audit import AuditCalls
 from quarterdeck.sdk.connection import Connection
 from quarterdeck.sdk.follow import FileFollower, follow_events, follow_log
-from quarterdeck.sdk.patience import Limits
 from quarterdeck.sdk.nodes import NodeCalls
+from quarterdeck.sdk.patience import Limits
 from quarterdeck.sdk.people import PeopleCalls
 from quarterdeck.sdk.requests import WHOLE_LOG
 from quarterdeck.sdk.workdir import ROUNDS_MAX, UPLOADS_AT_A_TIME, Snapshot, never_enough

@@ -116,9 +116,8 @@ def _detail(access: Access, node: str, site: str | None) -> NodeDetail:
     plane = access.context.plane
     room = find_room(plane, node, site)
     holds = plane.board.list_holds(room.site, node)
-    holders = {device: job_id for job_id, grant in holds for device in grant.devices}
     visible = {job_id for job_id, _ in holds if _sees(access, job_id)}
-    detail = node_detail(room, holders, visible)
+    detail = node_detail(room, holds, visible)
     jobs = [job_id for job_id in dict.fromkeys(job_id for job_id, _ in holds) if job_id in visible]
     return detail.model_copy(update={"jobs": jobs})
 

@@ -73,7 +73,7 @@ def show(node: str, site: str | None, output: str) -> None:
 @_site
 @dry_run_option
 @output_option
-def cordon(  # noqa: PLR0913 - click's options
+def cordon(
     *, node: str, gpus: Sequence[str], reason: str, site: str | None, dry_run: bool, output: str
 ) -> None:
     """Keep new work off a node, or off some of its GPUs. What runs there goes on."""

@@ -55,8 +55,12 @@ class DeviceView(Answer):
     id: str
     model: str
     memory_bytes: int
-    state: str = Field(description="`free`, `held`, or `cordoned` when nothing holds it.")
-    job: str | None = Field(description="Which job holds it, if the caller may know.")
+    state: str = Field(
+        description="`free`, `held`, `sliced` when parts of it are held, or `cordoned` when it is "
+        "closed to new work and nothing holds it."
+    )
+    jobs: list[str] = Field(description="Which jobs hold it, as far as the caller may know.")
+    parts: list[str] = Field(description="The slices and shares of it that are held.")
     cordon: CordonView | None
 
 

@@ -38,6 +38,7 @@ GIVEN: Final = {
     "QD_NODE_RANK": "Number of this node among those of the job, from 0.",
     "QD_NNODES": "How many nodes the job has.",
     "QD_GPUS_PER_NODE": "How many GPUs it has on each.",
+    "QD_NICS": "The network interfaces nearest to its GPUs on this node, separated by commas.",
     "QD_HOSTFILE": "A file with one line per node.",
     "QD_RESULTS": "A folder of this replica; what is in it at the end is kept.",
     "QD_CHECKPOINT": "A folder of the job (of the task, in an array) that its attempts share.",

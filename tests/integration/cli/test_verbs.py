@@ -274,7 +274,10 @@ def test_node_marks_what_is_pretended() -> None:
         "jobs": [JOB_ID],
         "cordon": None,
         "gpus_cordoned": 0,
-        **{"rack": "r1", "unit": "su1", "pod": "", "gpu_states": ["free"] * 6 + ["held"] * 2},
+        "rack": "r1",
+        "unit": "su1",
+        "pod": "",
+        "gpu_states": ["free"] * 6 + ["held"] * 2,
     }
     with serving(as_json({"nodes": [node]})) as script:
         told = qd("node", url=script.url)

@@ -75,7 +75,7 @@ def _neighbours(node: Node, places: tuple[int, ...], grant: Grant) -> str:
     if len(places) > 1:
         told.append(f"{worst_link(topology, places):g} GB/s between them")
     if grant.nics:
-        told.append(f"with {', '.join(grant.nics)} of their own")
+        told.append(f"nearest to {', '.join(grant.nics)}")
     return f"{listed}: {', '.join(told) or 'the lowest numbers that are free'}"
 
 

@@ -1,4 +1,4 @@
-"""NVIDIA's slices, exactly: against the table of the MIG User Guide, written down once more here."""
+"""NVIDIA's slices against the table of the MIG User Guide, written down once more here."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ from quarterdeck.wiring.entry import WIRED
 
 CHANGES_NOTHING = {
     "audit export", "audit search", "audit verify",
-    "completion", "doctor", "explain", "invitation list", "logs", "metrics", "node", "openapi",
+    "completion", "doctor", "explain", "invitation list", "logs", "metrics", "node ls",
+    "node show", "openapi",
     "organization show", "plan", "ps", "queue", "results", "schema", "show", "sim", "site show",
     "team list", "team show", "token list", "top", "user list", "user show", "validate", "wait",
     "webhook list", "whoami",

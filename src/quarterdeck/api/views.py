@@ -25,11 +25,10 @@ from quarterdeck.wire.v1.jobs import (
     ReplicaView,
     TaskList,
     TaskView,
-    ToldList,
-    ToldView,
     VerdictView,
 )
 from quarterdeck.wire.v1.queue import QueueEntry
+from quarterdeck.wire.v1.verdicts import ToldList, ToldView
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

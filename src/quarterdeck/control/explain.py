@@ -17,6 +17,8 @@ from quarterdeck.control.plan import (
 from quarterdeck.control.steps import get_job
 from quarterdeck.core.jobs.states import JobState
 from quarterdeck.core.scheduling.make_plan import make_plan
+from quarterdeck.core.scheduling.plan import Blocker, Verdict
+from quarterdeck.ports.verdicts import PLACED, Told
 
 if TYPE_CHECKING:
     from quarterdeck.basics.ids import JobId
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from quarterdeck.control.plane import ControlPlane
     from quarterdeck.core.jobs.job import Job
     from quarterdeck.core.jobs.tasks import Tasks
-    from quarterdeck.core.scheduling.plan import Verdict
     from quarterdeck.core.scheduling.snapshot import Waiting
 
 
@@ -137,3 +138,32 @@ _ENDED = {
     JobState.FAILED: "failed",
     JobState.CANCELLED: "been cancelled",
 }
+
+
+def list_told(
+    plane: ControlPlane, job_id: JobId, limit: int, sees: Sees = everything
+) -> list[Told]:
+    """What a job was told while it waited, oldest first. Raises `NotFound`."""
+    job = get_job(plane, job_id)
+    if plane.waits is None:
+        return []
+    return [_discreet(plane, one, sees) for one in plane.waits.verdicts.list_told(job.id, limit)]
+
+
+def _discreet(plane: ControlPlane, told: Told, sees: Sees) -> Told:
+    """Without the names of jobs that the asker may not know of."""
+    if told.code == PLACED or not told.held_by:
+        return told
+    verdict = Verdict(
+        told.job_id, Blocker(told.code), told.message, told.hint, told.numbers, told.held_by
+    )
+    shown = discreet_verdict(plane, verdict, sees)
+    return Told(
+        told.job_id,
+        told.at_ns,
+        told.code,
+        shown.message,
+        shown.hint,
+        shown.numbers,
+        shown.held_by,
+    )

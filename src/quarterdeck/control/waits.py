@@ -5,18 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.times import NS_PER_S
-from quarterdeck.control.needs import everything
-from quarterdeck.control.plan import discreet_verdict
-from quarterdeck.control.steps import get_job
-from quarterdeck.core.scheduling.plan import Blocker, Verdict
 from quarterdeck.ports.verdicts import PLACED, Told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from quarterdeck.basics.ids import JobId
-    from quarterdeck.control.needs import Sees
-    from quarterdeck.control.plane import ControlPlane
     from quarterdeck.core.scheduling.plan import Plan
     from quarterdeck.ports.verdicts import VerdictLog
 
@@ -58,32 +52,3 @@ class Waits:
         if len(self._last) > 2 * len(made.verdicts) + 1000:
             kept = made.verdicts.keys()
             self._last = {job_id: it for job_id, it in self._last.items() if job_id in kept}
-
-
-def list_told(
-    plane: ControlPlane, job_id: JobId, limit: int, sees: Sees = everything
-) -> list[Told]:
-    """What a job was told while it waited, oldest first. Raises `NotFound`."""
-    job = get_job(plane, job_id)
-    if plane.waits is None:
-        return []
-    return [_discreet(plane, one, sees) for one in plane.waits.verdicts.list_told(job.id, limit)]
-
-
-def _discreet(plane: ControlPlane, told: Told, sees: Sees) -> Told:
-    """Without the names of jobs that the asker may not know of."""
-    if told.code == PLACED or not told.held_by:
-        return told
-    verdict = Verdict(
-        told.job_id, Blocker(told.code), told.message, told.hint, told.numbers, told.held_by
-    )
-    shown = discreet_verdict(plane, verdict, sees)
-    return Told(
-        told.job_id,
-        told.at_ns,
-        told.code,
-        shown.message,
-        shown.hint,
-        shown.numbers,
-        shown.held_by,
-    )

@@ -34,12 +34,12 @@ if TYPE_CHECKING:
         PlanView,
         ResultList,
         TaskList,
-        ToldList,
     )
     from quarterdeck.wire.v1.metrics import MetricsView, ProgressList
     from quarterdeck.wire.v1.queue import QueueView
     from quarterdeck.wire.v1.server import ServerView
     from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
+    from quarterdeck.wire.v1.verdicts import ToldList
     from quarterdeck.wire.v1.webhooks import (
         WebhookList,
         WebhookMade,

@@ -27,12 +27,12 @@ from quarterdeck.wire.v1.jobs import (
     PlanView,
     ResultList,
     TaskList,
-    ToldList,
 )
 from quarterdeck.wire.v1.metrics import MetricsView, ProgressList
 from quarterdeck.wire.v1.queue import QueueView
 from quarterdeck.wire.v1.server import ServerView, ShutdownRequest
 from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
+from quarterdeck.wire.v1.verdicts import ToldList
 from quarterdeck.wire.v1.webhooks import WebhookList, WebhookMade, WebhookRequest, WebhookTest
 
 if TYPE_CHECKING:
@@ -107,8 +107,7 @@ def list_jobs(
 
 def list_verdicts(job_id: str, limit: int = 100) -> Call[ToldList]:
     """What a job was told while it waited, oldest first: the last so many."""
-    path = f"/v1/jobs/{_part(job_id)}/verdicts"
-    return Call("GET", path, _model(ToldList), query={"limit": limit})
+    return Call("GET", f"/v1/jobs/{_part(job_id)}/verdicts", _model(ToldList), {"limit": limit})
 
 
 def explain(job_id: str) -> Call[ExplanationView]:

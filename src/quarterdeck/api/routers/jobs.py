@@ -26,10 +26,9 @@ from quarterdeck.api.translate import (
     to_spec,
 )
 from quarterdeck.api.views import explanation_view, plan_view, task_list, told_list
-from quarterdeck.control.explain import explain
+from quarterdeck.control.explain import explain, list_told
 from quarterdeck.control.plan import plan
 from quarterdeck.control.submit import Asked, submit
-from quarterdeck.control.waits import list_told
 from quarterdeck.core.governance.permissions import Noun, Verb
 from quarterdeck.core.jobs.states import JobState
 from quarterdeck.ports.store import JobFilter
@@ -41,8 +40,8 @@ from quarterdeck.wire.v1.jobs import (
     PlanView,
     StateName,
     TaskList,
-    ToldList,
 )
+from quarterdeck.wire.v1.verdicts import ToldList
 
 PAGE_MAX: Final = 1000
 WAIT_S_MAX: Final = 300.0

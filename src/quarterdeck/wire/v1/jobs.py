@@ -330,24 +330,6 @@ class VerdictView(Answer):
     )
 
 
-class ToldView(Answer):
-    """What a waiting job was told from a moment on."""
-
-    at: str
-    code: str = Field(description="Why it waited, as in `blocked_by`; `placed` ends a wait.")
-    message: str
-    hint: str
-    numbers: dict[str, int]
-    held_by: list[str]
-
-
-class ToldList(Answer):
-    """What a job was told while it waited, oldest first."""
-
-    job_id: str
-    told: list[ToldView]
-
-
 class ExplanationView(Answer):
     """Why a job is in its state, and what would help."""
 

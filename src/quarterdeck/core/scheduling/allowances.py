@@ -87,6 +87,16 @@ class Tally:
                 found = (left, party, allowance)
         return found
 
+    def would_let(self, team: str, owner: str, but: Party) -> bool:
+        """Whether one more may start if that party had no limit."""
+        for party in parties_of(team, owner):
+            allowance = self._allowances.get(party)
+            if party == but or allowance is None or allowance.running_max is None:
+                continue
+            if allowance.running + self._started[party] >= allowance.running_max:
+                return False
+        return True
+
     def start(self, team: str, owner: str, count: int) -> None:
         """So many were placed."""
         for party in parties_of(team, owner):

@@ -31,9 +31,18 @@ def conceal(verdict: Verdict, hidden: Set[JobId]) -> Verdict:
     if verdict.blocked_by is Blocker.NEEDS:
         shown = ", ".join([*known, others])
         return replace(
-            verdict, message=f"it needs {shown} to succeed first", hint="", held_by=known
+            verdict,
+            message=f"it needs {shown} to succeed first",
+            hint=_without(verdict.hint, hidden),
+            held_by=known,
         )
     hint = verdict.hint
     if any(job_id in hint for job_id in hidden):
         hint = f"it starts when enough of {', '.join([*known, others])} has ended"
     return replace(verdict, hint=hint, held_by=known)
+
+
+def _without(hint: str, hidden: Set[JobId]) -> str:
+    """The parts of a hint that name none of these jobs."""
+    parts = (part for part in hint.split("; ") if not any(job_id in part for job_id in hidden))
+    return "; ".join(parts)

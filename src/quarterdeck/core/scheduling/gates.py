@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.quantities import format_span
@@ -12,7 +13,7 @@ from quarterdeck.core.scheduling.plan import Blocker, Verdict
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from quarterdeck.core.scheduling.allowances import Allowance, Party
+    from quarterdeck.core.scheduling.allowances import Allowance, Party, Tally
     from quarterdeck.core.scheduling.snapshot import Waiting
 
 NEEDS_SHOWN_MAX: Final = 5
@@ -39,7 +40,7 @@ def not_ready(waiting: Waiting, placed: int, now_ns: int) -> Verdict:
             waiting.job_id,
             Blocker.NEEDS,
             f"it needs {shown}{f' and {more} more' if more > 0 else ''} to succeed first",
-            hint=f"`qd explain {waiting.unmet[0]}`",
+            hint=f"`qd explain {waiting.unmet[0]}` says how that stands",
             numbers={"needs_unmet": len(waiting.unmet)},
             held_by=waiting.unmet[:NEEDS_SHOWN_MAX],
         )
@@ -49,7 +50,7 @@ def not_ready(waiting: Waiting, placed: int, now_ns: int) -> Verdict:
             Blocker.ARRAY_LIMIT,
             f"{waiting.parallel} of its tasks may run at once, and so many do; "
             f"{len(waiting.tasks) - placed} wait",
-            hint="a larger number after the % of `array` lets more run",
+            hint="the others start as those end",
             numbers={"tasks_waiting": len(waiting.tasks) - placed},
         )
     next_ns = waiting.next_ready_ns(now_ns) or now_ns
@@ -73,9 +74,39 @@ def at_limit(waiting: Waiting, narrowest: tuple[int, Party, Allowance]) -> Verdi
         waiting.job_id,
         Blocker.LIMIT,
         f"{who} may run {allowance.running_max} jobs at once, and {running} run or start",
-        hint="it starts when one of them has ended; an admin may raise the limit",
+        hint="it starts when one of them has ended",
         numbers={"running": running, "running_max": allowance.running_max},
     )
+
+
+def opened(waiting: Waiting, verdict: Verdict, tally: Tally) -> tuple[Waiting, Verdict]:
+    """A job that is kept back as it would be without that, and its verdict with what to do for it;
+    both as they are where no one thing would do."""
+    left = tally.narrowest(waiting.team, waiting.owner)
+    if verdict.blocked_by is Blocker.LIMIT:
+        assert left is not None
+        (whose, name), most = left[1], verdict.numbers["running"] + 1
+        if not tally.would_let(waiting.team, waiting.owner, but=left[1]):
+            return waiting, verdict
+        noun = "team" if whose == "team" else "user"
+        words = f"with `qd {noun} limits {name} --running {most}`, which an admin may say,"
+        return waiting, _changed(verdict, words, ("limit", f"{noun} {name} {most}"))
+    if left is not None and left[0] <= 0:
+        return waiting, verdict
+    if verdict.blocked_by is Blocker.NEEDS:
+        free = replace(waiting, unmet=())
+        return free, _changed(verdict, "without `needs`", ("needs", ""))
+    if verdict.blocked_by is Blocker.ARRAY_LIMIT and waiting.array is not None:
+        assert waiting.parallel is not None
+        wider = replace(waiting.array, parallel=waiting.parallel + 1)
+        free = replace(waiting, room=waiting.room + 1, parallel=wider.parallel, array=wider)
+        return free, _changed(verdict, f"with `array: {wider}`", ("array", str(wider)))
+    return waiting, verdict
+
+
+def _changed(verdict: Verdict, words: str, change: tuple[str, str]) -> Verdict:
+    hint = f"{words} it would start now; {verdict.hint}"
+    return replace(verdict, hint=hint, change=(change,))
 
 
 def shut_out(waiting: Waiting, sites: Collection[str]) -> Verdict:

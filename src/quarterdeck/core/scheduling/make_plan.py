@@ -19,14 +19,14 @@ from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.fragments import typical_of
 from quarterdeck.core.scheduling.free import Free
 from quarterdeck.core.scheduling.gangs import largest_gang
-from quarterdeck.core.scheduling.gates import at_limit, behind, not_ready, shut_out
+from quarterdeck.core.scheduling.gates import at_limit, behind, not_ready, opened, shut_out
 from quarterdeck.core.scheduling.placer import Placer
 from quarterdeck.core.scheduling.plan import Blocker, Placement, Plan, Verdict
 from quarterdeck.core.scheduling.survey import able_rows
 from quarterdeck.core.scheduling.verdicts import explain_no_room, never_fits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.demand import Demand
@@ -40,6 +40,7 @@ def make_plan(snapshot: Snapshot, policy: Policy) -> Plan:
     placements: list[Placement] = []
     verdicts: dict[JobId, Verdict] = {}
     left: list[Waiting] = []
+    gated: list[tuple[Waiting, int]] = []
     next_ready: list[int] = []
     ahead: Waiting | None = None
     tally = Tally(snapshot.allowances)
@@ -63,6 +64,9 @@ def make_plan(snapshot: Snapshot, policy: Policy) -> Plan:
                 ahead = waiting
         elif len(placed) < len(waiting.tasks) and waiting.job_id not in verdicts:
             verdicts[waiting.job_id] = not_ready(waiting, len(placed), snapshot.now_ns)
+        if ahead is None and len(placed) == len(ready) < len(waiting.tasks):
+            gated.append((waiting, len(placed)))
+    verdicts |= _opened(gated, verdicts, placer, tally, snapshot.now_ns)
     verdicts |= _explain(left, placer, snapshot, tally)
     return Plan(snapshot.as_of, tuple(placements), verdicts, min(next_ready, default=None))
 
@@ -79,6 +83,29 @@ def _place(
             break
         placed.append(placement)
     return placed
+
+
+def _opened(
+    gated: Iterable[tuple[Waiting, int]],
+    verdicts: Mapping[JobId, Verdict],
+    placer: Placer,
+    tally: Tally,
+    now_ns: int,
+) -> dict[JobId, Verdict]:
+    """What would let those start that have room but are kept back, each with how much of it was
+    placed; jobs alike share the reckoning."""
+    has_room: dict[tuple[Demand, Sites], bool] = {}
+    found = {}
+    for waiting, placed in gated:
+        free, verdict = opened(waiting, verdicts[waiting.job_id], tally)
+        if not verdict.change or len(free.ready(now_ns)) <= placed:
+            continue
+        key = (waiting.demand, tally.sites(waiting.team, waiting.owner))
+        if key not in has_room:
+            has_room[key] = placer.could_place(*key)
+        if has_room[key]:
+            found[waiting.job_id] = verdict
+    return found
 
 
 def _explain(

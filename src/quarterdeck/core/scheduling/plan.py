@@ -39,6 +39,8 @@ class Blocker(StrEnum):
     LIMIT = "limit"
     """Not now: as many of the team's or the person's jobs run as may at once, or none of the sites
     that they may use could ever fit it."""
+    HELD = "held"
+    """Not now: somebody keeps it from starting until it is released."""
     ARRAY_LIMIT = "array_limit"
     """Not now: as many of its tasks run as the array allows at once."""
 
@@ -63,8 +65,9 @@ class Placement:
 class Verdict:
     """Why one job does not start in this plan, with the numbers, and what would help.
 
-    `change` is the cheapest change that would start it now, if there is one: a key of the job file
-    and its value, or `resume` and a node.
+    `change` is the cheapest change that would start it now, if there is one: keys of the job file
+    and their values, of which an empty one is left out; or `resume` and a node, `release` and a
+    job, or `limit` and whose jobs may run how many at once, for example `team red 2`.
     """
 
     job_id: JobId

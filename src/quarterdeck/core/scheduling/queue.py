@@ -41,6 +41,7 @@ def waiting_of(job: Job) -> Waiting:
         tasks=tuple(indices[place] for place in tasks.positions(JobState.QUEUED)),
         room=len(indices) if parallel is None else parallel - tasks.live(),
         parallel=parallel,
+        array=spec.array,
         unmet=job.unmet,
         waits={indices[place]: wait for place, wait in (tasks.waits or {}).items()},
         team=spec.team,

@@ -75,7 +75,7 @@ def _remedies(placer: Placer, demand: Demand, survey: Survey) -> Iterator[Remedy
         yield Remedy(
             f"with `topology: {{prefer: {wish.require.value}}}` instead of require",
             replace(demand, topology=Wish(prefer=wish.require)),
-            (("topology", f"prefer: {wish.require.value}"),),
+            (("topology.require", ""), ("topology.prefer", wish.require.value)),
         )
     yield from _other_shapes(demand)
     yield from _other_gpus(placer, demand, survey)
@@ -149,6 +149,8 @@ def _fewer_nodes(placer: Placer, demand: Demand, survey: Survey) -> Iterator[Rem
 def _less_per_node(placer: Placer, demand: Demand, survey: Survey) -> Iterator[Remedy]:
     """Fewer GPUs, CPUs, or less memory: as much as so many nodes have."""
     free, wanted, rows = placer.free, demand.resources, survey.up
+    if len(survey.able) == 0:
+        rows = survey.rows[free.is_open[survey.rows]]
     if len(rows) < demand.nodes:
         return
     fleet = free.fleet

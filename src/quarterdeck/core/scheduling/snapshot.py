@@ -9,6 +9,7 @@ from itertools import islice
 from quarterdeck.basics.ids import JobId
 from quarterdeck.core.cluster.demand import Demand, Resources
 from quarterdeck.core.cluster.room import Room
+from quarterdeck.core.jobs.array import Array
 from quarterdeck.core.jobs.tasks import Wait
 from quarterdeck.core.scheduling.allowances import Allowance, Party, parties_of
 
@@ -18,7 +19,8 @@ class Waiting:
     """A queued job as the scheduler sees it.
 
     Of an array, `tasks` are the indices of those in the queue, and `room` is how many of them its
-    own limit lets start. `unmet` are jobs that must succeed first, `waits` what a retry waits for.
+    own limit lets start; `array` is all of them. `unmet` are jobs that must succeed first, `waits`
+    what a retry waits for.
     `data_at` are nodes that have a share of its input already.
     """
 
@@ -34,6 +36,7 @@ class Waiting:
     team: str = ""
     owner: str = ""
     data_at: tuple[tuple[str, float], ...] = ()
+    array: Array | None = None
 
     def ready(self, now_ns: int) -> tuple[int | None, ...]:
         """What of it may be placed now, if there is room; `(None,)` for a job without tasks."""

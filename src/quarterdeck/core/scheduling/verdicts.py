@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -41,9 +42,15 @@ def explain_no_room(
     free, wanted = placer.free, demand.resources
     survey = survey_of(free, wanted, placer.sites_for(demand, sites))
     never = _never(demand, free, survey)
-    if never is not None or survey is None:
+    if survey is None:
         assert never is not None
         return never
+    if never is not None:
+        remedy = find_remedy(placer, demand, sites, survey)
+        if remedy is None:
+            return never
+        hint = f"{never.hint}; {remedy.words} it would start now"
+        return replace(never, hint=hint, change=remedy.change)
     numbers = numbers_of(free, survey, wanted, demand.nodes)
     held_by = _largest_holders(survey.site, wanted, holders)
     resumable = find_resumable(placer, demand, sites, survey)

@@ -41,23 +41,23 @@ class Deck:
             **{name: text for name, text in os.environ.items() if not name.startswith("QD_")},
             "QD_HOME": str(home),
         }
-        self._options: tuple[str, ...] = ()
+        self.options: tuple[str, ...] = ()
 
     def up(self, *options: str) -> None:
         """Start the server and wait until it is ready."""
-        self._options = options
+        self.options = options
         done = self.qd("up", "--detach", *options)
         assert done.returncode == 0, done.stderr + self.server_log()
 
     def up_again(self) -> None:
         """Start it as it was started before."""
-        self.up(*self._options)
+        self.up(*self.options)
 
     def spawn_up(self) -> subprocess.Popen[bytes]:
         """Start it as before, without waiting for anything."""
         with (self.home / "server.log").open("ab") as output:
             return subprocess.Popen(
-                [*QD, "up", *self._options],
+                [*QD, "up", *self.options],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

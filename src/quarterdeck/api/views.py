@@ -16,34 +16,24 @@ from quarterdeck.wire.v1.events import EventView
 from quarterdeck.wire.v1.jobs import (
     ArrayView,
     AttemptView,
-    ExplanationView,
     GrantView,
     JobView,
     NoteView,
-    PlanView,
     RankView,
     ReplicaView,
     TaskList,
     TaskView,
-    VerdictView,
 )
-from quarterdeck.wire.v1.queue import QueueEntry
-from quarterdeck.wire.v1.verdicts import ToldList, ToldView
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from quarterdeck.basics.ids import JobId
     from quarterdeck.control.board import Board
-    from quarterdeck.control.explain import Explanation, Standing
-    from quarterdeck.control.plan import Outlook
     from quarterdeck.core.cluster.demand import Grant
     from quarterdeck.core.cluster.events import SiteEvent
     from quarterdeck.core.cluster.hardware import Site
     from quarterdeck.core.jobs.job import Attempt, Job, Replica
-    from quarterdeck.core.scheduling.plan import Verdict
     from quarterdeck.ports.store import Record
-    from quarterdeck.ports.verdicts import Told
 
 FAILED_SHOWN_MAX: Final = 20
 _CAPITAL: Final = re.compile(r"(?<!^)(?=[A-Z])")
@@ -164,23 +154,6 @@ def task_list(job: Job, states: tuple[JobState, ...], limit: int) -> TaskList:
     return TaskList(job_id=job.id, tasks=views)
 
 
-def queue_entry(standing: Standing) -> QueueEntry:
-    """One job that waits."""
-    job = standing.job
-    return QueueEntry(
-        position=standing.position,
-        id=job.id,
-        name=job.spec.name,
-        owner=job.actor,
-        priority=job.spec.priority.value,
-        demand=str(job.spec.demand),
-        tasks_waiting=len(standing.waiting.tasks) if job.tasks is not None else None,
-        submitted_at=to_iso(job.submitted_at_ns),
-        starts_now=standing.starts_now,
-        verdict=_verdict_view(standing.verdict),
-    )
-
-
 def grant_views(grants: Iterable[Grant]) -> list[GrantView]:
     """What the replicas hold, in their order."""
     return [
@@ -228,76 +201,6 @@ def _replica_view(replica: Replica) -> ReplicaView:
         ],
         message=replica.message,
     )
-
-
-def plan_view(outlook: Outlook) -> PlanView:
-    """The outlook of a job that does not exist."""
-    placement = outlook.placement
-    return PlanView(
-        starts_now=placement is not None,
-        site=placement.site if placement else None,
-        placement=grant_views(placement.grants) if placement else [],
-        position=outlook.position,
-        verdict=_verdict_view(outlook.verdict),
-        grounds=list(placement.grounds) if placement else [],
-        allreduce_gbytes_s=placement.allreduce_gbytes_s if placement else None,
-    )
-
-
-def explanation_view(told: Explanation, job: JobView) -> ExplanationView:
-    """Why a job, as the asker may see it, is in its state."""
-    outlook = told.outlook
-    placement = outlook.placement if outlook else None
-    lies = placement or next(iter(told.job.live_attempts), None)
-    return ExplanationView(
-        job=job,
-        summary=told.summary,
-        position=outlook.position if outlook else None,
-        queue_length=told.queue_length,
-        verdict=_verdict_view(outlook.verdict) if outlook else None,
-        would_place=grant_views(placement.grants) if placement else [],
-        grounds=list(lies.grounds) if lies else [],
-        allreduce_gbytes_s=lies.allreduce_gbytes_s if lies else None,
-    )
-
-
-def told_list(job_id: JobId, told: Iterable[Told]) -> ToldList:
-    """What a job was told, and when."""
-    return ToldList(
-        job_id=job_id,
-        told=[
-            ToldView(
-                at=to_iso(one.at_ns),
-                code=one.code,
-                message=one.message,
-                hint=one.hint,
-                numbers=dict(one.numbers),
-                held_by=list(one.held_by),
-            )
-            for one in told
-        ],
-    )
-
-
-def _verdict_view(verdict: Verdict | None) -> VerdictView | None:
-    if verdict is None:
-        return None
-    return VerdictView(
-        blocked_by=verdict.blocked_by.value,
-        message=verdict.message,
-        hint=verdict.hint,
-        numbers=dict(verdict.numbers),
-        held_by=list(verdict.held_by),
-        change=_change(verdict),
-    )
-
-
-def _change(verdict: Verdict) -> dict[str, str]:
-    """One text for each key."""
-    found: dict[str, list[str]] = {}
-    for key, value in verdict.change:
-        found.setdefault(key, []).append(value)
-    return {key: ", ".join(values) for key, values in found.items()}
 
 
 def event_view(record: Record) -> EventView:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from quarterdeck.sdk.client import Client
-    from quarterdeck.wire.v1.jobs import JobRequest, JobView, PlanView
+    from quarterdeck.wire.v1.jobs import JobRequest, JobView
+    from quarterdeck.wire.v1.verdicts import ExplanationView, PlanView
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -188,8 +189,21 @@ def print_plan(plan: PlanView, output: str) -> None:
         say("it would wait" + (f": {plan.verdict.message}" if plan.verdict else ""))
         if plan.position is not None:
             say(f"place in the queue: {plan.position}")
-        if plan.verdict is not None and plan.verdict.hint:
-            say(f"hint: {plan.verdict.hint}")
+        print_prospects(plan)
+
+
+def print_prospects(outlook: PlanView | ExplanationView) -> None:
+    """When it starts at the latest, and what would let it start now."""
+    latest, verdict = outlook.latest, outlook.verdict
+    if latest is not None:
+        after = (
+            f", when {latest.when_ended} has reached its time limit" if latest.when_ended else ""
+        )
+        say(f"starts: {latest.at[:19]}Z at the latest{after}, unless others go before it")
+    if verdict is not None and verdict.hint:
+        say(f"hint: {verdict.hint}")
+    if verdict is not None and verdict.commands:
+        say(f"do: {' && '.join(verdict.commands)}")
 
 
 def print_grounds(grounds: Sequence[str]) -> None:

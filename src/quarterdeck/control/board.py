@@ -12,6 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.ids import JobId
+from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.control.siteboard import SiteBoard
 from quarterdeck.core.cluster.events import SiteReported, evolve_site
 from quarterdeck.core.cluster.hardware import Site
@@ -27,6 +28,7 @@ from quarterdeck.core.jobs.events import (
 from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.core.scheduling.allowances import allowances_of, parties_of
 from quarterdeck.core.scheduling.capacity import capacity_of
+from quarterdeck.core.scheduling.forecast import Hold
 from quarterdeck.core.scheduling.fragments import Recent
 from quarterdeck.core.scheduling.queue import has_waiting, waiting_of
 from quarterdeck.core.scheduling.snapshot import Snapshot, Waiting
@@ -141,6 +143,16 @@ class Board:
             board = self._sites.get(site)
             held = board.held.get(node, {}) if board is not None else {}
             return [(ref.job_id, grant) for ref, grant in held.items()]
+
+    def list_running(self) -> list[Hold]:
+        """Every attempt that holds devices, and when its time limit ends it: the grace after it
+        included. One that has not started yet has no such time."""
+        with self._lock:
+            return [
+                _hold_of(self._jobs[ref.job_id], ref)
+                for site in self._sites.values()
+                for ref in site.wished_at
+            ]
 
     def list_free(self) -> Capacity:
         """Every node with what is free of it."""
@@ -289,6 +301,17 @@ class Board:
 def _jobs_of(refs: Iterable[AttemptRef]) -> list[JobId]:
     """Each job once, in order."""
     return list(dict.fromkeys(ref.job_id for ref in refs))
+
+
+def _hold_of(job: Job, ref: AttemptRef) -> Hold:
+    attempt = job.find_live(ref.attempt)
+    assert attempt is not None, (ref, job.story)
+    limit_s, ends_at_ns = job.spec.time_limit_s, None
+    if limit_s is not None and attempt.started_at_ns is not None:
+        most_s = limit_s + job.spec.stopping.grace_s
+        ends_at_ns = attempt.started_at_ns + int(most_s * NS_PER_S)
+    grants = tuple(replica.grant for replica in attempt.replicas)
+    return Hold(job.id, attempt.site, grants, ends_at_ns)
 
 
 def _newer(changed_at: dict[AttemptRef, int], since: int) -> list[AttemptRef]:

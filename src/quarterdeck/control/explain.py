@@ -5,19 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from quarterdeck.control.disk import find_shortage, verdict_on
 from quarterdeck.control.needs import everything
 from quarterdeck.control.plan import (
     Outlook,
     discreet_outlook,
     discreet_verdict,
+    look_ahead,
     outlook_of,
+    outlook_with,
     visible_of,
 )
 from quarterdeck.control.steps import get_job
+from quarterdeck.core.jobs.events import Released
+from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.core.jobs.states import JobState
-from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.plan import Blocker, Verdict
+from quarterdeck.core.scheduling.queue import waiting_of
 from quarterdeck.ports.verdicts import PLACED, Told
 
 if TYPE_CHECKING:
@@ -41,14 +44,10 @@ class Explanation:
 
 def explain(plane: ControlPlane, job_id: JobId, sees: Sees = everything) -> Explanation:
     """Explain the job by the plan that the scheduler would make now. Raises `NotFound`."""
-    plane.board.catch_up()
-    snapshot = plane.board.snapshot(plane.clock.now_ns(), plane.people())
+    snapshot, made = look_ahead(plane)
     visible = visible_of(plane, snapshot, sees, job_id)
     if job_id in visible:
-        outlook = outlook_of(job_id, visible, make_plan(snapshot, plane.policy))
-        shortage = find_shortage(plane)
-        if shortage is not None:
-            outlook = replace(outlook, placement=None, verdict=verdict_on(job_id, shortage))
+        outlook = outlook_of(plane, job_id, visible, snapshot, made)
         outlook = discreet_outlook(plane, outlook, sees)
         job = get_job(plane, job_id)
         summary = _summary_of_queued(outlook)
@@ -56,7 +55,24 @@ def explain(plane: ControlPlane, job_id: JobId, sees: Sees = everything) -> Expl
             summary = f"{count_tasks(job.tasks)}; {summary}"
         return Explanation(job, summary, outlook, len(visible))
     job = get_job(plane, job_id)
-    return Explanation(job, _summary(job), None, len(visible))
+    held = _outlook_of_held(plane, job, sees) if job.state is JobState.HELD else None
+    return Explanation(job, _summary(job), held, len(visible))
+
+
+def _outlook_of_held(plane: ControlPlane, job: Job, sees: Sees) -> Outlook:
+    """Whether it would start if it were released."""
+    released = evolve(job, job.id, Released(plane.clock.now_ns(), job.actor))
+    outlook = discreet_outlook(plane, outlook_with(plane, waiting_of(released), sees), sees)
+    command = f"`qd release {job.id}`"
+    verdict = Verdict(job.id, Blocker.HELD, _why_held(job))
+    if outlook.placement is not None:
+        hint = f"with {command} it would start now"
+        verdict = replace(verdict, hint=hint, change=(("release", job.id),))
+    else:
+        assert outlook.verdict is not None
+        hint = f"after {command} it would wait: {outlook.verdict.message}"
+        verdict = replace(verdict, hint=hint)
+    return Outlook(None, verdict, None, outlook.queue_length - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +90,7 @@ def list_queue(
     plane: ControlPlane, limit: int, sees: Sees = everything
 ) -> tuple[int, list[Standing]]:
     """How many jobs the asker sees in the queue, and the first of them in order."""
-    plane.board.catch_up()
-    snapshot = plane.board.snapshot(plane.clock.now_ns(), plane.people())
-    made = make_plan(snapshot, plane.policy)
+    snapshot, made = look_ahead(plane)
     placed = {placement.job_id for placement in made.placements}
     seen = 0
     head = []
@@ -109,7 +123,7 @@ def _summary_of_queued(outlook: Outlook) -> str:
 
 def _summary(job: Job) -> str:
     if job.state is JobState.HELD:
-        return f"{job.message or 'it was submitted held'}; `qd release {job.id}` lets it go"
+        return f"{_why_held(job)}; `qd release {job.id}` lets it go"
     if job.tasks is not None and not job.state.is_final:
         return count_tasks(job.tasks)
     attempt = job.attempt
@@ -130,6 +144,10 @@ def _summary(job: Job) -> str:
             f"({attempt.stop.reason.value}); it has {attempt.stop.grace_s:g}s to end by itself"
         )
     return f"attempt {attempt.number} runs on {nodes}"
+
+
+def _why_held(job: Job) -> str:
+    return job.message or "it was submitted held"
 
 
 _ENDED = {

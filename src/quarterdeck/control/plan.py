@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.ids import JobId
+from quarterdeck.control.disk import find_shortage, verdict_on
 from quarterdeck.control.limits import check_limits
 from quarterdeck.control.needs import everything
 from quarterdeck.control.submit import check_acceptable
 from quarterdeck.core.jobs.events import Submitted
 from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.core.scheduling.discretion import conceal
+from quarterdeck.core.scheduling.forecast import latest_start
 from quarterdeck.core.scheduling.make_plan import make_plan
+from quarterdeck.core.scheduling.plan import Blocker
 from quarterdeck.core.scheduling.queue import waiting_of
 
 if TYPE_CHECKING:
@@ -21,10 +24,23 @@ if TYPE_CHECKING:
     from quarterdeck.control.needs import Sees
     from quarterdeck.control.plane import ControlPlane
     from quarterdeck.core.jobs.spec import JobSpec
+    from quarterdeck.core.scheduling.forecast import LatestStart
     from quarterdeck.core.scheduling.plan import Placement, Plan, Verdict
-    from quarterdeck.core.scheduling.snapshot import Snapshot
+    from quarterdeck.core.scheduling.snapshot import Snapshot, Waiting
 
 PLANNED = JobId("planned")
+TOLD_WHEN: Final = frozenset(
+    {
+        Blocker.NO_CAPACITY,
+        Blocker.FRAGMENTED,
+        Blocker.TOPOLOGY,
+        Blocker.GPU_MODEL,
+        Blocker.MIG_SHAPE,
+    }
+)
+"""What the end of other jobs mends."""
+TOLD_WHEN_MAX: Final = 2000
+"""In a longer queue it would take seconds to find out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +49,15 @@ class Outlook:
     array that starts in part, both.
 
     `position` counts from 1 and is its place in the queue of `queue_length` jobs, both
-    among those that the asker may know of.
+    among those that the asker may know of; None for one that is held. `latest` is when it starts at
+    the latest, where time limits tell.
     """
 
     placement: Placement | None
     verdict: Verdict | None
-    position: int
+    position: int | None
     queue_length: int
+    latest: LatestStart | None = None
 
 
 def plan(
@@ -52,18 +70,32 @@ def plan(
     """The outlook of a job that does not exist; the same refusals as `submit`."""
     check_acceptable(plane, spec, sees, holder)
     check_limits(plane, plane.store, [spec], actor)
+    submitted = evolve(None, PLANNED, Submitted(plane.clock.now_ns(), actor, spec))
+    return discreet_outlook(plane, outlook_with(plane, waiting_of(submitted), sees), sees)
+
+
+def look_ahead(plane: ControlPlane) -> tuple[Snapshot, Plan]:
+    """The plan that the scheduler would make now, and what it would look at."""
+    return plane.latest.look(plane.board, plane.roster, plane.policy, plane.clock.now_ns())
+
+
+def outlook_with(plane: ControlPlane, waiting: Waiting, sees: Sees) -> Outlook:
+    """The outlook of a job that is not in the queue, if it were."""
     plane.board.catch_up()
-    now_ns = plane.clock.now_ns()
-    snapshot = plane.board.snapshot(now_ns, plane.people())
-    waiting = waiting_of(evolve(None, PLANNED, Submitted(now_ns, actor, spec)))
+    snapshot = plane.board.snapshot(plane.clock.now_ns(), plane.people())
     imagined = replace(snapshot, waiting=(*snapshot.waiting, waiting))
-    visible = visible_of(plane, imagined, sees, PLANNED)
-    outlook = outlook_of(PLANNED, visible, make_plan(imagined, plane.policy))
-    return discreet_outlook(plane, outlook, sees)
+    visible = visible_of(plane, imagined, sees, waiting.job_id)
+    made = make_plan(imagined, plane.policy)
+    return outlook_of(plane, waiting.job_id, visible, imagined, made)
 
 
 def discreet_outlook(plane: ControlPlane, outlook: Outlook, sees: Sees) -> Outlook:
     """The outlook without the names of jobs that the asker may not know of."""
+    latest = outlook.latest
+    if latest is not None and latest.when_ended is not None:
+        job = plane.board.find_job(latest.when_ended)
+        if job is None or not sees(job):
+            outlook = replace(outlook, latest=replace(latest, when_ended=None))
     if outlook.verdict is None:
         return outlook
     return replace(outlook, verdict=discreet_verdict(plane, outlook.verdict, sees))
@@ -88,8 +120,20 @@ def visible_of(
     return found
 
 
-def outlook_of(job_id: JobId, visible: Sequence[JobId], made: Plan) -> Outlook:
+def outlook_of(
+    plane: ControlPlane, job_id: JobId, visible: Sequence[JobId], snapshot: Snapshot, made: Plan
+) -> Outlook:
     """What a plan says of one job of those that somebody sees in the queue."""
     placement = next((one for one in made.placements if one.job_id == job_id), None)
-    position = visible.index(job_id) + 1
-    return Outlook(placement, made.verdicts.get(job_id), position, len(visible))
+    verdict = made.verdicts.get(job_id)
+    place = visible.index(job_id) + 1
+    outlook = Outlook(placement, verdict, place, len(visible))
+    shortage = find_shortage(plane)
+    if shortage is not None:
+        return replace(outlook, placement=None, verdict=verdict_on(job_id, shortage))
+    is_for_others = verdict is not None and verdict.blocked_by in TOLD_WHEN
+    if placement is None and is_for_others and len(snapshot.waiting) <= TOLD_WHEN_MAX:
+        holds = plane.board.list_running()
+        latest = latest_start(snapshot, holds, job_id, plane.policy)
+        outlook = replace(outlook, latest=latest)
+    return outlook

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from quarterdeck.control.holdings import Holdings
+from quarterdeck.control.latest import LatestPlan
 from quarterdeck.control.signal import Signal
 from quarterdeck.core.scheduling.snapshot import Policy
 
@@ -27,8 +28,9 @@ class ControlPlane:
     `wished` after those that may change what a site is to run: a submit alone does not.
 
     `roster` is who there is, None for a plane without people, such as the simulator's. `waits`
-    keeps what waiting jobs were told, None for a plane that forgets. `disk` is
-    where the site keeps what jobs write; None for a plane that need not care.
+    keeps what waiting jobs were told, None for a plane that forgets; `latest` is the plan that is
+    told to who asks. `disk` is where the site keeps what jobs write; None for a plane that need
+    not care.
     `snapshots_used` says when each work folder was last seen whole (see `snapshots`), `holdings`
     who has sent which files, and `folders_held` who may name which work folders.
     """
@@ -44,6 +46,7 @@ class ControlPlane:
     disk: Disk | None = None
     roster: Roster | None = None
     waits: Waits | None = None
+    latest: LatestPlan = field(default_factory=LatestPlan)
     snapshots_used: dict[str, int] = field(default_factory=dict)
     holdings: Holdings = field(default_factory=Holdings)
     folders_held: Holdings = field(default_factory=Holdings)

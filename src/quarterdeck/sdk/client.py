@@ -27,11 +27,9 @@ if TYPE_CHECKING:
     from quarterdeck.wire.v1.events import EventView, LogEnd, LogView
     from quarterdeck.wire.v1.gc import GcReport
     from quarterdeck.wire.v1.jobs import (
-        ExplanationView,
         JobPage,
         JobRequest,
         JobView,
-        PlanView,
         ResultList,
         TaskList,
     )
@@ -39,7 +37,7 @@ if TYPE_CHECKING:
     from quarterdeck.wire.v1.queue import QueueView
     from quarterdeck.wire.v1.server import ServerView
     from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
-    from quarterdeck.wire.v1.verdicts import ToldList
+    from quarterdeck.wire.v1.verdicts import ExplanationView, PlanView, ToldList
     from quarterdeck.wire.v1.webhooks import (
         WebhookList,
         WebhookMade,

@@ -19,12 +19,10 @@ from quarterdeck.wire.v1.gc import GcReport
 from quarterdeck.wire.v1.jobs import (
     BatchRequest,
     BatchView,
-    ExplanationView,
     JobPage,
     JobRequest,
     JobView,
     NoteRequest,
-    PlanView,
     ResultList,
     TaskList,
 )
@@ -32,7 +30,7 @@ from quarterdeck.wire.v1.metrics import MetricsView, ProgressList
 from quarterdeck.wire.v1.queue import QueueView
 from quarterdeck.wire.v1.server import ServerView, ShutdownRequest
 from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
-from quarterdeck.wire.v1.verdicts import ToldList
+from quarterdeck.wire.v1.verdicts import ExplanationView, PlanView, ToldList
 from quarterdeck.wire.v1.webhooks import WebhookList, WebhookMade, WebhookRequest, WebhookTest
 
 if TYPE_CHECKING:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from quarterdeck.control.plan import Outlook
     from quarterdeck.control.plane import ControlPlane
     from quarterdeck.control.submit import Accepted
+    from quarterdeck.core.jobs.job import Job
     from quarterdeck.core.jobs.spec import JobSpec
     from quarterdeck.sim.checks import Checks
     from quarterdeck.sim.faults import Faults
@@ -244,7 +245,7 @@ class People:
             answered = _is_whole(told.job.spec, told.outlook)
             self._checks.hold(
                 Check.EXPLAINED,
-                bool(told.summary) and has_waiting(told.job) == answered,
+                bool(told.summary) and _is_waiting(told.job) == answered,
                 lambda: f"{told}",
                 told.job.id,
             )
@@ -258,6 +259,11 @@ class People:
             fits and plane.store.head() == before,
             lambda: f"plan for {request.spec.demand} changed the log or has no answer",
         )
+
+
+def _is_waiting(job: Job) -> bool:
+    """Whether there is something to say of when it starts."""
+    return has_waiting(job) or job.state is JobState.HELD
 
 
 def _is_whole(spec: JobSpec, outlook: Outlook | None) -> bool:

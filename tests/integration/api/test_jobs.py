@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from quarterdeck.wire.v1.jobs import ExplanationView, JobPage, JobView, PlanView
+from quarterdeck.wire.v1.jobs import JobPage, JobView
+from quarterdeck.wire.v1.verdicts import ExplanationView, PlanView
 
 if TYPE_CHECKING:
     from fastapi.testclient import TestClient

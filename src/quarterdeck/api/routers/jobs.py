@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Header, Query
 from starlette.responses import Response
 
 from quarterdeck.api.access import Access, may
+from quarterdeck.api.outlooks import explanation_view, plan_view, told_list
 from quarterdeck.api.routers.depends import (
     Context,
     DryRun,
@@ -25,7 +26,7 @@ from quarterdeck.api.translate import (
     to_request,
     to_spec,
 )
-from quarterdeck.api.views import explanation_view, plan_view, task_list, told_list
+from quarterdeck.api.views import task_list
 from quarterdeck.control.explain import explain, list_told
 from quarterdeck.control.plan import plan
 from quarterdeck.control.submit import Asked, submit
@@ -33,15 +34,13 @@ from quarterdeck.core.governance.permissions import Noun, Verb
 from quarterdeck.core.jobs.states import JobState
 from quarterdeck.ports.store import JobFilter
 from quarterdeck.wire.v1.jobs import (
-    ExplanationView,
     JobPage,
     JobRequest,
     JobView,
-    PlanView,
     StateName,
     TaskList,
 )
-from quarterdeck.wire.v1.verdicts import ToldList
+from quarterdeck.wire.v1.verdicts import ExplanationView, PlanView, ToldList
 
 PAGE_MAX: Final = 1000
 WAIT_S_MAX: Final = 300.0

@@ -8,12 +8,13 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from quarterdeck.api.access import Access, may
+from quarterdeck.api.outlooks import plan_view
 from quarterdeck.api.routers.depends import Context, answer
 from quarterdeck.api.translate import to_spec
-from quarterdeck.api.views import plan_view
 from quarterdeck.control.plan import plan
 from quarterdeck.core.governance.permissions import Noun, Verb
-from quarterdeck.wire.v1.jobs import JobRequest, PlanView
+from quarterdeck.wire.v1.jobs import JobRequest
+from quarterdeck.wire.v1.verdicts import PlanView
 
 router = APIRouter(prefix="/v1/plans", tags=["plans"])
 

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from quarterdeck.api.access import Access, may
+from quarterdeck.api.outlooks import queue_entry
 from quarterdeck.api.routers.depends import Context, answer
-from quarterdeck.api.views import queue_entry
 from quarterdeck.control.explain import list_queue
 from quarterdeck.core.governance.permissions import Noun, Verb
 from quarterdeck.wire.v1.queue import QueueView

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from quarterdeck.cli.completion import job_argument
-from quarterdeck.cli.jobs import print_grounds
+from quarterdeck.cli.jobs import print_grounds, print_prospects
 from quarterdeck.cli.output import examples, output_option, print_json, print_table, say
 
 
@@ -36,8 +36,7 @@ def command(job_id: str, history: bool, output: str) -> None:
         say(f"reason: {explanation.verdict.blocked_by}")
         if explanation.verdict.held_by:
             say(f"held by: {', '.join(explanation.verdict.held_by)}")
-        if explanation.verdict.hint:
-            say(f"hint: {explanation.verdict.hint}")
+        print_prospects(explanation)
 
 
 def _print_history(job_id: str, output: str) -> None:

@@ -13,7 +13,7 @@ from quarterdeck.cli.output import examples, output_option
 
 if TYPE_CHECKING:
     from quarterdeck.sdk.client import Client
-    from quarterdeck.wire.v1.jobs import PlanView
+    from quarterdeck.wire.v1.verdicts import PlanView
 
 
 @click.command(

@@ -24,6 +24,8 @@ class Blocker(StrEnum):
     """Not now: enough nodes have room, but not as near to each other as it requires."""
     FRAGMENTED = "fragmented"
     """Not now: as many GPUs as it needs are free, but not together on as many nodes."""
+    GPU_MODEL = "gpu_model"
+    """Not now: there is room, but not on GPUs of a model that it names."""
     MIG_SHAPE = "mig_shape"
     """Not now: the GPUs that could be cut for it are cut otherwise."""
     BEHIND_OTHERS = "behind_others"

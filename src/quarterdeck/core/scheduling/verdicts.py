@@ -61,6 +61,11 @@ def explain_no_room(
         hint = f"with {told} it would start now"
         return Verdict(_NOBODY, Blocker.CORDONED, message, hint, numbers, held_by, change)
     blocker, message = _dominant(demand, free, survey, numbers)
+    if blocker is Blocker.NO_CAPACITY and wanted.gpu_models:
+        other = replace(demand, resources=replace(wanted, gpu_model=None))
+        if placer.could_place(other, sites):
+            blocker = Blocker.GPU_MODEL
+            message += "; there is room on GPUs of another model"
     remedy = find_remedy(placer, demand, sites, survey)
     if remedy is not None:
         hint = f"{remedy.words} it would start now"

@@ -312,60 +312,6 @@ class RequeueRequest(Request):
     """Nothing to say yet; kept a body so that options can be added."""
 
 
-class VerdictView(Answer):
-    """Why a job does not start now."""
-
-    blocked_by: str = Field(
-        description="no_capacity, fragmented, cordoned, topology, mig_shape, behind_others, "
-        "unsatisfiable, needs, backoff, array_limit, limit or disk_full."
-    )
-    message: str
-    hint: str
-    numbers: dict[str, int]
-    held_by: list[str] = Field(description="Jobs that hold the most of what it needs.")
-    change: dict[str, str] = Field(
-        default={},
-        description="The cheapest change that would start it now, as keys of the job file; `resume`"
-        " names nodes that are cordoned. Empty if nothing but waiting helps.",
-    )
-
-
-class ExplanationView(Answer):
-    """Why a job is in its state, and what would help."""
-
-    job: JobView
-    summary: str = Field(description="One sentence.")
-    position: int | None = Field(
-        description="Place in the queue, from 1, among the jobs that the caller may see; null when "
-        "not queued."
-    )
-    queue_length: int = Field(description="How many jobs the caller sees in the queue.")
-    verdict: VerdictView | None
-    would_place: list[GrantView] = Field(
-        description="Where the next decision would put it, when it fits now."
-    )
-    grounds: list[str] = Field(
-        default=[], description="Why it lies where it lies, or would when it fits now."
-    )
-    allreduce_gbytes_s: float | None = Field(
-        default=None, description="What an all-reduce over its GPUs should reach there."
-    )
-
-
-class PlanView(Answer):
-    """What would happen to a job if it were submitted now. Nothing is changed by asking."""
-
-    starts_now: bool
-    site: str | None
-    placement: list[GrantView]
-    position: int | None
-    verdict: VerdictView | None
-    grounds: list[str] = Field(default=[], description="Why there.")
-    allreduce_gbytes_s: float | None = Field(
-        default=None, description="What an all-reduce over its GPUs should reach there."
-    )
-
-
 class ResultView(Answer):
     """One file that an attempt left under `$QD_RESULTS`."""
 

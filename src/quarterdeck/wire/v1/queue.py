@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from quarterdeck.wire.v1.base import Answer
-from quarterdeck.wire.v1.jobs import VerdictView
+from quarterdeck.wire.v1.verdicts import VerdictView
 
 
 class QueueEntry(Answer):

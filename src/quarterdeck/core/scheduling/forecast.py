@@ -1,0 +1,93 @@
+"""When a waiting job starts at the latest, if everything before it has a time limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from quarterdeck.core.cluster.room import room_of
+from quarterdeck.core.scheduling.capacity import capacity_of
+from quarterdeck.core.scheduling.make_plan import make_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from quarterdeck.basics.ids import JobId
+    from quarterdeck.core.cluster.demand import Grant
+    from quarterdeck.core.scheduling.capacity import Capacity
+    from quarterdeck.core.scheduling.snapshot import Policy, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What one attempt holds of a site, and when its time limit ends it; None without one."""
+
+    job_id: JobId
+    site: str
+    grants: tuple[Grant, ...]
+    ends_at_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LatestStart:
+    """A job starts then at the latest: when this job has reached its time limit. None instead of
+    the job is for who may not know of it."""
+
+    at_ns: int
+    when_ended: JobId | None
+
+
+def latest_start(
+    snapshot: Snapshot, holds: Sequence[Hold], job_id: JobId, policy: Policy
+) -> LatestStart | None:
+    """The first time limit of those that run after which the job is placed; None if that does not
+    depend on time limits alone.
+
+    It holds unless something goes before it that is not there yet: what is in the queue before it
+    is placed first, and is taken to run for ever.
+    """
+    own = next(one for one in snapshot.waiting if one.job_id == job_id)
+    order = snapshot.order_of(own)
+    before = tuple(one for one in snapshot.waiting if snapshot.order_of(one) <= order)
+    ends = sorted(
+        (hold for hold in holds if hold.ends_at_ns is not None),
+        key=lambda hold: (hold.ends_at_ns, hold.job_id),
+    )
+
+    def starts_after(count: int) -> bool:
+        ended = frozenset(map(id, ends[:count]))
+        left = [hold for hold in holds if id(hold) not in ended]
+        rooms = _without(capacity_of(snapshot.rooms), left, ends[:count])
+        made = make_plan(replace(snapshot, rooms=rooms, waiting=before), policy)
+        return any(placement.job_id == job_id for placement in made.placements)
+
+    low, high = 0, len(ends)
+    if high == 0 or not starts_after(high):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        if starts_after(middle):
+            high = middle
+        else:
+            low = middle
+    last = ends[high - 1]
+    assert last.ends_at_ns is not None
+    return LatestStart(max(last.ends_at_ns, snapshot.now_ns), last.job_id)
+
+
+def _without(capacity: Capacity, left: Sequence[Hold], ended: Sequence[Hold]) -> Capacity:
+    """What will be free once these have ended."""
+    freed = {(hold.site, grant.node) for hold in ended for grant in hold.grants}
+    held: dict[tuple[str, str], list[Grant]] = {place: [] for place in freed}
+    for hold in left:
+        for grant in hold.grants:
+            if (hold.site, grant.node) in held:
+                held[hold.site, grant.node].append(grant)
+    rows = capacity.fleet.rows
+    rooms = (capacity.rooms[rows[place]] for place in sorted(freed) if place in rows)
+    return capacity.replaced(
+        [
+            room_of(room.site, room.node, held[room.site, room.node.name], room.cordons)
+            for room in rooms
+        ]
+    )

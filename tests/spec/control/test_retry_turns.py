@@ -15,6 +15,7 @@ from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.spec import JobSpec, Retry
 from quarterdeck.core.jobs.states import JobState
 from quarterdeck.core.scheduling.make_plan import make_plan
+from quarterdeck.core.scheduling.plan import Blocker
 from quarterdeck.testing.builders import a_demand, a_job_spec
 from tests.spec.control.desk import Desk, a_desk, exited
 from tests.spec.control.test_board import agrees
@@ -143,7 +144,10 @@ def test_a_held_job_says_how_to_let_it_go() -> None:
     job = desk.submit()
     hold(desk.plane, job.id, "bob")
     told = explain(desk.plane, job.id)
-    assert told.outlook is None
+    assert told.outlook is not None
+    assert told.outlook.verdict is not None
+    assert told.outlook.verdict.blocked_by is Blocker.HELD
+    assert told.outlook.verdict.change == (("release", job.id),)
     assert "held by bob" in told.summary
     assert f"qd release {job.id}" in told.summary
 

@@ -122,9 +122,10 @@ class Free:
             else:
                 cheapest = want.costs[kind, state].min(axis=1)
                 cost += np.where(np.isfinite(cheapest), cheapest, 0.0)
-            suspects = (fleet.is_suspect[at] & (state == FREE)).sum(axis=1)
-            if suspects.any():
-                cost += WEIGHT_SUSPECT * np.maximum(0, wanted.gpus - (gpus - suspects))
+            suspect = fleet.is_suspect[at]
+            if suspect.any():
+                trusted = (want.counts[kind, state] * ~suspect).sum(axis=1)
+                cost += WEIGHT_SUSPECT * np.maximum(0, wanted.gpus - trusted)
         before = self._typical.fragments(gpus, cpus, memory)
         after = self._typical.fragments(left, cpus - wanted.cpus, memory - wanted.memory_bytes)
         return np.where(fits, cost + after - before, np.inf)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -21,6 +25,7 @@ from quarterdeck.core.scheduling.plan import Placement
 from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
 from quarterdeck.testing.builders import START_NS, a_dgx
 
+ROOT = Path(__file__).parents[2]
 TOPOLOGY = NodeTopology(
     numa=(3, 3, 1, 1, 7, 7, 5, 5),
     islands=(0,) * 8,
@@ -85,9 +90,10 @@ def check_gang(demand: Demand, placement: Placement, nodes: dict[str, Node]) -> 
         assert len({grant.nics for grant in placement.grants}) == 1 or demand.resources.gpu_kind
 
 
-def history(seed: int, steps: int) -> list[Placement]:
-    """Jobs come and go at random; every placement is looked at, all that is held now and then."""
-    chance, nodes = Random(seed), some_nodes(8)
+def history(seed: int, steps: int, count: int = 8) -> list[Placement]:
+    """Jobs come and go at random on so many nodes; every placement is looked at, and all that is
+    held where something changed."""
+    chance, nodes = Random(seed), some_nodes(count)
     by_name = {node.name: node for node in nodes}
     capacity = capacity_of([room_of("s", node, []) for node in nodes])
     running: dict[str, Placement] = {}
@@ -134,5 +140,36 @@ def test_no_history_holds_anything_twice_or_cuts_a_gpu_wrongly(seed: int) -> Non
     assert min(kinds["whole"], kinds["slice"], kinds["share"]) > 100
 
 
+def test_no_short_history_of_a_small_cluster_does_either() -> None:
+    """`QD_TEST_HISTORIES=100000` tries that many."""
+    slices = 0
+    for seed in range(int(os.environ.get("QD_TEST_HISTORIES", "1500"))):
+        slices += sum(
+            "@" in device
+            for placement in history(10_000 + seed, 12, count=2)
+            for grant in placement.grants
+            for device in grant.devices
+        )
+    assert slices > 100
+
+
 def test_the_same_history_is_the_same_plan() -> None:
     assert history(3, 300) == history(3, 300)
+
+
+def test_the_same_history_is_the_same_plan_under_any_hash_seed() -> None:
+    line = (
+        "import hashlib; from tests.property.test_placement import history; "
+        "print(hashlib.sha256(repr(history(5, 300)).encode()).hexdigest())"
+    )
+    told = {
+        subprocess.run(
+            [sys.executable, "-c", line],
+            check=True,
+            capture_output=True,
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+            cwd=ROOT,
+        ).stdout
+        for seed in ("0", "1", "4711")
+    }
+    assert len(told) == 1

@@ -26,6 +26,7 @@ VERDICT = {
     "numbers": {"nodes_free_now": 4},
     "held_by": ["j000000009"],
     "change": {"nodes": "4"},
+    "commands": ["qd clone j000000001 --set nodes=4", "qd cancel j000000001"],
 }
 PLAN: dict[str, Any] = {
     "starts_now": False,
@@ -35,6 +36,7 @@ PLAN: dict[str, Any] = {
     "verdict": VERDICT,
     "grounds": [],
     "allreduce_gbytes_s": None,
+    "latest": None,
 }
 
 
@@ -157,6 +159,7 @@ def test_explain_prints_the_numbers_and_what_would_help() -> None:
         "would_place": [],
         "grounds": ["it is the fullest"],
         "allreduce_gbytes_s": 240.0,
+        "latest": {"at": "2026-11-24T09:30:00.123456Z", "when_ended": "j000000009"},
     }
     with serving(as_json(told)) as script:
         shown = qd("explain", JOB_ID, url=script.url).stdout
@@ -168,6 +171,8 @@ def test_explain_prints_the_numbers_and_what_would_help() -> None:
         "ask for 4",
         "j000000009",
         "why: it is the fullest",
+        "do: qd clone j000000001 --set nodes=4 && qd cancel j000000001",
+        "starts: 2026-11-24T09:30:00Z at the latest, when j000000009 has reached its time limit",
     ):
         assert part in shown
     assert "j000000009" in shown

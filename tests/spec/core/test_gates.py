@@ -9,9 +9,11 @@ import pytest
 from quarterdeck.basics.ids import JobId
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.cluster.room import Room
+from quarterdeck.core.jobs.array import parse_array
 from quarterdeck.core.jobs.tasks import Wait
+from quarterdeck.core.scheduling.allowances import Allowance, Party
 from quarterdeck.core.scheduling.make_plan import make_plan
-from quarterdeck.core.scheduling.plan import Blocker, Plan
+from quarterdeck.core.scheduling.plan import Blocker, Plan, Verdict
 from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
 from quarterdeck.testing.builders import a_demand, a_dgx, a_job_id
 from tests.spec.core.test_make_plan import NOW_NS, POLICY, empty, waits
@@ -153,3 +155,42 @@ def test_patience_is_not_asked_of_what_is_not_ready() -> None:
         Snapshot(NOW_NS, 1, tuple(empty(a_dgx())), (gated, waits("b", a_demand(1, 8)))), policy
     )
     assert tasks_of(made, "b") == [None]
+
+
+def limited(running: int, most: int) -> dict[Party, Allowance]:
+    return {("team", "red"): Allowance(running, most)}
+
+
+def gated_plan(waiting: Waiting, **more: Any) -> Verdict:
+    """The verdict of a job alone on an empty node."""
+    snapshot = Snapshot(NOW_NS, 1, tuple(empty(a_dgx("d"))), (waiting,), **more)
+    return make_plan(snapshot, POLICY).verdicts[waiting.job_id]
+
+
+def test_a_job_at_a_limit_hears_the_number_that_would_let_it_start() -> None:
+    waiting = waits("a", a_demand(), team="red", owner="ada")
+    verdict = gated_plan(waiting, allowances=limited(3, 3))
+    assert (verdict.blocked_by, verdict.change) == (Blocker.LIMIT, (("limit", "team red 4"),))
+    assert "`qd team limits red --running 4`" in verdict.hint
+    both = {**limited(3, 3), ("owner", "ada"): Allowance(5, 5)}
+    assert gated_plan(waiting, allowances=both).change == ()
+    loose = {**limited(3, 3), ("owner", "ada"): Allowance(4, 5)}
+    assert gated_plan(waiting, allowances=loose).change != ()
+
+
+def test_a_gate_without_room_behind_it_promises_nothing() -> None:
+    too_big = waits("a", a_demand(2, 8), unmet=NEEDS)
+    assert gated_plan(too_big).change == ()
+    assert gated_plan(waits("a", a_demand(1, 8), unmet=NEEDS)).change == (("needs", ""),)
+    later = waits("a", a_demand(), unmet=NEEDS, waits=LATER)
+    assert gated_plan(later).change == (), "its retry's time has not come"
+
+
+def test_an_array_at_its_own_limit_hears_of_the_next_larger_one() -> None:
+    array = parse_array("0-9%2")
+    waiting = waits("a", a_demand(), tasks=(4, 5), room=0, parallel=2, array=array)
+    verdict = gated_plan(waiting)
+    assert (verdict.blocked_by, verdict.change) == (Blocker.ARRAY_LIMIT, (("array", "0-9%3"),))
+    limit = limited(2, 2)
+    alone = waits("a", a_demand(), tasks=(4,), room=0, parallel=2, array=array, team="red")
+    assert gated_plan(alone, allowances=limit).change == ()

@@ -126,3 +126,30 @@ def test_a_search_takes_little_memory(folder: Path, files: LocalSiteFiles) -> No
     logs.find_tail(folder, 1_000_000)
     assert tracemalloc.get_traced_memory()[1] < 8 * 2**20
     tracemalloc.stop()
+
+
+class MovedMeanwhile(SitePaths):
+    """An attempt that ends, so that its folder is moved, just after somebody looked for it."""
+
+    def replica(self, ref: AttemptRef, node_rank: int) -> Path:
+        place = super().replica(ref, node_rank)
+        if place.parent.exists():
+            self.ended_attempt(ref).parent.mkdir(parents=True)
+            place.parent.rename(self.ended_attempt(ref))
+        return place
+
+
+@pytest.mark.parametrize("way", ["read", "search", "tail"])
+def test_nothing_is_lost_when_the_attempt_ends_between_the_look_and_the_opening(
+    way: str, tmp_path: Path, folder: Path
+) -> None:
+    (folder / "log").write_bytes(b"one\nthe last line\n")
+    files = LocalSiteFiles(MovedMeanwhile(tmp_path))
+    if way == "read":
+        chunk = files.read_log(JOB, 1, 0, 4, 100)
+        assert (chunk.data, chunk.is_final) == (b"the last line\n", True)
+    elif way == "search":
+        assert files.search_log(JOB, 1, 0, 0, b"last", is_over=True).data == b"the last line\n"
+    else:
+        assert files.find_log_start(JOB, 1, 0, tail=1) == 4
+    assert not folder.exists()

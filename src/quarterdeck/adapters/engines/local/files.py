@@ -33,15 +33,14 @@ class LocalSiteFiles:
         """Bytes of the log. Whether it is final is asked before the read, so that nothing that is
         written between the two can be missed."""
         ref = AttemptRef(job_id, attempt)
-        folder, is_final = self._find(ref, node_rank)
-        try:
-            with (folder / "log").open("rb") as stream:
-                stream.seek(offset)
-                data = stream.read(limit)
-                size = os.fstat(stream.fileno()).st_size
-        except FileNotFoundError:
+        log, is_final = self._open_log(ref, node_rank)
+        if log is None:
             check_not_deleted(self._paths, ref, Kind.LOGS)
             return LogChunk(offset, b"", is_final)
+        with log:
+            log.seek(offset)
+            data = log.read(limit)
+            size = os.fstat(log.fileno()).st_size
         return LogChunk(offset, data, is_final and offset + len(data) >= size)
 
     def find_log_start(
@@ -54,13 +53,16 @@ class LocalSiteFiles:
         since_ns: int | None = None,
     ) -> int:
         """By the index beside the log, and by counting lines from its end."""
-        folder, _ = self._find(AttemptRef(job_id, attempt), node_rank)
-        starts = [0]
-        if since_ns is not None:
-            starts.append(find_since(folder, since_ns))
-        if tail is not None:
-            starts.append(find_tail(folder, tail))
-        return max(starts)
+        ref = AttemptRef(job_id, attempt)
+        while True:
+            folder, _ = self._find(ref, node_rank)
+            starts = [0]
+            if since_ns is not None:
+                starts.append(find_since(folder, since_ns))
+            if tail is not None:
+                starts.append(find_tail(folder, tail))
+            if self._find(ref, node_rank)[0] == folder:
+                return max(starts)
 
     def search_log(
         self,
@@ -74,15 +76,30 @@ class LocalSiteFiles:
     ) -> LogMatches:
         """Block by block, forwards."""
         ref = AttemptRef(job_id, attempt)
-        folder, is_final = self._find(ref, node_rank)
-        try:
-            with (folder / "log").open("rb") as stream:
-                found = search(stream, offset, text, is_over=is_over or is_final)
-                size = os.fstat(stream.fileno()).st_size
-        except FileNotFoundError:
+        log, is_final = self._open_log(ref, node_rank)
+        if log is None:
             check_not_deleted(self._paths, ref, Kind.LOGS)
             return LogMatches(b"", offset, is_final)
+        with log:
+            found = search(log, offset, text, is_over=is_over or is_final)
+            size = os.fstat(log.fileno()).st_size
         return LogMatches(found.lines, found.next_offset, is_final and found.next_offset >= size)
+
+    def _open_log(self, ref: AttemptRef, node_rank: int) -> tuple[BinaryIO | None, bool]:
+        """The replica's log, None if it has none, and whether it is final.
+
+        When an attempt has ended its folder is moved, perhaps just between the look and the
+        opening: then it is looked for again. It is moved once.
+        """
+        folder, is_final = self._find(ref, node_rank)
+        while True:
+            try:
+                return (folder / "log").open("rb"), is_final
+            except FileNotFoundError:
+                before = folder
+                folder, is_final = self._find(ref, node_rank)
+                if folder == before:
+                    return None, is_final
 
     def _find(self, ref: AttemptRef, node_rank: int) -> tuple[Path, bool]:
         """The replica's folder, and whether its log is final."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quarterdeck.core.cluster.demand import Grant, Resources
+from quarterdeck.core.cluster.demand import Grant
 from quarterdeck.core.cluster.events import Cordoned, Resumed, evolve_site
 from quarterdeck.core.cluster.hardware import Site
 from quarterdeck.core.cluster.room import room_of
@@ -27,8 +27,7 @@ def test_a_cordoned_node_takes_nothing_and_says_why() -> None:
     (cordon,) = a_site(cordoned()).cordons_of("dgx-1")
     room = room_of("local", NODE, [], (cordon,))
     assert not room.is_open
-    assert not room.fits(Resources(0))
-    assert room.opened().fits(Resources(8))
+    assert room.opened().is_open
     assert (cordon.reason, cordon.actor, cordon.at_ns) == ("hot", "olga", 7)
 
 
@@ -36,9 +35,8 @@ def test_a_cordoned_gpu_is_passed_over_and_the_others_are_not() -> None:
     cordons = a_site(cordoned(GPUS[0], GPUS[3])).cordons_of("dgx-1")
     room = room_of("local", NODE, [], cordons)
     assert room.is_open
-    assert room.grant(Resources(2)).devices == (GPUS[1], GPUS[2])
-    assert not room.fits(Resources(7))
-    assert room.opened().fits(Resources(8))
+    assert room.free_devices == tuple(gpu for gpu in GPUS if gpu not in (GPUS[0], GPUS[3]))
+    assert room.opened().free_devices == GPUS
 
 
 def test_a_gpu_that_is_held_and_cordoned_is_not_free_for_being_resumed() -> None:

@@ -16,6 +16,7 @@ from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.plan import Blocker, Plan, Verdict
 from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
 from quarterdeck.testing.builders import a_demand, a_dgx, a_job_id
+from tests.oracles.rooms import less
 from tests.spec.core.test_make_plan import NOW_NS, POLICY, empty, waits
 
 NEEDS = (a_job_id(7), a_job_id(8))
@@ -54,7 +55,7 @@ def test_what_waits_behind_a_gate_holds_nobody_up(gate: dict[str, Any]) -> None:
 def test_behind_an_impatient_job_a_gate_is_still_what_is_told(gate: dict[str, Any]) -> None:
     """It would not start if the others were gone."""
     full = empty(a_dgx("d"))
-    used = [full[0].without(full[0].grant(a_demand(1, 1).resources))]
+    used = [less(full[0], a_demand(1, 1).resources)]
     ahead = waits("ahead", a_demand(1, 8), since_s=9000)
     plan = plan_for(ahead, waits("b", a_demand(), **gate), waits("c", a_demand()), rooms=used)
     assert plan.verdicts[JobId("ahead")].blocked_by is Blocker.NO_CAPACITY

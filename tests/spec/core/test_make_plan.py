@@ -14,6 +14,7 @@ from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.plan import Blocker, Plan
 from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
 from quarterdeck.testing.builders import START_NS, a_demand, a_dgx, a_node
+from tests.oracles.rooms import less
 
 NOW_NS = START_NS + 10 * NS_PER_S
 POLICY = Policy(patience_s=300.0)
@@ -98,7 +99,7 @@ def test_a_gang_is_placed_whole_or_takes_nothing() -> None:
 
 def test_best_fit_keeps_whole_nodes_whole() -> None:
     whole, used = empty(a_dgx("a"), a_dgx("b"))
-    used = used.without(used.grant(Resources(5)))
+    used = less(used, Resources(5))
     plan = plan_for([whole, used], waits("small", a_demand(1, 2)), waits("big", a_demand(1, 8)))
     assert placed(plan) == {"small": ["b"], "big": ["a"]}
 
@@ -127,7 +128,7 @@ def test_a_smaller_job_passes_one_that_does_not_fit_yet() -> None:
 def busy_pair() -> list[Room]:
     """Two nodes, of which one has a GPU taken."""
     free, used = empty(a_dgx("a"), a_dgx("b"))
-    return [free, used.without(used.grant(Resources(1)))]
+    return [free, less(used, Resources(1))]
 
 
 def test_nothing_passes_a_job_that_has_waited_past_the_patience() -> None:

@@ -20,6 +20,7 @@ from quarterdeck.core.scheduling.snapshot import Holder, Policy, Snapshot, Waiti
 from quarterdeck.core.scheduling.verdicts import HOLDERS_SHOWN_MAX, never_fits
 from quarterdeck.testing.builders import START_NS, a_demand, a_dgx, a_node
 from tests.oracles.changes import changed_as_promised
+from tests.oracles.rooms import less
 
 JOB = JobId("j1")
 
@@ -42,8 +43,7 @@ def a_room(
 ) -> Room:
     """A DGX with so many GPUs used, and as many CPUs."""
     room = Room.empty(site, a_dgx(name, state=NodeState.DOWN if down else NodeState.READY))
-    taken = room.without(replace(room, node=a_dgx(name)).grant(Resources(used, None, cpus)))
-    return taken if used else room
+    return less(room, Resources(used, None, cpus)) if used else room
 
 
 def test_the_numbers_are_those_of_the_site() -> None:
@@ -171,7 +171,7 @@ def test_holders_are_named_largest_first_and_not_too_many() -> None:
 
 def test_who_waits_for_cpus_is_told_who_holds_them() -> None:
     room = Room.empty("local", a_node("n", cpus=4))
-    room = room.without(room.grant(Resources(cpus=4)))
+    room = less(room, Resources(cpus=4))
     verdict = verdict_of([room], a_demand(cpus=2), Holder(JobId("h"), "local", 1, 0, 4))
     assert verdict.held_by == ("h",)
     assert "GPU" not in verdict.message

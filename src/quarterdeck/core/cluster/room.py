@@ -1,16 +1,17 @@
-"""What is free on a node now, and what could ever be free on it."""
+"""What is free on a node."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from quarterdeck.core.cluster.demand import Grant, Resources
 from quarterdeck.core.cluster.hardware import Cordon, Node, NodeState
 from quarterdeck.core.cluster.parts import Part, parse_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from quarterdeck.core.cluster.demand import Grant
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,61 +49,6 @@ class Room:
     def empty(cls, site: str, node: Node) -> Room:
         """The room of a node on which nothing runs."""
         return cls(site, node, tuple(d.id for d in node.devices), node.cpus, node.memory_bytes)
-
-    def fits(self, wanted: Resources) -> bool:
-        """Whether a replica with these needs could start here now."""
-        return (
-            self.is_open
-            and len(self.free_devices) >= wanted.gpus
-            and self.free_cpus >= wanted.cpus
-            and self.free_memory_bytes >= wanted.memory_bytes
-            and has_model(self.node, wanted)
-        )
-
-    def grant(self, wanted: Resources) -> Grant:
-        """The grant that `fits` promised: the first free devices in inventory order."""
-        assert self.fits(wanted)
-        return Grant(
-            self.node.name, self.free_devices[: wanted.gpus], wanted.cpus, wanted.memory_bytes
-        )
-
-    def without(self, grant: Grant) -> Room:
-        """What is left after a grant. A device that is not free is a bug."""
-        held = frozenset(grant.devices)
-        left = tuple(device for device in self.free_devices if device not in held)
-        assert len(left) == len(self.free_devices) - len(grant.devices), (
-            f"{grant} takes a device of {self.node.name} that is not free: {self.free_devices}"
-        )
-        return replace(
-            self,
-            free_devices=left,
-            free_cpus=self.free_cpus - grant.cpus,
-            free_memory_bytes=self.free_memory_bytes - grant.memory_bytes,
-        )
-
-
-def has_model(node: Node, wanted: Resources) -> bool:
-    """Whether the node's GPUs are of the wanted model; no wish is met by every node.
-
-    Nodes have one model each; `A100` also matches a longer name of it, such as `A100-SXM4-80GB`,
-    because people write the short one. `A10` does not: it is another GPU.
-    """
-    if wanted.gpus == 0 or wanted.gpu_model is None:
-        return True
-    if not node.devices:
-        return False
-    wish, model = wanted.gpu_model.casefold(), node.devices[0].model.casefold()
-    return model.startswith(wish) and not model[len(wish) : len(wish) + 1].isalnum()
-
-
-def could_ever_fit(node: Node, wanted: Resources) -> bool:
-    """Whether the node would fit these needs if nothing else ran on it and it were up."""
-    return (
-        len(node.devices) >= wanted.gpus
-        and node.cpus >= wanted.cpus
-        and node.memory_bytes >= wanted.memory_bytes
-        and has_model(node, wanted)
-    )
 
 
 def room_of(

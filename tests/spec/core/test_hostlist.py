@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from quarterdeck.basics.errors import Invalid
@@ -54,6 +54,7 @@ _NAMES = st.lists(
 
 
 @given(_NAMES)
+@example(["a0", "a1", "a02"])
 def test_a_compressed_list_expands_to_the_same_names_in_the_same_order(names: list[str]) -> None:
     assert list(expand_hostlist(compress_hostlist(names))) == names
 

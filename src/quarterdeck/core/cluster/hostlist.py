@@ -47,7 +47,7 @@ def compress_hostlist(names: Iterable[str]) -> str:
     for name in names:
         match = _NUMBERED.fullmatch(name)
         head, number = (match[1], match[2]) if match else (name, "")
-        if runs and number and runs[-1][0] == head and _follows(runs[-1][2], number):
+        if runs and number and runs[-1][0] == head and _follows(*runs[-1][1:], number):
             runs[-1] = (head, runs[-1][1], number)
         else:
             runs.append((head, number, number))
@@ -57,11 +57,10 @@ def compress_hostlist(names: Iterable[str]) -> str:
     )
 
 
-def _follows(before: str, number: str) -> bool:
-    """Whether a range that ends with one goes on with the other: numbers of one width, or such as
-    grow wider without leading zeros."""
-    is_next = bool(before) and int(number) == int(before) + 1
-    return is_next and (len(number) == len(before) or not before.startswith("0"))
+def _follows(first: str, before: str, number: str) -> bool:
+    """Whether the range from the first number to the one before goes on with this one: it is
+    written as wide as the first, or wider without leading zeros."""
+    return bool(before) and number == f"{int(before) + 1:0{len(first)}d}"
 
 
 def _split(text: str, field: str) -> Sequence[str]:

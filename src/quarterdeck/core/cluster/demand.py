@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 
@@ -81,10 +81,19 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """So many different nodes, each with `resources`."""
+
+    nodes: int = 1
+    resources: Resources = Resources()
+
+
+@dataclass(frozen=True, slots=True)
 class Demand:
     """A gang: `nodes` different nodes, each with `resources`, all of them or none.
 
-    `nodes_max`: as many nodes as are free, from `nodes` up to this.
+    `nodes_max`: as many nodes as are free, from `nodes` up to this. `beside`: groups with needs of
+    their own that belong to the gang; a node may be in several groups.
     """
 
     nodes: int = 1
@@ -92,22 +101,51 @@ class Demand:
     site: str | None = None
     nodes_max: int | None = None
     topology: Wish = field(default=Wish())
+    beside: tuple[Group, ...] = ()
 
     @property
     def most_nodes(self) -> int:
         """The largest number of nodes that it takes."""
         return self.nodes if self.nodes_max is None else self.nodes_max
 
+    @property
+    def nodes_beside(self) -> int:
+        """How many grants the groups beside the first one get."""
+        return sum(group.nodes for group in self.beside)
+
+    @property
+    def parts(self) -> tuple[Demand, ...]:
+        """Each group as a demand of its own, the first one first."""
+        near = replace(
+            self.topology,
+            # Rails are of GPUs that all nodes have alike; what is beside lies in the same unit.
+            require=_unit_for_rail(self.topology.require),
+            prefer=_unit_for_rail(self.topology.prefer),
+        )
+        beside = (
+            Demand(group.nodes, group.resources, self.site, topology=near) for group in self.beside
+        )
+        return (replace(self, beside=()), *beside)
+
     def __str__(self) -> str:
         """For people, for example `8 nodes × 8 A100 GPUs`."""
-        wanted = self.resources
-        if wanted.gpus:
-            kind = f"{wanted.gpu_kind} " if wanted.gpu_kind else ""
-            per_node = f"{wanted.gpus} {kind}GPU{'s'[: wanted.gpus > 1]}"
-        else:
-            per_node = f"{wanted.cpus} CPU{'s'[: wanted.cpus > 1]}"
-        nodes = f"{self.nodes}" if self.nodes_max is None else f"{self.nodes} to {self.nodes_max}"
-        return f"{nodes} node{'s'[: self.most_nodes > 1]} × {per_node}"
+        return " + ".join(map(_say, self.parts)) if self.beside else _say(self)
+
+
+def _unit_for_rail(level: Level | None) -> Level | None:
+    return Level.UNIT if level is Level.RAIL else level
+
+
+def _say(demand: Demand) -> str:
+    wanted = demand.resources
+    if wanted.gpus:
+        kind = f"{wanted.gpu_kind} " if wanted.gpu_kind else ""
+        per_node = f"{wanted.gpus} {kind}GPU{'s'[: wanted.gpus > 1]}"
+    else:
+        per_node = f"{wanted.cpus} CPU{'s'[: wanted.cpus > 1]}"
+    least, most = demand.nodes, demand.nodes_max
+    nodes = f"{least}" if most is None else f"{least} to {most}"
+    return f"{nodes} node{'s'[: demand.most_nodes > 1]} × {per_node}"
 
 
 @dataclass(frozen=True, slots=True)

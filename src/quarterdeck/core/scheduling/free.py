@@ -50,6 +50,7 @@ class Free:
         self._typical = typical
         self._cpus_most = max(1, int(self.fleet.cpus.max(initial=1)))
         self._taken_from: list[int] = []
+        self._before: list[tuple[int, int, int, int, NDArray[np.int16]]] | None = None
         self._costs: dict[Resources, _Costs] = {}
 
     def costs(self, resources: Resources) -> NDArray[np.float64]:
@@ -69,6 +70,10 @@ class Free:
         """A replica's part of the node, which has room for it; of the GPUs in the mask `only`."""
         node = self.fleet.nodes[row]
         want = want_of(resources, self.fleet.kinds)
+        cpus, memory_bytes = int(self.cpus[row]), int(self.memory_bytes[row])
+        gpus_free = int(self.gpus_free[row])
+        if self._before is not None:
+            self._before.append((row, cpus, memory_bytes, gpus_free, self.state[row].copy()))
         parts = choose_parts(self.fleet, row, self.state[row], want, only)
         for column, part in parts:
             before = int(self.state[row, column])
@@ -86,6 +91,18 @@ class Free:
             resources.memory_bytes,
             tuple(dict.fromkeys(nics[column] for column, _ in parts)) if nics else (),
         )
+
+    def mark(self) -> None:
+        """A moment to go back to."""
+        self._before = []
+
+    def go_back(self) -> None:
+        """Give back what was taken since the mark."""
+        for row, cpus, memory_bytes, gpus_free, state in reversed(self._before or ()):
+            self.cpus[row], self.memory_bytes[row] = cpus, memory_bytes
+            self.gpus_free[row], self.state[row] = gpus_free, state
+            self._taken_from.append(row)
+        self._before = None
 
     def opened(self, rows: Iterable[int]) -> Free:
         """What would be free without the cordons of these nodes; this stays as it is."""

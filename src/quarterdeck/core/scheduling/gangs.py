@@ -51,14 +51,14 @@ def choose_nodes(
     wish = demand.topology
     if wish.spread is not None:
         count = min(demand.most_nodes, len(rows))
-        return _spread(fleet, site, rows, costs, count, _rung(wish.spread))
+        return _spread(fleet, site, rows, costs, count, rung(wish.spread))
     return _pack(fleet, site, rows, costs, demand)
 
 
 def largest_gang(fleet: Fleet, site: str, rows: NDArray[np.int64], wish: Wish) -> tuple[int, str]:
     """How many of these nodes stand within one domain of the required level at most, and in
     which."""
-    level = _rung(wish.require) if wish.require is not None else Level.SITE
+    level = rung(wish.require) if wish.require is not None else Level.SITE
     if level is Level.SITE:
         return len(rows), site
     numbers = fleet.domains[level][rows]
@@ -68,7 +68,7 @@ def largest_gang(fleet: Fleet, site: str, rows: NDArray[np.int64], wish: Wish) -
     return int(counts[best]), names[best] if names else ""
 
 
-def _rung(level: Level) -> Level:
+def rung(level: Level) -> Level:
     """The level whose domains are looked at: the same rails of nodes are those of one unit."""
     return {Level.RAIL: Level.UNIT, Level.NODE: Level.RACK}.get(level, level)
 
@@ -84,8 +84,8 @@ def _pack(
     count = min(demand.most_nodes, largest_gang(fleet, site, rows, wish)[0])
     if count < demand.nodes:
         return None
-    nearest = _rung(wish.prefer) if wish.prefer is not None else Level.RACK
-    farthest = _rung(wish.require) if wish.require is not None else Level.SITE
+    nearest = rung(wish.prefer) if wish.prefer is not None else Level.RACK
+    farthest = rung(wish.require) if wish.require is not None else Level.SITE
     levels = [
         level
         for level in LADDER

@@ -16,14 +16,25 @@ if TYPE_CHECKING:
     from quarterdeck.core.cluster.hardware import Node
     from quarterdeck.core.scheduling.fleet import Fleet
     from quarterdeck.core.scheduling.gangs import Chosen
+    from quarterdeck.core.scheduling.groups import Taken
 
 NEXT_LARGER = {Level.UNIT: Level.RACK, Level.POD: Level.UNIT, Level.SITE: Level.POD}
 
 
 def grounds_of(
+    fleet: Fleet, demand: Demand, taken: Sequence[Taken], nodes_free: int
+) -> tuple[tuple[str, ...], float | None]:
+    """Sentences, and the bus bandwidth in GB/s as far as it can be foretold: of the first group."""
+    said, speed = _grounds_of_first(fleet, demand, *taken[0], nodes_free)
+    for part, other in zip(demand.parts[1:], taken[1:], strict=True):
+        names = ", ".join(grant.node for grant in other.grants)
+        said = (*said, f"beside it {part} on {names}: as near to it as there is room")
+    return said, speed
+
+
+def _grounds_of_first(
     fleet: Fleet, demand: Demand, chosen: Chosen, grants: Sequence[Grant], nodes_free: int
 ) -> tuple[tuple[str, ...], float | None]:
-    """Sentences, and the bus bandwidth in GB/s as far as it can be foretold."""
     nodes = [fleet.nodes[row] for row in chosen.rows]
     said = [_where(demand, chosen, nodes, nodes_free)]
     wanted = demand.resources

@@ -138,11 +138,16 @@ def _holds_the_queue(
     waited_s = (snapshot.now_ns - waiting.submitted_at_ns) / NS_PER_S
     if waited_s < policy.patience_s:
         return False
-    demand, free = waiting.demand, placer.free
-    for site in placer.sites_for(demand, tally.sites(waiting.team, waiting.owner)):
-        part = free.fleet.sites[site]
-        able = able_rows(free.fleet, demand.resources, np.arange(part.start, part.stop))
-        up = able[free.is_open[able]]
-        if largest_gang(free.fleet, site, up, demand.topology)[0] >= demand.nodes:
-            return True
-    return False
+    sites = placer.sites_for(waiting.demand, tally.sites(waiting.team, waiting.owner))
+    return any(
+        all(_could_be_placed(part, placer, site) for part in waiting.demand.parts) for site in sites
+    )
+
+
+def _could_be_placed(demand: Demand, placer: Placer, site: str) -> bool:
+    """Whether the nodes that are up would do, if nothing ran on them."""
+    free = placer.free
+    part = free.fleet.sites[site]
+    able = able_rows(free.fleet, demand.resources, np.arange(part.start, part.stop))
+    up = able[free.is_open[able]]
+    return largest_gang(free.fleet, site, up, demand.topology)[0] >= demand.nodes

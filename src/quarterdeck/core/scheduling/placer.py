@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
 from math import comb
 from typing import TYPE_CHECKING, Final
@@ -15,6 +16,7 @@ from quarterdeck.core.scheduling.devices import CHOICES_MAX
 from quarterdeck.core.scheduling.free import Free
 from quarterdeck.core.scheduling.gangs import choose_nodes
 from quarterdeck.core.scheduling.grounds import grounds_of
+from quarterdeck.core.scheduling.groups import Taken, take_groups
 from quarterdeck.core.scheduling.plan import Placement
 
 if TYPE_CHECKING:
@@ -53,22 +55,50 @@ class Placer:
         if (demand, sites) in self._failed:
             return None
         for site in self.sites_for(demand, sites):
-            found = self._choose(site, demand, data_at)
-            if found is None:
-                continue
-            chosen, mask = found
             nodes_free = int((self.free.costs(demand.resources) < np.inf).sum())
-            grants = tuple(self.free.take(row, demand.resources, mask) for row in chosen.rows)
-            grounds = grounds_of(self.free.fleet, demand, chosen, grants, nodes_free)
-            return Placement(job_id, site, grants, task, *grounds)
+            taken = self._take_all(site, demand, data_at)
+            if taken is not None:
+                grounds = grounds_of(self.free.fleet, demand, taken, nodes_free)
+                grants = tuple(grant for one in taken for grant in one.grants)
+                return Placement(job_id, site, grants, task, *grounds)
         self._failed.add((demand, sites))
         return None
 
+    def _take_all(
+        self, site: str, demand: Demand, data_at: Mapping[str, float] | None = None
+    ) -> tuple[Taken, ...] | None:
+        """What each group of the gang gets, or None, and nothing is taken."""
+        if demand.beside:
+            return take_groups(self.free, site, demand, partial(self._take, site, None))
+        taken = self._take(site, data_at, demand, None)
+        return None if taken is None else (taken,)
+
+    def _take(
+        self,
+        site: str,
+        data_at: Mapping[str, float] | None,
+        demand: Demand,
+        within: NDArray[np.bool_] | None,
+    ) -> Taken | None:
+        """What one group gets of these rows, or of any."""
+        found = self._choose(site, demand, data_at, within)
+        if found is None:
+            return None
+        chosen, mask = found
+        grants = (self.free.take(row, demand.resources, mask) for row in chosen.rows)
+        return Taken(chosen, tuple(grants))
+
     def could_place(self, demand: Demand, sites: Sites) -> bool:
         """Whether it would fit now."""
-        return any(
-            self._choose(site, demand, None) is not None for site in self.sites_for(demand, sites)
-        )
+        for site in self.sites_for(demand, sites):
+            if not demand.beside:
+                has_room = self._choose(site, demand, None) is not None
+            else:
+                has_room = self._take_all(site, demand) is not None
+                self.free.go_back()
+            if has_room:
+                return True
+        return False
 
     def sites_for(self, demand: Demand, sites: Sites) -> Iterator[str]:
         """The sites that come into question, by name."""
@@ -77,10 +107,16 @@ class Placer:
                 yield site
 
     def _choose(
-        self, site: str, demand: Demand, data_at: Mapping[str, float] | None
+        self,
+        site: str,
+        demand: Demand,
+        data_at: Mapping[str, float] | None,
+        within: NDArray[np.bool_] | None = None,
     ) -> tuple[Chosen, int | None] | None:
         fleet = self.free.fleet
         costs = self.free.costs(demand.resources)
+        if within is not None:
+            costs = np.where(within, costs, np.inf)
         if data_at:
             costs = costs.copy()
             for node, share in data_at.items():

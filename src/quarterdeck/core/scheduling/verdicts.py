@@ -39,6 +39,10 @@ def explain_no_room(
     demand: Demand, placer: Placer, sites: Sites, holders: Iterable[Holder]
 ) -> Verdict:
     """The verdict on a demand for which no site has enough room now. It names no job yet."""
+    if demand.beside:
+        lacking = _lacking_part(demand, placer, sites)
+        if lacking is not demand:
+            return _of_part(lacking, demand, placer, sites, holders)
     free, wanted = placer.free, demand.resources
     survey = survey_of(free, wanted, placer.sites_for(demand, sites))
     never = _never(demand, free, survey)
@@ -77,11 +81,42 @@ def explain_no_room(
     return Verdict(_NOBODY, blocker, message, hint, numbers, held_by, change)
 
 
+def _lacking_part(demand: Demand, placer: Placer, sites: Sites) -> Demand | None:
+    """The group of a gang that finds no room by itself: the gang if it is the first one, None if
+    each of them would."""
+    for part in demand.parts:
+        survey = survey_of(placer.free, part.resources, placer.sites_for(part, sites))
+        if _never(part, placer.free, survey) is not None:
+            return part
+    first, *beside = demand.parts
+    if not placer.could_place(first, sites):
+        return demand
+    return next((part for part in beside if not placer.could_place(part, sites)), None)
+
+
+def _of_part(
+    part: Demand | None, demand: Demand, placer: Placer, sites: Sites, holders: Iterable[Holder]
+) -> Verdict:
+    """The verdict on a gang of which a part that is not the first is what there is no room for."""
+    if part is None:
+        is_near = demand.topology.require is not None
+        level = f" within one {demand.topology.require}" if is_near else ""
+        message = f"waiting for {demand}{level}: each part of it has room, but not all together"
+        hint = "it starts when jobs end"
+        return Verdict(_NOBODY, Blocker.TOPOLOGY if is_near else Blocker.NO_CAPACITY, message, hint)
+    verdict = explain_no_room(part, placer, sites, holders)
+    if verdict.change:
+        # It would help this part, and was not tried with the others.
+        verdict = replace(verdict, hint="it starts when jobs end", change=())
+    return replace(verdict, message=f"{verdict.message}; that is a part of {demand}")
+
+
 def never_fits(demand: Demand, rooms: Sequence[Room]) -> Verdict | None:
     """A verdict if no site could fit the demand even when empty and up; None if one could."""
     free = Free(capacity_of(rooms), typical_of(()))
     sites = [site for site in free.fleet.sites if demand.site in (None, site)]
-    return _never(demand, free, survey_of(free, demand.resources, sites))
+    never = (_never(part, free, survey_of(free, part.resources, sites)) for part in demand.parts)
+    return next((verdict for verdict in never if verdict is not None), None)
 
 
 def _dominant(

@@ -35,8 +35,11 @@ GIVEN: Final = {
     "QD_JOB_ID": "The job's id.",
     "QD_ATTEMPT": "Number of this attempt, from 1.",
     "QD_NODE": "Name of the node.",
-    "QD_NODE_RANK": "Number of this node among those of the job, from 0.",
-    "QD_NNODES": "How many nodes the job has.",
+    "QD_NODE_RANK": "Number of this node among those of the job (of the role), from 0.",
+    "QD_NNODES": "How many nodes the job (the role) has.",
+    "QD_ROLE": "The role of this replica, in a job with `roles`; `main` is the job's own command.",
+    "QD_PEERS_": "`QD_PEERS_MAIN` and so on, one for each role of a job with `roles`: address:port "
+    "of its nodes, separated by commas, each with a port that is free when the command starts.",
     "QD_GPUS_PER_NODE": "How many GPUs it has on each.",
     "QD_NICS": "The network interfaces nearest to its GPUs on this node, separated by commas.",
     "QD_HOSTFILE": "A file with one line per node.",

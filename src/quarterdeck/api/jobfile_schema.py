@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from quarterdeck.api.translate import RETRIED
-from quarterdeck.core.jobs.spec import ENV_NAME, NAME, STOP_SIGNALS
+from quarterdeck.core.jobs.roles import MAIN
+from quarterdeck.core.jobs.spec import ENV_NAME, NAME, ROLE_NAME, STOP_SIGNALS
 from quarterdeck.core.limits import LIMITS
 from quarterdeck.wire.v1.jobs import JobRequest
 
@@ -66,22 +67,23 @@ def job_file_schema() -> dict[str, Any]:
 
 def _make_exact(keys: dict[str, dict[str, Any]]) -> None:
     """Add what the core refuses."""
-    resources, retry, checkpoint = (
-        keys[part]["properties"] for part in ("resources", "retry", "checkpoint")
-    )
+    retry, checkpoint = (keys[part]["properties"] for part in ("retry", "checkpoint"))
+    _make_group_exact(keys)
+    keys["nodes"]["anyOf"] = [
+        {"type": "integer", "minimum": 1, "maximum": LIMITS.nodes_max},
+        {"type": "string", "pattern": _NODES},
+    ]
+    role = keys["roles"]["additionalProperties"]
+    _make_group_exact(role["properties"])
+    role["properties"]["nodes"] |= {"minimum": 1, "maximum": LIMITS.nodes_max}
+    keys["roles"] |= {
+        "propertyNames": {"pattern": _whole(ROLE_NAME), "not": {"const": MAIN}},
+        "maxProperties": LIMITS.roles_max,
+        "examples": [{"loader": {"run": "python serve.py", "resources": {"cpu": 16}}}],
+    }
     name = {"pattern": _whole(NAME), "maxLength": LIMITS.name_chars_max}
     keys["name"] |= name
     keys["team"] |= name
-    keys["run"]["anyOf"] = [
-        {"type": _SCALAR, "minLength": 1},
-        {
-            "type": "array",
-            "items": {"type": _SCALAR},
-            "minItems": 1,
-            "maxItems": LIMITS.command_arguments_max,
-        },
-    ]
-    keys["run"]["examples"] = ["python train.py --epochs 20", ["python", "train.py"]]
     keys["env"] |= {
         "propertyNames": {"pattern": f"^(?!QD_){_bare(ENV_NAME)}$"},
         "additionalProperties": {"type": [*_SCALAR, "null"]},
@@ -94,14 +96,31 @@ def _make_exact(keys: dict[str, dict[str, Any]]) -> None:
         "maxProperties": LIMITS.tags_max,
         "examples": [{"project": "ocr"}],
     }
-    keys["nodes"]["anyOf"] = [
-        {"type": "integer", "minimum": 1, "maximum": LIMITS.nodes_max},
-        {"type": "string", "pattern": _NODES},
-    ]
-    keys["ranks_per_node"] |= {"minimum": 1, "maximum": LIMITS.ranks_per_node_max}
     keys["needs"] |= {"uniqueItems": True, "maxItems": LIMITS.needs_max, "examples": [["prepare"]]}
     keys["array"] |= {"type": ["string", "integer"], "pattern": _ARRAY, "minimum": 0}
     keys["time_limit"] |= {"pattern": _SPAN}
+    retry["limit"] |= {"minimum": 0, "maximum": LIMITS.retries_max}
+    retry["on"]["items"] = {"type": "string", "enum": [reason.value for reason in RETRIED]}
+    retry["backoff"] |= {"pattern": _SPAN, "examples": ["5s"]}
+    checkpoint["signal"] |= {"enum": [*STOP_SIGNALS]}
+    checkpoint["grace"] |= {"pattern": _SPAN}
+    checkpoint["path"] |= {"minLength": 1, "maxLength": LIMITS.path_bytes_max}
+
+
+def _make_group_exact(keys: dict[str, dict[str, Any]]) -> None:
+    """What a job's own command and a role have in common."""
+    resources = keys["resources"]["properties"]
+    keys["run"]["anyOf"] = [
+        {"type": _SCALAR, "minLength": 1},
+        {
+            "type": "array",
+            "items": {"type": _SCALAR},
+            "minItems": 1,
+            "maxItems": LIMITS.command_arguments_max,
+        },
+    ]
+    keys["run"]["examples"] = ["python train.py --epochs 20", ["python", "train.py"]]
+    keys["ranks_per_node"] |= {"minimum": 1, "maximum": LIMITS.ranks_per_node_max}
     resources["gpu"]["anyOf"] = [
         {"type": "integer", "minimum": 0, "maximum": LIMITS.gpus_per_node_max},
         {"type": "string", "pattern": _GPU},
@@ -109,12 +128,6 @@ def _make_exact(keys: dict[str, dict[str, Any]]) -> None:
     resources["gpu"]["examples"] = [8, "A100:8", "A100|H100:4", "mig-1g.10gb:3"]
     resources["cpu"] |= {"minimum": 1, "maximum": LIMITS.cpus_per_node_max}
     resources["memory"] |= {"pattern": _SIZE}
-    retry["limit"] |= {"minimum": 0, "maximum": LIMITS.retries_max}
-    retry["on"]["items"] = {"type": "string", "enum": [reason.value for reason in RETRIED]}
-    retry["backoff"] |= {"pattern": _SPAN, "examples": ["5s"]}
-    checkpoint["signal"] |= {"enum": [*STOP_SIGNALS]}
-    checkpoint["grace"] |= {"pattern": _SPAN}
-    checkpoint["path"] |= {"minLength": 1, "maxLength": LIMITS.path_bytes_max}
 
 
 def _inlined(shape: dict[str, Any], shapes: dict[str, Any]) -> dict[str, Any]:
@@ -135,6 +148,8 @@ def _inlined(shape: dict[str, Any], shapes: dict[str, Any]) -> dict[str, Any]:
         kept["properties"] = {
             key: _inlined(inner, shapes) for key, inner in kept["properties"].items()
         }
+    if isinstance(kept.get("additionalProperties"), dict):
+        kept["additionalProperties"] = _inlined(kept["additionalProperties"], shapes)
     return kept
 
 

@@ -108,8 +108,10 @@ def _first_task(job: Job) -> int:
 
 def check_node_rank(job: Job, node_rank: int) -> None:
     """Raises `NotFound` for a replica that the job does not have."""
+    demand = job.spec.demand
     most = max(
-        (len(attempt.replicas) for attempt in job.attempts), default=job.spec.demand.most_nodes
+        (len(attempt.replicas) for attempt in job.attempts),
+        default=demand.most_nodes + demand.nodes_beside,
     )
     if node_rank >= most:
         raise NotFound(

@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Any, Final
 from quarterdeck.basics.errors import Invalid, NotFound
 from quarterdeck.basics.ids import JobId, is_job_id
 from quarterdeck.basics.quantities import parse_bytes, parse_span_s
-from quarterdeck.core.cluster.demand import Demand, Level, Resources, Wish
+from quarterdeck.core.cluster.demand import Demand, Group, Level, Resources, Wish
 from quarterdeck.core.cluster.gpus import format_gpus, parse_gpus
 from quarterdeck.core.governance.people import DEFAULT_TEAM
 from quarterdeck.core.jobs.array import parse_array
 from quarterdeck.core.jobs.manifest import Manifest, ManifestFile
 from quarterdeck.core.jobs.reasons import Reason
+from quarterdeck.core.jobs.roles import Role
 from quarterdeck.core.jobs.spec import JobSpec, Priority, Retry, Stopping
 from quarterdeck.wire.v1.jobs import JobRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from quarterdeck.wire.v1.jobs import LevelName, RetryRequest
+    from quarterdeck.wire.v1.jobs import LevelName, ResourcesRequest, RetryRequest, RoleRequest
     from quarterdeck.wire.v1.snapshots import SnapshotRequest
 
 RETRIED: Final = (
@@ -46,22 +47,25 @@ _NODES: Final = re.compile(r"(?P<least>[0-9]{1,6})\.\.(?P<most>[0-9]{1,6})", re.
 
 def to_request(spec: JobSpec) -> JobRequest:
     """The request that makes a job with this spec. What is as by default is left out."""
-    demand, wanted = spec.demand, spec.demand.resources
-    is_line = spec.command[:2] == ("sh", "-c") and len(spec.command) == 3
-    is_line = is_line and bool(spec.command[2].strip())
+    demand = spec.demand
     body: dict[str, Any] = {
         "name": spec.name,
         "team": spec.team,
-        "run": spec.command[2] if is_line else list(spec.command),
+        "run": _run_of(spec.command),
         "env": dict(spec.env),
         "nodes": (
             demand.nodes if demand.nodes_max is None else f"{demand.nodes}..{demand.nodes_max}"
         ),
         "ranks_per_node": spec.ranks_per_node,
-        "resources": {
-            "gpu": format_gpus(wanted) if wanted.gpu_kind else wanted.gpus,
-            "cpu": wanted.cpus,
-            "memory": f"{wanted.memory_bytes}B" if wanted.memory_bytes else None,
+        "resources": _resources_of(demand.resources),
+        "roles": {
+            role.name: {
+                "run": _run_of(role.command),
+                "nodes": group.nodes,
+                "ranks_per_node": role.ranks_per_node,
+                "resources": _resources_of(group.resources),
+            }
+            for role, group in zip(spec.roles, demand.beside, strict=True)
         },
         "topology": {
             name: level.value
@@ -89,6 +93,19 @@ def to_request(spec: JobSpec) -> JobRequest:
     return JobRequest.model_validate(body)
 
 
+def _run_of(command: tuple[str, ...]) -> str | list[str]:
+    is_line = command[:2] == ("sh", "-c") and len(command) == 3 and bool(command[2].strip())
+    return command[2] if is_line else list(command)
+
+
+def _resources_of(wanted: Resources) -> dict[str, Any]:
+    return {
+        "gpu": format_gpus(wanted) if wanted.gpu_kind else wanted.gpus,
+        "cpu": wanted.cpus,
+        "memory": f"{wanted.memory_bytes}B" if wanted.memory_bytes else None,
+    }
+
+
 def _span_text(span_s: float) -> str:
     """Seconds in digits, never as a power of ten."""
     return f"{span_s:.9f}".rstrip("0").rstrip(".") + "s"
@@ -109,14 +126,8 @@ def to_spec(
 ) -> JobSpec:
     """The job's spec, for the team that it belongs to. `Invalid` names the field that cannot be
     used. `names` are the jobs that come with it, `team` is who pays if the body leaves it open."""
-    wanted = body.resources
-    gpus = Resources(wanted.gpu) if isinstance(wanted.gpu, int) else parse_gpus(wanted.gpu)
     least, most = parse_nodes(body.nodes)
-    memory_bytes = 0
-    if wanted.memory is not None:
-        memory_bytes = parse_bytes(
-            _short(wanted.memory, "resources.memory"), field="resources.memory"
-        )
+    roles = [_role(name, role) for name, role in body.roles.items()]
     return JobSpec(
         command=_command(body.run),
         name=body.name,
@@ -124,7 +135,7 @@ def to_spec(
         env=tuple(body.env.items()),
         demand=Demand(
             nodes=least,
-            resources=replace(gpus, cpus=wanted.cpu, memory_bytes=memory_bytes),
+            resources=_resources(body.resources),
             site=body.site,
             nodes_max=most,
             topology=Wish(
@@ -132,7 +143,9 @@ def to_spec(
                 _level(body.topology.prefer),
                 _level(body.topology.spread),
             ),
+            beside=tuple(group for _, group in roles),
         ),
+        roles=tuple(role for role, _ in roles),
         ranks_per_node=body.ranks_per_node,
         snapshot=body.snapshot,
         priority=Priority(body.priority),
@@ -146,6 +159,24 @@ def to_spec(
         array=None if body.array is None else parse_array(body.array),
         tags=tuple(body.tags.items()),
     )
+
+
+def _resources(wanted: ResourcesRequest, at: str = "") -> Resources:
+    field = f"{at}resources.memory"
+    memory_bytes = 0
+    if isinstance(wanted.gpu, int):
+        gpus = Resources(wanted.gpu)
+    else:
+        gpus = parse_gpus(wanted.gpu, field=f"{at}resources.gpu")
+    if wanted.memory is not None:
+        memory_bytes = parse_bytes(_short(wanted.memory, field), field=field)
+    return replace(gpus, cpus=wanted.cpu, memory_bytes=memory_bytes)
+
+
+def _role(name: str, wanted: RoleRequest) -> tuple[Role, Group]:
+    at = f"roles.{name}."
+    role = Role(name, _command(wanted.run, f"{at}run"), wanted.ranks_per_node)
+    return role, Group(wanted.nodes, _resources(wanted.resources, at))
 
 
 def parse_nodes(wanted: int | str) -> tuple[int, int | None]:
@@ -210,12 +241,14 @@ def digest_of_request(method: str, path: str, body: JobRequest) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _command(run: str | list[str]) -> tuple[str, ...]:
+def _command(run: str | list[str], field: str = "run") -> tuple[str, ...]:
     if isinstance(run, list):
         return tuple(run)
     if not run.strip():
         raise Invalid(
-            "run is empty", field="run", hint="say what to run, for example run: python train.py"
+            f"{field} is empty",
+            field=field,
+            hint="say what to run, for example run: python train.py",
         )
     return ("sh", "-c", run)
 

@@ -21,6 +21,7 @@ from quarterdeck.wire.v1.jobs import (
     NoteView,
     RankView,
     ReplicaView,
+    RoleView,
     TaskList,
     TaskView,
 )
@@ -106,6 +107,15 @@ def job_view(job: Job, pretend: PretendNodes, warnings: Sequence[str] = ()) -> J
         needs=list(spec.needs),
         needs_unmet=list(job.unmet),
         array=_array_view(job),
+        roles=[
+            RoleView(
+                name=role.name,
+                nodes=group.nodes,
+                ranks_per_node=role.ranks_per_node,
+                command=list(role.command),
+            )
+            for role, group in zip(spec.roles, spec.demand.beside, strict=True)
+        ],
         tags=dict(spec.tags),
         warnings=list(warnings),
         notes=[

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.ids import JobId
@@ -36,7 +37,7 @@ from quarterdeck.ports.engine import AttemptRef
 from quarterdeck.ports.store import JobRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from quarterdeck.core.cluster.demand import Grant
     from quarterdeck.core.cluster.room import Room
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.jobs.job import Job
     from quarterdeck.core.scheduling.allowances import Party
     from quarterdeck.core.scheduling.capacity import Capacity
+    from quarterdeck.ports.locality import Locality
     from quarterdeck.ports.store import Record, Store
 
 PAGE: Final = 2000
@@ -52,8 +54,9 @@ PAGE: Final = 2000
 class Board:
     """See the module. Every method may be called from any thread."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, locality: Locality | None = None) -> None:
         self._store = store
+        self._locality = locality
         self._lock = threading.RLock()
         self._jobs: dict[JobId, Job] = {}
         self._queued: dict[JobId, Waiting] = {}
@@ -102,7 +105,7 @@ class Board:
                 now_ns=now_ns,
                 as_of=self._cursor,
                 rooms=self._reckon(),
-                waiting=tuple(self._queued.values()),
+                waiting=tuple(self._list_waiting()),
                 holders=tuple(
                     holder for site in self._sites.values() for holder in site.holders.values()
                 ),
@@ -259,6 +262,9 @@ class Board:
         grants = [replica.grant for replica in attempt.replicas]
         parties = parties_of(after.spec.team, after.actor)
         if isinstance(event, Placed):
+            if self._locality is not None:
+                nodes = [grant.node for grant in grants]
+                self._locality.note_placed(after.spec, attempt.site, nodes)
             board.hold(ref, grants)
             self._running.update(parties)
         elif isinstance(event, Ended):
@@ -277,6 +283,15 @@ class Board:
             self._needy[job.id] = job
         if has_waiting(job):
             self._queued[job.id] = waiting_of(job)
+
+    def _list_waiting(self) -> Iterator[Waiting]:
+        """The queue, each with where its data lies."""
+        if self._locality is None:
+            yield from self._queued.values()
+            return
+        for job_id, waiting in self._queued.items():
+            shares = self._locality.find_shares(self._jobs[job_id].spec)
+            yield replace(waiting, data_at=tuple(sorted(shares.items()))) if shares else waiting
 
     def _count_waiting(self) -> Counter[Party]:
         """How much of whom is in the queue."""

@@ -16,6 +16,7 @@ class Limits:
     env_variables_max: int = 1024
     env_bytes_max: int = 128 * 1024
     nodes_max: int = 100_000
+    roles_max: int = 16
     gpus_per_node_max: int = 1024
     cpus_per_node_max: int = 16_384
     ranks_per_node_max: int = 1024

@@ -19,21 +19,22 @@ def make_environment(
     """All variables of one rank. `places`: the variables that name files of the replica. A rank
     that runs as another account inherits nothing of ours."""
     per_node = order["ranks_per_node"]
-    first = peers[0]
+    place, own = find_place(order), own_peers(order, peers)
+    first = own[0]
     environment = {} if order.get("account") else inherited()
     environment.update(order["env"])
     environment.update(
         {
             "MASTER_ADDR": first["address"],
             "MASTER_PORT": str(first["port"]),
-            "WORLD_SIZE": str(order["nnodes"] * per_node),
-            "RANK": str(order["node_rank"] * per_node + local_rank),
+            "WORLD_SIZE": str(place["size"] * per_node),
+            "RANK": str((order["node_rank"] - place["first"]) * per_node + local_rank),
             "LOCAL_RANK": str(local_rank),
             "LOCAL_WORLD_SIZE": str(per_node),
             "QD_JOB_ID": order["job_id"],
             "QD_ATTEMPT": str(order["attempt"]),
-            "QD_NODE_RANK": str(order["node_rank"]),
-            "QD_NNODES": str(order["nnodes"]),
+            "QD_NODE_RANK": str(order["node_rank"] - place["first"]),
+            "QD_NNODES": str(place["size"]),
             "QD_NODE": order["node"],
             "QD_GPUS_PER_NODE": str(len(order["devices"])),
             "QD_RESULTS": order["results_dir"],
@@ -48,6 +49,11 @@ def make_environment(
     if nics and not order.get("pretend"):
         # With "=" NCCL takes exactly these, not all whose names begin so.
         environment.setdefault("NCCL_IB_HCA", "=" + ",".join(nics))
+    if order.get("roles"):
+        environment["QD_ROLE"] = order["role"]
+        for role in order["roles"]:
+            named = "QD_PEERS_" + role["name"].upper().replace("-", "_")
+            environment[named] = ",".join(_addresses(_peers_of(role, peers)))
     environment.update(places)
     if order.get("inside"):
         # Last, so that nothing of the job's own is hidden by it.
@@ -59,6 +65,32 @@ def make_environment(
             {"QD_TASK_INDEX": str(task["index"]), "QD_TASK_COUNT": str(task["count"])}
         )
     return environment
+
+
+def find_place(order: dict[str, Any]) -> dict[str, Any]:
+    """The replicas of the order's role: `size` of them from the node rank `first` on."""
+    for role in order.get("roles") or []:
+        if role["name"] == order["role"]:
+            found: dict[str, Any] = role
+            return found
+    return {"first": 0, "size": order["nnodes"]}
+
+
+def own_peers(order: dict[str, Any], peers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of the same role, which are a world of their own."""
+    return _peers_of(find_place(order), peers)
+
+
+def _peers_of(role: dict[str, Any], peers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return peers[role["first"] : role["first"] + role["size"]]
+
+
+def _addresses(peers: list[dict[str, Any]]) -> list[str]:
+    """Each with a port that is free when the command starts, in the order of their ranks."""
+    return [
+        ("[%s]:%d" if ":" in peer["address"] else "%s:%d") % (peer["address"], peer["port"])
+        for peer in peers
+    ]
 
 
 def make_mark(order: dict[str, Any]) -> str:

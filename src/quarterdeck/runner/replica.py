@@ -19,7 +19,7 @@ from typing import Any
 
 from .accounts import Account, AccountRanks, LauncherRefused
 from .cgroups import CGROUPS, Cgroups, clear_cgroups, name_cgroup
-from .environment import make_environment, make_mark, write_hostfile
+from .environment import find_place, make_environment, make_mark, own_peers, write_hostfile
 from .logfile import Budget, LogFile
 from .processes import become_subreaper, kill_descendants, kill_marked
 from .ranks import Ranks
@@ -72,7 +72,7 @@ class Replica:
         self._wakeups = Wakeups(spool.open_control(), (signal.SIGCHLD, signal.SIGTERM))
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        self._ranks = Ranks(self._order["node_rank"] * self._order["ranks_per_node"])
+        self._ranks = Ranks(_first_rank(self._order))
         self._beat_at = 0.0
         self._kill_at: float | None = None
         self._time_is_up_at: float | None = None
@@ -153,7 +153,7 @@ class Replica:
     def _start(self, peers: list[dict[str, Any]]) -> None:
         order, spool = self._order, self._spool
         hostfile = spool.path("hostfile")
-        write_hostfile(hostfile, peers, order["ranks_per_node"])
+        write_hostfile(hostfile, own_peers(order, peers), order["ranks_per_node"])
         os.chmod(hostfile, 0o644)
         places = {
             "QD_HOSTFILE": hostfile,
@@ -313,7 +313,13 @@ def _make_account_ranks(order: dict[str, Any], folders: list[str]) -> AccountRan
     account = Account(order["account"])
     for folder in folders:
         account.share(folder)
-    return AccountRanks(order["node_rank"] * order["ranks_per_node"], account, folders)
+    return AccountRanks(_first_rank(order), account, folders)
+
+
+def _first_rank(order: dict[str, Any]) -> int:
+    """The rank of the first copy of the command here, among those of its role."""
+    rank: int = (order["node_rank"] - find_place(order)["first"]) * order["ranks_per_node"]
+    return rank
 
 
 def _reserve_port(address: str) -> socket.socket:

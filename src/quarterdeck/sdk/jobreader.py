@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -51,6 +51,16 @@ _TOLD_OF: Final[dict[Path_, tuple[str, str]]] = {
     ),
 }
 _NOTHING: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class _Each:
+    """A mapping from names that people choose to such things."""
+
+    model: type[BaseModel]
+
+
+Model = type[BaseModel] | _Each | None
 
 
 @dataclass(slots=True)
@@ -104,9 +114,9 @@ class _Values:
     def __init__(self, reading: Reading) -> None:
         self._reading = reading
 
-    def mapping(self, tree: Entries, path: Path_, model: type[BaseModel] | None) -> dict[str, Any]:
+    def mapping(self, tree: Entries, path: Path_, model: Model) -> dict[str, Any]:
         """A mapping, its keys checked when a model knows them."""
-        known = [*model.model_fields] if model is not None else None
+        known = [*model.model_fields] if isinstance(model, type) else None
         if not path:
             known = [*KEYS]
         plain: dict[str, Any] = {}
@@ -126,7 +136,7 @@ class _Values:
                 plain[key.text] = found
         return plain
 
-    def _value(self, tree: Tree, path: Path_, model: type[BaseModel] | None) -> Any:  # noqa: ANN401 - plain data
+    def _value(self, tree: Tree, path: Path_, model: Model) -> Any:  # noqa: ANN401 - plain data
         self._reading.places.setdefault(path, tree.place)
         if isinstance(tree, Broken):
             return _NOTHING
@@ -142,7 +152,8 @@ class _Values:
             told = f"{_name(path)} has no value"
             self._reading.fault(path, told, "give it one, or leave the key out")
             return _NOTHING
-        if path[:1] in TEXT_KEPT or path[:2] in TEXT_KEPT:
+        inside = _inside(path)
+        if inside[:1] in TEXT_KEPT or inside[:2] in TEXT_KEPT:
             return scalar.text
         return scalar.value
 
@@ -172,14 +183,16 @@ def _add_complaints(reading: Reading, error: ValidationError) -> None:
     complaints: dict[Path_, Any] = {}
     for complaint in error.errors(include_url=False):
         path = _path_of(reading, complaint["loc"])
-        root = next((one for one in _EITHER_OR if path[: len(one)] == one), path)
+        inside = _inside(path)
+        root = next((one for one in _EITHER_OR if inside[: len(one)] == one), None)
+        root = path if root is None else path[: len(path) - len(inside) + len(root)]
         # Where a key may be of two types there is a complaint for each: the deepest knows best.
         if root not in complaints or len(path) > len(complaints[root][0]):
             complaints[root] = (path, complaint)
     for path, complaint in complaints.values():
         if complaint["type"] == "missing":
             missing = complaint["loc"][-1]
-            if (missing,) not in reading.places:
+            if path[-1:] != (missing,):
                 reading.fault(path, f"the key {missing} is missing", f"add {missing}: …")
             continue
         told, hint = _told(path, complaint)
@@ -189,8 +202,8 @@ def _add_complaints(reading: Reading, error: ValidationError) -> None:
 
 
 def _told(path: Path_, complaint: Any) -> tuple[str, str]:  # noqa: ANN401 - pydantic's
-    if path in _TOLD_OF:
-        return _TOLD_OF[path]
+    if _inside(path) in _TOLD_OF:
+        return _TOLD_OF[_inside(path)]
     told, hint = _TOLD.get(complaint["type"], (f"is wrong: {complaint['msg']}", "see the schema"))
     return told, hint.replace("{expected}", str(complaint.get("ctx", {}).get("expected", "")))
 
@@ -208,10 +221,20 @@ def _name(path: Path_) -> str:
     return ".".join(shown_key(part) if isinstance(part, str) else str(part) for part in path)
 
 
-def _model_of(model: type[BaseModel] | None, key: str) -> type[BaseModel] | None:
+def _inside(path: Path_) -> Path_:
+    """The path inside a role, whose keys are those of a job."""
+    return path[2:] if path[:1] == ("roles",) and len(path) > 2 else path
+
+
+def _model_of(model: Model, key: str) -> Model:
+    if isinstance(model, _Each):
+        return model.model
     if model is None or key not in model.model_fields:
         return None
     annotation = model.model_fields[key].annotation
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
+    inner = get_args(annotation)[-1:]
+    if inner and isinstance(inner[0], type) and issubclass(inner[0], BaseModel):
+        return _Each(inner[0])
     return None

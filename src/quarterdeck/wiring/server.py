@@ -19,6 +19,7 @@ from quarterdeck.adapters.archives.jsonl import JsonlArchive
 from quarterdeck.adapters.audit.log import FileAuditLog
 from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
 from quarterdeck.adapters.identity.signed import SignedTokens
+from quarterdeck.adapters.locality.recent import RecentNodes
 from quarterdeck.adapters.notifiers.webhook import WebhookNotifier
 from quarterdeck.adapters.stores.sql.store import open_store
 from quarterdeck.adapters.verdicts.sqlite import SqliteVerdictLog
@@ -85,7 +86,7 @@ class Server:
         store_url = home.store_url(settings.store)
         self._store = open_store(store_url, self._disk.make_room)
         clock = SteadyClock(find_last_stamp(self._store))
-        board = Board(self._store)
+        board = Board(self._store, RecentNodes())
         self._people = PeopleOfServer(
             self._store.directory,
             clock,

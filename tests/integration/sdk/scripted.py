@@ -102,6 +102,7 @@ def job(state: str = "queued", **fields: Any) -> dict[str, Any]:
         "needs_unmet": [],
         "array": None,
         "tags": {},
+        "roles": [],
         "notes": [],
         "warnings": [],
         **fields,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from quarterdeck.adapters.locality.recent import RecentNodes
 from quarterdeck.basics.errors import Stale
 from quarterdeck.control import schedule
 from quarterdeck.control.board import Board
 from quarterdeck.control.cancel import cancel
 from quarterdeck.control.plane import ControlPlane
 from quarterdeck.control.schedule import Scheduler
+from quarterdeck.core.jobs.manifest import Manifest
 from quarterdeck.core.jobs.spec import Retry
 from quarterdeck.core.jobs.states import JobState
 from quarterdeck.core.scheduling.make_plan import make_plan
@@ -139,3 +142,27 @@ def test_a_restarted_scheduler_goes_on_where_the_old_one_was() -> None:
     desk.end(first)
     assert a_second_scheduler(desk).turn() == 1
     assert desk.job(second.id).state is JobState.STARTING
+
+
+def test_of_nodes_that_are_alike_the_one_is_taken_that_had_the_work_folder_lately() -> None:
+    desk = a_desk(a_dgx("a"), a_dgx("b"))
+    desk.plane = replace(desk.plane, board=Board(desk.store, RecentNodes()))
+    desk.scheduler = Scheduler(desk.plane)
+    manifest = Manifest(())
+    desk.blobs.put(manifest.digest, [manifest.to_bytes()])
+    folder = manifest.digest
+    first = desk.submit(a_job_spec(demand=a_demand(1, 8)))
+    second = desk.submit(a_job_spec(demand=a_demand(1, 8), snapshot=folder))
+    desk.scheduler.turn()
+    assert [grant.node for grant in desk.job(second.id).grants()] == ["b"]
+    for job in (first, second):
+        desk.start(job)
+        desk.end(job)
+    third = desk.submit(a_job_spec(demand=a_demand(1, 8), snapshot=folder))
+    desk.scheduler.turn()
+    placed = desk.job(third.id)
+    assert [grant.node for grant in placed.grants()] == ["b"]
+    assert "1 of its nodes has up to 5% of its data already" in placed.attempts[-1].grounds
+    other = desk.submit(a_job_spec(demand=a_demand(1, 8)))
+    desk.scheduler.turn()
+    assert [grant.node for grant in desk.job(other.id).grants()] == ["a"]

@@ -35,7 +35,7 @@ HINT: Final = (
 )
 
 
-def parse_gpus(text: str) -> Resources:
+def parse_gpus(text: str, field: str = "resources.gpu") -> Resources:
     """The GPUs that a line asks for, with nothing else. `Invalid` for any other text."""
     match = _COUNTED.fullmatch(text.strip())
     kind = match["kind"].strip() if match is not None else ""
@@ -45,7 +45,7 @@ def parse_gpus(text: str) -> Resources:
     found = _of_kind(kind, count) if count > 0 else None
     if found is None:
         shown = ascii(text) if len(text) <= 80 else f"{text[:77]!a}…"
-        raise Invalid(f"resources.gpu is {shown}", field="resources.gpu", hint=HINT)
+        raise Invalid(f"{field} is {shown}", field=field, hint=HINT)
     return found
 
 

@@ -18,6 +18,7 @@ from quarterdeck.basics.quantities import format_span
 from quarterdeck.core.jobs import events as ev
 from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.core.jobs.job import Attempt, Job, Replica
+from quarterdeck.core.jobs.lineup import parts_of
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.spec import BACKOFF_S_MAX
 from quarterdeck.core.jobs.states import AttemptState, JobState, ReplicaState
@@ -209,7 +210,18 @@ def observe(
         if broken is not None:
             reason, message = _failure(broken)
             events.append(_stop(job, seen, reason, message, at_ns))
+        elif _is_main_over(job, seen):
+            over = "its own command has ended; what ran beside it is not needed any more"
+            events.append(_stop(job, seen, Reason.COMPLETED, over, at_ns))
     return events
+
+
+def _is_main_over(job: Job, attempt: Attempt) -> bool:
+    """Whether only roles are left that serve the job's own command."""
+    if not job.spec.roles:
+        return False
+    main = parts_of(job.spec, len(attempt.replicas))[0]
+    return all(replica.state.is_gone for replica in attempt.replicas[: main.size])
 
 
 def _news(live: Attempt, sightings: Iterable[ev.Sighting]) -> tuple[ev.Sighting, ...]:

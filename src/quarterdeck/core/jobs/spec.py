@@ -13,9 +13,11 @@ from quarterdeck.basics.quantities import SPAN_S_MAX, format_span
 from quarterdeck.core.cluster.demand import Demand, Level, Resources
 from quarterdeck.core.jobs.array import Array
 from quarterdeck.core.jobs.reasons import Reason
+from quarterdeck.core.jobs.roles import MAIN, Role, variable_part
 from quarterdeck.core.limits import LIMITS
 
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
+ROLE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}", re.ASCII)
 ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 BACKOFF_S_MAX: Final = 600.0
@@ -66,7 +68,8 @@ class JobSpec:
     """Everything a person asked for.
 
     `snapshot` is the digest of the work folder's manifest. `checkpoint_path` is a folder of the
-    work folder that is kept between attempts; without it only `$QD_CHECKPOINT` is.
+    work folder that is kept between attempts; without it only `$QD_CHECKPOINT` is. `roles` are
+    what runs on the nodes of `demand.beside`, in that order.
     """
 
     command: tuple[str, ...]
@@ -83,6 +86,7 @@ class JobSpec:
     time_limit_s: float | None = None
     needs: tuple[JobId, ...] = ()
     array: Array | None = None
+    roles: tuple[Role, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
@@ -91,6 +95,7 @@ class JobSpec:
         _check_command(self.command)
         _check_env(self.env)
         _check_demand(self.demand)
+        _check_roles(self)
         _check_range("ranks_per_node", self.ranks_per_node, 1, LIMITS.ranks_per_node_max)
         _check_range("retry.limit", self.retry.limit, 0, LIMITS.retries_max)
         _check_span("retry.backoff", self.retry.backoff_s, 0, LIMITS.backoff_s_max)
@@ -128,23 +133,23 @@ def _check_names(spec: JobSpec) -> None:
             )
 
 
-def _check_command(command: tuple[str, ...]) -> None:
+def _check_command(command: tuple[str, ...], field: str = "run") -> None:
     if not command or not command[0]:
         raise Invalid(
-            "the job has no command",
-            field="run",
+            "the job has no command" if field == "run" else f"{field} has no command",
+            field=field,
             hint="say what to run, for example run: python train.py",
         )
-    size = sum(_count_bytes(part, "run") + 1 for part in command)
+    size = sum(_count_bytes(part, field) + 1 for part in command)
     if len(command) > LIMITS.command_arguments_max or size > LIMITS.command_bytes_max:
         raise Invalid(
             f"the command has {len(command)} arguments and {size} bytes; "
             f"at most {LIMITS.command_arguments_max} and {LIMITS.command_bytes_max}",
-            field="run",
+            field=field,
             hint="put it into a script in the work folder",
         )
     if any("\0" in part for part in command):
-        raise Invalid("the command contains a NUL byte", field="run", hint="remove it")
+        raise Invalid("the command contains a NUL byte", field=field, hint="remove it")
 
 
 def _check_env(env: tuple[tuple[str, str], ...]) -> None:
@@ -246,9 +251,39 @@ def _check_demand(demand: Demand) -> None:
             field="topology.require",
             hint="ask for one node with more GPUs, or require rack",
         )
-    _check_range("resources.gpu", wanted.gpus, 0, LIMITS.gpus_per_node_max)
-    _check_range("resources.cpu", wanted.cpus, 1, LIMITS.cpus_per_node_max)
-    _check_range("resources.memory", wanted.memory_bytes, 0, 2**60)
+    _check_resources(wanted, "")
+
+
+def _check_resources(wanted: Resources, at: str) -> None:
+    _check_range(f"{at}resources.gpu", wanted.gpus, 0, LIMITS.gpus_per_node_max)
+    _check_range(f"{at}resources.cpu", wanted.cpus, 1, LIMITS.cpus_per_node_max)
+    _check_range(f"{at}resources.memory", wanted.memory_bytes, 0, 2**60)
+
+
+def _check_roles(spec: JobSpec) -> None:
+    if len(spec.roles) > LIMITS.roles_max:
+        raise Invalid(
+            f"there are {len(spec.roles)} roles; at most {LIMITS.roles_max}",
+            field="roles",
+            hint="what has the same command and needs is one role with more nodes",
+        )
+    names = {MAIN}
+    for role, group in zip(spec.roles, spec.demand.beside, strict=True):
+        at = f"roles.{role.name}."
+        # The names become names of variables, where case and signs are lost.
+        known = variable_part(role.name)
+        if ROLE_NAME.fullmatch(role.name) is None or known in map(variable_part, names):
+            raise Invalid(
+                f"roles has a role {_shown(role.name)}",
+                field="roles",
+                hint=f"use up to 32 letters, digits, '_' or '-', different ones; {MAIN} is the "
+                "job's own command",
+            )
+        names.add(role.name)
+        _check_command(role.command, f"{at}run")
+        _check_range(f"{at}nodes", group.nodes, 1, LIMITS.nodes_max)
+        _check_range(f"{at}ranks_per_node", role.ranks_per_node, 1, LIMITS.ranks_per_node_max)
+        _check_resources(group.resources, at)
 
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:

@@ -113,6 +113,7 @@ JOB_STEPS: Final[Mapping[JobState, Mapping[JobSignal, JobState]]] = {
     },
     JobState.STOPPING: {
         JobSignal.STOP: JobState.STOPPING,
+        JobSignal.SUCCEED: JobState.SUCCEEDED,
         JobSignal.FAIL: JobState.FAILED,
         JobSignal.RETRY: JobState.QUEUED,
         JobSignal.CANCEL: JobState.CANCELLED,

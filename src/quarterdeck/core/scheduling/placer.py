@@ -20,12 +20,12 @@ from quarterdeck.core.scheduling.groups import Taken, take_groups
 from quarterdeck.core.scheduling.plan import Placement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
     from quarterdeck.basics.ids import JobId
-    from quarterdeck.core.cluster.demand import Demand
+    from quarterdeck.core.cluster.demand import Demand, Grant
     from quarterdeck.core.scheduling.gangs import Chosen
 
 Sites = frozenset[str] | None
@@ -58,9 +58,10 @@ class Placer:
             nodes_free = int((self.free.costs(demand.resources) < np.inf).sum())
             taken = self._take_all(site, demand, data_at)
             if taken is not None:
-                grounds = grounds_of(self.free.fleet, demand, taken, nodes_free)
+                said, speed = grounds_of(self.free.fleet, demand, taken, nodes_free)
                 grants = tuple(grant for one in taken for grant in one.grants)
-                return Placement(job_id, site, grants, task, *grounds)
+                said = (*said, *_with_data(grants, data_at or {}))
+                return Placement(job_id, site, grants, task, said, speed)
         self._failed.add((demand, sites))
         return None
 
@@ -159,6 +160,14 @@ class Placer:
     def _has_free(self, mask: int) -> NDArray[np.bool_]:
         found: NDArray[np.bool_] = (self._free_bits() & mask) == mask
         return found
+
+
+def _with_data(grants: Iterable[Grant], data_at: Mapping[str, float]) -> Iterator[str]:
+    """How much of the job's data is where it was placed."""
+    here = [data_at[grant.node] for grant in grants if grant.node in data_at]
+    if here:
+        nodes = "1 of its nodes has" if len(here) == 1 else f"{len(here)} of its nodes have"
+        yield f"{nodes} up to {max(here):.0%} of its data already"
 
 
 def _breadth(mask: int) -> int:

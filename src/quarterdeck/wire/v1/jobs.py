@@ -93,6 +93,15 @@ class CheckpointRequest(Request):
     )
 
 
+class RoleRequest(Request):
+    """A command that runs beside the job's own, on nodes of its own."""
+
+    run: str | list[str] = Field(description="Its command.")
+    nodes: Count = Field(default=1, description="On how many different nodes.")
+    ranks_per_node: Count = Field(default=1, description="How many copies of it per node.")
+    resources: ResourcesRequest = Field(default_factory=ResourcesRequest)
+
+
 class JobRequest(Request):
     """A job to run. The keys are those of the job file."""
 
@@ -113,6 +122,12 @@ class JobRequest(Request):
     )
     ranks_per_node: Count = Field(default=1, description="How many copies of the command per node.")
     resources: ResourcesRequest = Field(default_factory=ResourcesRequest)
+    roles: dict[str, RoleRequest] = Field(
+        default={},
+        description="Commands that run beside the job's own, by name, each with its own `run`, "
+        "`nodes`, `ranks_per_node` and `resources`. They start with it, all or none, and are "
+        "stopped when it has ended.",
+    )
     topology: TopologyRequest = Field(default_factory=TopologyRequest)
     priority: PriorityName = Field(default="normal", description="Higher goes first.")
     retry: RetryRequest = Field(default_factory=RetryRequest)
@@ -248,6 +263,15 @@ class NoteRequest(Request):
     text: str
 
 
+class RoleView(Answer):
+    """What runs beside the job's own command."""
+
+    name: str
+    nodes: int
+    ranks_per_node: int
+    command: list[str]
+
+
 class JobView(Answer):
     """A job and everything that happened to it. Times are ISO 8601 in UTC."""
 
@@ -288,6 +312,9 @@ class JobView(Answer):
     needs: list[str] = Field(default=[], description="Jobs that must succeed first.")
     needs_unmet: list[str] = Field(default=[], description="Those that have not yet.")
     array: ArrayView | None = None
+    roles: list[RoleView] = Field(
+        default=[], description="Their replicas come after the job's own, in this order."
+    )
     tags: dict[str, str] = {}
     notes: list[NoteView] = []
     warnings: list[str] = Field(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from quarterdeck.basics.errors import Unavailable
 from quarterdeck.core.cluster.parts import parse_part
+from quarterdeck.core.jobs.lineup import part_of, parts_of
 from quarterdeck.core.jobs.manifest import parse_manifest
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def make_order(
 ) -> dict[str, Any]:
     """The order of one replica, without its work folder."""
     spec, ref = order.spec, order.ref
+    part = part_of(spec, len(order.grants), node_rank)
     return {
         "version": VERSION,
         "home_id": home_id,
@@ -43,10 +45,12 @@ def make_order(
         "attempt": ref.attempt,
         "node_rank": node_rank,
         "nnodes": len(order.grants),
-        "ranks_per_node": spec.ranks_per_node,
+        "ranks_per_node": part.role.ranks_per_node,
+        "roles": _make_roles(order),
+        "role": part.role.name,
         "node": node.name,
         "address": node.address,
-        "command": list(spec.command),
+        "command": list(part.role.command),
         "env": dict(spec.env),
         "devices": [_visible(device) for device in order.grants[node_rank].devices],
         "nics": list(order.grants[node_rank].nics),
@@ -61,11 +65,21 @@ def make_order(
         "time_limit_s": spec.time_limit_s,
         "task": _make_task(order),
         "limits": {
-            "memory_bytes": spec.demand.resources.memory_bytes,
-            "cpus": spec.demand.resources.cpus,
+            "memory_bytes": part.resources.memory_bytes,
+            "cpus": part.resources.cpus,
         },
         "log": LOG_LIMITS,
     }
+
+
+def _make_roles(order: LaunchOrder) -> list[dict[str, Any]] | None:
+    """Which replicas are of which role; None for a job that has only its own command."""
+    if not order.spec.roles:
+        return None
+    return [
+        {"name": part.role.name, "first": part.first, "size": part.size}
+        for part in parts_of(order.spec, len(order.grants))
+    ]
 
 
 def _visible(device: str) -> str:

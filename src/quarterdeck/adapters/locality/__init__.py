@@ -1,0 +1,1 @@
+"""Where the data of jobs lies already."""

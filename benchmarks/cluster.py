@@ -20,7 +20,7 @@ from quarterdeck.core.jobs import decide
 from quarterdeck.core.jobs import events as ev
 from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.core.jobs.spec import JobSpec
-from quarterdeck.core.scheduling.allowances import allowances_of, parties_of
+from quarterdeck.core.scheduling.allowances import allowances_of, parties_of, quotas_of
 from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.fragments import Recent
 from quarterdeck.core.scheduling.make_plan import make_plan
@@ -111,6 +111,7 @@ class Cluster:
         self.gpus = GPUS_PER_NODE * len(nodes)
         self.gpus_held = 0
         self.recent = Recent()
+        self._quotas = quotas_of(people)
         self._running: Counter[Party] = Counter()
         self._held: dict[str, dict[JobId, Grant]] = {node.name: {} for node in nodes}
         self._singles: list[tuple[Job, tuple[Grant, ...]]] = []
@@ -159,7 +160,7 @@ class Cluster:
             self.capacity,
             waiting,
             tuple(self._holders.values()),
-            allowances_of(self.people, self._running, dict),
+            allowances_of(self._quotas, self._running, dict),
             tuple(self.recent.counts().items()),
         )
 

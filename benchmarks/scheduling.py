@@ -179,9 +179,7 @@ def _decision_figures(size: Size, theirs: slurm_decisions.Found | None) -> list[
                                    ("gangs", gangs, size.gang_s)):  # fmt: skip
         p99, rate = percentile(decisions.took, 0.99), decisions.rate
         told = f"{size.name}, {what} ({decisions.verdicts / len(decisions.took):.0%} verdicts)"
-        found.append(
-            Figure(f"{told}: p99", _fine_ms(p99), f"< {as_ms(bar_s)}", holds=p99 < bar_s)
-        )
+        found.append(Figure(f"{told}: p99", _fine_ms(p99), f"< {as_ms(bar_s)}", holds=p99 < bar_s))
         peer = ratio = ""
         if theirs is not None:
             their_s = theirs.single_s if decisions is singles else theirs.gang_s
@@ -258,7 +256,10 @@ def _memory_figures() -> list[Figure]:
     )
     return [
         Figure(
-            "100k GPUs in memory, the arrays", f"{arrays:.0f} B/GPU", "< 1024 B", holds=arrays < 1024
+            "100k GPUs in memory, the arrays",
+            f"{arrays:.0f} B/GPU",
+            "< 1024 B",
+            holds=arrays < 1024,
         ),
         Figure(
             "… with nodes, GPUs and rooms as objects",

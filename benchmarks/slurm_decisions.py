@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 from benchmarks import slurm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 NODES: Final = 1250
 NODES_PER_UNIT, UNITS_PER_POD = 20, 32
@@ -31,6 +31,7 @@ PENDING: Final = 1000
 FILLED: Final = 0.70
 CONFIG: Final = """\
 GresTypes=gpu
+MaxArraySize=20001
 TopologyPlugin=topology/tree
 SuspendProgram=/bin/true
 ResumeProgram=/bin/true
@@ -86,13 +87,13 @@ def _running_controller() -> Iterator[Path]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="qd-slurm-")))
         host = socket.gethostname().split(".")[0]
-        base = slurm.CONFIG.format(host=host, port=slurm._free_port(), folder=folder)
+        base = slurm.CONFIG.format(host=host, port=slurm.free_port(), folder=folder)
         kept = [
             line
             for line in base.splitlines()
             if not line.startswith(("PartitionName", "SchedulerParameters"))
         ]
-        told = CONFIG.format(nodes=NODES, port=slurm._free_port())
+        told = CONFIG.format(nodes=NODES, port=slurm.free_port())
         config = folder / "slurm.conf"
         config.write_text("\n".join([*kept, f"SchedulerParameters={EAGER}", told]))
         (folder / "gres.conf").write_text("")
@@ -101,8 +102,8 @@ def _running_controller() -> Iterator[Path]:
         (folder / "state").mkdir()
         os.environ["SLURM_CONF"] = str(config)
         stack.callback(os.environ.pop, "SLURM_CONF")
-        slurm._ensure_munge(stack)
-        slurm._start(stack, ["slurmctld", "-D", "-f", str(config)], folder)
+        slurm.ensure_munge(stack)
+        slurm.start(stack, ["slurmctld", "-D", "-f", str(config)], folder)
         _wait_for(lambda: "responding" not in _tell("scontrol", "ping") and _is_up())
         yield folder
 
@@ -184,8 +185,7 @@ def _tell(*command: str) -> str:
     return subprocess.run(command, check=False, capture_output=True, text=True).stdout
 
 
-def _wait_for(is_so: object) -> None:
-    assert callable(is_so)
+def _wait_for(is_so: Callable[[], bool]) -> None:
     deadline = monotonic() + 180
     while not is_so():
         if monotonic() > deadline:

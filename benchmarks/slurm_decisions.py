@@ -43,14 +43,14 @@ PartitionName=main Nodes=ALL Default=YES MaxTime=7-0 DefaultTime=1-0 State=UP
 """
 EAGER: Final = (
     "batch_sched_delay=0,sched_min_interval=0,sched_interval=5,default_queue_depth=10000,"
-    "bf_interval=2,bf_max_job_test=10000,bf_max_time=300,bf_window=11520,bf_yield_interval=60000000"
+    "bf_interval=2,bf_max_job_test=10000,bf_max_time=300,bf_window=11520,bf_continue,bf_yield_interval=60000000"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """Seconds of the controller for a job of one node, gangs of 2 to 128 nodes on average, a gang
-    of 512 nodes on the empty cluster, and each of many jobs that wait for a full one."""
+    of 512 nodes on the empty cluster, and each of the jobs that wait for a full one."""
 
     single_s: float
     gang_s: float
@@ -143,21 +143,16 @@ def _asked() -> tuple[int, int]:
 
 
 def _pending_s() -> float:
-    """Of the last backfill cycle that looked at all of them, the time for each."""
+    """Of the first backfill cycle that began after now, the time for each job that it looked at.
+    It does not come to the end of them all: it stops when its locks were wanted by others."""
 
-    def look() -> float | None:
-        cycle = re.search(
-            r"Last cycle: (\d+)\n\s*Max cycle:.*\n\s*Mean cycle:.*\n\s*Last depth cycle: (\d+)",
-            _tell("sdiag"),
-        )
-        if cycle is None or int(cycle[2]) < PENDING:
-            return None
-        return int(cycle[1]) / int(cycle[2]) / 1e6
+    def look(what: str) -> int:
+        found = re.search(rf"Backfilling stats(?s:.*?){what}: +(\d+)", _tell("sdiag"))
+        return int(found[1]) if found else 0
 
-    _wait_for(lambda: look() is not None)
-    found = look()
-    assert found is not None
-    return found
+    cycles = look("Total cycles")
+    _wait_for(lambda: look("Total cycles") >= cycles + 2)
+    return look("Last cycle") / look("Last depth cycle") / 1e6
 
 
 def _states() -> set[str]:

@@ -54,8 +54,8 @@ def choose_parts(
         if kind != NOT_THERE and len(columns) >= count and want.preference[kind] < float("inf")
     ]
     kind = min(enough, key=lambda one: (want.preference[one], len(by_kind[one]), one))
-    mask = sum(1 << column for column in by_kind[kind])
-    suspects = sum(1 << n for n, device in enumerate(node.devices) if device.is_suspect)
+    mask = sum([1 << column for column in by_kind[kind]])
+    suspects = sum([1 << n for n, device in enumerate(node.devices) if device.is_suspect])
     chosen = choose_gpus(node.topology, mask, count, suspects & mask)
     return [(column, Part(node.devices[column].id)) for column in columns_of(chosen)]
 

@@ -81,7 +81,7 @@ def limited_people() -> People:
             quota = Quota(running_jobs=Bound(40 + 40 * (number % 10)), sites=sites)
             teams[entry.name] = replace(entry, quota=quota)
         elif isinstance(entry, User):
-            quota = Quota(running_jobs=Bound(1 + number % 8), sites=sites)
+            quota = Quota(running_jobs=Bound(2 + number % 8), sites=sites)
             users[entry.name] = replace(entry, quota=quota)
     return People(Organization("ACME"), teams, users)
 

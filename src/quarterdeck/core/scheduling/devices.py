@@ -37,8 +37,11 @@ def choose_parts(
     """The parts that a replica gets of the node, each with the GPU's place on it."""
     if want.resources.gpus == 0:
         return []
-    node, kinds = fleet.nodes[row], fleet.kind[row].tolist()
-    states = state.tolist()
+    node = fleet.nodes[row]
+    if want.is_whole and want.resources.gpus == len(node.devices):
+        # Nothing is left to choose: so it is with most gangs.
+        return [(column, Part(device.id)) for column, device in enumerate(node.devices)]
+    kinds, states = fleet.kind[row].tolist(), state.tolist()
     if not want.is_whole:
         return _choose_small(node, kinds, states, want)
     free = [column for column, held in enumerate(states) if held == FREE]

@@ -28,6 +28,16 @@ def percentile(values: Sequence[float], share: float) -> float:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
+def as_ms(seconds: float) -> str:
+    """In whole milliseconds."""
+    return f"{seconds * 1000:.0f} ms"
+
+
+def as_us(seconds: float) -> str:
+    """In whole microseconds."""
+    return f"{seconds * 1e6:.0f} µs"
+
+
 def as_table(figures: Sequence[Figure]) -> str:
     """A Markdown table."""
     rows = [("what", "Quarterdeck", "target", "peer", "ratio", "holds")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx2
 
-from benchmarks.figures import percentile
+from benchmarks.figures import Figure, as_ms, as_us, percentile
 from benchmarks.server import read_server, running_server
 from quarterdeck.adapters.identity.signed import SignedTokens
 from quarterdeck.adapters.identity.token import HomeToken
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
 USERS, TEAMS = 2600, 50
+TOKENS = 100_000
+RUSH, RUSH_LIMIT, RUSH_CONNECTIONS = 1000, 100, 500
 CHECKS = 100_000
 TOKEN_LOOKS = 20_000
 LEAD, LEAD_SECRET = "lead", "qd_secret-of-the-lead"
@@ -47,6 +50,45 @@ class Doors:
     known_s: float
     unknown_s: float
     guard_s: float
+
+
+def figures() -> list[Figure]:
+    """Permissions, tokens, lists of people, and the rush at a limit."""
+    permission_s, doors = measure_permission(), measure_tokens(TOKENS)
+    with tempfile.TemporaryDirectory(prefix="qd-bench-") as folder:
+        lists = measure_lists(Path(folder))
+    with tempfile.TemporaryDirectory(prefix="qd-bench-") as folder:
+        rush = measure_rush(Path(folder), RUSH, RUSH_LIMIT, RUSH_CONNECTIONS)
+    slowest = max(lists, key=lambda name: lists[name])
+    is_exact = rush == {"accepted": RUSH_LIMIT, "limit_reached": RUSH - RUSH_LIMIT}
+    return [
+        Figure(
+            "one permission, of somebody in 50 teams, p99",
+            as_us(permission_s),
+            "≤ 20 µs",
+            holds=permission_s <= 20e-6,
+        ),
+        *(
+            Figure(f"a token of {TOKENS}, {which}, p99", as_us(took), "≤ 1 ms", holds=took <= 0.001)
+            for which, took in (
+                ("known", doors.known_s),
+                ("unknown", doors.unknown_s),
+                ("through the whole guard", doors.guard_s),
+            )
+        ),
+        Figure(
+            f"{USERS} people in {TEAMS} teams over HTTP, p99 of the slowest ({slowest})",
+            as_ms(lists[slowest]),
+            "< 200 ms",
+            holds=lists[slowest] < 0.200,
+        ),
+        Figure(
+            f"{RUSH} submits at once, at a limit of {RUSH_LIMIT}",
+            f"{rush['accepted']} accepted",
+            f"{RUSH_LIMIT}",
+            holds=is_exact,
+        ),
+    ]
 
 
 def measure_permission() -> float:

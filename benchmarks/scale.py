@@ -10,6 +10,7 @@ from pathlib import Path
 from time import monotonic, perf_counter, sleep
 from typing import TYPE_CHECKING
 
+from benchmarks.figures import Figure, as_ms
 from benchmarks.server import QD, read_server, running_server
 from quarterdeck.adapters.stores.sql.store import open_store
 from quarterdeck.basics.ids import JobId, format_id
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.jobs.job import Job
     from quarterdeck.ports.store import Transaction
 
+FINISHED_JOBS, QUEUED_JOBS, RUNNING_JOBS = 100_000, 10_000, 200
 AT_NS = 1_760_000_000 * 10**9
 BATCH = 1000
 IDLE_S = 10.0
@@ -45,12 +47,30 @@ class Scale:
     idle_share: float
 
 
+def figures() -> list[Figure]:
+    """A home of that many jobs, and the server on it."""
+    found = measure_scale(FINISHED_JOBS, QUEUED_JOBS, RUNNING_JOBS)
+    memory_mb = found.memory_bytes / 1e6
+    amount = f"{FINISHED_JOBS} finished, {QUEUED_JOBS} queued, {RUNNING_JOBS} running jobs"
+    return [
+        Figure(f"{amount}: start", f"{found.start_s:.1f} s", "< 5 s", holds=found.start_s < 5),
+        Figure("… memory of the server", f"{memory_mb:.0f} MB", "< 200 MB", holds=memory_mb < 200),
+        Figure("… `qd ps`, best of 5", as_ms(found.ps_s), "< 300 ms", holds=found.ps_s < 0.300),
+        Figure(
+            "… processor time of the idle server",
+            f"{found.idle_share:.1%} of one",
+            "< 1 %",
+            holds=found.idle_share < 0.01,
+        ),
+    ]
+
+
 def measure_scale(finished: int, queued: int, running: int) -> Scale:
     """Fill a home, start a server on it while jobs run, and look at it."""
     with tempfile.TemporaryDirectory(prefix="qd-bench-") as folder:
         home = Path(folder)
         with running_server(*PRETEND, home=home, stop_jobs=False) as client:
-            _run(client, running)
+            _run(client, JobRequest(run=["sleep", "3600"]), running)
         fill(home, finished, queued)
         began = perf_counter()
         with running_server(*PRETEND, home=home) as client:
@@ -62,6 +82,22 @@ def measure_scale(finished: int, queued: int, running: int) -> Scale:
             idle_share = _cpu_share(pid, IDLE_S)
             memory_bytes = _memory_bytes(pid)
     return Scale(start_s, memory_bytes, ps_s, idle_share)
+
+
+def measure_idle_memory(
+    pretended: str, running: tuple[JobRequest, int], queued: tuple[JobRequest, int]
+) -> int:
+    """Bytes of a server with so many nodes, when so many jobs run and so many others wait."""
+    with (
+        tempfile.TemporaryDirectory(prefix="qd-bench-") as folder,
+        running_server("--pretend", pretended, home=Path(folder)) as client,
+    ):
+        _run(client, *running)
+        request, count = queued
+        client.submit_all([request] * count)
+        assert client.get_queue(limit=1).length == count
+        sleep(2.0)
+        return _memory_bytes(int(read_server(Path(folder))["pid"]))
 
 
 def fill(home: Path, finished: int, queued: int) -> None:
@@ -104,8 +140,7 @@ def _history(number: int, *, is_finished: bool) -> tuple[JobId, list[ev.JobEvent
     ]
 
 
-def _run(client: Client, count: int) -> None:
-    request = JobRequest(run=["sleep", "3600"])
+def _run(client: Client, request: JobRequest, count: int) -> None:
     client.submit_all([request] * count)
     deadline = monotonic() + 60
     while len(client.list_jobs(states=["running"], limit=1000).jobs) < count:

@@ -62,7 +62,7 @@ def running_slurm() -> Iterator[Path]:
     """A cluster, and its folder; its processes are ended by their ids."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="qd-slurm-")))
-        ports = [_free_port() for _ in range(NODES + 1)]
+        ports = [free_port() for _ in range(NODES + 1)]
         lines = [
             CONFIG.format(host=socket.gethostname().split(".")[0], port=ports[0], folder=folder)
         ]
@@ -78,11 +78,11 @@ def running_slurm() -> Iterator[Path]:
         (folder / "state").mkdir()
         os.environ["SLURM_CONF"] = str(config)
         stack.callback(os.environ.pop, "SLURM_CONF")
-        _ensure_munge(stack)
-        _start(stack, ["slurmctld", "-D", "-f", str(config)], folder)
+        ensure_munge(stack)
+        start(stack, ["slurmctld", "-D", "-f", str(config)], folder)
         for name in names:
             (folder / f"spool-{name}").mkdir()
-            _start(stack, ["slurmd", "-D", "-N", name, "-f", str(config)], folder)
+            start(stack, ["slurmd", "-D", "-N", name, "-f", str(config)], folder)
         _wait_idle()
         yield folder
 
@@ -142,7 +142,7 @@ def _wait_idle() -> None:
     raise TimeoutError(f"Slurm was not up within {UP_S_MAX:g}s: {shown}")
 
 
-def _ensure_munge(stack: ExitStack) -> None:
+def ensure_munge(stack: ExitStack) -> None:
     """Slurm's own authentication. A daemon that runs already is used and left running."""
     if subprocess.run(["munge", "-n"], check=False, capture_output=True).returncode == 0:
         return
@@ -163,7 +163,7 @@ def _ensure_munge(stack: ExitStack) -> None:
         sleep(0.1)
 
 
-def _start(stack: ExitStack, command: list[str], folder: Path) -> None:
+def start(stack: ExitStack, command: list[str], folder: Path) -> None:
     with (folder / "daemons.log").open("ab") as output:
         daemon = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
     stack.callback(_end, daemon)
@@ -178,7 +178,7 @@ def _end(daemon: subprocess.Popen[bytes]) -> None:
         daemon.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

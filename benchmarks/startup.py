@@ -8,7 +8,25 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
+from benchmarks.figures import Figure, as_ms
+
 RUNS = 11
+
+
+def figures() -> list[Figure]:
+    """Of every verb's `--help` the slowest, and the import."""
+    helps = measure_help_s()
+    slowest = max(helps, key=lambda verb: helps[verb])
+    import_s = measure_import_s()
+    return [
+        Figure(
+            f"slowest --help (`qd {slowest}`), median of {RUNS}",
+            as_ms(helps[slowest]),
+            "< 150 ms",
+            holds=helps[slowest] < 0.150,
+        ),
+        Figure("import quarterdeck", as_ms(import_s), "< 30 ms", holds=import_s < 0.030),
+    ]
 
 
 def measure_help_s() -> dict[str, float]:

@@ -12,7 +12,10 @@ from quarterdeck.core.cluster.demand import Demand, Grant, Group, Level, Resourc
 from quarterdeck.core.cluster.hardware import Location, Node
 from quarterdeck.core.cluster.room import Room, room_of
 from quarterdeck.core.scheduling.capacity import capacity_of
+from quarterdeck.core.scheduling.fragments import typical_of
+from quarterdeck.core.scheduling.free import Free
 from quarterdeck.core.scheduling.make_plan import make_plan
+from quarterdeck.core.scheduling.placer import Placer
 from quarterdeck.core.scheduling.plan import Blocker, Plan
 from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
 from quarterdeck.testing.builders import START_NS, a_dgx, a_node
@@ -151,3 +154,14 @@ def test_a_gang_that_does_not_fit_leaves_everything_to_the_next() -> None:
     whole = Waiting(JobId("j2"), Demand(1, Resources(8, cpus=100)), 0, START_NS)
     made = make_plan(Snapshot(START_NS, 1, tuple(rooms), (gang, whole)), Policy())
     assert [placement.job_id for placement in made.placements] == ["j2"]
+
+
+def test_a_gang_that_cannot_even_be_tried_takes_nothing_back_from_others() -> None:
+    """No rack is known here, so nothing lies within one."""
+    rooms = [Room.empty("s", a_dgx(name)) for name in ("a", "b")]
+    placer = Placer(Free(capacity_of(rooms), typical_of(())))
+    first = Demand(1, Resources(8), beside=(Group(1, Resources(4)),))
+    assert placer.place(JOB, first, None) is not None
+    racked = Demand(1, Resources(1), topology=Wish(require=Level.RACK), beside=(Group(),))
+    assert not placer.could_place(racked, None)
+    assert placer.free.gpus_free.tolist() == [0, 4]

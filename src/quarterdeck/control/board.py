@@ -27,7 +27,7 @@ from quarterdeck.core.jobs.events import (
     Submitted,
 )
 from quarterdeck.core.jobs.evolve import evolve
-from quarterdeck.core.scheduling.allowances import allowances_of, parties_of
+from quarterdeck.core.scheduling.allowances import allowances_of, parties_of, quotas_of
 from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.forecast import Hold
 from quarterdeck.core.scheduling.fragments import Recent
@@ -37,13 +37,13 @@ from quarterdeck.ports.engine import AttemptRef
 from quarterdeck.ports.store import JobRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from quarterdeck.core.cluster.demand import Grant
     from quarterdeck.core.cluster.room import Room
     from quarterdeck.core.governance.people import People
     from quarterdeck.core.jobs.job import Job
-    from quarterdeck.core.scheduling.allowances import Party
+    from quarterdeck.core.scheduling.allowances import Allowance, Party, Quotas
     from quarterdeck.core.scheduling.capacity import Capacity
     from quarterdeck.ports.locality import Locality
     from quarterdeck.ports.store import Record, Store
@@ -62,6 +62,7 @@ class Board:
         self._queued: dict[JobId, Waiting] = {}
         self._needy: dict[JobId, Job] = {}
         self._running: Counter[Party] = Counter()
+        self._quotas: tuple[People, Quotas] | None = None
         self._sites: dict[str, SiteBoard] = {}
         self._capacity = capacity_of(())
         self._are_nodes_new = True
@@ -97,9 +98,10 @@ class Board:
         """What the scheduler looks at, as of the board's place in the log, with the limits of
         these people."""
         with self._lock:
-            allowances = {}
+            allowances: Mapping[Party, Allowance] = {}
             if people is not None:
-                allowances = allowances_of(people, self._running, self._count_waiting)
+                quotas = self._quotas_of(people)
+                allowances = allowances_of(quotas, self._running, self._count_waiting)
             return Snapshot(
                 allowances=allowances,
                 now_ns=now_ns,
@@ -292,6 +294,12 @@ class Board:
         for job_id, waiting in self._queued.items():
             shares = self._locality.find_shares(self._jobs[job_id].spec)
             yield replace(waiting, data_at=tuple(sorted(shares.items()))) if shares else waiting
+
+    def _quotas_of(self, people: People) -> Quotas:
+        """Reckoned once for people who have not changed."""
+        if self._quotas is None or self._quotas[0] is not people:
+            self._quotas = (people, quotas_of(people))
+        return self._quotas[1]
 
     def _count_waiting(self) -> Counter[Party]:
         """How much of whom is in the queue."""

@@ -11,6 +11,8 @@ from quarterdeck.control import board as board_module
 from quarterdeck.control.board import Board
 from quarterdeck.control.cancel import cancel
 from quarterdeck.control.requeue import requeue
+from quarterdeck.core.governance.limits import Bound, Quota
+from quarterdeck.core.governance.people import Organization, People, Team
 from quarterdeck.core.jobs.spec import Retry
 from quarterdeck.testing.builders import SITE, START_NS, a_demand, a_dgx, a_job_spec, a_node
 from tests.spec.control.desk import Desk, a_desk, lost
@@ -122,3 +124,27 @@ def test_only_what_may_let_a_job_start_stirs() -> None:
     assert stirs() == before + 2
     desk.report(a_dgx("new"))
     assert stirs() == before + 3
+
+
+def test_a_limit_that_was_changed_counts_from_the_next_snapshot() -> None:
+    board = a_desk(a_dgx("a")).plane.board
+    acme = People(Organization("ACME"))
+    for value in (2, 5):
+        red = Team("red", quota=Quota(running_jobs=Bound(value)))
+        found = board.snapshot(START_NS, acme.with_entries((red,))).allowances
+        assert found["team", "red"].running_max == value
+    assert dict(board.snapshot(START_NS, acme).allowances) == {}
+
+
+def test_a_snapshot_keeps_what_ran_when_it_was_taken() -> None:
+    desk = a_desk(a_dgx("a"))
+    spec = a_job_spec(demand=a_demand(1, 4))
+    quota = Quota(running_jobs=Bound(9))
+    people = People(Organization("ACME")).with_entries((Team(spec.team, quota=quota),))
+    taken = desk.plane.board.snapshot(START_NS, people)
+    desk.submit(spec)
+    desk.scheduler.turn()
+    desk.plane.board.catch_up()
+    after = desk.plane.board.snapshot(START_NS, people)
+    seen = [one.allowances["team", spec.team].running for one in (taken, after)]
+    assert seen == [0, 1]

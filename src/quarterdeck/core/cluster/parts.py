@@ -44,3 +44,8 @@ def parse_part(device: str) -> Part:
     if match["percent"]:
         return Part(match["gpu"], percent=int(match["percent"]))
     return Part(match["gpu"], match["profile"], int(match["start"]))
+
+
+def gpu_of(device: str) -> str:
+    """The GPU of which an id names a part, or all."""
+    return parse_part(device).gpu if "/" in device else device

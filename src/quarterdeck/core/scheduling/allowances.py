@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from quarterdeck.core.governance.limits import Quota
     from quarterdeck.core.governance.people import People
@@ -35,19 +36,65 @@ def parties_of(team: str, owner: str) -> tuple[Party, Party]:
     return ("team", team), ("owner", owner)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Quotas:
+    """The limits of everybody who has any, which change only when people do.
+
+    `counts_waiting`: some depend on how much of whom is in the queue.
+    """
+
+    of: Mapping[Party, Quota]
+    counts_waiting: bool
+
+
+def quotas_of(people: People) -> Quotas:
+    """The limits of these people and their teams."""
+    held: dict[Party, Quota] = {("team", one.name): one.quota for one in people.teams.values()}
+    held |= {("owner", one.name): one.quota for one in people.users.values()}
+    limited = {party: quota for party, quota in held.items() if not quota.is_empty}
+    queued = (quota.queued_jobs for quota in limited.values())
+    return Quotas(limited, any(bound is not None and not bound.is_hard for bound in queued))
+
+
 def allowances_of(
-    people: People,
+    quotas: Quotas,
     running: Mapping[Party, int],
     count_waiting: Callable[[], Mapping[Party, int]],
-) -> dict[Party, Allowance]:
-    """The allowance of everybody who has a limit. `running` counts tasks; those that wait are
-    counted when somebody's limit depends on them."""
-    found = {}
-    waiting: Mapping[Party, int] | None = None
-    for party, quota in _quotas(people):
-        if quota.is_empty:
-            continue
-        have = running.get(party, 0)
+) -> Mapping[Party, Allowance]:
+    """The allowance of everybody who has a limit, as of now. `running` counts tasks; those that
+    wait are counted when somebody's limit depends on them."""
+    waiting = count_waiting() if quotas.counts_waiting else {}
+    return _Allowances(quotas.of, dict(running), waiting)
+
+
+class _Allowances(Mapping[Party, Allowance]):
+    """Each is reckoned when it is looked up: of thousands of people a plan meets a few."""
+
+    def __init__(
+        self,
+        quotas: Mapping[Party, Quota],
+        running: Mapping[Party, int],
+        waiting: Mapping[Party, int],
+    ) -> None:
+        self._quotas = quotas
+        self._running = running
+        self._waiting = waiting
+        self._known: dict[Party, Allowance] = {}
+
+    def __getitem__(self, party: Party) -> Allowance:
+        known = self._known.get(party)
+        if known is None:
+            known = self._known[party] = self._reckon(party, self._quotas[party])
+        return known
+
+    def __iter__(self) -> Iterator[Party]:
+        return iter(self._quotas)
+
+    def __len__(self) -> int:
+        return len(self._quotas)
+
+    def _reckon(self, party: Party, quota: Quota) -> Allowance:
+        have = self._running.get(party, 0)
         hard, late = None, False
         if quota.running_jobs is not None:
             if quota.running_jobs.is_hard:
@@ -55,17 +102,8 @@ def allowances_of(
             else:
                 late = have >= quota.running_jobs.value
         if quota.queued_jobs is not None and not quota.queued_jobs.is_hard:
-            waiting = count_waiting() if waiting is None else waiting
-            late = late or waiting.get(party, 0) > quota.queued_jobs.value
-        found[party] = Allowance(have, hard, late, quota.sites)
-    return found
-
-
-def _quotas(people: People) -> Iterator[tuple[Party, Quota]]:
-    for team in people.teams.values():
-        yield ("team", team.name), team.quota
-    for user in people.users.values():
-        yield ("owner", user.name), user.quota
+            late = late or self._waiting.get(party, 0) > quota.queued_jobs.value
+        return Allowance(have, hard, late, quota.sites)
 
 
 class Tally:

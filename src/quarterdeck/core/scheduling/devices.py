@@ -37,8 +37,11 @@ def choose_parts(
     """The parts that a replica gets of the node, each with the GPU's place on it."""
     if want.resources.gpus == 0:
         return []
-    node, kinds = fleet.nodes[row], fleet.kind[row].tolist()
-    states = state.tolist()
+    node = fleet.nodes[row]
+    if want.is_whole and want.resources.gpus == len(node.devices):
+        # Nothing is left to choose: so it is with most gangs.
+        return [(column, Part(device.id)) for column, device in enumerate(node.devices)]
+    kinds, states = fleet.kind[row].tolist(), state.tolist()
     if not want.is_whole:
         return _choose_small(node, kinds, states, want)
     free = [column for column, held in enumerate(states) if held == FREE]
@@ -54,8 +57,8 @@ def choose_parts(
         if kind != NOT_THERE and len(columns) >= count and want.preference[kind] < float("inf")
     ]
     kind = min(enough, key=lambda one: (want.preference[one], len(by_kind[one]), one))
-    mask = sum(1 << column for column in by_kind[kind])
-    suspects = sum(1 << n for n, device in enumerate(node.devices) if device.is_suspect)
+    mask = sum([1 << column for column in by_kind[kind]])
+    suspects = sum([1 << n for n, device in enumerate(node.devices) if device.is_suspect])
     chosen = choose_gpus(node.topology, mask, count, suspects & mask)
     return [(column, Part(node.devices[column].id)) for column in columns_of(chosen)]
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from quarterdeck.core.cluster.demand import Grant
 from quarterdeck.core.cluster.hardware import NodeState
-from quarterdeck.core.scheduling.capacity import FREE, state_with
+from quarterdeck.core.scheduling.capacity import CLOSED, FREE, state_with
 from quarterdeck.core.scheduling.devices import choose_parts
 from quarterdeck.core.scheduling.wants import want_of
 
@@ -75,10 +75,14 @@ class Free:
         if self._before is not None:
             self._before.append((row, cpus, memory_bytes, gpus_free, self.state[row].copy()))
         parts = choose_parts(self.fleet, row, self.state[row], want, only)
-        for column, part in parts:
-            before = int(self.state[row, column])
-            self.state[row, column] = state_with(before, part, node.devices[column])
-            self.gpus_free[row] -= before == FREE
+        if want.is_whole:
+            self.state[row, [column for column, _ in parts]] = CLOSED
+            self.gpus_free[row] -= len(parts)
+        else:
+            for column, part in parts:
+                before = int(self.state[row, column])
+                self.state[row, column] = state_with(before, part, node.devices[column])
+                self.gpus_free[row] -= before == FREE
         self.cpus[row] -= resources.cpus
         self.memory_bytes[row] -= resources.memory_bytes
         self._taken_from.append(row)
@@ -93,8 +97,12 @@ class Free:
         )
 
     def mark(self) -> None:
-        """A moment to go back to."""
+        """A moment to go back to, until what was taken is kept."""
         self._before = []
+
+    def keep(self) -> None:
+        """What was taken stays so."""
+        self._before = None
 
     def go_back(self) -> None:
         """Give back what was taken since the mark."""

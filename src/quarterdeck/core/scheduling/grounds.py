@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quarterdeck.core.cluster.demand import GpuUnit, Level
-from quarterdeck.core.cluster.parts import parse_part
+from quarterdeck.core.cluster.parts import gpu_of, parse_part
 from quarterdeck.core.scheduling.bandwidth import allreduce_gbytes_s
 from quarterdeck.core.scheduling.devices import worst_link
 
@@ -71,7 +71,7 @@ def _where(demand: Demand, chosen: Chosen, nodes: Sequence[Node], nodes_free: in
 
 def _places(node: Node, grant: Grant) -> tuple[int, ...]:
     at = {device.id: place for place, device in enumerate(node.devices)}
-    return tuple(at[parse_part(device).gpu] for device in grant.devices)
+    return tuple(at[gpu_of(device)] for device in grant.devices)
 
 
 def _neighbours(node: Node, places: tuple[int, ...], grant: Grant) -> str:

@@ -57,6 +57,7 @@ class Placer:
         for site in self.sites_for(demand, sites):
             nodes_free = int((self.free.costs(demand.resources) < np.inf).sum())
             taken = self._take_all(site, demand, data_at)
+            self.free.keep()
             if taken is not None:
                 said, speed = grounds_of(self.free.fleet, demand, taken, nodes_free)
                 grants = tuple(grant for one in taken for grant in one.grants)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -292,5 +293,7 @@ def _largest_holders(site: str, wanted: Resources, holders: Iterable[Holder]) ->
     here = [holder for holder in holders if holder.site == site]
     if wanted.gpus:
         here = [holder for holder in here if holder.gpus]
-    here.sort(key=lambda holder: (-holder.gpus, -holder.cpus, holder.job_id))
-    return tuple(holder.job_id for holder in here[:HOLDERS_SHOWN_MAX])
+    largest = nsmallest(
+        HOLDERS_SHOWN_MAX, here, key=lambda holder: (-holder.gpus, -holder.cpus, holder.job_id)
+    )
+    return tuple(holder.job_id for holder in largest)

@@ -12,7 +12,7 @@ from quarterdeck.basics.ids import JobId
 from quarterdeck.core.cluster.room import Room
 from quarterdeck.core.governance.limits import Bound, Quota
 from quarterdeck.core.governance.people import Organization, People, Team, User
-from quarterdeck.core.scheduling.allowances import Party, allowances_of, parties_of
+from quarterdeck.core.scheduling.allowances import Party, allowances_of, parties_of, quotas_of
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.plan import Blocker, Plan
 from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
@@ -57,7 +57,7 @@ def plan_for(
                 counts[party] += len(one.tasks)
         return counts
 
-    allowances = allowances_of(people, run or {}, count_waiting)
+    allowances = allowances_of(quotas_of(people), run or {}, count_waiting)
     now_ns = START_NS + int(waited_s * 10**9)
     return make_plan(Snapshot(now_ns, 1, rooms, waiting, allowances=allowances), Policy())
 

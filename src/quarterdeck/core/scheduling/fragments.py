@@ -40,6 +40,8 @@ class Shape:
 USUAL: Final = ((Shape(1), 0.5), (Shape(2), 0.15), (Shape(4), 0.15), (Shape(8), 0.2))
 """What is taken for typical until a site has shown its own: most jobs of the public traces ask for
 one GPU or for all eight of a node (Philly, Helios; Hu et al., SC 2021)."""
+USUAL_JOBS: Final = 20
+"""It counts as much as so many jobs: the first few of a site do not yet say what is typical."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,14 +91,14 @@ class Recent:
 
 
 def typical_of(asked: Iterable[tuple[Resources, int]]) -> Typical:
-    """The typical demand, from what was asked how often; `USUAL` when that has no GPUs in it."""
-    counts: dict[Shape, int] = {}
+    """The typical demand, from what was asked how often, and at first from what is usual."""
+    counts: dict[Shape, float] = {shape: share * USUAL_JOBS for shape, share in USUAL}
     for resources, count in asked:
         if resources.gpus:
             shape = Shape(resources.gpus, resources.cpus, resources.memory_bytes)
             counts[shape] = counts.get(shape, 0) + count
     most = sorted(counts.items(), key=lambda item: (-item[1], item[0].gpus, item[0].cpus))
-    shapes = [(shape, float(count)) for shape, count in most[:TYPICAL_MAX]] or list(USUAL)
+    shapes = most[:TYPICAL_MAX]
     total = sum(share for _, share in shapes)
     return Typical(
         np.array([shape.gpus for shape, _ in shapes], np.int64),

@@ -196,7 +196,7 @@ def _pass_figures(theirs: slurm_decisions.Found | None) -> list[Figure]:
         took, plan = measure_pass(is_full=is_full)
         peer = ""
         if theirs is not None and is_full:
-            # No ratio: ours makes one verdict for all jobs alike, and does not foretell their start.
+            # No ratio: ours makes one verdict for all jobs alike and foretells no start.
             peer = f"Slurm {theirs.pending_s * 1e6:.0f} µs/job"
         state = "nothing free" if is_full else f"{len(plan.placements)} find room"
         what = f"full pass over {WAITING} waiting jobs at 10k GPUs, {state}"

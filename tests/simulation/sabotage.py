@@ -55,6 +55,16 @@ def scheduler_commits_a_device_twice(patch: Patch) -> None:
     patch.setattr(schedule, "make_plan", _plan_on_empty_nodes)
 
 
+def _plan_without_cordons(snapshot: Snapshot, policy: Policy) -> Plan:
+    """As if nothing were cordoned."""
+    rooms = tuple(room.opened() for room in snapshot.rooms)
+    return make_plan(replace(snapshot, rooms=rooms), policy)
+
+
+def scheduler_does_not_mind_cordons(patch: Patch) -> None:
+    patch.setattr(schedule, "make_plan", _plan_without_cordons)
+
+
 def plan_grants_a_device_twice(patch: Patch) -> None:
     patch.setattr(plans, "make_plan", _plan_on_empty_nodes)
 

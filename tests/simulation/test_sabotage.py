@@ -21,6 +21,7 @@ SEEDS = range(1, 11)
 """Most are seen with the first; what needs an unlucky moment may take a few."""
 CASES: list[tuple[Callable[[pytest.MonkeyPatch], None], set[str]]] = [
     (sabotage.scheduler_commits_a_device_twice, {Check.HELD_ONCE}),
+    (sabotage.scheduler_does_not_mind_cordons, {Check.CORDONED}),
     (sabotage.plan_grants_a_device_twice, {Check.PLAN_FITS}),
     (sabotage.plan_leaves_a_replica_out, {Check.GANG_WHOLE}),
     (sabotage.plan_forgets_a_job, {Check.VERDICTS}),
@@ -58,7 +59,7 @@ CASES: list[tuple[Callable[[pytest.MonkeyPatch], None], set[str]]] = [
     (gates.jobs_are_given_up_too_early, {Check.GIVEN_UP}),
     (gates.jobs_are_never_given_up, {Check.CONVERGED}),
     (gates.a_hold_holds_nothing, {Check.HOLD}),
-    (gates.retries_do_not_wait, {Check.VERDICTS}),
+    (gates.retries_do_not_wait, {Check.VERDICTS, Check.NUMBERS}),
     (gates.waits_do_not_double, {Check.BACKOFF}),
     (gates.time_limits_are_not_heard, {Check.TRUE_END}),
     (sabotage.reports_are_never_lost, {NEVER}),

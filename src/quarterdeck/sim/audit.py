@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from quarterdeck.core.cluster.events import SiteReported
+from quarterdeck.core.cluster.events import evolve_site
 from quarterdeck.core.jobs.events import Ended, Placed, Submitted
 from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.core.jobs.states import AttemptState
@@ -22,7 +22,7 @@ from quarterdeck.sim.gates import GateBooks
 if TYPE_CHECKING:
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.demand import Grant
-    from quarterdeck.core.cluster.hardware import Node
+    from quarterdeck.core.cluster.hardware import Node, Site
     from quarterdeck.core.jobs.job import Attempt, Job
     from quarterdeck.ports.store import Store
     from quarterdeck.sim.checks import Checks
@@ -40,6 +40,7 @@ class Auditor:
         self._checks = checks
         self._cursor = 0
         self._nodes: dict[str, Node] = {}
+        self._known: Site | None = None
         self._holders: dict[str, AttemptRef] = {}
         self._grants: dict[str, dict[AttemptRef, Grant]] = {}
         self._placed: Counter[JobId] = Counter()
@@ -61,8 +62,8 @@ class Auditor:
                 self._cursor = record.seq
                 self.kinds[type(record.event).__name__] += 1
                 if isinstance(record, SiteRecord):
-                    if isinstance(record.event, SiteReported):
-                        self._nodes = {node.name: node for node in record.event.nodes}
+                    self._known = evolve_site(self._known, record.event)
+                    self._nodes = {node.name: node for node in self._known.nodes}
                 else:
                     self._take(record)
 
@@ -135,6 +136,14 @@ class Auditor:
 
     def _hold(self, ref: AttemptRef, grant: Grant) -> None:
         node = self._nodes[grant.node]
+        assert self._known is not None
+        shut = {cordon.device for cordon in self._known.cordons_of(grant.node)}
+        self._checks.hold(
+            Check.CORDONED,
+            None not in shut and shut.isdisjoint(grant.devices),
+            lambda: f"{grant} was placed, and {shut} of {grant.node} is cordoned",
+            ref.job_id,
+        )
         here = {device.id for device in node.devices}
         for device in grant.devices:
             holder = self._holders.get(device)

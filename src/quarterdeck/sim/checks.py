@@ -17,6 +17,7 @@ class Check(StrEnum):
     HELD_ONCE = "no device is granted twice"
     USED_ONCE = "no device is used by two live replicas"
     CAPACITY = "no node's cpus or memory are exceeded"
+    CORDONED = "nothing new goes to what is cordoned"
     GANG_WHOLE = "a gang is placed whole, on different nodes"
     BARRIER = "a gang's command starts only when all of it stands"
     STARTED_ONCE = "a command starts once per attempt and replica"

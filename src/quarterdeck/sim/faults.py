@@ -21,6 +21,8 @@ class Fault(StrEnum):
 
     NODE_LOST = "node lost"
     NODE_RETURNED = "node returned"
+    NODE_CORDONED = "node cordoned"
+    GPU_CORDONED = "GPU cordoned"
     RUNNER_LOST = "runner lost"
     NEWS_DROPPED = "runner's poke dropped"
     REPORT_LOST = "report lost"
@@ -73,6 +75,8 @@ STRIKES_EVERY: Final = {
 
 SECONDS_BETWEEN: Final = {
     Fault.NODE_LOST: 350.0,
+    Fault.NODE_CORDONED: 500.0,
+    Fault.GPU_CORDONED: 250.0,
     Fault.RUNNER_LOST: 300.0,
     Fault.CLOCK_BACK: 600.0,
     Fault.CLOCK_FORWARD: 600.0,

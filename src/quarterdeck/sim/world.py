@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from quarterdeck.agent.agent import SiteAgent
 from quarterdeck.basics.chance import Chance
-from quarterdeck.basics.errors import Unavailable
+from quarterdeck.basics.errors import Stale, Unavailable
+from quarterdeck.control.nodes import Place, cordon, resume
 from quarterdeck.control.snapshots import keep_snapshot
 from quarterdeck.core.jobs.manifest import Manifest, ManifestFile
 from quarterdeck.sim.audit import Auditor
@@ -34,6 +35,7 @@ SITE: Final = "local"
 AGENT_EVERY_S: Final = 5.0
 SCHEDULER_EVERY_S: Final = 60.0
 NODES_AWAY_S_MAX: Final = 900.0
+CORDONED_S_MAX: Final = 300.0
 COMPARE_EVERY_S: Final = 900.0
 PATIENCE_S: Final = 8 * 3600.0
 """How long everything may take to end once nothing goes wrong any more."""
@@ -51,6 +53,7 @@ class World:
         self._chance = chance.split()
         self._jobs = jobs
         self._calm_since_s = 0.0
+        self._cordons = 0
         self.checks = Checks()
         self.faults = Faults(chance.split())
         self.timeline = Timeline()
@@ -137,6 +140,8 @@ class World:
     def _plan_faults(self) -> None:
         for fault, strike in (
             (Fault.NODE_LOST, self._lose_node),
+            (Fault.NODE_CORDONED, self._cordon_node),
+            (Fault.GPU_CORDONED, self._cordon_gpu),
             (Fault.RUNNER_LOST, self._lose_runner),
             (Fault.CLOCK_BACK, partial(self._jump, Fault.CLOCK_BACK, -1)),
             (Fault.CLOCK_FORWARD, partial(self._jump, Fault.CLOCK_FORWARD, 1)),
@@ -170,6 +175,37 @@ class World:
     def _return_node(self, name: str) -> None:
         self.faults.note(Fault.NODE_RETURNED)
         self.site.return_node(name)
+
+    def _cordon_node(self) -> None:
+        self._cordon(
+            Fault.NODE_CORDONED, Place(SITE, self._chance.pick(self.site.list_nodes()).name)
+        )
+
+    def _cordon_gpu(self) -> None:
+        node = self._chance.pick([node for node in self.site.list_nodes() if node.devices])
+        device = self._chance.pick(node.devices)
+        self._cordon(Fault.GPU_CORDONED, Place(SITE, node.name, (device.id,)))
+
+    def _cordon(self, fault: Fault, place: Place) -> None:
+        """An operator keeps new work off it for a while."""
+        try:
+            self.server.ask(lambda plane: cordon(plane, place, "it is odd", "olga"))
+        except (Unavailable, Stale):
+            pass  # it may have been written all the same
+        else:
+            self.faults.note(fault)
+        self._cordons += 1
+        self.timeline.after(
+            self._chance.between(30.0, CORDONED_S_MAX), partial(self._resume, place)
+        )
+
+    def _resume(self, place: Place) -> None:
+        try:
+            self.server.ask(lambda plane: resume(plane, place, "olga"))
+        except (Unavailable, Stale):
+            self.timeline.after(self._chance.between(0.5, 8.0), partial(self._resume, place))
+        else:
+            self._cordons -= 1
 
     def _lose_runner(self) -> None:
         live = self.site.list_live_replicas()
@@ -216,6 +252,7 @@ class World:
         return (
             self.timeline.now_s > self._calm_since_s + NODES_AWAY_S_MAX + 120.0
             and self.people.are_done
+            and not self._cordons
             and self.server.is_up
             and not self.site.tracked
             and not self.store.load_active().jobs

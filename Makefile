@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 SEED ?= 42
+LISTS ?=
 PYTEST_ARGS ?=
 WORKERS ?= 2
 
@@ -11,10 +12,10 @@ STAMPS := $(VENV)/stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check docs bench sim lock clean
+.PHONY: help install demo test check docs bench bench-packing sim lock clean
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 install: $(STAMPS)/base ## make .venv with the command `qd` in it
 
@@ -36,6 +37,10 @@ docs: $(STAMPS)/dev ## write docs/reference again from the code
 
 bench: $(STAMPS)/dev ## measure, and print a table
 	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks.packing
+
+bench-packing: $(STAMPS)/dev ## GPUs that nobody can use, beside other policies (LISTS=a,b)
+	$(BIN)/python -m benchmarks.packing $(LISTS)
 
 sim: $(STAMPS)/base ## a thousand jobs and many faults on virtual time (SEED=42)
 	$(BIN)/qd sim --seed $(SEED)

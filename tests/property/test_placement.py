@@ -125,6 +125,7 @@ def history(seed: int, steps: int, count: int = 8) -> list[Placement]:
     again = capacity_of(list(capacity))
     assert (again.state == capacity.state).all()
     assert (again.gpus_free == capacity.gpus_free).all()
+    assert again.gpus_idle.tolist() == pytest.approx(capacity.gpus_idle.tolist())
     return placements
 
 

@@ -31,12 +31,26 @@ SHARED: Final = 512
 CLOSED: Final = SHARED + 101
 """The state of a GPU that is held whole, is cordoned, or is not there at all."""
 STATES: Final = CLOSED + 1
+MEMORY_SLICES: Final = 8
+"""Of a GPU that can be cut; on the few models that have four, half of it stays idle here."""
+
+
+def _idle_of_states() -> NDArray[np.float64]:
+    idle = np.zeros(STATES)
+    slices = [(state % 256).bit_count() for state in range(SHARED)]
+    idle[:SHARED] = 1 - np.array(slices) / MEMORY_SLICES
+    idle[SHARED:CLOSED] = 1 - np.arange(CLOSED - SHARED) / 100
+    return idle
+
+
+IDLE: Final = _idle_of_states()
+"""How much of a GPU nobody holds, by its state: of its memory slices, or of its time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Capacity(Sequence[Room]):
     """See the module. `state` has a column for each GPU of a node, 0 for one that is free;
-    `gpus_free` counts those."""
+    `gpus_free` counts those, and `gpus_idle` counts the free parts of the others too."""
 
     fleet: Fleet
     rooms: tuple[Room, ...]
@@ -44,6 +58,7 @@ class Capacity(Sequence[Room]):
     cpus: NDArray[np.int64]
     memory_bytes: NDArray[np.int64]
     gpus_free: NDArray[np.int64]
+    gpus_idle: NDArray[np.float64]
     state: NDArray[np.int16]
 
     def replaced(self, rooms: Iterable[Room]) -> Capacity:
@@ -59,6 +74,7 @@ class Capacity(Sequence[Room]):
             cpus=self.cpus.copy(),
             memory_bytes=self.memory_bytes.copy(),
             gpus_free=self.gpus_free.copy(),
+            gpus_idle=self.gpus_idle.copy(),
             state=self.state.copy(),
         )
         listed = list(self.rooms)
@@ -95,6 +111,7 @@ def capacity_of(rooms: Iterable[Room]) -> Capacity:
         np.zeros(count, np.int64),
         np.zeros(count, np.int64),
         np.zeros(count, np.int64),
+        np.zeros(count),
         np.full(fleet.kind.shape, CLOSED, np.int16),
     )
     for row, room in enumerate(ordered):
@@ -107,7 +124,9 @@ def _set_room(capacity: Capacity, row: int, room: Room) -> None:
     capacity.cpus[row] = room.free_cpus
     capacity.memory_bytes[row] = room.free_memory_bytes
     capacity.gpus_free[row] = len(room.free_devices)
-    capacity.state[row, : len(room.node.devices)] = _states_of(room)
+    states = _states_of(room)
+    capacity.state[row, : len(states)] = states
+    capacity.gpus_idle[row] = IDLE[states].sum() if states else 0.0
 
 
 def _states_of(room: Room) -> list[int]:

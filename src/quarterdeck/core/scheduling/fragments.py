@@ -4,6 +4,9 @@ After "Beware of Fragmentation: Scheduling GPU-Sharing Workloads with Fragmentat
 Descent" (Weng et al., USENIX ATC 2023): the fragmentation of a node is the number of its free GPUs
 that a job drawn from the typical demand could not use there, and a job goes where it adds least.
 Whole GPUs only; jobs without GPUs are no part of the typical demand: no GPU is of use to them.
+
+A GPU beside which no CPU or memory is left is lost to everybody. Such GPUs are foreseen: they are
+those for which a node has less of these than all jobs together ask for each GPU.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+
+from quarterdeck.core.cluster.demand import GpuUnit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,12 +51,17 @@ USUAL_JOBS: Final = 20
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Typical:
-    """What jobs usually ask of a node, with the share of each shape; one column per shape."""
+    """What jobs usually ask of a node, with the share of each shape; one column per shape.
+
+    `cpus_per_gpu` and `memory_bytes_per_gpu` are over all jobs with GPUs; 0 while none is known.
+    """
 
     gpus: NDArray[np.int64]
     cpus: NDArray[np.int64]
     memory_bytes: NDArray[np.int64]
     share: NDArray[np.float64]
+    cpus_per_gpu: float = 0.0
+    memory_bytes_per_gpu: float = 0.0
 
     def fragments(
         self,
@@ -66,6 +76,20 @@ class Typical:
             & (memory_bytes[:, None] >= self.memory_bytes)
         )
         return gpus * (1.0 - is_of_use @ self.share)
+
+    def stranded(
+        self,
+        idle: NDArray[np.float64],
+        cpus: NDArray[np.int64],
+        memory_bytes: NDArray[np.int64],
+    ) -> NDArray[np.float64]:
+        """The idle GPUs of each node, in parts too, for which it has no CPUs or memory left."""
+        served = idle
+        if self.cpus_per_gpu:
+            served = np.minimum(served, cpus / self.cpus_per_gpu)
+        if self.memory_bytes_per_gpu:
+            served = np.minimum(served, memory_bytes / self.memory_bytes_per_gpu)
+        return idle - served
 
 
 class Recent:
@@ -93,10 +117,15 @@ class Recent:
 def typical_of(asked: Iterable[tuple[Resources, int]]) -> Typical:
     """The typical demand, from what was asked how often, and at first from what is usual."""
     counts: dict[Shape, float] = {shape: share * USUAL_JOBS for shape, share in USUAL}
+    gpus, cpus, memory_bytes = 0.0, 0, 0
     for resources, count in asked:
         if resources.gpus:
             shape = Shape(resources.gpus, resources.cpus, resources.memory_bytes)
             counts[shape] = counts.get(shape, 0) + count
+            if resources.gpu_unit is not GpuUnit.SLICE:  # how large one is depends on the GPU
+                gpus += count * resources.gpus * resources.gpu_percent / 100
+                cpus += count * resources.cpus
+                memory_bytes += count * resources.memory_bytes
     most = sorted(counts.items(), key=lambda item: (-item[1], item[0].gpus, item[0].cpus))
     shapes = most[:TYPICAL_MAX]
     total = sum(share for _, share in shapes)
@@ -105,4 +134,6 @@ def typical_of(asked: Iterable[tuple[Resources, int]]) -> Typical:
         np.array([shape.cpus for shape, _ in shapes], np.int64),
         np.array([shape.memory_bytes for shape, _ in shapes], np.int64),
         np.array([share / total for _, share in shapes], np.float64),
+        cpus / gpus if gpus else 0.0,
+        memory_bytes / gpus if gpus else 0.0,
     )

@@ -12,7 +12,7 @@ import numpy as np
 from quarterdeck.core.cluster.demand import GpuUnit, Resources
 from quarterdeck.core.cluster.mig import cost_table, count_table, profile_for, profiles_of
 from quarterdeck.core.cluster.models import is_model
-from quarterdeck.core.scheduling.capacity import CLOSED, FREE, SHARED, STATES
+from quarterdeck.core.scheduling.capacity import CLOSED, FREE, MEMORY_SLICES, SHARED, STATES
 from quarterdeck.core.scheduling.fleet import MIXED
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class Want:
     profiles: tuple[Profile | None, ...]
     counts: NDArray[np.int64]
     costs: NDArray[np.float64]
+    part: float = 1.0
+    """How much of a GPU one of them is, at least."""
 
     @property
     def is_whole(self) -> bool:
@@ -74,7 +76,9 @@ def want_of(resources: Resources, kinds: tuple[Kind, ...]) -> Want:
                 preference[number] = choice
                 _fill(resources, kind, profile, counts[number], costs[number])
         profiles.append(profile)
-    return Want(resources, preference, tuple(profiles), counts, costs)
+    part = resources.gpu_percent / 100
+    sizes = [one.size / MEMORY_SLICES for one in profiles if one is not None]
+    return Want(resources, preference, tuple(profiles), counts, costs, min(sizes, default=part))
 
 
 def _choice(resources: Resources, kind: Kind) -> float | None:

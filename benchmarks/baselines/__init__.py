@@ -1,0 +1,1 @@
+"""Policies of others, as they were published, to compare ours with."""

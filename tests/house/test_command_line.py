@@ -20,7 +20,7 @@ CHANGES_NOTHING = {
     "audit export", "audit search", "audit verify",
     "completion", "doctor", "explain", "invitation list", "logs", "metrics", "node ls",
     "node show", "openapi",
-    "organization show", "plan", "ps", "queue", "results", "schema", "show", "sim", "site show",
+    "organization show", "plan", "ps", "queue", "results", "schema", "show", "sim run", "site show",
     "team list", "team show", "token list", "top", "user list", "user show", "validate", "wait",
     "webhook list", "whoami",
 }  # fmt: skip
@@ -32,13 +32,12 @@ OWN_FORM = {
     "logs": "prints what the job wrote, byte by byte",
     "openapi": "prints JSON and nothing else",
     "schema": "prints JSON and nothing else",
-    "sim": "prints a report that is the same for the same seed, to the byte",
     "site generate": "its -o names the file to write",
     "site import": "its -o names the file to write",
     "support-bundle": "its -o names the file to write",
     "results": "its -o may also name a folder to save in",
 }
-SHORTEST_FORM_IS_ALL = {"completion", "logs", "openapi", "schema", "sim"}
+SHORTEST_FORM_IS_ALL = {"completion", "logs", "openapi", "schema"}
 
 
 def walk(group: click.Group, names: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:

@@ -50,8 +50,9 @@ class Receiver:
 
     def states_of(self, job_id: str) -> list[str]:
         """What it heard of a job, doubles dropped by their id."""
-        first = {got.id: got.data for got in reversed(self.got)}
-        heard = [first[one] for one in dict.fromkeys(got.id for got in self.got)]
+        got = list(self.got)  # deliveries go on meanwhile
+        first = {one.id: one.data for one in reversed(got)}
+        heard = [first[name] for name in dict.fromkeys(one.id for one in got)]
         return [data["state"] for data in heard if data.get("id") == job_id]
 
 

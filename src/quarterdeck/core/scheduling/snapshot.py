@@ -100,6 +100,12 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What may be tuned. `patience_s` bounds how long smaller jobs may pass a waiting one."""
+    """What may be tuned. `patience_s` bounds how long smaller jobs may pass a waiting one.
+
+    `moves_max` running jobs that may be preempted are moved at most for a slice that fits nowhere,
+    and over time no more than `moves_percent` of the jobs that start (`core/scheduling/moves`).
+    """
 
     patience_s: float = field(default=300.0)
+    moves_max: int = 0
+    moves_percent: float = 5.0

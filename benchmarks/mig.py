@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 SEEDS: Final = range(42, 62)
 LOADS: Final = (0.85, 1.0)
 WORKERS: Final = 2
-OURS: Final = {"ours": Policy(), "ours+moves": Policy(moves_max=2, moves_percent=4.0)}
+OURS: Final = {"ours": Policy(), "ours+moves": Policy(moves_max=2, moves_percent=5.0)}
 CHANCE: Final = "random"
 POLICIES: Final = (*OURS, CHANCE, *RULES)
 PUBLISHED: Final = {

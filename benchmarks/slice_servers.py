@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from time import process_time
@@ -32,12 +33,14 @@ if TYPE_CHECKING:
 
 SITE: Final = "mig"
 GPUS_PER_NODE: Final = 4
+LATELY: Final = 500
+"""Starts over which moves are counted for the policy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
     """One run: percent of the requests and of their compute slices that were served, moves in
-    percent of the requests that were served, and seconds of a CPU for each request."""
+    percent of the requests that were served, and seconds of a CPU for each decision."""
 
     requests: float
     slices: float
@@ -46,9 +49,11 @@ class Served:
 
 
 class Server(Protocol):
-    """A cluster that slices are asked of; `moved` counts moves."""
+    """A cluster that slices are asked of. `moved` counts moves, and `seconds` are those that a CPU
+    spent on decisions, where they are measured."""
 
     moved: int
+    seconds: float
 
     def start(self, number: int, request: Request) -> bool:
         """Whether there was room."""
@@ -63,7 +68,7 @@ class RuleServer:
     """GPUs, and a rule."""
 
     def __init__(self, rule: Rule) -> None:
-        self.moved = 0
+        self.moved, self.seconds = 0, 0.0
         self._rule = rule
         self._occupied = np.zeros(GPUS, np.int64)
         self._held: dict[int, tuple[int, int]] = {}
@@ -90,7 +95,7 @@ class OurServer:
     that comes. All jobs may be preempted if the policy moves any."""
 
     def __init__(self, policy: Policy, model: str = PLAIN, per_node: int = GPUS_PER_NODE) -> None:
-        self.moved = 0
+        self.moved, self.seconds = 0, 0.0
         self._policy = policy
         self._capacity = capacity_of(
             [room_of(SITE, node, ()) for node in _nodes_of(model, per_node)]
@@ -99,7 +104,7 @@ class OurServer:
         self._on: dict[str, set[JobId]] = {room.node.name: set() for room in self._capacity}
         self._changed: set[str] = set()
         self._recent = Recent()
-        self._started = 0
+        self._moved_lately: deque[int] = deque(maxlen=LATELY)
 
     def start(self, number: int, request: Request) -> bool:
         """See `Server`."""
@@ -110,13 +115,15 @@ class OurServer:
         waiting = Waiting(_id_of(number), Demand(1, wanted), 0, now_ns)
         asked = tuple(self._recent.counts().items())
         snapshot = Snapshot(now_ns, number, self._capacity, (waiting,), asked=asked)
+        began = process_time()
         placements = make_plan(snapshot, self._policy).placements
         moves: tuple[Move, ...] = ()
-        most = moves_left(self._policy, self._started, self.moved)
+        most = moves_left(self._policy, len(self._moved_lately), sum(self._moved_lately))
         if not placements and most:
             found = find_moves(snapshot, waiting, self._jobs.values(), most)
             if found is not None:
                 placements, moves = (found.placement,), found.moves
+        self.seconds += process_time() - began
         for move in moves:
             self._forget(move.job.job_id)
         for placed, demand in [
@@ -125,7 +132,7 @@ class OurServer:
         ]:
             self._hold(Movable(placed.job_id, demand, SITE, placed.grants[0], now_ns))
         self.moved += len(moves)
-        self._started += len(placements)
+        self._moved_lately += [len(moves)] * len(placements)
         return bool(placements)
 
     def end(self, number: int) -> None:
@@ -162,15 +169,12 @@ def serve(server: Server, requests: Sequence[Request]) -> Served:
     asked, got = np.zeros(2), np.zeros(2)
     first = int(WARM_UP * len(requests))
     moved_before = 0
-    seconds = 0.0
     for number, request in enumerate(requests):
         while ends and ends[0][0] <= request.at_s:
             server.end(heappop(ends)[1])
         if number == first:
             moved_before = server.moved
-        began = process_time()
         is_served = server.start(number, request)
-        seconds += process_time() - began
         if is_served:
             heappush(ends, (request.at_s + request.life_s, number))
         if number >= first:
@@ -178,7 +182,7 @@ def serve(server: Server, requests: Sequence[Request]) -> Served:
             got += is_served, is_served * request.profile.compute
     requests_percent, slices_percent = (100 * got / asked).tolist()
     moved = 100 * (server.moved - moved_before) / max(1, int(got[0]))
-    return Served(requests_percent, slices_percent, moved, seconds / len(requests))
+    return Served(requests_percent, slices_percent, moved, server.seconds / len(requests))
 
 
 def _nodes_of(model: str, per_node: int) -> list[Node]:

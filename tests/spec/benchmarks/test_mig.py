@@ -77,7 +77,7 @@ class Refusing:
     """Has room only from a request on."""
 
     def __init__(self, first: int) -> None:
-        self.moved = 0
+        self.moved, self.seconds = 0, 0.0
         self.held: set[int] = set()
         self._first = first
 

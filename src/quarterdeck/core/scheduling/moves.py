@@ -88,7 +88,8 @@ class _Way:
 
 
 def moves_left(policy: Policy, started: int, moved: int) -> int:
-    """How many jobs may be moved now for one that waits, after so many starts and moves."""
+    """How many jobs may be moved now for one that waits, after so many starts and moves of late: a
+    quiet time is no credit for a busy one."""
     allowed = int(policy.moves_percent / 100 * started) - moved
     return max(0, min(policy.moves_max, allowed))
 

@@ -103,7 +103,7 @@ class Policy:
     """What may be tuned. `patience_s` bounds how long smaller jobs may pass a waiting one.
 
     `moves_max` running jobs that may be preempted are moved at most for a slice that fits nowhere,
-    and over time no more than `moves_percent` of the jobs that start (`core/scheduling/moves`).
+    and no more than `moves_percent` of the jobs that started lately (`core/scheduling/moves`).
     """
 
     patience_s: float = field(default=300.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from time import process_time
 from typing import TYPE_CHECKING, Final, Protocol
@@ -21,8 +21,8 @@ from quarterdeck.core.cluster.room import room_of
 from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.fragments import Recent
 from quarterdeck.core.scheduling.make_plan import make_plan
-from quarterdeck.core.scheduling.moves import Movable, Move, find_moves, moves_left
-from quarterdeck.core.scheduling.snapshot import Snapshot, Waiting
+from quarterdeck.core.scheduling.moves import Move, find_moves, moves_left
+from quarterdeck.core.scheduling.snapshot import Running, Snapshot, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +100,7 @@ class OurServer:
         self._capacity = capacity_of(
             [room_of(SITE, node, ()) for node in _nodes_of(model, per_node)]
         )
-        self._jobs: dict[JobId, Movable] = {}
+        self._jobs: dict[JobId, Running] = {}
         self._on: dict[str, set[JobId]] = {room.node.name: set() for room in self._capacity}
         self._changed: set[str] = set()
         self._recent = Recent()
@@ -116,11 +116,11 @@ class OurServer:
         asked = tuple(self._recent.counts().items())
         snapshot = Snapshot(now_ns, number, self._capacity, (waiting,), asked=asked)
         began = process_time()
-        placements = make_plan(snapshot, self._policy).placements
+        placements = make_plan(snapshot, self._policy, explains=False).placements
         moves: tuple[Move, ...] = ()
         most = moves_left(self._policy, len(self._moved_lately), sum(self._moved_lately))
         if not placements and most:
-            found = find_moves(snapshot, waiting, self._jobs.values(), most)
+            found = find_moves(replace(snapshot, running=tuple(self._jobs.values())), waiting, most)
             if found is not None:
                 placements, moves = (found.placement,), found.moves
         self.seconds += process_time() - began
@@ -130,7 +130,7 @@ class OurServer:
             *((one, waiting.demand) for one in placements),
             *((move.after, move.job.demand) for move in moves),
         ]:
-            self._hold(Movable(placed.job_id, demand, SITE, placed.grants[0], now_ns))
+            self._hold(Running(placed.job_id, SITE, demand, placed.grants, 0, now_ns, now_ns, 0.0))
         self.moved += len(moves)
         self._moved_lately += [len(moves)] * len(placements)
         return bool(placements)
@@ -139,13 +139,13 @@ class OurServer:
         """See `Server`."""
         self._forget(_id_of(number))
 
-    def _hold(self, job: Movable) -> None:
+    def _hold(self, job: Running) -> None:
         self._jobs[job.job_id] = job
-        self._on[job.grant.node].add(job.job_id)
-        self._changed.add(job.grant.node)
+        self._on[job.grants[0].node].add(job.job_id)
+        self._changed.add(job.grants[0].node)
 
     def _forget(self, job_id: JobId) -> None:
-        node = self._jobs.pop(job_id).grant.node
+        node = self._jobs.pop(job_id).grants[0].node
         self._on[node].remove(job_id)
         self._changed.add(node)
 
@@ -156,7 +156,7 @@ class OurServer:
             room_of(
                 SITE,
                 self._capacity[rows[SITE, node]].node,
-                [self._jobs[job_id].grant for job_id in sorted(self._on[node])],
+                [self._jobs[job_id].grants[0] for job_id in sorted(self._on[node])],
             )
             for node in self._changed
         )

@@ -16,8 +16,8 @@ from quarterdeck.core.cluster.hardware import Device, Node
 from quarterdeck.core.cluster.mig import occupancy_of, profiles_of
 from quarterdeck.core.cluster.parts import Part, parse_part
 from quarterdeck.core.cluster.room import room_of
-from quarterdeck.core.scheduling.moves import Movable, find_moves
-from quarterdeck.core.scheduling.snapshot import Snapshot, Waiting
+from quarterdeck.core.scheduling.moves import find_moves
+from quarterdeck.core.scheduling.snapshot import Running, Snapshot, Waiting
 from quarterdeck.testing.builders import SITE, START_NS, a_job_id
 
 MODELS = {"A100-SXM4-80GB": 80, "H100-NVL": 94, "A30": 24}
@@ -57,12 +57,12 @@ class Cluster:
             )
             for number in range(random.choice((1, 2)))
         ]  # fmt: skip
-        self.jobs: dict[JobId, Movable] = {}
+        self.jobs: dict[JobId, Running] = {}
         for number in range(random.randrange(20, 60)):
             self._start(number)
         for job_id in random.sample([*self.jobs], len(self.jobs) // 4):
             del self.jobs[job_id]
-        self.movable = [job for job in self.jobs.values() if random.random() < 0.7]
+        self.movable = [job for job in self.jobs.values() if job.is_preemptible]
 
     def _start(self, number: int) -> None:
         """One more slice anywhere."""
@@ -76,24 +76,36 @@ class Cluster:
         ]
         gpu, start = random.choice(places)
         part = str(Part(gpu, demand.resources.gpu_profile, start))
-        cpus = sum(job.grant.cpus for job in self.jobs.values() if job.grant.node == node.name)
-        held = [one.grant for one in self.jobs.values()]
+        cpus = sum(
+            job.grants[0].cpus for job in self.jobs.values() if job.grants[0].node == node.name
+        )
+        held = [one.grants[0] for one in self.jobs.values()]
         if cpus + demand.resources.cpus <= node.cpus and are_apart(self.model, held, part):
             grant = Grant(node.name, (part,), demand.resources.cpus)
-            kept_at_ns = START_NS - random.randrange(10**9)
-            job = Movable(a_job_id(number), demand, SITE, grant, kept_at_ns)
+            started_at_ns = START_NS - random.randrange(10**9)
+            job = Running(
+                a_job_id(number), SITE, demand, (grant,), 0, started_at_ns, started_at_ns, 0.0,
+                is_preemptible=random.random() < 0.7,
+            )  # fmt: skip
             self.jobs[job.job_id] = job
 
     def demand(self, profile: str) -> Demand:
         wanted = replace(parse_gpus(f"mig-{profile}"), cpus=self.random.choice((0, 1, 3)))
         return Demand(1, wanted)
 
+    def grants(self) -> list[Grant]:
+        return [one.grants[0] for one in self.jobs.values()]
+
     def snapshot(self, waiting: Waiting) -> Snapshot:
         rooms = [
-            room_of(SITE, node, [j.grant for j in self.jobs.values() if j.grant.node == node.name])
+            room_of(
+                SITE,
+                node,
+                [j.grants[0] for j in self.jobs.values() if j.grants[0].node == node.name],
+            )
             for node in self.nodes
         ]
-        return Snapshot(START_NS, 1, rooms, (waiting,))
+        return Snapshot(START_NS, 1, rooms, (waiting,), running=tuple(self.jobs.values()))
 
 
 def are_apart(model: str, grants: Iterable[Grant], part: str) -> bool:
@@ -133,9 +145,9 @@ def one_move_would_do(cluster: Cluster, demand: Demand) -> bool:
     """By trying every job, every place for the new one that it is in the way of, and every place
     for the moved one."""
     for job in cluster.movable:
-        others = [one.grant for one in cluster.jobs.values() if one is not job]
+        others = [one.grants[0] for one in cluster.jobs.values() if one is not job]
         for new in fits(cluster, others, demand):
-            is_in_way = not are_apart(cluster.model, [job.grant], new.devices[0])
+            is_in_way = not are_apart(cluster.model, [*job.grants], new.devices[0])
             if is_in_way and fits(cluster, [*others, new], job.demand):
                 return True
     return False
@@ -158,12 +170,12 @@ def test_moves_are_legal_and_one_that_would_do_is_found(first: int) -> None:
     moved = missed = 0
     for seed in range(first, first + 150):
         cluster = Cluster(seed)
-        check(cluster, {job.job_id: job.grant for job in cluster.jobs.values()})
+        check(cluster, {job.job_id: job.grants[0] for job in cluster.jobs.values()})
         demand = cluster.demand(cluster.random.choice([*cluster.profiles]))
         waiting = Waiting(a_job_id(999), demand, 0, START_NS)
         most = cluster.random.choice((1, 2, 3))
-        found = find_moves(cluster.snapshot(waiting), waiting, cluster.movable, most)
-        has_room = bool(fits(cluster, [one.grant for one in cluster.jobs.values()], demand))
+        found = find_moves(cluster.snapshot(waiting), waiting, most)
+        has_room = bool(fits(cluster, cluster.grants(), demand))
         if found is None:
             would_do = not has_room and one_move_would_do(cluster, demand)
             assert not would_do, (seed, demand)
@@ -172,7 +184,7 @@ def test_moves_are_legal_and_one_that_would_do_is_found(first: int) -> None:
         assert not has_room
         assert 1 <= len(found.moves) <= most
         assert {one.job.job_id for one in found.moves} <= {one.job_id for one in cluster.movable}
-        held = {job.job_id: job.grant for job in cluster.jobs.values()}
+        held = {job.job_id: job.grants[0] for job in cluster.jobs.values()}
         for move in found.moves:
             (held[move.job.job_id],) = move.after.grants
             assert profile_of(held[move.job.job_id]) == move.job.demand.resources.gpu_profile

@@ -15,8 +15,8 @@ from quarterdeck.core.cluster.hardware import Cordon, Node
 from quarterdeck.core.cluster.parts import parse_part
 from quarterdeck.core.cluster.room import room_of
 from quarterdeck.core.scheduling.make_plan import make_plan
-from quarterdeck.core.scheduling.moves import Movable, Regrouping, find_moves, moves_left
-from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
+from quarterdeck.core.scheduling.moves import Regrouping, find_moves, moves_left
+from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
 from quarterdeck.testing.builders import SITE, START_NS, a_job_id, a_node
 
 WANTED = a_job_id(99)
@@ -26,20 +26,21 @@ def wanted_of(asked: str, *, cpus: int = 1, memory_bytes: int = 0) -> Demand:
     return Demand(1, replace(parse_gpus(asked), cpus=cpus, memory_bytes=memory_bytes))
 
 
-def running(number: int, device: str, node: str = "a", *, age_s: int = 60, **also: int) -> Movable:
+def running(number: int, device: str, node: str = "a", *, age_s: int = 60, **also: int) -> Running:
     """A job with a slice, which has run for so long; `device` is like `0/1g.10gb@3`."""
     gpu, _, rest = device.partition("/")
     part = f"GPU-{node}-{gpu}/{rest}"
     demand = wanted_of(f"mig-{parse_part(part).profile}", **also)
     grant = Grant(node, (part,), demand.resources.cpus, demand.resources.memory_bytes)
-    return Movable(a_job_id(number), demand, SITE, grant, START_NS - age_s * NS_PER_S)
+    started_at_ns = START_NS - age_s * NS_PER_S
+    return Running(a_job_id(number), SITE, demand, (grant,), 0, started_at_ns, started_at_ns, 0.0)
 
 
 def find(
     asked: str,
-    jobs: Sequence[Movable],
+    jobs: Sequence[Running],
     *,
-    fixed: Sequence[Movable] = (),
+    fixed: Sequence[Running] = (),
     nodes: Sequence[Node] = (a_node("a", gpus=2, may_slice=True),),
     most: int = 2,
     cordons: tuple[Cordon, ...] = (),
@@ -49,14 +50,15 @@ def find(
         room_of(
             SITE,
             node,
-            [one.grant for one in (*jobs, *fixed) if one.grant.node == node.name],
+            [grant for one in (*jobs, *fixed) for grant in one.grants if grant.node == node.name],
             cordons,
         )
         for node in nodes
     ]
     waiting = Waiting(WANTED, wanted_of(asked), 0, START_NS)
-    snapshot = Snapshot(START_NS, 1, rooms, (waiting,))
-    found = find_moves(snapshot, waiting, jobs, most)
+    stay = (replace(one, is_preemptible=False) for one in fixed)
+    snapshot = Snapshot(START_NS, 1, rooms, (waiting,), running=(*jobs, *stay))
+    found = find_moves(snapshot, waiting, most)
     assert found is None or make_plan(snapshot, Policy()).placements == ()
     return found
 
@@ -65,7 +67,7 @@ def said(found: Regrouping | None) -> tuple[str, list[tuple[str, str]]] | None:
     """The new place, and from where to where others move, without what is alike in all."""
     if found is None:
         return None
-    moves = [(one.job.grant.devices[0], one.after.grants[0].devices[0]) for one in found.moves]
+    moves = [(one.job.grants[0].devices[0], one.after.grants[0].devices[0]) for one in found.moves]
     return found.placement.grants[0].devices[0], moves
 
 

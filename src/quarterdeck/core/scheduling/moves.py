@@ -17,7 +17,7 @@ import numpy as np
 
 from quarterdeck.core.cluster.demand import GpuUnit
 from quarterdeck.core.cluster.mig import mask_of, profiles_of
-from quarterdeck.core.cluster.parts import gpu_of, parse_part
+from quarterdeck.core.cluster.parts import parse_part
 from quarterdeck.core.scheduling.capacity import SHARED, capacity_of
 from quarterdeck.core.scheduling.fragments import typical_of
 from quarterdeck.core.scheduling.free import Free
@@ -27,36 +27,21 @@ from quarterdeck.core.scheduling.wants import want_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from quarterdeck.basics.ids import JobId
-    from quarterdeck.core.cluster.demand import Demand, Grant, Resources
-    from quarterdeck.core.cluster.room import Room
+    from quarterdeck.core.cluster.demand import Demand, Resources
     from quarterdeck.core.scheduling.capacity import Capacity
     from quarterdeck.core.scheduling.placer import Sites
     from quarterdeck.core.scheduling.plan import Placement
-    from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
+    from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
 
 PROOFS_MAX: Final = 16
 """So many ways that differ are tried in earnest, then it is given up."""
 
 
 @dataclass(frozen=True, slots=True)
-class Movable:
-    """A running job, or a task of one, that may be preempted, with what it holds. Moved, it would
-    go on from what it had done at `kept_at_ns`: its last checkpoint, or else its start."""
-
-    job_id: JobId
-    demand: Demand
-    site: str
-    grant: Grant
-    kept_at_ns: int
-    task: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Move:
     """A running job that stops, and where it starts again."""
 
-    job: Movable
+    job: Running
     after: Placement
 
 
@@ -72,7 +57,7 @@ class Regrouping:
 class _Slice:
     """What a movable job holds of a GPU, as bits."""
 
-    job: Movable
+    job: Running
     mask: int
 
 
@@ -95,15 +80,11 @@ def moves_left(policy: Policy, started: int, moved: int) -> int:
 
 
 def find_moves(
-    snapshot: Snapshot,
-    waiting: Waiting,
-    running: Iterable[Movable],
-    most: int,
-    sites: Sites = None,
+    snapshot: Snapshot, waiting: Waiting, most: int, sites: Sites = None
 ) -> Regrouping | None:
     """The moves of at most so many running jobs that make room for a job that wants one slice and
-    for which there is no room at these sites: the fewest, and of these the ones that lose least
-    work. A moved job stays at its site. None if nothing was found."""
+    for which there is no room at these sites: the fewest, and of these the ones that started
+    last. A moved job stays at its site. None if nothing was found."""
     ready = waiting.ready(snapshot.now_ns)
     if most < 1 or not ready or not _is_one_slice(waiting.demand):
         return None
@@ -111,13 +92,13 @@ def find_moves(
     placer = Placer(Free(capacity, typical_of(snapshot.asked)))
     if placer.could_place(waiting.demand, sites):
         return None
-    at = _slices_at(capacity, running)
+    at = _slices_at(capacity, snapshot.running)
     failed: set[tuple[object, ...]] = set()
     for way in sorted(_ways(placer, waiting.demand, sites, at, most), key=_price):
         alike = (way.start, way.kind, way.state, *(one.job.demand for one in way.slices))
         if alike in failed:
             continue
-        found = _proven(snapshot, capacity, waiting, ready[0], sites, way.slices)
+        found = _proven(placer, waiting, ready[0], sites, [one.job for one in way.slices])
         if found is not None:
             return found
         failed.add(alike)
@@ -133,24 +114,27 @@ def _is_one_slice(demand: Demand) -> bool:
 
 
 def _price(way: _Way) -> tuple[int, int]:
-    """Less is better: few jobs, then those whose work was kept last."""
-    return len(way.slices), -sum(one.job.kept_at_ns for one in way.slices)
+    """Less is better: few jobs, then those that started last, as they have least to lose."""
+    return len(way.slices), -sum(one.job.started_at_ns for one in way.slices)
 
 
 def _slices_at(
-    capacity: Capacity, running: Iterable[Movable]
+    capacity: Capacity, running: Iterable[Running]
 ) -> dict[tuple[int, int], list[_Slice]]:
     """The slices that may be moved, by the row of their node and the column of their GPU."""
     found: dict[tuple[int, int], list[_Slice]] = {}
     columns: dict[int, dict[str, int]] = {}
     for job in running:
-        row = capacity.fleet.rows.get((job.site, job.grant.node))
-        if row is None or not _is_one_slice(job.demand):
+        if not job.is_preemptible or not _is_one_slice(job.demand):
+            continue
+        (grant,) = job.grants
+        row = capacity.fleet.rows.get((job.site, grant.node))
+        if row is None:
             continue
         devices = capacity.fleet.nodes[row].devices
         if row not in columns:
             columns[row] = {device.id: column for column, device in enumerate(devices)}
-        part = parse_part(job.grant.devices[0])
+        part = parse_part(grant.devices[0])
         column = columns[row].get(part.gpu)
         if column is not None and part.profile:
             device = devices[column]
@@ -200,8 +184,9 @@ def _ways(
 
 def _has_rest(free: Free, row: int, wanted: Resources, gone: Sequence[_Slice]) -> bool:
     """Whether the node has the CPUs and the memory that are wanted, with these gone."""
-    cpus = sum(one.job.grant.cpus for one in gone)
-    memory_bytes = sum(one.job.grant.memory_bytes for one in gone)
+    grants = [grant for one in gone for grant in one.job.grants]
+    cpus = sum(grant.cpus for grant in grants)
+    memory_bytes = sum(grant.memory_bytes for grant in grants)
     return bool(
         free.cpus[row] + cpus >= wanted.cpus
         and free.memory_bytes[row] + memory_bytes >= wanted.memory_bytes
@@ -218,46 +203,19 @@ def _has_place(free: Free, site: str, resources: Resources) -> bool:
 
 
 def _proven(
-    snapshot: Snapshot,
-    capacity: Capacity,
-    waiting: Waiting,
-    task: int | None,
-    sites: Sites,
-    way: Sequence[_Slice],
+    placer: Placer, waiting: Waiting, task: int | None, sites: Sites, jobs: Sequence[Running]
 ) -> Regrouping | None:
     """What comes of it when all of these jobs stop, or None if one of them finds no place."""
-    by_row: dict[int, list[Grant]] = {}
-    for job in (one.job for one in way):
-        by_row.setdefault(capacity.fleet.rows[job.site, job.grant.node], []).append(job.grant)
-    rooms = [_without(capacity[row], grants) for row, grants in by_row.items()]
-    placer = Placer(Free(capacity.replaced(rooms), typical_of(snapshot.asked)))
-    placement = placer.place(waiting.job_id, waiting.demand, sites, task, dict(waiting.data_at))
+    gone = [(job.site, grant) for job in jobs for grant in job.grants]
+    cleared = Placer(placer.free.returned(gone))
+    placement = cleared.place(waiting.job_id, waiting.demand, sites, task, dict(waiting.data_at))
     if placement is None:
         return None
     moves = []
-    for job in (one.job for one in way):
-        here = replace(job.demand, site=job.site)
-        after = placer.place(job.job_id, here, None, job.task)
+    for job in jobs:
+        after = cleared.place(job.job_id, replace(job.demand, site=job.site), None, job.task)
         if after is None:
             return None
-        if after.grants != (job.grant,):
+        if after.grants != job.grants:
             moves.append(Move(job, after))
     return Regrouping(tuple(moves), placement)
-
-
-def _without(room: Room, grants: Sequence[Grant]) -> Room:
-    """The room as it would be without these grants of slices."""
-    gone = {device for grant in grants for device in grant.devices}
-    parts = tuple(part for part in room.parts if part not in gone)
-    empty = {gpu_of(part) for part in gone} - {gpu_of(part) for part in parts}
-    return replace(
-        room,
-        free_devices=tuple(
-            device.id
-            for device in room.node.devices
-            if device.id in room.free_devices or device.id in empty
-        ),
-        free_cpus=room.free_cpus + sum(grant.cpus for grant in grants),
-        free_memory_bytes=room.free_memory_bytes + sum(grant.memory_bytes for grant in grants),
-        parts=parts,
-    )

@@ -1,4 +1,4 @@
-"""Which running jobs to move so that a MIG slice fits that fits nowhere: few, and the cheapest.
+"""Which running jobs to move so that a MIG slice fits that fits nowhere: as few as will do.
 
 Slices are placed one by one and end one by one, so what is free becomes scattered: often there is
 enough of it, and one slice in the wrong place is in the way. A job that may be preempted can start

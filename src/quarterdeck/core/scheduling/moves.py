@@ -1,0 +1,221 @@
+"""Which running jobs to move so that a MIG slice fits that fits nowhere: as few as will do.
+
+Slices are placed one by one and end one by one, so what is free becomes scattered: often there is
+enough of it, and one slice in the wrong place is in the way. A job that may be preempted can start
+again elsewhere. What is found here is proven: with all of these jobs gone the waiting one is placed
+first and then each of them, by the same rule as always. All must have stopped before any starts.
+
+Moving interrupts work, so a policy allows none unless it says so, and then only few of what starts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from quarterdeck.core.cluster.demand import GpuUnit
+from quarterdeck.core.cluster.mig import mask_of, profiles_of
+from quarterdeck.core.cluster.parts import parse_part
+from quarterdeck.core.scheduling.capacity import SHARED, capacity_of
+from quarterdeck.core.scheduling.fragments import typical_of
+from quarterdeck.core.scheduling.free import Free
+from quarterdeck.core.scheduling.placer import Placer
+from quarterdeck.core.scheduling.wants import want_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from quarterdeck.core.cluster.demand import Demand, Resources
+    from quarterdeck.core.scheduling.capacity import Capacity
+    from quarterdeck.core.scheduling.placer import Sites
+    from quarterdeck.core.scheduling.plan import Placement
+    from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
+
+PROOFS_MAX: Final = 16
+"""So many ways that differ are tried in earnest, then it is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A running job that stops, and where it starts again."""
+
+    job: Running
+    after: Placement
+
+
+@dataclass(frozen=True, slots=True)
+class Regrouping:
+    """The moves that make room for a job, and the place that it gets then."""
+
+    moves: tuple[Move, ...]
+    placement: Placement
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """What a movable job holds of a GPU, as bits."""
+
+    job: Running
+    mask: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """What is in the way of a slice at this start of a GPU of this kind and state, the largest
+    first."""
+
+    start: int
+    kind: int
+    state: int
+    slices: tuple[_Slice, ...]
+
+
+def moves_left(policy: Policy, started: int, moved: int) -> int:
+    """How many jobs may be moved now for one that waits, after so many starts and moves of late: a
+    quiet time is no credit for a busy one."""
+    allowed = int(policy.moves_percent / 100 * started) - moved
+    return max(0, min(policy.moves_max, allowed))
+
+
+def find_moves(
+    snapshot: Snapshot, waiting: Waiting, most: int, sites: Sites = None
+) -> Regrouping | None:
+    """The moves of at most so many running jobs that make room for a job that wants one slice and
+    for which there is no room at these sites: the fewest, and of these the ones that started
+    last. A moved job stays at its site. None if nothing was found."""
+    ready = waiting.ready(snapshot.now_ns)
+    if most < 1 or not ready or not _is_one_slice(waiting.demand):
+        return None
+    capacity = capacity_of(snapshot.rooms)
+    placer = Placer(Free(capacity, typical_of(snapshot.asked)))
+    if placer.could_place(waiting.demand, sites):
+        return None
+    at = _slices_at(capacity, snapshot.running)
+    failed: set[tuple[object, ...]] = set()
+    for way in sorted(_ways(placer, waiting.demand, sites, at, most), key=_price):
+        alike = (way.start, way.kind, way.state, *(one.job.demand for one in way.slices))
+        if alike in failed:
+            continue
+        found = _proven(placer, waiting, ready[0], sites, [one.job for one in way.slices])
+        if found is not None:
+            return found
+        failed.add(alike)
+        if len(failed) == PROOFS_MAX:
+            break
+    return None
+
+
+def _is_one_slice(demand: Demand) -> bool:
+    wanted = demand.resources
+    is_single = demand.most_nodes == 1 and not demand.beside
+    return is_single and wanted.gpu_unit is GpuUnit.SLICE and wanted.gpus == 1
+
+
+def _price(way: _Way) -> tuple[int, int]:
+    """Less is better: few jobs, then those that started last, as they have least to lose."""
+    return len(way.slices), -sum(one.job.started_at_ns for one in way.slices)
+
+
+def _slices_at(
+    capacity: Capacity, running: Iterable[Running]
+) -> dict[tuple[int, int], list[_Slice]]:
+    """The slices that may be moved, by the row of their node and the column of their GPU."""
+    found: dict[tuple[int, int], list[_Slice]] = {}
+    columns: dict[int, dict[str, int]] = {}
+    for job in running:
+        if not job.is_preemptible or not _is_one_slice(job.demand):
+            continue
+        (grant,) = job.grants
+        row = capacity.fleet.rows.get((job.site, grant.node))
+        if row is None:
+            continue
+        devices = capacity.fleet.nodes[row].devices
+        if row not in columns:
+            columns[row] = {device.id: column for column, device in enumerate(devices)}
+        part = parse_part(grant.devices[0])
+        column = columns[row].get(part.gpu)
+        if column is not None and part.profile:
+            device = devices[column]
+            profile = profiles_of(device.model, device.memory_bytes)[part.profile]
+            mask = mask_of(profile, part.start)
+            found.setdefault((row, column), []).append(_Slice(job, mask))
+    return found
+
+
+def _ways(
+    placer: Placer,
+    demand: Demand,
+    sites: Sites,
+    at: Mapping[tuple[int, int], Sequence[_Slice]],
+    most: int,
+) -> Iterator[_Way]:
+    """Every start of another slice where all that is in its way may be moved, and where there is
+    some other GPU or start for each of these."""
+    free, wanted = placer.free, demand.resources
+    want = want_of(wanted, free.fleet.kinds)
+    rows = {
+        row
+        for site in placer.sites_for(demand, sites)
+        for row in range(free.fleet.sites[site].start, free.fleet.sites[site].stop)
+        if free.is_open[row]
+    }
+    has_place: dict[tuple[str, Resources], bool] = {}
+    for (row, column), slices in at.items():
+        kind, state = int(free.fleet.kind[row, column]), int(free.state[row, column])
+        profile = want.profiles[kind]
+        if row not in rows or profile is None or state >= SHARED:
+            continue
+        for start in profile.starts:
+            mask = mask_of(profile, start)
+            in_way = [one for one in slices if one.mask & mask]
+            is_all = state & mask == sum(one.mask for one in in_way) & mask
+            if not (is_all and 0 < len(in_way) <= most and _has_rest(free, row, wanted, in_way)):
+                continue
+            for one in in_way:
+                key = (one.job.site, one.job.demand.resources)
+                if key not in has_place:
+                    has_place[key] = _has_place(free, *key)
+            if all(has_place[one.job.site, one.job.demand.resources] for one in in_way):
+                in_way.sort(key=lambda one: -one.mask.bit_count())
+                yield _Way(start, kind, state, tuple(in_way))
+
+
+def _has_rest(free: Free, row: int, wanted: Resources, gone: Sequence[_Slice]) -> bool:
+    """Whether the node has the CPUs and the memory that are wanted, with these gone."""
+    grants = [grant for one in gone for grant in one.job.grants]
+    cpus = sum(grant.cpus for grant in grants)
+    memory_bytes = sum(grant.memory_bytes for grant in grants)
+    return bool(
+        free.cpus[row] + cpus >= wanted.cpus
+        and free.memory_bytes[row] + memory_bytes >= wanted.memory_bytes
+    )
+
+
+def _has_place(free: Free, site: str, resources: Resources) -> bool:
+    """Whether a GPU has room for it, whatever else it needs: a job that moves within its node has
+    its CPUs there already."""
+    if resources.gpu_profile.endswith("+me"):
+        return True  # its own media engines would seem to be in its way
+    slice_alone = replace(resources, cpus=0, memory_bytes=0)
+    return bool((free.costs(slice_alone)[free.fleet.sites[site]] < np.inf).any())
+
+
+def _proven(
+    placer: Placer, waiting: Waiting, task: int | None, sites: Sites, jobs: Sequence[Running]
+) -> Regrouping | None:
+    """What comes of it when all of these jobs stop, or None if one of them finds no place."""
+    gone = [(job.site, grant) for job in jobs for grant in job.grants]
+    cleared = Placer(placer.free.returned(gone))
+    placement = cleared.place(waiting.job_id, waiting.demand, sites, task, dict(waiting.data_at))
+    if placement is None:
+        return None
+    moves = []
+    for job in jobs:
+        after = cleared.place(job.job_id, replace(job.demand, site=job.site), None, job.task)
+        if after is None:
+            return None
+        if after.grants != job.grants:
+            moves.append(Move(job, after))
+    return Regrouping(tuple(moves), placement)

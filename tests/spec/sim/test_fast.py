@@ -15,7 +15,7 @@ from quarterdeck.core.scheduling.snapshot import Policy
 from quarterdeck.sim.fast.figures import figures_of
 from quarterdeck.sim.fast.run import Story, run
 from quarterdeck.sim.fast.workload import read_workload
-from quarterdeck.wiring.simulate import command
+from quarterdeck.wiring.simulate.command import command
 
 HEADER = "job,submit,duration,nodes,gpus,team\n"
 

@@ -33,8 +33,9 @@ COLUMNS: Final = (*NEEDED, *OPTIONAL)
 class SimJob:
     """A job of a workload, as its line says it.
 
-    `estimate_s` is what the scheduler believes of its duration, None for nothing. `checkpoint_s`
-    are the seconds between two checkpoints; without, a run that is cut off begins from nothing.
+    `estimate_s` is how long its submitter or its history says that it runs, and all that the
+    scheduler knows of its duration. Cut short, it goes on from a checkpoint that it makes every
+    `checkpoint_s`; without any it starts again from nothing.
     """
 
     line: int

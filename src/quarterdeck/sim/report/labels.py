@@ -38,6 +38,7 @@ LABELS: Final[dict[str, tuple[str, Callable[[float], str]]]] = {
     "guarantee_violation_minutes": ("minutes of teams below their guarantee", number),
     "preemptions": ("preemptions", number),
     "runs_lost_with_nodes": ("runs lost with their nodes", number),
+    "runs_drained": ("runs stopped by drains", number),
     "lost_gpu_hours": ("GPU hours that had to be spent again", number),
     "lost_share": ("as a share of all that were held", percent),
     "energy_kwh": ("energy of the nodes with GPUs, kWh at most", number),

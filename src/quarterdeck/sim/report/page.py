@@ -37,15 +37,15 @@ READING: Final = (
     (
         "Free GPU time of no use to a typical job",
         (
-            "free GPUs of nodes that have too few of them, or of CPUs or memory, for a job drawn from "
-            "those of this workload"
+            "free GPUs of nodes that have too few of them, or of CPUs or memory, for a job drawn "
+            "from those of this workload"
         ),
     ),
     (
         "Finish-time fairness",
         (
-            "how much longer a job took than with its part of the cluster for itself; above 1.05 it "
-            "was treated unfairly"
+            "how much longer a job took than with its part of the cluster for itself; above 1.05 "
+            "it was treated unfairly"
         ),
     ),
     (

@@ -51,12 +51,16 @@ def _of_one(one: Column) -> Iterator[str]:
 
 def _of_cuts(one: Column) -> Iterator[str]:
     figures = one.figures
-    if figures["preemptions"] or figures["runs_lost_with_nodes"]:
+    told = [
+        (figures["preemptions"], "gave way to others"),
+        (figures["runs_lost_with_nodes"], "were lost with their nodes"),
+        (figures["runs_drained"], "were stopped by drains"),
+    ]
+    parts = [f"{number(count)} {what}" for count, what in told if count]
+    if parts:
         yield (
-            f"{one.name}: {few(figures['preemptions'], 'run')} gave way to others and "
-            f"{few(figures['runs_lost_with_nodes'], 'run')} were lost with their nodes; "
-            f"{few(round(figures['lost_gpu_hours']), 'GPU hour')} had to be spent again, "
-            f"{percent(figures['lost_share'])} of all."
+            f"{one.name}: of the runs {', '.join(parts)}; {number(figures['lost_gpu_hours'])} GPU "
+            f"hours had to be spent again, {percent(figures['lost_share'])} of all."
         )
 
 

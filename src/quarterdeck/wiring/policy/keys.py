@@ -7,10 +7,12 @@ same table for people, and a test compares the two.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.errors import Invalid
 from quarterdeck.basics.quantities import parse_span_s
+from quarterdeck.core.scheduling.snapshot import Order
 from quarterdeck.sdk.yamltree import shown
 
 if TYPE_CHECKING:
@@ -62,4 +64,8 @@ def _why(error: Invalid, value: str) -> str:
     return error.message.partition(repr(value))[2].lstrip(",; ") or "it cannot be used"
 
 
-KEYS: Final = (Key("patience", "patience_s", span_s),)
+KEYS: Final = (
+    Key("patience", "patience_s", span_s),
+    Key("order", "order", partial(choice, Order)),
+    Key("min_runtime", "min_runtime_s", span_s),
+)

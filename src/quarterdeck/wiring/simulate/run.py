@@ -30,7 +30,7 @@ FULL_JOBS_MAX: Final = 20_000
     epilog=examples(
         "qd sim run --cluster superpod.yaml --workload june.csv",
         "qd sim run --cluster a.yaml --workload june.csv --patience 1h --patience 5m -o json",
-        "qd sim run --cluster a.yaml --workload w.csv --policy p.yaml --policy q.yaml --html r.html",
+        "qd sim run --cluster a.yaml --workload w.csv --policy p.yaml --html r.html",
         "qd sim run --cluster a.yaml --workload seth.swf --format swf --gpus-per-processor 1",
     )
 )
@@ -78,7 +78,7 @@ FULL_JOBS_MAX: Final = 20_000
     help="Through the whole control plane instead of the scheduler alone: slower.",
 )
 @output_option
-def run(  # noqa: PLR0913 - one parameter an option
+def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     cluster: Path,
     workload: Path,
     form: str,

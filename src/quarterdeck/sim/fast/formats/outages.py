@@ -1,4 +1,4 @@
-"""Files of outages: nodes that were lost or drained, and for how long.
+"""Files of outages: nodes that were lost, drained or cordoned, and for how long.
 
 A CSV file with a header: `at` and `for` are seconds, on the clock of the workload's `submit`.
 """
@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from quarterdeck.basics.errors import Invalid, QuarterdeckError
 from quarterdeck.sim.fast.cells import find, rows_of, seconds, shown
 from quarterdeck.sim.fast.remarks import Remark, Remarks
-from quarterdeck.sim.fast.story import Outage
+from quarterdeck.sim.fast.story import Outage, OutageKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 NEEDED: Final = ("at", "node", "for")
 OPTIONAL: Final = ("kind",)
-LOSS: Final = "loss"
-DRAIN: Final = "drain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +80,10 @@ def _insert(others: list[_Away], outage: Outage, line: int) -> None:
 def _outage_of(cells: Mapping[str, str], nodes: Collection[str]) -> Outage:
     if cells["node"] not in nodes:
         raise Invalid(f"node is {shown(cells['node'])}, which is no node of the cluster")
-    kind = find(cells, "kind") or LOSS
-    if kind not in (LOSS, DRAIN):
-        raise Invalid(f"kind is {shown(kind)}, not {LOSS} or {DRAIN}")
+    kind = find(cells, "kind") or OutageKind.LOSS.value
+    if kind not in list(OutageKind):
+        raise Invalid(f"kind is {shown(kind)}, not one of {', '.join(OutageKind)}")
     at_s, for_s = seconds(cells["at"], "at"), seconds(cells["for"], "for")
     if not for_s:
         raise Invalid("for is 0: the node would not be away at all")
-    return Outage(cells["node"], at_s, for_s, is_drain=kind == DRAIN)
+    return Outage(cells["node"], at_s, for_s, OutageKind(kind))

@@ -1,7 +1,7 @@
 """Which share of the free GPUs a typical job could not have used, over time.
 
 The measure is `core/scheduling/fragments`; typical is what all jobs of the story asked for. GPUs of
-nodes that are lost or drained are not free.
+nodes that are lost, drained or cordoned are not free.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ def interruption_figures(story: Story) -> dict[str, float]:
     return {
         "preemptions": float(cuts.count(Cut.PREEMPTED)),
         "runs_lost_with_nodes": float(cuts.count(Cut.NODE_LOST)),
+        "runs_drained": float(cuts.count(Cut.DRAINED)),
         "lost_gpu_hours": lost_s / 3600,
         "lost_share": lost_s / held_s if held_s else 0.0,
     }

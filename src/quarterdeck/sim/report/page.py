@@ -12,7 +12,7 @@ from quarterdeck.sim.fast.measures.usage import gpus_of
 from quarterdeck.sim.report.charts import KINDS, draw_bars, draw_lines
 from quarterdeck.sim.report.labels import LABELS
 from quarterdeck.sim.report.scales import linear, shares, times, waits
-from quarterdeck.sim.report.sentences import sentences
+from quarterdeck.sim.report.sentences import sections
 from quarterdeck.sim.report.series import (
     over_time,
     wait_distributions,
@@ -93,8 +93,10 @@ def _head(columns: Sequence[Column], title: str) -> Iterator[str]:
     size += few(len(story.ran) + len(story.never), "job")
     away = f", {few(len(story.outages), 'outage')}" if story.outages else ""
     yield f'<p class="dim">{safe(size + away)}; simulated, on virtual time</p>'
-    told = "\n".join(f"<li>{safe(one)}</li>" for one in sentences(columns))
-    yield f'<h2>In short</h2>\n<ul class="told">\n{told}\n</ul>'
+    yield "<h2>In short</h2>"
+    for heading, told in sections(columns):
+        items = "\n".join(f"<li>{safe(one)}</li>" for one in told)
+        yield f'<h3>{safe(heading)}</h3>\n<ul class="told">\n{items}\n</ul>'
 
 
 def _table(columns: Sequence[Column]) -> Iterator[str]:
@@ -125,7 +127,7 @@ def _change(before: float | None, now: float | None) -> str:
     if before is None or now is None or not before:
         return " <small></small>"
     share = now / before - 1
-    told = "" if abs(share) < 0.0005 else f"{share:+.0%}" if abs(share) >= 0.1 else f"{share:+.1%}"
+    told = "" if abs(share) < 0.0005 else f"{share:+.{int(abs(share) < 0.1)}%}".replace("-", "−")
     return f" <small>{told}</small>"
 
 

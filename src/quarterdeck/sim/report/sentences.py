@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from quarterdeck.sim.fast.measures.steps import mean, percentile
 from quarterdeck.sim.fast.measures.usage import gpus_of
@@ -19,21 +19,40 @@ NOTICED_S: Final = 1.0
 NOTICED_SHARE: Final = 0.005
 
 
-def sentences(columns: Sequence[Column]) -> list[str]:
+class Section(NamedTuple):
+    """Sentences about one run, or about one instead of another."""
+
+    heading: str
+    told: list[str]
+
+
+def sections(columns: Sequence[Column]) -> list[Section]:
     """Of the first run how it was, of each other one how it differs from the first."""
     first = columns[0]
-    told = list(_of_one(first))
-    for one in columns[1:]:
-        told += _of_two(first, one)
-    return told
+    return [
+        Section(first.name, list(_of_one(first))),
+        *(
+            Section(f"{one.name} instead of {first.name}", list(_of_two(first, one)))
+            for one in columns[1:]
+        ),
+    ]
+
+
+def sentences(columns: Sequence[Column]) -> list[str]:
+    """The sections one below the other, each under its heading, for a terminal."""
+    return [
+        line
+        for heading, told in sections(columns)
+        for line in (f"{heading}:", *(f"  {one}" for one in told))
+    ]
 
 
 def _of_one(one: Column) -> Iterator[str]:
     figures, story = one.figures, one.story
     size = f"{few(len(story.nodes), 'node')} with {few(gpus_of(story), 'GPU')}"
     yield (
-        f"{one.name}: {few(figures['jobs'], 'job')} ran on {size}, "
-        f"{span(figures['makespan_s'])} from the first submission to the last end."
+        f"{few(figures['jobs'], 'job')} ran on {size}, {span(figures['makespan_s'])} from the "
+        "first submission to the last end."
     )
     if story.never:
         yield f"{few(len(story.never), 'job')} could never fit on this cluster and did not run."
@@ -52,15 +71,15 @@ def _of_one(one: Column) -> Iterator[str]:
 def _of_cuts(one: Column) -> Iterator[str]:
     figures = one.figures
     told = [
-        (figures["preemptions"], "gave way to others"),
-        (figures["runs_lost_with_nodes"], "were lost with their nodes"),
+        (figures["preemptions"], "made room for others"),
+        (figures["runs_lost_with_nodes"], "ended with their nodes"),
         (figures["runs_drained"], "were stopped by drains"),
     ]
     parts = [f"{number(count)} {what}" for count, what in told if count]
     if parts:
         yield (
-            f"{one.name}: of the runs {', '.join(parts)}; {number(figures['lost_gpu_hours'])} GPU "
-            f"hours had to be spent again, {percent(figures['lost_share'])} of all."
+            f"Runs that were cut short: {', '.join(parts)}; {number(figures['lost_gpu_hours'])} "
+            f"GPU hours had to be spent again, {percent(figures['lost_share'])} of all."
         )
 
 
@@ -69,20 +88,19 @@ def _of_guarantees(one: Column) -> Iterator[str]:
         return
     below = {team: minutes for team, minutes in one.violations.items() if minutes > 0}
     if not below:
-        yield f"{one.name}: no team waited for what it is guaranteed."
+        yield "No team waited for what it is guaranteed."
     for team, minutes in sorted(below.items(), key=lambda item: (-item[1], item[0])):
         yield (
-            f"{one.name}: team {team} had less than it is guaranteed for {span(minutes * 60)} "
-            "while it waited for it."
+            f"Team {team} had less than it is guaranteed for {span(minutes * 60)} while it waited "
+            "for it."
         )
 
 
 def _of_two(first: Column, other: Column) -> Iterator[str]:
     a, b = first.figures, other.figures
-    against = f"With {other.name} instead of {first.name}"
     yield (
-        f"{against}, half of all jobs wait {_than(a['wait_p50_s'], b['wait_p50_s'])} and the "
-        f"slowest hundredth {_than(a['wait_p99_s'], b['wait_p99_s'])}; the mean wait is "
+        f"Half of all jobs wait {_than(a['wait_p50_s'], b['wait_p50_s'])}, and the slowest "
+        f"hundredth {_than(a['wait_p99_s'], b['wait_p99_s'])}; the mean wait is "
         f"{span(b['wait_mean_s'])} instead of {span(a['wait_mean_s'])}."
     )
     yield from _of_jobs(first, other)
@@ -90,21 +108,23 @@ def _of_two(first: Column, other: Column) -> Iterator[str]:
     yield from _of_teams(first, other)
     earlier_s = a["makespan_s"] - b["makespan_s"]
     if abs(earlier_s) >= NOTICED_S:
-        word = "earlier" if earlier_s > 0 else "later"
-        yield f"{against}, everything is done {span(abs(earlier_s))} {word}."
+        yield f"All is done {span(abs(earlier_s))} {'earlier' if earlier_s > 0 else 'later'}."
     if abs(b["utilisation"] - a["utilisation"]) >= NOTICED_SHARE:
         yield (
-            f"{against}, jobs hold {percent(b['utilisation'])} of the GPU time until then, not "
-            f"{percent(a['utilisation'])}; {number(_free_hours(other))} GPU hours stay free, not "
-            f"{number(_free_hours(first))}."
+            f"Until then jobs hold {percent(b['utilisation'])} of the GPU time instead of "
+            f"{percent(a['utilisation'])}: {number(_free_hours(other))} GPU hours stay free "
+            f"instead of {number(_free_hours(first))}."
         )
     if abs(b["energy_kwh"] - a["energy_kwh"]) > NOTICED_SHARE * a["energy_kwh"]:
         yield (
-            f"{against}, the nodes take {number(b['energy_kwh'])} kWh at most, not "
+            f"The nodes take {number(b['energy_kwh'])} kWh at most instead of "
             f"{number(a['energy_kwh'])}."
         )
-    if other.story.never and not first.story.never:
-        yield f"{against}, {few(len(other.story.never), 'job')} could never fit."
+    if len(other.story.never) != len(first.story.never):
+        yield (
+            f"{few(len(other.story.never), 'job')} could never fit, instead of "
+            f"{number(len(first.story.never))}."
+        )
     yield from _of_cuts(other)
     yield from _of_guarantees(other)
 
@@ -120,7 +140,7 @@ def _of_jobs(first: Column, other: Column) -> Iterator[str]:
     sooner = sorted(gain for gain in gains if gain >= NOTICED_S)
     later = sorted(-gain for gain in gains if gain <= -NOTICED_S)
     if not sooner and not later:
-        yield f"With {other.name} every job starts when it does with {first.name}."
+        yield "Every job starts when it did."
         return
     parts = []
     if sooner:
@@ -133,7 +153,7 @@ def _of_jobs(first: Column, other: Column) -> Iterator[str]:
         )
     same = len(gains) - len(sooner) - len(later)
     parts.append(f"{few(same, 'job')} start as before")
-    yield f"With {other.name}, {', '.join(parts)}."
+    yield f"{', '.join(parts)}."
 
 
 def _of_large(first: Column, other: Column) -> Iterator[str]:

@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from quarterdeck.sim.fast.story import Ran
     from quarterdeck.sim.report.column import Column
 
-BUCKETS: Final = 240
+BUCKETS: Final = 120
 QUANTILES: Final = 200
 TEAMS_MAX: Final = 12
-OTHERS: Final = "all others"
 SIZES: Final = (
     ("none", 0.0), ("up to 1", 1.0), ("2–4", 4.0), ("5–8", 8.0), ("9–32", 32.0), ("33–128", 128.0),
     ("above", float("inf")),
@@ -71,11 +70,13 @@ def over_time(columns: Sequence[Column]) -> OverTime:
 def wait_distributions(columns: Sequence[Column]) -> list[Line]:
     """Which share of jobs waited no longer than so many seconds."""
     found = []
+    most = max((ran.wait_s for one in columns for ran in one.story.ran), default=0.0)
     for one in columns:
         waits = np.sort(np.array([ran.wait_s for ran in one.story.ran], np.float64))
         count = len(waits)
         places = np.unique(np.linspace(0, count - 1, min(count, QUANTILES)).round().astype(int))
-        found.append(Line(waits[places].tolist(), ((places + 1) / max(1, count)).tolist()))
+        xs, ys = waits[places].tolist(), ((places + 1) / max(1, count)).tolist()
+        found.append(Line([*xs, most], [*ys, 1.0]))
     return found
 
 

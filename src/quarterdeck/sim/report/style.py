@@ -39,8 +39,10 @@ body{{margin:0 auto;max-width:84rem;padding:1.5rem;background:var(--paper);color
 font:16px/1.5 system-ui,sans-serif}}
 h1{{font-size:1.6rem;margin:0 0 .2rem;overflow-wrap:anywhere}}
 h2{{font-size:1.15rem;margin:2rem 0 .6rem}}
+h3{{font-size:1rem;margin:1rem 0 .2rem;overflow-wrap:anywhere}}
 .dim{{color:var(--dim);margin:.2rem 0}}
-.told li{{margin:.3rem 0;overflow-wrap:anywhere}}
+.told{{margin:.2rem 0}}
+.told li{{margin:.2rem 0;overflow-wrap:anywhere}}
 .wide{{overflow-x:auto}}
 table{{border-collapse:collapse;font-variant-numeric:tabular-nums}}
 th,td{{padding:.25rem .8rem;text-align:right;white-space:nowrap;

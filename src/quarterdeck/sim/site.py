@@ -1,5 +1,6 @@
 """The virtual site: nodes, runners and commands on virtual time.
 
+What each command does is a script, which the caller makes of the launch order.
 It outlives agents and control planes, as processes and their spool do. It knows the truth (what
 lives where) and keeps it apart from what can be seen of it: a node that has died is noticed later.
 """
@@ -12,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.cluster.hardware import Node, NodeState
+from quarterdeck.core.cluster.parts import parse_part
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.states import ReplicaState
 from quarterdeck.sim.checks import Check
 from quarterdeck.sim.replicas import VirtualAttempt, VirtualReplica
-from quarterdeck.sim.workload import make_script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from quarterdeck.ports.engine import AttemptRef, LaunchOrder
     from quarterdeck.sim.checks import Checks
     from quarterdeck.sim.timeline import SimClock, Timeline
+    from quarterdeck.sim.workload import Script
 
 DETECTION_S: Final = (5.0, 60.0)
 RELEASE_S: Final = 0.05
@@ -45,14 +47,17 @@ class VirtualSite:
 
     def __init__(
         self,
-        seed: int,
+        script_of: Callable[[LaunchOrder], Script],
         chance: Chance,
         timeline: Timeline,
         clock: SimClock,
         checks: Checks,
         nodes: Iterable[Node],
+        *,
+        detection_s: tuple[float, float] = DETECTION_S,
     ) -> None:
-        self._seed = seed
+        self._script_of = script_of
+        self._detection_s = detection_s
         self._chance = chance
         self._timeline = timeline
         self._clock = clock
@@ -84,8 +89,7 @@ class VirtualSite:
             lambda: f"{ref.job_id}/{ref.attempt} is launched again",
             ref.job_id,
         )
-        number = int(order.spec.name.removeprefix("job-"))
-        script = make_script(self._seed, number, ref.attempt, order.spec)
+        script = self._script_of(order)
         attempt = VirtualAttempt(order, script)
         self.tracked[ref] = attempt
         self.half_written.discard(ref)
@@ -261,7 +265,7 @@ class VirtualSite:
             self.news()
 
     def _draw_detection_s(self) -> float:
-        return self._chance.between(*DETECTION_S)
+        return self._chance.between(*self._detection_s)
 
     def _tell(self, replica: VirtualReplica) -> None:
         replica.attempt.seen = None
@@ -275,6 +279,8 @@ class VirtualSite:
         node = self._nodes[grant.node].node
         here = {device.id for device in node.devices}
         for device in grant.devices:
+            if not parse_part(device).is_whole:
+                continue  # several live on one GPU, and two shares of it have the same id
             user = self._users.get(device)
             self._checks.hold(
                 Check.USED_ONCE,

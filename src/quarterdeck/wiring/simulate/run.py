@@ -154,18 +154,21 @@ def _run_all(
 def _run(
     cluster: Cluster, read: Workload, one: NamedPolicy, away: Outages, *, is_full: bool
 ) -> Story:
-    from quarterdeck.sim.fast.run import run as run_fast
-
     with click.progressbar(
         length=len(read.jobs), label=one.name, file=sys.stderr, hidden=not sys.stderr.isatty()
     ) as bar:
-        return run_fast(
-            cluster.nodes,
-            read.jobs,
-            one.policy,
-            lambda done: bar.update(done - bar.pos),
-            outages=away.outages,
-        )
+        tell = lambda done: bar.update(done - bar.pos)  # noqa: E731 - it needs the bar
+        nodes, jobs, outages = cluster.nodes, read.jobs, away.outages
+        if not is_full:
+            from quarterdeck.sim.fast.run import run as run_fast
+
+            return run_fast(nodes, jobs, one.policy, tell, outages=outages)
+        from quarterdeck.adapters.blobs.memory import MemoryBlobs
+        from quarterdeck.adapters.stores.memory import MemoryStore
+        from quarterdeck.sim.full.run import Backing, run_full
+
+        backing = Backing(MemoryStore, MemoryBlobs)
+        return run_full(nodes, jobs, one.policy, backing, tell, outages=outages)
 
 
 def _input_of(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.cluster.hardware import Node, NodeState
@@ -30,8 +30,18 @@ if TYPE_CHECKING:
     from quarterdeck.sim.timeline import SimClock, Timeline
     from quarterdeck.sim.workload import Script
 
-DETECTION_S: Final = (5.0, 60.0)
 RELEASE_S: Final = 0.05
+
+
+class Lags(NamedTuple):
+    """Between which seconds it takes to notice that something is gone, and to start a node."""
+
+    detection_s: tuple[float, float]
+    boot_s: tuple[float, float]
+
+
+LAGS: Final = Lags((5.0, 60.0), (1.0, 10.0))
+AT_ONCE: Final = Lags((0.0, 0.0), (0.0, 0.0))
 
 
 @dataclass(slots=True)
@@ -54,10 +64,10 @@ class VirtualSite:
         checks: Checks,
         nodes: Iterable[Node],
         *,
-        detection_s: tuple[float, float] = DETECTION_S,
+        lags: Lags = LAGS,
     ) -> None:
         self._script_of = script_of
-        self._detection_s = detection_s
+        self._lags = lags
         self._chance = chance
         self._timeline = timeline
         self._clock = clock
@@ -154,7 +164,9 @@ class VirtualSite:
     def return_node(self, name: str) -> None:
         """Power on: the node is empty."""
         self._nodes[name].is_up = True
-        self._timeline.after(self._chance.between(1.0, 10.0), partial(self._notice_node, name))
+        self._timeline.after(
+            self._chance.between(*self._lags.boot_s), partial(self._notice_node, name)
+        )
 
     def lose_runner(self, replica: VirtualReplica) -> None:
         """The runner dies with all it started, without a last word."""
@@ -265,7 +277,7 @@ class VirtualSite:
             self.news()
 
     def _draw_detection_s(self) -> float:
-        return self._chance.between(*self._detection_s)
+        return self._chance.between(*self._lags.detection_s)
 
     def _tell(self, replica: VirtualReplica) -> None:
         replica.attempt.seen = None

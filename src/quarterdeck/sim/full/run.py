@@ -32,7 +32,7 @@ from quarterdeck.sim.faults import Faults
 from quarterdeck.sim.full.attempts import JobAttempts
 from quarterdeck.sim.link import FaultyLink
 from quarterdeck.sim.server import SimServer
-from quarterdeck.sim.site import VirtualSite
+from quarterdeck.sim.site import AT_ONCE, VirtualSite
 from quarterdeck.sim.timeline import SimClock, SimIds, Timeline, Turns
 from quarterdeck.sim.workload import Script
 
@@ -49,12 +49,12 @@ if TYPE_CHECKING:
 
 SITE: Final = "simulated"
 ACTOR: Final = "simulator"
-TURNS_EVERY_S: Final = 60.0
-"""Everybody is woken when there is something to do; this is only for what needs no event."""
+AGENT_EVERY_S: Final = 60.0
+SCHEDULER_EVERY_S: Final = 5.0
+"""Both are woken when there is something to do; the scheduler also looks for what time alone makes
+ready."""
 WARM_UP_S: Final = 10.0
 """The site has reported its nodes before the first job comes."""
-IDLE_S_MAX: Final = 2 * 86400.0
-"""When nothing runs and nothing has happened for so long, what waits will wait for ever."""
 PAGE: Final = 2000
 
 
@@ -99,9 +99,7 @@ class _World:
         self._tell = tell
         begin_s = min((job.submit_s for job in jobs), default=0.0)
         self._zero_ns = round((WARM_UP_S - min(0.0, begin_s)) * NS_PER_S)
-        self._open = len(jobs)
         self._cursor = 0
-        self._moved_ns = 0
         self._attempts: dict[JobId, JobAttempts] = {}
         self._ended: list[JobId] = []
         self._never: list[tuple[SimJob, str]] = []
@@ -114,7 +112,7 @@ class _World:
             clock,
             checks,
             nodes,
-            detection_s=(0.0, 0.0),
+            lags=AT_ONCE,
         )
         self._store = backing.make_store()
         self._server = SimServer(
@@ -132,8 +130,8 @@ class _World:
         link = FaultyLink(self._server.ask, faults, checks, self._timeline, chance.split())
         engine = VirtualEngine(self._site, faults)
         agent = SiteAgent(SITE, engine, link, backing.make_blobs())
-        self._agent_turns = Turns(self._timeline, agent.turn, TURNS_EVERY_S)
-        self._scheduler_turns = Turns(self._timeline, self._server.turn, TURNS_EVERY_S)
+        self._agent_turns = Turns(self._timeline, agent.turn, AGENT_EVERY_S)
+        self._scheduler_turns = Turns(self._timeline, self._server.turn, SCHEDULER_EVERY_S)
         self._server.changed = self._wake_all
         self._site.news = self._agent_turns.wake
 
@@ -147,8 +145,6 @@ class _World:
         while len(self._ended) + len(self._never) < len(self._jobs):
             self._timeline.step()
             self._read_log()
-            if self._timeline.now_ns > self._moved_ns + IDLE_S_MAX * NS_PER_S and self._is_stuck():
-                self._give_up()
         ran = tuple(self._attempts[job_id].ran() for job_id in self._ended)
         return Story(self._nodes, ran, tuple(self._never), 0, self._outages)
 
@@ -163,7 +159,6 @@ class _World:
         self._scheduler_turns.wake()
 
     def _submit(self, number: int, job: SimJob) -> None:
-        self._open -= 1
         try:
             spec = _spec_of(number, job)
             made = self._server.ask(lambda plane: submit(plane, spec, ACTOR))
@@ -224,29 +219,20 @@ class _World:
         """Which jobs have ended well since."""
         while records := self._store.list_records(self._cursor, limit=PAGE):
             self._cursor = records[-1].seq
-            self._moved_ns = self._timeline.now_ns
             for record in records:
                 self._take(record)
 
     def _take(self, record: Record) -> None:
         if isinstance(record, SiteRecord) or not isinstance(record.event, Ended):
             return
-        if record.event.reason is Reason.COMPLETED:
-            self._catch_up(AttemptRef(record.job_id, record.event.attempt + 1))
+        event = record.event
+        if event.reason is Reason.COMPLETED:
+            self._catch_up(AttemptRef(record.job_id, event.attempt + 1))
             self._ended.append(record.job_id)
             self._tell(len(self._ended) + len(self._never))
-
-    def _is_stuck(self) -> bool:
-        return not self._site.tracked and not self._open and self._now_s() > self._last_outage_s()
-
-    def _last_outage_s(self) -> float:
-        return max((one.at_s + one.for_s for one in self._outages), default=0.0)
-
-    def _give_up(self) -> None:
-        done = set(self._ended)
-        for job_id, one in self._attempts.items():
-            if job_id not in done:
-                self._leave_out(one.job, "it waited and nothing happened any more")
+        elif event.next_state.is_final:
+            why = f"it was not tried again after attempt {event.attempt}: {event.reason.value}"
+            self._leave_out(self._attempts[record.job_id].job, why)
 
 
 def _spec_of(number: int, job: SimJob) -> JobSpec:

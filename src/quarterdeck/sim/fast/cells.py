@@ -107,10 +107,9 @@ def rows_of(
 
 def number(text: str, name: str) -> float:
     """Any finite number."""
-    try:
-        found = float(text)
-    except ValueError:
-        raise Invalid(f"{name} is {shown(text)}, not a number") from None
+    found = _float(text)
+    if found is None:
+        raise Invalid(f"{name} is {shown(text)}, not a number")
     if not math.isfinite(found):
         raise Invalid(f"{name} is {shown(text)}, not a number that can be used")
     return found
@@ -118,13 +117,21 @@ def number(text: str, name: str) -> float:
 
 def seconds(text: str, name: str, *, least: float = 0.0) -> float:
     """So many seconds, in bounds."""
-    try:
-        found = float(text)
-    except ValueError:
-        raise Invalid(f"{name} is {shown(text)}, not a number of seconds") from None
+    found = _float(text)
+    if found is None:
+        raise Invalid(f"{name} is {shown(text)}, not a number of seconds")
     if not (math.isfinite(found) and least <= found <= SECONDS_MAX):
-        raise Invalid(f"{name} is {text}: seconds from {least:g} to {SECONDS_MAX:.0f} can be used")
+        told = f"{name} is {found:.10g}: seconds from {least:g} to {SECONDS_MAX:.0f} can be used"
+        raise Invalid(told)
     return found
+
+
+def _float(text: str) -> float | None:
+    """What Python reads, without what only Python writes: `1_000`, digits of other scripts."""
+    try:
+        return float(text) if text.isascii() and "_" not in text else None
+    except ValueError:
+        return None
 
 
 def count(text: str, name: str, *, least: int = 0) -> int:

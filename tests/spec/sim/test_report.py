@@ -146,8 +146,8 @@ def test_sentences_say_who_waits_less_and_by_how_much() -> None:
     assert "Half of all jobs wait 3 min less (2 min)" in text
     assert "the slowest hundredth 5 min more (20 min)" in text
     assert "the mean wait is 6 min instead of 7.5 min" in text
-    assert "2 jobs start earlier (3 min in the middle)" in text
-    assert "1 job start later (5 min in the middle, 5 min at most)" in text
+    assert "2 jobs start earlier (half of them by 3 min or more)" in text
+    assert "1 job start later (half of them by 5 min or more, 5 min at most)" in text
     assert "1 job start as before" in text
     assert "All is done 5 min later." in text
 

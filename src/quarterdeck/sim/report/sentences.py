@@ -145,12 +145,11 @@ def _of_jobs(first: Column, other: Column) -> Iterator[str]:
     parts = []
     if sooner:
         middle = span(percentile(sooner, 0.5))
-        parts.append(f"{few(len(sooner), 'job')} start earlier ({middle} in the middle)")
+        parts.append(f"{few(len(sooner), 'job')} start earlier (half of them by {middle} or more)")
     if later:
         middle, most = span(percentile(later, 0.5)), span(later[-1])
-        parts.append(
-            f"{few(len(later), 'job')} start later ({middle} in the middle, {most} at most)"
-        )
+        late = few(len(later), "job")
+        parts.append(f"{late} start later (half of them by {middle} or more, {most} at most)")
     same = len(gains) - len(sooner) - len(later)
     parts.append(f"{few(same, 'job')} start as before")
     yield f"{', '.join(parts)}."

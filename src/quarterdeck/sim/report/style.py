@@ -63,11 +63,14 @@ svg{{width:100%;height:auto;display:block}}
 .keys{{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1.2rem;padding:0;margin:.4rem 0 0;
 font-size:.9rem}}
 .keys svg{{display:inline-block;width:34px;height:12px;vertical-align:middle;margin-right:.4rem}}
+@media (max-width:40rem){{.tick,.label{{font-size:18px}}}}
 dt{{font-weight:600;margin-top:.5rem}}
 dd{{margin:0}}
 {_kinds()}
 @media print{{:root{{--ink:#000;--dim:#444;--paper:#fff;--soft:#fff;--rule:#bbb;{_colours(_LIGHT)}}}
 body{{max-width:none;padding:0;font-size:11pt}}
 *{{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
-figure{{border:1px solid var(--rule)}}.plots{{grid-template-columns:1fr 1fr;gap:.5rem}}}}
+figure{{border:1px solid var(--rule)}}
+.tick,.label{{font-size:18px}}
+.plots{{grid-template-columns:1fr 1fr;gap:.5rem}}}}
 """

@@ -55,7 +55,8 @@ def load_policy(path: Path) -> NamedPolicy:
         raise Invalid(
             told, field="policy", hint="give a file as docs/simulator.md has it"
         ) from None
-    return read_policy(content, str(path), usual_name=path.stem)
+    usual_name = path.stem if path.stem.isprintable() else "policy"
+    return read_policy(content, str(path), usual_name=usual_name)
 
 
 def read_policy(content: bytes, file: str, *, usual_name: str = "policy") -> NamedPolicy:

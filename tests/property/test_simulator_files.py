@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from itertools import pairwise
+from itertools import pairwise, product
 
 import pytest
 from hypothesis import example, given, settings
@@ -20,6 +20,7 @@ from quarterdeck.sim.fast.formats.machine import Machine
 from quarterdeck.sim.fast.formats.outages import read_outages
 from quarterdeck.sim.fast.formats.sacct import read_sacct
 from quarterdeck.sim.fast.formats.swf import read_swf
+from quarterdeck.sim.fast.story import OutageKind
 from quarterdeck.sim.fast.workload import COLUMNS, Workload, read_workload
 from quarterdeck.wiring.policy.reader import NAMES, read_policy
 
@@ -157,9 +158,11 @@ def test_outages_of_a_node_are_apart_and_none_is_lost_in_silence(text: str) -> N
             line for line in text.split("\n")[1:] if any(cell.strip() for cell in line.split(","))
         ]
         assert len(read.outages) + read.left_out == len(filled)
-        for name in ("n1", "n2"):
+        for name, is_lost in product(("n1", "n2"), (True, False)):
             mine = sorted(
-                (one.at_s, one.at_s + one.for_s) for one in read.outages if one.node == name
+                (one.at_s, one.at_s + one.for_s)
+                for one in read.outages
+                if one.node == name and (one.kind is OutageKind.LOSS) == is_lost
             )
             for (_, end), (begin, _) in pairwise(mine):
                 assert end <= begin

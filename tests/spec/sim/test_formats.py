@@ -42,7 +42,7 @@ def test_the_own_format_knows_what_the_scheduler_believes_and_what_is_lost() -> 
     ("line", "told"),
     [
         ("0,1,1,soon,,", "estimate is 'soon', not a number of seconds"),
-        ("0,1,1,,0,", "checkpoint is 0: seconds from 1"),
+        ("0,1,1,,-1,", "checkpoint is -1: seconds from 0"),
         ("0,1,1,,,maybe", "preemptible is 'maybe', not yes or no"),
     ],
 )

@@ -20,6 +20,7 @@ from quarterdeck.sim.fast.story import Cut, Outage, OutageKind
 from tests.spec.sim.stories import GIB, grant, job, nodes, ran, span, story
 
 ALL = (0, 1, 2, 3)
+NEVER = float("inf")
 
 
 def test_steps_have_the_area_that_one_would_draw() -> None:
@@ -84,9 +85,9 @@ def test_free_gpus_that_a_typical_job_cannot_use_are_counted_over_time() -> None
 
 
 def test_gpus_of_a_node_that_is_away_are_not_free() -> None:
-    away = (Outage("n1", 10, 5), Outage("n0", 12, 2, OutageKind.DRAIN))
+    away = (Outage("n1", 10, 5), Outage("n0", 12, 2, OutageKind.DRAIN), Outage("n1", 20, NEVER))
     found = fragmentation_of(story(ran(job(0, 30), span(0, 30, grant(0, 0))), outages=away))
-    assert [found.free.mean(at, at + 1) for at in (9, 10, 12, 14, 15)] == [7, 3, 0, 3, 7]
+    assert [found.free.mean(at, at + 1) for at in (9, 10, 12, 14, 15, 25)] == [7, 3, 0, 3, 7, 3]
 
 
 def test_a_gang_is_counted_by_what_it_is_spread_over() -> None:

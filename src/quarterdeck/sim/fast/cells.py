@@ -115,13 +115,13 @@ def number(text: str, name: str) -> float:
     return found
 
 
-def seconds(text: str, name: str, *, least: float = 0.0) -> float:
+def seconds(text: str, name: str) -> float:
     """So many seconds, in bounds."""
     found = _float(text)
     if found is None:
         raise Invalid(f"{name} is {shown(text)}, not a number of seconds")
-    if not (math.isfinite(found) and least <= found <= SECONDS_MAX):
-        told = f"{name} is {found:.10g}: seconds from {least:g} to {SECONDS_MAX:.0f} can be used"
+    if not (math.isfinite(found) and 0 <= found <= SECONDS_MAX):
+        told = f"{name} is {found:.10g}: seconds from 0 to {SECONDS_MAX:.0f} can be used"
         raise Invalid(told)
     return found
 

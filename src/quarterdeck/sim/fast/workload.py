@@ -130,7 +130,7 @@ def _job_of(line: int, cells: Mapping[str, str]) -> SimJob:
         find(cells, "user") or "",
         Priority(priority),
         seconds(estimate, "estimate") if estimate else None,
-        seconds(checkpoint, "checkpoint", least=1.0) if checkpoint else None,
+        seconds(checkpoint, "checkpoint") if checkpoint else None,
         _yes(find(cells, "preemptible") or "yes"),
     )
 

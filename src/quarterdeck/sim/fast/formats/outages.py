@@ -34,16 +34,17 @@ class Outages:
 def read_outages(text: str, name: str, nodes: Collection[str]) -> Outages:
     """The outages of a CSV file. `Invalid` when its header or none of its lines can be used.
 
-    An outage of a node that is away already is left out: the file does not say which of the two
-    ends it.
+    A node may be lost while it is cordoned or drained. One that is lost already, or kept free
+    already, cannot be so again: the file does not say which of the two ends it.
     """
     remarks = Remarks()
     found: list[Outage] = []
-    away: dict[str, list[_Away]] = {}
+    away: dict[tuple[str, bool], list[_Away]] = {}
     for line, cells in rows_of(text, NEEDED, OPTIONAL, name, "outages", remarks):
         try:
             outage = _outage_of(cells, nodes)
-            _insert(away.setdefault(outage.node, []), outage, line)
+            is_lost = outage.kind is OutageKind.LOSS
+            _insert(away.setdefault((outage.node, is_lost), []), outage, line)
         except QuarterdeckError as error:
             remarks.leave_out(line, error)
             continue

@@ -6,6 +6,7 @@ nodes that are lost, drained or cordoned are not free.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
@@ -78,7 +79,8 @@ def _changes(story: Story) -> Iterator[_Change]:
                 yield _Change(span.end_s, grant.node, grant, -1)
     for away in story.outages:
         yield _Change(away.at_s, away.node, None, 1)
-        yield _Change(away.at_s + away.for_s, away.node, None, -1)
+        if math.isfinite(away.for_s):
+            yield _Change(away.at_s + away.for_s, away.node, None, -1)
 
 
 class _Present:

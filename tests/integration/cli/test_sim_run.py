@@ -136,6 +136,7 @@ def test_what_is_wrong_with_a_file_is_told_with_lines_and_inertly(tmp_path: Path
         (("--policy", "a.yaml", "--policy", "b.yaml"), "two policies are called 'same'"),
         (("--patience", "soon"), "patience is 'soon'"),
         (("--outages", "none.csv"), "none.csv cannot be read"),
+        (("--full", "--policy", "s.yaml"), "cannot order by shortest yet, as s does"),
         (("--html", "nowhere/r.html"), "nowhere/r.html cannot be written"),
     ],
 )
@@ -143,6 +144,7 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(
     tmp_path: Path, more: tuple[str, ...], told: str
 ) -> None:
     (tmp_path / "p.yaml").write_text("patiense: 5m\n")
+    (tmp_path / "s.yaml").write_text("order: shortest\n")
     (tmp_path / "a.yaml").write_text("name: same\n")
     (tmp_path / "b.yaml").write_text("name: same\n")
     given = [str(tmp_path / one) if "." in one else one for one in more]

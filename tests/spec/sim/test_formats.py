@@ -173,6 +173,7 @@ def test_steps_are_counted_and_types_that_are_not_there_are_told() -> None:
     ("cells", "told"),
     [
         ({"Start": "Unknown", "End": "Unknown", "State": "PENDING"}, "it never started"),
+        ({"ElapsedRaw": "0", "State": "CANCELLED by 7"}, "it never started: State is 'CANCELLED'"),
         ({"Submit": "yesterday"}, "Submit is 'yesterday'"),
         ({"ElapsedRaw": "-5"}, "ElapsedRaw is -5"),
         ({"End": "2025-06-01T00:00:00"}, "is before Start"),

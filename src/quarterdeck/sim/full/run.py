@@ -2,8 +2,8 @@
 
 What `sim/fast/run` leaves out is here: submitting, the event log, commits, reports and orders that
 take their turns. It answers with the same kind of story, so that the two can be compared. What the
-control plane does not do yet does not happen here either: it knows no estimates, and makes no job
-give way to another.
+control plane does not do yet does not happen here either: it knows no estimates, and stops no job
+to make room for another.
 """
 
 from __future__ import annotations

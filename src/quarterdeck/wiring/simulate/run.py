@@ -114,12 +114,8 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     machines = load_cluster(cluster)
     read = READERS[form](Asked(workload, machines, gpus_per_processor or 0.0))
     away = load_outages(outages, machines)
-    if full and len(read.jobs) > FULL_JOBS_MAX:
-        raise Invalid(
-            f"--full is for {FULL_JOBS_MAX} jobs at most; the workload has {len(read.jobs)}",
-            field="full",
-            hint="take a part of the workload, or leave --full out",
-        )
+    if full:
+        _check_full(read, named)
     columns = _run_all(machines, read, named, away, is_full=full)
     told = _input_of(workload, read, outages, away, named, columns[0])
     if html is not None:
@@ -129,6 +125,26 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     elif output == "table":
         print_columns(columns)
         print_input(told)
+
+
+def _check_full(read: Workload, named: Sequence[NamedPolicy]) -> None:
+    """Refuse what the whole control plane is too slow for, or does not do yet."""
+    from quarterdeck.core.scheduling.snapshot import Order
+
+    if len(read.jobs) > FULL_JOBS_MAX:
+        raise Invalid(
+            f"--full is for {FULL_JOBS_MAX} jobs at most; the workload has {len(read.jobs)}",
+            field="full",
+            hint="take a part of the workload, or leave --full out",
+        )
+    for one in named:
+        if one.policy.order is not Order.FIRST_COME:
+            raise Invalid(
+                f"the control plane cannot order by {one.policy.order.value} yet, as {one.name} "
+                "does",
+                field="full",
+                hint="leave --full out, or compare policies that order by first_come",
+            )
 
 
 def _run_all(

@@ -168,6 +168,8 @@ class _Reader:
             found_s = seconds(f"{end_s - start_s:.6f}", "End - Start")
         if start_s is not None and end_s is not None and end_s < start_s:
             raise Invalid(f"End {cells['End']} is before Start {cells['Start']}")
+        if not found_s and state in ("CANCELLED", "PENDING"):
+            raise Invalid(f"it never started: State is {shown(state)}")
         if state in ("RUNNING", "SUSPENDED"):
             self._remarks.tell(line, f"State is {state}: taken as if it had ended by now")
         return found_s

@@ -34,8 +34,8 @@ ALL_JOBS: Final = JobFilter(limit=1_000_000)
 
 
 class SimServer:
-    """A control plane that can be down. `inner` is its store without faults; `judge` looks at each
-    plan that is made."""
+    """A control plane that can be down. `inner` is its store without faults; with `judges_plans`
+    each plan that is made is looked at, which knows what the simulator's own jobs ask for."""
 
     def __init__(  # noqa: PLR0913 - a world gives it all that it has
         self,
@@ -49,7 +49,7 @@ class SimServer:
         checks: Checks,
         chance: Chance,
         policy: Policy | None = None,
-        judge: Callable[[Snapshot, Policy, Checks], None] = check_plan,
+        judges_plans: bool = True,
     ) -> None:
         self._inner = inner
         self._store = FaultyStore(inner, faults)
@@ -61,7 +61,7 @@ class SimServer:
         self._checks = checks
         self._chance = chance
         self._policy = policy or Policy()
-        self._judge = judge
+        self._judges_plans = judges_plans
         self._races = 0
         self._rivals: list[Callable[[], None]] = [self._schedule_elsewhere]
         self._restore_next = False
@@ -102,8 +102,8 @@ class SimServer:
         finally:
             self._store.overtake = None
             snapshot = board.take_last()
-            if snapshot is not None:
-                self._judge(snapshot, self._policy, self._checks)
+            if snapshot is not None and self._judges_plans:
+                check_plan(snapshot, self._policy, self._checks)
 
     def die(self) -> None:
         """The process is gone, with everything it had in memory; somebody starts another."""

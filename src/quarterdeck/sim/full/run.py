@@ -125,7 +125,7 @@ class _World:
             checks=checks,
             chance=chance.split(),
             policy=policy,
-            judge=lambda *_: None,
+            judges_plans=False,
         )
         link = FaultyLink(self._server.ask, faults, checks, self._timeline, chance.split())
         engine = VirtualEngine(self._site, faults)

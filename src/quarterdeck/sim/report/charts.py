@@ -23,11 +23,13 @@ KINDS: Final = 8
 """How many runs look different; more of them begin again."""
 LABEL_CHARS_MAX: Final = 14
 SLANTED_FROM: Final = 7
+SLANTED_HEIGHT: Final = 26
+"""Names of groups stand aslant when there are many of them, and need more room below."""
 
 
 def draw_lines(names: Sequence[str], lines: Sequence[Line], x: Scale, y: Scale, told: str) -> str:
     """One line a run. `told` is what a screen reader says of the plot."""
-    parts = [*_frame(x, y, told), *_x_ticks(x)]
+    parts = [*_frame(x.label, y, told, HEIGHT), *_x_ticks(x)]
     for number, (name, line) in enumerate(zip(names, lines, strict=True)):
         points = " ".join(
             f"{_x(x.place(at)):.1f},{_y(y.place(value)):.1f}"
@@ -49,12 +51,12 @@ def draw_bars(
     told: str,
 ) -> str:
     """Groups of bars, in each one a run."""
-    empty_x = _Band(x_label)
-    parts = list(_frame(empty_x, y, told))
+    is_slanted = len(bars.groups) >= SLANTED_FROM
+    more = SLANTED_HEIGHT if is_slanted else 0
+    parts = list(_frame(x_label, y, told, HEIGHT + more))
     inner = WIDTH - LEFT - RIGHT
     band = inner / max(1, len(bars.groups))
     width = band * 0.76 / max(1, len(names))
-    is_slanted = len(bars.groups) >= SLANTED_FROM
     for place, group in enumerate(bars.groups):
         begin = LEFT + band * place + band * 0.12
         for number, name in enumerate(names):
@@ -69,14 +71,7 @@ def draw_bars(
                 f'height="{HEIGHT - BOTTOM - top:.1f}">{title}</rect>'
             )
         parts.append(_group_label(group, LEFT + band * (place + 0.5), is_slanted=is_slanted))
-    return _svg(parts, told)
-
-
-class _Band:
-    """An axis of names: it has a label and no marks."""
-
-    def __init__(self, label: str) -> None:
-        self.label = label
+    return _svg(parts, told, HEIGHT + more)
 
 
 def _group_label(group: str, x: float, *, is_slanted: bool) -> str:
@@ -90,14 +85,14 @@ def _group_label(group: str, x: float, *, is_slanted: bool) -> str:
     return _tick("middle", x, y, text)
 
 
-def _svg(parts: Sequence[str], told: str) -> str:
+def _svg(parts: Sequence[str], told: str, height: int = HEIGHT) -> str:
     body = "\n".join(parts)
     return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{safe(told)}">\n{body}\n</svg>'
+        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{safe(told)}">\n{body}\n</svg>'
     )
 
 
-def _frame(x: Scale | _Band, y: Scale, told: str) -> Iterator[str]:
+def _frame(x_label: str, y: Scale, told: str, height: int) -> Iterator[str]:
     """The grid, the marks of y, and both labels."""
     yield f"<desc>{safe(told)}</desc>"
     for value, text in y.ticks:
@@ -112,7 +107,7 @@ def _frame(x: Scale | _Band, y: Scale, told: str) -> Iterator[str]:
     )
     yield (
         f'<text class="label" text-anchor="middle" x="{(LEFT + WIDTH - RIGHT) / 2:.1f}" '
-        f'y="{HEIGHT - 6}">{safe(x.label)}</text>'
+        f'y="{height - 6}">{safe(x_label)}</text>'
     )
 
 

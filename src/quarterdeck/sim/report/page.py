@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from quarterdeck.sim.report.series import Bars, Line
 
 REMARKS_MAX: Final = 100
+MANIFOLD: Final = 10
+"""From so many times as much on, a factor says more than percent."""
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
 READING: Final = (
     ("Wait", "from a job's submission to its first start"),
@@ -127,6 +129,8 @@ def _change(before: float | None, now: float | None) -> str:
     if before is None or now is None or not before:
         return " <small></small>"
     share = now / before - 1
+    if share >= MANIFOLD - 1:
+        return f" <small>×{now / before:,.0f}</small>"
     told = "" if abs(share) < 0.0005 else f"{share:+.{int(abs(share) < 0.1)}%}".replace("-", "−")
     return f" <small>{told}</small>"
 

@@ -58,7 +58,8 @@ def _of_one(one: Column) -> Iterator[str]:
         yield f"{few(len(story.never), 'job')} could never fit on this cluster and did not run."
     yield (
         f"Half of all jobs waited {span(figures['wait_p50_s'])} at most, one in a hundred "
-        f"{span(figures['wait_p99_s'])} or longer; the mean is {span(figures['wait_mean_s'])}."
+        f"{span(figures['wait_p99_s'])} or longer; the mean is {span(figures['wait_mean_s'])}. "
+        f"From submission to the end they took {span(figures['completion_mean_s'])} on average."
     )
     yield (
         f"Jobs held {percent(figures['utilisation'])} of all GPU time. Of what was free, a typical "
@@ -103,6 +104,11 @@ def _of_two(first: Column, other: Column) -> Iterator[str]:
         f"hundredth {_than(a['wait_p99_s'], b['wait_p99_s'])}; the mean wait is "
         f"{span(b['wait_mean_s'])} instead of {span(a['wait_mean_s'])}."
     )
+    if abs(b["completion_mean_s"] - a["completion_mean_s"]) >= NOTICED_S:
+        yield (
+            f"From submission to the end they take {span(b['completion_mean_s'])} on average "
+            f"instead of {span(a['completion_mean_s'])}."
+        )
     yield from _of_jobs(first, other)
     yield from _of_large(first, other)
     yield from _of_teams(first, other)

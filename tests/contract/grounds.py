@@ -124,7 +124,9 @@ class VirtualGround:
         self._nodes = parse_pretend("dgx-a100:2")
         self._behaviours: dict[AttemptRef, Behaviour] = {}
         clock = SimClock(self._timeline)
-        self._site = VirtualSite(1, Chance(2), self._timeline, clock, Checks(), self._nodes)
+        self._site = VirtualSite(
+            self.script, Chance(2), self._timeline, clock, Checks(), self._nodes
+        )
         self.engine = VirtualEngine(self._site, self._faults)
 
     def restart(self) -> None:
@@ -136,11 +138,11 @@ class VirtualGround:
         spec = JobSpec(("virtual",), name=name, demand=_demand(nodes))
         return LaunchOrder(ref, spec, _grants(self._nodes[:nodes], len(self._behaviours)))
 
-    def script(self, _seed: int, number: int, _attempt: int, spec: JobSpec) -> Script:
+    def script(self, order: LaunchOrder) -> Script:
         """What stands in for the simulator's own choice of what a command does."""
-        behaviour = list(self._behaviours.values())[number]
+        behaviour = self._behaviours[order.ref]
         return Script(
-            stand_after_s=(0.1,) * spec.demand.nodes,
+            stand_after_s=(0.1,) * order.spec.demand.nodes,
             lasts_s=FOR_EVER_S if behaviour.lasts else 1.0,
             bad_replica=0 if behaviour.exit_code else None,
             bad_code=behaviour.exit_code or None,

@@ -21,7 +21,5 @@ class TestLocalEngine(EngineConformance):
 
 class TestVirtualEngine(EngineConformance):
     @pytest.fixture
-    def ground(self, monkeypatch: pytest.MonkeyPatch) -> VirtualGround:
-        made = VirtualGround()
-        monkeypatch.setattr("quarterdeck.sim.site.make_script", made.script)
-        return made
+    def ground(self) -> VirtualGround:
+        return VirtualGround()

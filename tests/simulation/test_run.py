@@ -68,7 +68,7 @@ def test_a_failure_exits_with_1_and_tells_how_to_repeat_it(tmp_path: Path) -> No
         "from quarterdeck.adapters.stores import memory\n"
         "memory._Buffer.find_reply = lambda self, key: None\n"
         "memory._Buffer.keep_reply = lambda self, reply: None\n"
-        "from quarterdeck.wiring.simulate import command\n"
+        "from quarterdeck.wiring.simulate.command import command\n"
         "command(sys.argv[1:])\n"
     )
     done = subprocess.run(

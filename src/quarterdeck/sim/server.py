@@ -10,7 +10,7 @@ from quarterdeck.control.board import Board
 from quarterdeck.control.plane import ControlPlane
 from quarterdeck.control.restore import restore
 from quarterdeck.control.schedule import Scheduler
-from quarterdeck.core.scheduling.snapshot import Snapshot
+from quarterdeck.core.scheduling.snapshot import Policy, Snapshot
 from quarterdeck.ports.store import JobFilter
 from quarterdeck.sim.checks import Check
 from quarterdeck.sim.faults import Fault
@@ -34,9 +34,10 @@ ALL_JOBS: Final = JobFilter(limit=1_000_000)
 
 
 class SimServer:
-    """A control plane that can be down. `inner` is its store without faults."""
+    """A control plane that can be down. `inner` is its store without faults; with `judges_plans`
+    each plan that is made is looked at, which knows what the simulator's own jobs ask for."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a world gives it all that it has
         self,
         inner: Store,
         blobs: Blobs,
@@ -47,6 +48,8 @@ class SimServer:
         faults: Faults,
         checks: Checks,
         chance: Chance,
+        policy: Policy | None = None,
+        judges_plans: bool = True,
     ) -> None:
         self._inner = inner
         self._store = FaultyStore(inner, faults)
@@ -57,6 +60,8 @@ class SimServer:
         self._faults = faults
         self._checks = checks
         self._chance = chance
+        self._policy = policy or Policy()
+        self._judges_plans = judges_plans
         self._races = 0
         self._rivals: list[Callable[[], None]] = [self._schedule_elsewhere]
         self._restore_next = False
@@ -97,7 +102,7 @@ class SimServer:
         finally:
             self._store.overtake = None
             snapshot = board.take_last()
-            if snapshot is not None:
+            if snapshot is not None and self._judges_plans:
                 check_plan(snapshot, self._policy, self._checks)
 
     def die(self) -> None:
@@ -131,9 +136,10 @@ class SimServer:
             return
         if before is not None:
             self._compare_boards(before, self._board)
-        plane = ControlPlane(self._store, self._clock, self._ids, self._blobs, self._board)
+        plane = ControlPlane(
+            self._store, self._clock, self._ids, self._blobs, self._board, self._policy
+        )
         plane.changed.subscribe(self._tell)
-        self._policy = plane.policy
         self._plane = plane
         self._scheduler = Scheduler(plane)
         self.started()

@@ -1,5 +1,6 @@
 """The virtual site: nodes, runners and commands on virtual time.
 
+What each command does is a script, which the caller makes of the launch order.
 It outlives agents and control planes, as processes and their spool do. It knows the truth (what
 lives where) and keeps it apart from what can be seen of it: a node that has died is noticed later.
 """
@@ -8,15 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.cluster.hardware import Node, NodeState
+from quarterdeck.core.cluster.parts import parse_part
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.states import ReplicaState
 from quarterdeck.sim.checks import Check
 from quarterdeck.sim.replicas import VirtualAttempt, VirtualReplica
-from quarterdeck.sim.workload import make_script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,9 +28,20 @@ if TYPE_CHECKING:
     from quarterdeck.ports.engine import AttemptRef, LaunchOrder
     from quarterdeck.sim.checks import Checks
     from quarterdeck.sim.timeline import SimClock, Timeline
+    from quarterdeck.sim.workload import Script
 
-DETECTION_S: Final = (5.0, 60.0)
 RELEASE_S: Final = 0.05
+
+
+class Lags(NamedTuple):
+    """Between which seconds it takes to notice that something is gone, and to start a node."""
+
+    detection_s: tuple[float, float]
+    boot_s: tuple[float, float]
+
+
+LAGS: Final = Lags((5.0, 60.0), (1.0, 10.0))
+AT_ONCE: Final = Lags((0.0, 0.0), (0.0, 0.0))
 
 
 @dataclass(slots=True)
@@ -45,14 +57,17 @@ class VirtualSite:
 
     def __init__(
         self,
-        seed: int,
+        script_of: Callable[[LaunchOrder], Script],
         chance: Chance,
         timeline: Timeline,
         clock: SimClock,
         checks: Checks,
         nodes: Iterable[Node],
+        *,
+        lags: Lags = LAGS,
     ) -> None:
-        self._seed = seed
+        self._script_of = script_of
+        self._lags = lags
         self._chance = chance
         self._timeline = timeline
         self._clock = clock
@@ -84,8 +99,7 @@ class VirtualSite:
             lambda: f"{ref.job_id}/{ref.attempt} is launched again",
             ref.job_id,
         )
-        number = int(order.spec.name.removeprefix("job-"))
-        script = make_script(self._seed, number, ref.attempt, order.spec)
+        script = self._script_of(order)
         attempt = VirtualAttempt(order, script)
         self.tracked[ref] = attempt
         self.half_written.discard(ref)
@@ -150,7 +164,9 @@ class VirtualSite:
     def return_node(self, name: str) -> None:
         """Power on: the node is empty."""
         self._nodes[name].is_up = True
-        self._timeline.after(self._chance.between(1.0, 10.0), partial(self._notice_node, name))
+        self._timeline.after(
+            self._chance.between(*self._lags.boot_s), partial(self._notice_node, name)
+        )
 
     def lose_runner(self, replica: VirtualReplica) -> None:
         """The runner dies with all it started, without a last word."""
@@ -261,7 +277,7 @@ class VirtualSite:
             self.news()
 
     def _draw_detection_s(self) -> float:
-        return self._chance.between(*DETECTION_S)
+        return self._chance.between(*self._lags.detection_s)
 
     def _tell(self, replica: VirtualReplica) -> None:
         replica.attempt.seen = None
@@ -275,6 +291,8 @@ class VirtualSite:
         node = self._nodes[grant.node].node
         here = {device.id for device in node.devices}
         for device in grant.devices:
+            if not parse_part(device).is_whole:
+                continue  # several live on one GPU, and two shares of it have the same id
             user = self._users.get(device)
             self._checks.hold(
                 Check.USED_ONCE,

@@ -20,6 +20,8 @@ from quarterdeck.core.jobs.spec import JobSpec, Priority, Retry, Stopping
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from quarterdeck.ports.engine import LaunchOrder
+
 NODES: Final = 20
 GPUS: Final = 8
 CPUS: Final = 256
@@ -177,9 +179,11 @@ def _draw_retry(chance: Chance) -> Retry:
     return Retry(chance.pick((0, 1, 2, 3)), on, chance.pick((0.0, 5.0, 60.0)))
 
 
-def make_script(seed: int, number: int, attempt: int, spec: JobSpec) -> Script:
+def make_script(seed: int, order: LaunchOrder) -> Script:
     """What the attempt will do."""
-    chance = Chance((seed << 32) ^ (number << 12) ^ attempt).split()
+    spec = order.spec
+    number = int(spec.name.removeprefix("job-"))
+    chance = Chance((seed << 32) ^ (number << 12) ^ order.ref.attempt).split()
     nodes = spec.demand.nodes
     longest_s = 900.0 if nodes > 1 else 2400.0
     is_bad = chance.happens(0.14)

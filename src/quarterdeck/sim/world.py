@@ -21,7 +21,7 @@ from quarterdeck.sim.people import People
 from quarterdeck.sim.server import SimServer
 from quarterdeck.sim.site import VirtualSite
 from quarterdeck.sim.timeline import SimClock, SimIds, Timeline, Turns
-from quarterdeck.sim.workload import make_nodes, make_requests, span_s
+from quarterdeck.sim.workload import make_nodes, make_requests, make_script, span_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,12 @@ class World:
         self.clock = SimClock(self.timeline)
         self.store = make_store()
         self.site = VirtualSite(
-            seed, chance.split(), self.timeline, self.clock, self.checks, make_nodes()
+            partial(make_script, seed),
+            chance.split(),
+            self.timeline,
+            self.clock,
+            self.checks,
+            make_nodes(),
         )
         self.auditor = Auditor(self.store, self.site, self.checks)
         self.site.has_ended = self.auditor.has_ended

@@ -19,7 +19,7 @@ WIRED = {
     "restore": LazyVerb(
         "quarterdeck.wiring.restore:command", "Rebuild all state from the event log."
     ),
-    "sim": LazyVerb("quarterdeck.wiring.simulate:command", "Run the simulator."),
+    "sim": LazyVerb("quarterdeck.wiring.simulate.command:command", "Run the simulator."),
     "validate": LazyVerb(
         "quarterdeck.wiring.jobfile:validate_command", "Check job files, offline."
     ),

@@ -16,7 +16,7 @@ from quarterdeck.sim.fast.figures import figures_of
 from quarterdeck.sim.fast.run import run
 from quarterdeck.sim.fast.story import Story
 from quarterdeck.sim.fast.workload import read_workload
-from quarterdeck.wiring.simulate import command
+from quarterdeck.wiring.simulate.command import command
 
 HEADER = "job,submit,duration,nodes,gpus,team\n"
 
@@ -153,7 +153,7 @@ def test_the_command_prints_the_same_twice_and_compares(tmp_path: Path) -> None:
     found = json.loads(first.output)
     assert (found["jobs_read"], found["lines_left_out"]) == (120, 1)
     assert found["remarks"][0]["line"] == 122
-    assert found["figures"]["patience 5m00s"]["jobs"] == 120
+    assert found["figures"]["usual"]["jobs"] == 120
     table = CliRunner().invoke(command, [*asked, "--patience", "0s", "--patience", "1h"])
     assert "patience 0ms" in table.output
     assert "jobs.csv:122: submit is -1" in table.output

@@ -1,4 +1,4 @@
-"""Workload files: one line a job, and what is wrong with lines that say none.
+"""Workloads: jobs with when they come and how long they run, and the house's own file of them.
 
 A CSV file with a header. `submit` and `duration` are seconds; `gpus` is what a job file says under
 `resources.gpu`, for each of its `nodes`. What cannot be read is told with its line, never left out
@@ -7,9 +7,6 @@ in silence.
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -18,15 +15,18 @@ from quarterdeck.basics.quantities import parse_bytes
 from quarterdeck.core.cluster.demand import Demand, Resources
 from quarterdeck.core.cluster.gpus import parse_gpus
 from quarterdeck.core.jobs.spec import Priority
+from quarterdeck.sim.fast.cells import count, find, rows_of, seconds, shown
+from quarterdeck.sim.fast.remarks import Remark, Remarks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
 NEEDED: Final = ("submit", "duration", "gpus")
-OPTIONAL: Final = ("job", "nodes", "cpus", "memory", "team", "user", "priority")
+OPTIONAL: Final = (
+    "job", "nodes", "cpus", "memory", "team", "user", "priority", "estimate", "checkpoint",
+    "preemptible",
+)  # fmt: skip
 COLUMNS: Final = (*NEEDED, *OPTIONAL)
-SECONDS_MAX: Final = 100 * 366 * 86400.0
-COUNT_MAX: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,116 +58,84 @@ class SimJob:
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
-    """What is wrong with a line. `is_left_out`: no job was made of it."""
-
-    line: int
-    what: str
-    is_left_out: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class Workload:
-    """Jobs in the order in which they come, and what was wrong with the file."""
+    """Jobs in the order in which they come, and what was wrong with the file.
+
+    `left_out` are lines that became no job; `untold` are remarks that were too many to keep.
+    `notes` say how a file of another system was understood.
+    """
 
     jobs: tuple[SimJob, ...]
     remarks: tuple[Remark, ...] = ()
+    left_out: int = 0
+    untold: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def workload_of(jobs: Sequence[SimJob], remarks: Remarks, notes: Sequence[str] = ()) -> Workload:
+    """The jobs by time. Time that goes back from one line to the next is told."""
+    before: SimJob | None = None
+    for job in jobs:
+        if before is not None and job.submit_s < before.submit_s:
+            told = f"submit {job.submit_s:.10g} is before line {before.line}: sorted by time"
+            remarks.tell(job.line, told)
+        before = job
+    return Workload(
+        tuple(sorted(jobs, key=lambda job: job.submit_s)),
+        tuple(sorted(remarks.kept, key=lambda one: one.line)),
+        remarks.left_out,
+        remarks.untold,
+        tuple(notes),
+    )
 
 
 def read_workload(text: str, name: str) -> Workload:
-    """The jobs of a CSV file. `Invalid` when its header cannot be used."""
-    rows = csv.reader(io.StringIO(text))
-    header = [column.strip() for column in next(rows, [])]
-    if missing := [column for column in NEEDED if column not in header]:
-        raise Invalid(
-            f"{name}:1: the header has no column {', '.join(missing)}",
-            field="workload",
-            hint=f"the columns are {', '.join(COLUMNS)}; the first three are needed",
-        )
-    if doubled := sorted({column for column in header if header.count(column) > 1}):
-        raise Invalid(
-            f"{name}:1: the header has {', '.join(doubled)} twice",
-            field="workload",
-            hint="name each column once",
-        )
-    remarks = [
-        Remark(1, f"unknown column {column!r}: not used", is_left_out=False)
-        for column in header
-        if column not in COLUMNS
-    ]
+    """The jobs of a CSV file. `Invalid` when its header cannot be used, or none of its lines."""
+    remarks = Remarks()
     jobs: list[SimJob] = []
-    for row in _rows(rows, remarks):
-        line = rows.line_num
-        if not any(cell.strip() for cell in row):
-            continue
+    for line, cells in rows_of(text, NEEDED, OPTIONAL, name, "workload", remarks):
         try:
-            if len(row) != len(header):
-                raise Invalid(f"{len(row)} columns instead of {len(header)}")
-            cells = zip(header, (cell.strip() for cell in row), strict=True)
-            job = _job_of(line, dict(cells))
+            jobs.append(_job_of(line, cells))
         except QuarterdeckError as error:
-            remarks.append(Remark(line, error.message))
-            continue
-        if jobs and job.submit_s < jobs[-1].submit_s:
-            told = f"submit {job.submit_s:g} is before line {jobs[-1].line}: sorted by time"
-            remarks.append(Remark(line, told, is_left_out=False))
-        jobs.append(job)
-    return Workload(tuple(sorted(jobs, key=lambda job: job.submit_s)), tuple(remarks))
-
-
-def _rows(rows: Iterable[list[str]], remarks: list[Remark]) -> Iterable[list[str]]:
-    """Row by row, up to one that is no CSV."""
-    try:
-        yield from rows
-    except csv.Error as error:
-        line = getattr(rows, "line_num", 0)
-        remarks.append(Remark(line, f"{error}: nothing after this line was read"))
+            remarks.leave_out(line, error)
+    remarks.check_some_left(jobs, name, "workload")
+    return workload_of(jobs, remarks)
 
 
 def _job_of(line: int, cells: Mapping[str, str]) -> SimJob:
     gpus = cells["gpus"]
     wanted = Resources() if gpus in ("", "0") else parse_gpus(gpus, "gpus")
-    memory = cells.get("memory", "")
+    memory = find(cells, "memory")
     resources = Resources(
         wanted.gpus,
         wanted.gpu_model,
-        _count(cells, "cpus", 1, least=0),
+        count(find(cells, "cpus") or "1", "cpus"),
         parse_bytes(memory, field="memory") if memory else 0,
         wanted.gpu_memory_bytes,
         wanted.gpu_unit,
         wanted.gpu_profile,
         wanted.gpu_percent,
     )
-    priority = cells.get("priority") or "normal"
+    priority = find(cells, "priority") or "normal"
     if priority not in list(Priority):
-        raise Invalid(f"priority is {priority!r}, not low, normal or high")
+        raise Invalid(f"priority is {shown(priority)}, not low, normal or high")
+    estimate, checkpoint = find(cells, "estimate"), find(cells, "checkpoint")
     return SimJob(
         line,
-        cells.get("job") or f"line {line}",
-        _seconds(cells, "submit"),
-        _seconds(cells, "duration"),
-        Demand(_count(cells, "nodes", 1, least=1), resources),
-        cells.get("team") or "default",
-        cells.get("user") or "",
+        find(cells, "job") or f"line {line}",
+        seconds(cells["submit"], "submit"),
+        seconds(cells["duration"], "duration"),
+        Demand(count(find(cells, "nodes") or "1", "nodes", least=1), resources),
+        find(cells, "team") or "default",
+        find(cells, "user") or "",
         Priority(priority),
+        seconds(estimate, "estimate") if estimate else None,
+        seconds(checkpoint, "checkpoint") if checkpoint else None,
+        _yes(find(cells, "preemptible") or "yes"),
     )
 
 
-def _seconds(cells: Mapping[str, str], column: str) -> float:
-    text = cells[column]
-    try:
-        found = float(text)
-    except ValueError:
-        raise Invalid(f"{column} is {text!r}, not a number of seconds") from None
-    if not (math.isfinite(found) and 0 <= found <= SECONDS_MAX):
-        raise Invalid(f"{column} is {text}: seconds from 0 to {SECONDS_MAX:.0f} can be used")
-    return found
-
-
-def _count(cells: Mapping[str, str], column: str, usual: int, *, least: int) -> int:
-    text = cells.get(column) or str(usual)
-    if not (text.isascii() and text.isdigit() and len(text) <= 9):
-        raise Invalid(f"{column} is {text!r}, not a whole number")
-    if not least <= int(text) <= COUNT_MAX:
-        raise Invalid(f"{column} is {text}: from {least} to {COUNT_MAX} can be used")
-    return int(text)
+def _yes(text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise Invalid(f"preemptible is {shown(text)}, not yes or no")
+    return text == "yes"

@@ -1,0 +1,1 @@
+"""Files of other systems into workloads, and outages from a file."""

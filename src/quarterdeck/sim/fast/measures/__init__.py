@@ -1,0 +1,1 @@
+"""What a story was like: one subject a module, each from the story alone."""

@@ -1,0 +1,69 @@
+"""For how long teams held less than they are guaranteed while they waited for it.
+
+A team's guarantee is violated while a job of it has waited for more than 60 seconds that would fit
+into what is left of the guarantee. What no team could have (more than its guarantee) violates none.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+from quarterdeck.sim.fast.measures.usage import Holding, waits_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from quarterdeck.sim.fast.story import Ran, Story
+
+PATIENCE_S: Final = 60.0
+_ABOUT: Final = 1e-9
+"""Parts of GPUs add up to whole ones but for the last digits."""
+
+
+def guarantee_figures(story: Story, guarantees: Mapping[str, int]) -> dict[str, float]:
+    """Minutes, of all teams together; nothing where nobody is guaranteed anything."""
+    if not guarantees:
+        return {}
+    minutes = violations_of(story, guarantees)
+    return {"guarantee_violation_minutes": sum(minutes.values())}
+
+
+def violations_of(story: Story, guarantees: Mapping[str, int]) -> dict[str, float]:
+    """Minutes of each team with a guarantee."""
+    holding = Holding(story.nodes)
+    found: dict[str, float] = {}
+    for team, gpus in sorted(guarantees.items()):
+        ran = [one for one in story.ran if one.job.team == team]
+        found[team] = _violated_s(ran, gpus, holding) / 60
+    return found
+
+
+def _violated_s(ran: Sequence[Ran], guarantee: int, holding: Holding) -> float:
+    held, violated_s, before_s = 0.0, 0.0, 0.0
+    waiting: Counter[float] = Counter()
+    is_violated = False
+    for at_s, changes in groupby(sorted(_changes(ran, holding)), lambda change: change[0]):
+        violated_s += (at_s - before_s) * is_violated
+        for _, got, wanted, sign in changes:
+            held += got
+            if wanted:
+                waiting[wanted] += sign
+        least = min((size for size, count in waiting.items() if count > 0), default=None)
+        is_violated = least is not None and held + least <= guarantee + _ABOUT
+        before_s = at_s
+    return violated_s
+
+
+def _changes(ran: Sequence[Ran], holding: Holding) -> Iterator[tuple[float, float, float, int]]:
+    """When, by how much what is held changes, and a size of which one more or less has waited."""
+    for one in ran:
+        for span in one.spans:
+            gpus = holding.gpus_of(span)
+            yield span.start_s, gpus, 0.0, 0
+            yield span.end_s, -gpus, 0.0, 0
+        for since_s, until_s in waits_of(one):
+            if until_s - since_s > PATIENCE_S and one.job.gpus:
+                yield since_s + PATIENCE_S, 0.0, one.job.gpus, 1
+                yield until_s, 0.0, one.job.gpus, -1

@@ -1,0 +1,1 @@
+"""A workload through the whole control plane and the site's agent, on virtual time."""

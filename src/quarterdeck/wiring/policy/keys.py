@@ -1,0 +1,71 @@
+"""What a policy file may say: each key with the field of `Policy` that it sets.
+
+One table, so that a new field of the scheduler's policy is one line here. docs/simulator.md has the
+same table for people, and a test compares the two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from quarterdeck.basics.errors import Invalid
+from quarterdeck.basics.quantities import parse_span_s
+from quarterdeck.core.scheduling.snapshot import Order
+from quarterdeck.sdk.yamltree import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from enum import StrEnum
+
+Plain = str | int | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of the file. `read` turns its plain value into the field's or raises `Invalid`."""
+
+    name: str
+    field: str
+    read: Callable[[Plain, str], object]
+
+
+def span_s(value: Plain, name: str) -> float:
+    """Seconds of a duration with its unit."""
+    if not isinstance(value, str):
+        told = f"{name} is {shown(value)}, which is not a duration with a unit"
+        raise Invalid(told, hint="write for example 30s, 10m, 2h, 1h30m or 1-00:00:00")
+    try:
+        return parse_span_s(value, field=name)
+    except Invalid as error:
+        raise Invalid(f"{name} is {shown(value)}: {_why(error, value)}", hint=error.hint) from None
+
+
+def choice(kind: type[StrEnum], value: Plain, name: str) -> StrEnum:
+    """One of the words that there are."""
+    for one in kind:
+        if one.value == value:
+            return one
+    told = f"{name} is {shown(value)}, which is not a choice"
+    raise Invalid(told, hint=f"use one of {', '.join(one.value for one in kind)}")
+
+
+def flag(value: Plain, name: str) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        told = f"{name} is {shown(value)}, which is neither true nor false"
+        raise Invalid(told, hint="write true or false, without quotes")
+    return value
+
+
+def _why(error: Invalid, value: str) -> str:
+    """The part of a message that does not say the value again: it may be long or unprintable."""
+    return error.message.partition(repr(value))[2].lstrip(",; ") or "it cannot be used"
+
+
+KEYS: Final = (
+    Key("patience", "patience_s", span_s),
+    Key("order", "order", partial(choice, Order)),
+    Key("min_runtime", "min_runtime_s", span_s),
+)

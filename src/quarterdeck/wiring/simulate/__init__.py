@@ -1,0 +1,1 @@
+"""`qd sim`: the scheduler on virtual time, as a question or as a test full of faults."""

@@ -1,0 +1,231 @@
+"""`qd sim run`: what would come of these jobs, on this cluster, under these policies?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from quarterdeck.basics.errors import Invalid
+from quarterdeck.cli.output import examples, output_option, say
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from quarterdeck.sim.fast.formats.outages import Outages
+    from quarterdeck.sim.fast.story import Story
+    from quarterdeck.sim.fast.workload import Workload
+    from quarterdeck.sim.report.column import Column
+    from quarterdeck.wiring.policy.reader import NamedPolicy
+    from quarterdeck.wiring.simulate.inputs import Cluster
+    from quarterdeck.wiring.simulate.printing import Input
+
+FORMATS: Final = ("csv", "swf", "sacct")
+FULL_JOBS_MAX: Final = 20_000
+
+
+@click.command(
+    epilog=examples(
+        "qd sim run --cluster superpod.yaml --workload june.csv",
+        "qd sim run --cluster a.yaml --workload june.csv --patience 1h --patience 5m -o json",
+        "qd sim run --cluster a.yaml --workload w.csv --policy p.yaml --html r.html",
+        "qd sim run --cluster a.yaml --workload seth.swf --format swf --gpus-per-processor 1",
+    )
+)
+@click.option(
+    "--cluster", type=click.Path(path_type=Path), required=True, help="A site file (docs/sites.md)."
+)
+@click.option("--workload", type=click.Path(path_type=Path), required=True, help="A file of jobs.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(FORMATS),
+    default="csv",
+    show_default=True,
+    help="What the workload is: our CSV, Standard Workload Format, or what `sacct -P` prints.",
+)
+@click.option(
+    "--gpus-per-processor",
+    type=click.FloatRange(0, 64),
+    metavar="N",
+    help="Of SWF: each processor also takes so many GPUs (0.125: eight processors one).",
+)
+@click.option(
+    "--policy",
+    "policies",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    help="A policy file (docs/simulator.md); several are compared.",
+)
+@click.option(
+    "--patience",
+    "patiences",
+    multiple=True,
+    metavar="SPAN",
+    help="The usual policy, but for how long smaller jobs may pass one that waits (5m).",
+)
+@click.option(
+    "--outages",
+    type=click.Path(path_type=Path),
+    help="A CSV file of nodes that are lost or drained.",
+)
+@click.option("--html", type=click.Path(path_type=Path), help="Write a report with plots there.")
+@click.option(
+    "--full",
+    is_flag=True,
+    help="Through the whole control plane instead of the scheduler alone: slower.",
+)
+@output_option
+def run(  # noqa: PLR0913, PLR0917 - one parameter an option
+    cluster: Path,
+    workload: Path,
+    form: str,
+    gpus_per_processor: float | None,
+    policies: tuple[Path, ...],
+    patiences: tuple[str, ...],
+    outages: Path | None,
+    html: Path | None,
+    full: bool,
+    output: str,
+) -> None:
+    """Run a workload on a cluster as the scheduler would, and print what came of it.
+
+    The columns of a CSV workload are submit, duration (seconds) and gpus (as in a job file, for
+    each node); docs/simulator.md has the others, and the other formats. What is wrong with a line
+    is told with its number. Several policies are compared side by side. The same input gives the
+    same output.
+    """
+    from quarterdeck.wiring.simulate.inputs import (
+        FORMATS as READERS,
+    )
+    from quarterdeck.wiring.simulate.inputs import (
+        Asked,
+        load_cluster,
+        load_outages,
+        load_policies,
+    )
+    from quarterdeck.wiring.simulate.printing import print_columns, print_input, print_json
+
+    if gpus_per_processor is not None and form != "swf":
+        raise click.UsageError("--gpus-per-processor is for --format swf")
+    named = load_policies(policies, patiences)
+    machines = load_cluster(cluster)
+    read = READERS[form](Asked(workload, machines, gpus_per_processor or 0.0))
+    away = load_outages(outages, machines)
+    if full:
+        _check_full(read, named)
+    columns = _run_all(machines, read, named, away, is_full=full)
+    told = _input_of(workload, read, outages, away, named, columns[0])
+    if html is not None:
+        _write(html, columns, f"{workload.name} on {cluster.name}", told)
+    if output == "json":
+        print_json(columns, told)
+    elif output == "table":
+        print_columns(columns)
+        print_input(told)
+
+
+def _check_full(read: Workload, named: Sequence[NamedPolicy]) -> None:
+    """Refuse what the whole control plane is too slow for, or does not do yet."""
+    from quarterdeck.core.scheduling.snapshot import Order
+
+    if len(read.jobs) > FULL_JOBS_MAX:
+        raise Invalid(
+            f"--full is for {FULL_JOBS_MAX} jobs at most; the workload has {len(read.jobs)}",
+            field="full",
+            hint="take a part of the workload, or leave --full out",
+        )
+    for one in named:
+        if one.policy.order is not Order.FIRST_COME:
+            raise Invalid(
+                f"the control plane cannot order by {one.policy.order.value} yet, as {one.name} "
+                "does",
+                field="full",
+                hint="leave --full out, or compare policies that order by first_come",
+            )
+
+
+def _run_all(
+    cluster: Cluster,
+    read: Workload,
+    named: Sequence[NamedPolicy],
+    away: Outages,
+    *,
+    is_full: bool,
+) -> list[Column]:
+    from quarterdeck.sim.fast.figures import Setting
+    from quarterdeck.sim.report.column import column_of
+
+    usual: Mapping[str, int] = next((one.guarantees for one in named if one.guarantees), {})
+    columns = []
+    for one in named:
+        story = _run(cluster, read, one, away, is_full=is_full)
+        setting = Setting(one.guarantees or usual, cluster.watts)
+        columns.append(column_of(one.name, story, setting))
+    return columns
+
+
+def _run(
+    cluster: Cluster, read: Workload, one: NamedPolicy, away: Outages, *, is_full: bool
+) -> Story:
+    with click.progressbar(
+        length=len(read.jobs), label=one.name, file=sys.stderr, hidden=not sys.stderr.isatty()
+    ) as bar:
+        tell = lambda done: bar.update(done - bar.pos)  # noqa: E731 - it needs the bar
+        nodes, jobs, outages = cluster.nodes, read.jobs, away.outages
+        if not is_full:
+            from quarterdeck.sim.fast.run import run as run_fast
+
+            return run_fast(nodes, jobs, one.policy, tell, outages=outages)
+        from quarterdeck.adapters.blobs.memory import MemoryBlobs
+        from quarterdeck.adapters.stores.memory import MemoryStore
+        from quarterdeck.sim.full.run import Backing, run_full
+
+        backing = Backing(MemoryStore, MemoryBlobs)
+        return run_full(nodes, jobs, one.policy, backing, tell, outages=outages)
+
+
+def _input_of(
+    workload: Path,
+    read: Workload,
+    outages: Path | None,
+    away: Outages,
+    named: Sequence[NamedPolicy],
+    first: Column,
+) -> Input:
+    """What was wrong with the files, by their lines; of jobs that never fit, too."""
+    from quarterdeck.wiring.simulate.printing import Input, Told
+
+    told = [Told(workload.name, one.line, one.what) for one in read.remarks]
+    told += [Told(workload.name, job.line, f"never fits: {why}") for job, why in first.story.never]
+    told.sort(key=lambda one: one.line)
+    if outages is not None:
+        told += [Told(outages.name, one.line, one.what) for one in away.remarks]
+    teams = {job.team for job in read.jobs}
+    notes = [
+        f"{one.name}: team {team} is guaranteed {gpus} GPUs, and no job is of that team"
+        for one in named
+        for team, gpus in sorted(one.guarantees.items())
+        if team not in teams
+    ]
+    return Input(
+        jobs=len(read.jobs),
+        left_out=read.left_out + away.left_out,
+        told=tuple(told),
+        untold=read.untold + away.untold,
+        notes=(*read.notes, *notes),
+    )
+
+
+def _write(path: Path, columns: Sequence[Column], title: str, told: Input) -> None:
+    from quarterdeck.sim.report.page import report
+
+    page = report(columns, title, remarks=told.remarks, notes=told.notes)
+    try:
+        path.write_bytes(page.encode("utf-8"))
+    except OSError as error:
+        what = f"the report {path} cannot be written: {error.strerror}"
+        raise Invalid(what, field="html", hint="name a file in a folder that is there") from None
+    say(f"the report is in {path}", err=True)

@@ -1,0 +1,77 @@
+"""Policy files are strict: what cannot be meant is refused with its place and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from quarterdeck.basics.errors import Invalid
+from quarterdeck.core.scheduling.snapshot import Policy
+from quarterdeck.wiring.policy.keys import KEYS
+from quarterdeck.wiring.policy.reader import load_policy, read_policy
+
+PAGE = Path(__file__).parents[3] / "docs" / "simulator.md"
+
+
+def test_a_file_says_what_differs_from_the_usual() -> None:
+    read = read_policy(
+        b"name: brisk\npatience: 1h30m\nguarantees: {vision: 16, '7': 0}\n", "p.yaml"
+    )
+    assert read.name == "brisk"
+    assert read.policy == Policy(patience_s=5400.0)
+    assert read.guarantees == {"vision": 16, "7": 0}
+    assert read_policy(b"{}", "p.yaml").policy == Policy()
+
+
+def test_a_file_without_a_name_has_that_of_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "calm.yaml"
+    path.write_text("patience: 5m\n")
+    assert load_policy(path).name == "calm"
+    with pytest.raises(Invalid, match="cannot be read: No such file") as caught:
+        load_policy(tmp_path / "none.yaml")
+    assert caught.value.hint
+
+
+def test_every_field_of_the_policy_has_a_key_and_every_key_is_in_the_docs() -> None:
+    assert {key.field for key in KEYS} == {one.name for one in fields(Policy)}
+    page = PAGE.read_text(encoding="utf-8")
+    for name in ("name", *(key.name for key in KEYS), "guarantees"):
+        assert f"| `{name}` |" in page
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("patiense: 5m", "1:1: there is no key patiense"),
+        ("name: a\npatience: 300", "2:11: patience is 300, which is not a duration with a unit"),
+        ("patience: soon", "1:11: patience is 'soon': which is not a duration"),
+        ("patience: [5m]", "1:11: patience is a list or a mapping"),
+        ("patience:", "1:10: patience has no value"),
+        ("patience: 5m\npatience: 6m", "2:1: the key patience is there twice"),
+        ("name: 7", "1:7: name is 7, which is no name"),
+        ("name: ''", "1:7: name is '', which is no name"),
+        ("guarantees: 5", "1:13: guarantees is not a mapping"),
+        ("guarantees: {a: -1}", "1:17: guarantees.a is -1"),
+        ("guarantees: {a: yes}", "1:17: guarantees.a is 'yes'"),
+        ("guarantees: {a: true}", "1:17: guarantees.a is true"),
+        ("guarantees: {a: 1, a: 2}", "1:20: the key a is there twice"),
+        ("- patience", "1:1: this is not one mapping"),
+        ("", "1:1: this is not one mapping"),
+        ("patience: &a 5m", "1:11: anchors"),
+        ("patience: 99999d", "1:11: patience is '99999d': durations go up to ten years"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_its_place(text: str, told: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        read_policy(text.encode(), "p.yaml")
+    assert caught.value.message.startswith(f"p.yaml:{told}")
+    assert caught.value.hint
+
+
+def test_a_key_that_is_nearly_right_is_proposed() -> None:
+    with pytest.raises(Invalid) as caught:
+        read_policy(b"patiense: 5m", "p.yaml")
+    assert caught.value.hint.startswith("did you mean patience? keys: name, patience")
+    assert (caught.value.field, caught.value.code) == ("patiense", "unknown_field")

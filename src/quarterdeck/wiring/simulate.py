@@ -14,6 +14,7 @@ import click
 from quarterdeck.basics.errors import Invalid
 from quarterdeck.basics.quantities import format_span, parse_span_s
 from quarterdeck.cli.output import examples, output_option, print_table, say
+from quarterdeck.wiring.replay import command as replay
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,6 +55,9 @@ def command(context: click.Context, seed: int, jobs: int) -> None:
     click.echo(f"{monotonic() - began:.1f} s of wall time", err=True)
     if not outcome.is_ok:
         sys.exit(1)
+
+
+command.add_command(replay, "replay")
 
 
 @command.command(

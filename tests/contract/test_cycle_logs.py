@@ -41,7 +41,9 @@ class TestSqliteCycleLog(CycleLogConformance):
         return opened[-1]
 
     @pytest.fixture
-    def reopened(self, tmp_path: Path, opened: list[SqliteCycleLog]) -> Callable[[], SqliteCycleLog]:
+    def reopened(
+        self, tmp_path: Path, opened: list[SqliteCycleLog]
+    ) -> Callable[[], SqliteCycleLog]:
         def again() -> SqliteCycleLog:
             opened.append(open_cycle_log(tmp_path / "cycles.db"))
             return opened[-1]

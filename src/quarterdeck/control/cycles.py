@@ -15,10 +15,9 @@ if TYPE_CHECKING:
     from quarterdeck.core.scheduling.snapshot import Policy
     from quarterdeck.ports.cycles import CycleLog, Outcome
 
-BATCH_MAX: Final = 200
-HELD_BACK_S: Final = 2.0
-"""Cycles are handed over in batches of so many, or with the first turn after so long: a plan that
-takes a millisecond must not wait for a file each time."""
+APART_S: Final = 0.25
+"""Cycles are handed over not more often than this: of hundreds of plans a second, each takes a
+millisecond and must not wait for a file. So this much is lost when the server is killed."""
 KEPT_S: Final = 30 * 86_400.0
 CYCLES_MAX: Final = 2_000_000
 """What a log of cycles keeps: a plan a second for three weeks, in about 400 MB."""
@@ -32,6 +31,7 @@ class Cycles:
         self._log = cycle_log
         self._number = 0
         self._pending: list[Cycle] = []
+        self._written_ns = 0
         self._known: tuple[Policy, People | None, Inputs] | None = None
 
     def note(
@@ -48,13 +48,13 @@ class Cycles:
         outcome, kept = became
         cycle = Cycle(self._number, at_ns, made.as_of, imprint_of(made), inputs, outcome, kept)
         self._pending.append(cycle)
-        if len(self._pending) >= BATCH_MAX:
-            self._write()
+        self.hand_over(at_ns)
 
     def hand_over(self, now_ns: int) -> None:
-        """Give the log what has been held back for long enough."""
-        if self._pending and now_ns - self._pending[0].at_ns >= HELD_BACK_S * NS_PER_S:
+        """Give the log what is held back, unless it was given some just now."""
+        if self._pending and not 0 <= now_ns - self._written_ns < APART_S * NS_PER_S:
             self._write()
+            self._written_ns = now_ns
 
     def end(self, now_ns: int) -> None:
         """Give the log all there is, and the word that nothing follows."""

@@ -29,9 +29,9 @@ class ControlPlane:
     `wished` after those that may change what a site is to run: a submit alone does not.
 
     `roster` is who there is, None for a plane without people, such as the simulator's. `waits`
-    keeps what waiting jobs were told and `cycles` every plan, None for a plane that forgets; `latest` is the plan that is
-    told to who asks. `disk` is where the site keeps what jobs write; None for a plane that need
-    not care.
+    keeps what waiting jobs were told and `cycles` every plan that was made, None for a plane that
+    forgets; `latest` is the plan that is told to who asks. `disk` is where the site keeps what jobs
+    write; None for a plane that need not care.
     `snapshots_used` says when each work folder was last seen whole (see `snapshots`), `holdings`
     who has sent which files, and `folders_held` who may name which work folders.
     """

@@ -6,11 +6,9 @@ from dataclasses import replace
 
 from quarterdeck.adapters.cycles.memory import MemoryCycleLog
 from quarterdeck.adapters.locality.recent import RecentNodes
-from quarterdeck.adapters.stores.memory import MemoryStore
 from quarterdeck.control.board import Board
 from quarterdeck.control.cycles import Cycles
 from quarterdeck.control.schedule import Scheduler
-from quarterdeck.core.scheduling.snapshot import Policy
 from quarterdeck.sim.replay.again import Again, replay
 from quarterdeck.testing.builders import a_demand, a_dgx, a_job_spec
 from tests.spec.control.desk import Desk

@@ -120,7 +120,9 @@ class SqliteCycleLog:
         with self._lock:
             try:
                 with self._connection:
-                    self._start = self._connection.execute(_BEGIN, (at_ns, as_of, version)).lastrowid
+                    self._start = self._connection.execute(
+                        _BEGIN, (at_ns, as_of, version)
+                    ).lastrowid
             except sqlite3.Error as error:
                 log.warning("plans of this start will not be kept: %s", error)
             return self._start or 0

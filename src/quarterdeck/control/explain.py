@@ -19,6 +19,7 @@ from quarterdeck.control.steps import get_job
 from quarterdeck.core.jobs.events import Released
 from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.core.jobs.states import JobState
+from quarterdeck.core.scheduling.order import order_of
 from quarterdeck.core.scheduling.plan import Blocker, Verdict
 from quarterdeck.core.scheduling.queue import waiting_of
 from quarterdeck.ports.verdicts import PLACED, Told
@@ -94,7 +95,7 @@ def list_queue(
     placed = {placement.job_id for placement in made.placements}
     seen = 0
     head = []
-    for waiting in sorted(snapshot.waiting, key=snapshot.order_of):
+    for waiting in sorted(snapshot.waiting, key=order_of(snapshot, plane.policy)):
         job = plane.board.find_job(waiting.job_id)
         if job is None or not sees(job):
             continue

@@ -15,6 +15,7 @@ from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.core.scheduling.discretion import conceal
 from quarterdeck.core.scheduling.forecast import latest_start
 from quarterdeck.core.scheduling.make_plan import make_plan
+from quarterdeck.core.scheduling.order import order_of
 from quarterdeck.core.scheduling.plan import Blocker
 from quarterdeck.core.scheduling.queue import waiting_of
 
@@ -113,7 +114,7 @@ def visible_of(
     """The queue in order, as somebody sees it: without jobs that they may not know of, so that
     their number is not told. `own` is seen in any case."""
     found = []
-    for waiting in sorted(snapshot.waiting, key=snapshot.order_of):
+    for waiting in sorted(snapshot.waiting, key=order_of(snapshot, plane.policy)):
         job = plane.board.find_job(waiting.job_id)
         if waiting.job_id == own or (job is not None and sees(job)):
             found.append(waiting.job_id)

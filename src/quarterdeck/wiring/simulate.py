@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from quarterdeck.core.cluster.hardware import Node
     from quarterdeck.core.scheduling.snapshot import Policy
-    from quarterdeck.sim.fast.run import Story
+    from quarterdeck.sim.fast.story import Story
     from quarterdeck.sim.fast.workload import Workload
 
 WORKLOAD_BYTES_MAX: Final = 1 << 30

@@ -13,7 +13,8 @@ from quarterdeck.basics.errors import Invalid
 from quarterdeck.core.cluster.hardware import Device, Location, Node
 from quarterdeck.core.scheduling.snapshot import Policy
 from quarterdeck.sim.fast.figures import figures_of
-from quarterdeck.sim.fast.run import Story, run
+from quarterdeck.sim.fast.run import run
+from quarterdeck.sim.fast.story import Story
 from quarterdeck.sim.fast.workload import read_workload
 from quarterdeck.wiring.simulate import command
 

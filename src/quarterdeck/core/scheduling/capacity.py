@@ -149,3 +149,14 @@ def state_with(state: int, part: Part, device: Device) -> int:
         profile = profiles_of(device.model, device.memory_bytes).get(part.profile)
         return CLOSED if profile is None else state | mask_of(profile, part.start)
     return CLOSED if part.is_whole else max(SHARED, state) + part.percent
+
+
+def state_without(state: int, part: Part, device: Device) -> int:
+    """The state of a GPU once this part of it, which is held, is given back."""
+    if part.profile:
+        profile = profiles_of(device.model, device.memory_bytes).get(part.profile)
+        return CLOSED if profile is None else state & ~mask_of(profile, part.start)
+    if part.is_whole:
+        return FREE
+    left = state - part.percent
+    return left if left > SHARED else FREE

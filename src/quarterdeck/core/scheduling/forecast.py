@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from quarterdeck.core.cluster.room import room_of
 from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.make_plan import make_plan
+from quarterdeck.core.scheduling.order import order_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,8 +48,8 @@ def latest_start(
     is placed first, and is taken to run for ever.
     """
     own = next(one for one in snapshot.waiting if one.job_id == job_id)
-    order = snapshot.order_of(own)
-    before = tuple(one for one in snapshot.waiting if snapshot.order_of(one) <= order)
+    order = order_of(snapshot, policy)
+    before = tuple(one for one in snapshot.waiting if order(one) <= order(own))
     ends = sorted(
         (hold for hold in holds if hold.ends_at_ns is not None),
         key=lambda hold: (hold.ends_at_ns, hold.job_id),

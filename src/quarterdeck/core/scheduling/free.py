@@ -12,7 +12,8 @@ import numpy as np
 
 from quarterdeck.core.cluster.demand import Grant
 from quarterdeck.core.cluster.hardware import NodeState
-from quarterdeck.core.scheduling.capacity import CLOSED, FREE, IDLE, state_with
+from quarterdeck.core.cluster.parts import parse_part
+from quarterdeck.core.scheduling.capacity import CLOSED, FREE, IDLE, state_with, state_without
 from quarterdeck.core.scheduling.devices import choose_parts
 from quarterdeck.core.scheduling.wants import want_of
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from quarterdeck.core.cluster.demand import Resources
+    from quarterdeck.core.cluster.parts import Part
     from quarterdeck.core.scheduling.capacity import Capacity
     from quarterdeck.core.scheduling.fragments import Typical
     from quarterdeck.core.scheduling.wants import Want
@@ -137,6 +139,34 @@ class Free:
             made.gpus_free[row] += len(shut)
             made.gpus_idle[row] += len(shut)
         return made
+
+    def returned(self, grants: Iterable[tuple[str, Grant]]) -> Free:
+        """What would be free once these were given back, each with its site; this stays as it is.
+        What has left its node, or is cordoned, does not come free."""
+        made = Free(self.capacity, self._typical)
+        made.cpus, made.memory_bytes = self.cpus.copy(), self.memory_bytes.copy()
+        made.gpus_free, made.gpus_idle = self.gpus_free.copy(), self.gpus_idle.copy()
+        made.state = self.state.copy()
+        for site, grant in grants:
+            row = self.fleet.rows.get((site, grant.node))
+            if row is None:
+                continue
+            made.cpus[row] += grant.cpus
+            made.memory_bytes[row] += grant.memory_bytes
+            for device in grant.devices:
+                made._give(row, parse_part(device))
+        return made
+
+    def _give(self, row: int, part: Part) -> None:
+        room = self.capacity.rooms[row]
+        columns = [n for n, device in enumerate(room.node.devices) if device.id == part.gpu]
+        if not columns or any(cordon.device == part.gpu for cordon in room.cordons):
+            return
+        before = int(self.state[row, columns[0]])
+        after = state_without(before, part, room.node.devices[columns[0]])
+        self.state[row, columns[0]] = after
+        self.gpus_free[row] += (after == FREE) - (before == FREE)
+        self.gpus_idle[row] += IDLE[after] - IDLE[before]
 
     def _reckon(self, want: Want, rows: NDArray[np.int64] | None) -> NDArray[np.float64]:
         """The costs of these rows, or of all."""

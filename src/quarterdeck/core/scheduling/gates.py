@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from quarterdeck.core.scheduling.allowances import Allowance, Party, Tally
-    from quarterdeck.core.scheduling.snapshot import Waiting
+    from quarterdeck.core.scheduling.snapshot import Running, Waiting
 
 NEEDS_SHOWN_MAX: Final = 5
 
@@ -28,6 +28,21 @@ def behind(waiting: Waiting, ahead: Waiting) -> Verdict:
         "pass it any more",
         hint=f"it is looked at again once {ahead.job_id} has started; `qd explain {ahead.job_id}`",
         held_by=(ahead.job_id,),
+    )
+
+
+def making_room(waiting: Waiting, victims: Collection[Running]) -> Verdict:
+    """The verdict of a job for which others are being stopped."""
+    count = len({one.job_id for one in victims})
+    gpus = sum(len(grant.devices) for one in victims for grant in one.grants)
+    jobs = f"{count} jobs" if count > 1 else "a job"
+    return Verdict(
+        waiting.job_id,
+        Blocker.MAKING_ROOM,
+        f"{jobs} that had more GPU time must go: {gpus} GPU{'s'[: gpus != 1]} come free for it",
+        hint="it starts as soon as they have stopped",
+        numbers={"jobs_stopped": count, "gpus_freed": gpus},
+        held_by=tuple(dict.fromkeys(one.job_id for one in victims)),
     )
 
 

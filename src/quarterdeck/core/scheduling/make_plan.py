@@ -1,9 +1,10 @@
 """Snapshot in, plan out: the one function that schedules, plans and explains.
 
-The order is priority, then first come. A job that does not fit now lets later ones pass, but only
+The order is the policy's (`order`). A job that does not fit now lets later ones pass, but only
 until it has waited `policy.patience_s`: from then on nothing passes it, so what comes free collects
 for it. A job whose needs could not be met by the nodes that are up, even if those were empty, does
-not hold the queue: waiting behind it would help nobody.
+not hold the queue: waiting behind it would help nobody. Where the policy may evict, running jobs
+that come after it make room (`evictions`), and what they leave is kept for it.
 """
 
 from __future__ import annotations
@@ -16,10 +17,19 @@ import numpy as np
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.allowances import Tally
 from quarterdeck.core.scheduling.capacity import capacity_of
+from quarterdeck.core.scheduling.evictions import Clearing
 from quarterdeck.core.scheduling.fragments import typical_of
 from quarterdeck.core.scheduling.free import Free
 from quarterdeck.core.scheduling.gangs import largest_gang
-from quarterdeck.core.scheduling.gates import at_limit, behind, not_ready, opened, shut_out
+from quarterdeck.core.scheduling.gates import (
+    at_limit,
+    behind,
+    making_room,
+    not_ready,
+    opened,
+    shut_out,
+)
+from quarterdeck.core.scheduling.order import order_of
 from quarterdeck.core.scheduling.placer import Placer
 from quarterdeck.core.scheduling.plan import Blocker, Placement, Plan, Verdict
 from quarterdeck.core.scheduling.survey import able_rows
@@ -44,7 +54,8 @@ def make_plan(snapshot: Snapshot, policy: Policy) -> Plan:
     next_ready: list[int] = []
     ahead: Waiting | None = None
     tally = Tally(snapshot.allowances)
-    for waiting in sorted(snapshot.waiting, key=snapshot.order_of):
+    clearing = Clearing(snapshot, policy)
+    for waiting in sorted(snapshot.waiting, key=order_of(snapshot, policy)):
         ready = waiting.ready(snapshot.now_ns)
         narrowest = tally.narrowest(waiting.team, waiting.owner)
         if narrowest is not None and len(ready) > narrowest[0]:
@@ -59,6 +70,12 @@ def make_plan(snapshot: Snapshot, policy: Policy) -> Plan:
         placements += placed
         tally.start(waiting.team, waiting.owner, len(placed))
         if len(placed) < len(ready):
+            cleared = clearing.make_room(placer, waiting, tally.sites(waiting.team, waiting.owner))
+            if cleared is not None:
+                placer = cleared.placer
+                tally.start(waiting.team, waiting.owner, 1)
+                verdicts[waiting.job_id] = making_room(waiting, cleared.victims)
+                continue
             left.append(waiting)
             if _holds_the_queue(waiting, snapshot, policy, placer, tally):
                 ahead = waiting
@@ -68,7 +85,15 @@ def make_plan(snapshot: Snapshot, policy: Policy) -> Plan:
             gated.append((waiting, len(placed)))
     verdicts |= _opened(gated, verdicts, placer, tally, snapshot.now_ns)
     verdicts |= _explain(left, placer, snapshot, tally)
-    return Plan(snapshot.as_of, tuple(placements), verdicts, min(next_ready, default=None))
+    if left:
+        next_ready += clearing.turns_ns()
+    return Plan(
+        snapshot.as_of,
+        tuple(placements),
+        verdicts,
+        min(next_ready, default=None),
+        tuple(clearing.evictions),
+    )
 
 
 def _place(

@@ -43,6 +43,8 @@ class Blocker(StrEnum):
     that they may use could ever fit it."""
     HELD = "held"
     """Not now: somebody keeps it from starting until it is released."""
+    MAKING_ROOM = "making_room"
+    """Not yet: others are being stopped to make room for it."""
     ARRAY_LIMIT = "array_limit"
     """Not now: as many of its tasks run as the array allows at once."""
 
@@ -82,13 +84,25 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Eviction:
+    """A running job, or a task of it, that has to make room for another one."""
+
+    job_id: JobId
+    beneficiary: JobId
+    task: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Placements in the order of the queue; every job of which something is left has a verdict.
 
-    `next_ready_ns` is when a retry's wait will be over: the plan is then worth making again.
+    `evictions` make room for jobs that are placed once those have gone. `next_ready_ns` is when the
+    plan is worth making again though nothing has come, gone or ended: a retry's wait is over, or a
+    running job comes after one that waits.
     """
 
     as_of: int
     placements: tuple[Placement, ...] = ()
     verdicts: Mapping[JobId, Verdict] = field(default_factory=dict)
     next_ready_ns: int | None = None
+    evictions: tuple[Eviction, ...] = ()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import islice
 
 from quarterdeck.basics.ids import JobId
-from quarterdeck.core.cluster.demand import Demand, Resources
+from quarterdeck.core.cluster.demand import Demand, Grant, Resources
 from quarterdeck.core.cluster.room import Room
 from quarterdeck.core.jobs.array import Array
 from quarterdeck.core.jobs.tasks import Wait
-from quarterdeck.core.scheduling.allowances import Allowance, Party, parties_of
+from quarterdeck.core.scheduling.allowances import Allowance, Party
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class Waiting:
     Of an array, `tasks` are the indices of those in the queue, and `room` is how many of them its
     own limit lets start; `array` is all of them. `unmet` are jobs that must succeed first, `waits`
     what a retry waits for.
-    `data_at` are nodes that have a share of its input already.
+    `data_at` are nodes that have a share of its input already. `expected_s` is how long it should
+    run, None where nothing is known; `served_gpu_s` is the GPU time that earlier attempts had.
     """
 
     job_id: JobId
@@ -37,6 +39,8 @@ class Waiting:
     owner: str = ""
     data_at: tuple[tuple[str, float], ...] = ()
     array: Array | None = None
+    expected_s: float | None = None
+    served_gpu_s: float = 0.0
 
     def ready(self, now_ns: int) -> tuple[int | None, ...]:
         """What of it may be placed now, if there is room; `(None,)` for a job without tasks."""
@@ -65,6 +69,25 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """An attempt that holds devices, where it may have to make room for others.
+
+    `served_gpu_s` is the GPU time that all attempts of the job had until now.
+    """
+
+    job_id: JobId
+    site: str
+    demand: Demand
+    grants: tuple[Grant, ...]
+    priority: int
+    submitted_at_ns: int
+    started_at_ns: int
+    served_gpu_s: float
+    is_preemptible: bool = True
+    task: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Holder:
     """A job that holds part of a site, for explanations."""
 
@@ -81,7 +104,7 @@ class Snapshot:
 
     A plan made on it holds until capacity is taken or a site changes; capacity that only comes
     free leaves it right. `rooms` is a `Capacity` where that is at hand; `asked` is what jobs have
-    asked of a node lately, and how often.
+    asked of a node lately, and how often. `running` is looked at by policies that evict.
     """
 
     now_ns: int
@@ -91,15 +114,32 @@ class Snapshot:
     holders: tuple[Holder, ...] = ()
     allowances: Mapping[Party, Allowance] = field(default_factory=dict)
     asked: tuple[tuple[Resources, int], ...] = ()
+    running: tuple[Running, ...] = ()
 
-    def order_of(self, waiting: Waiting) -> tuple[bool, int, int, str]:
-        """The place in the queue: those beyond a soft limit go last."""
-        late = (self.allowances.get(party) for party in parties_of(waiting.team, waiting.owner))
-        return (any(one is not None and one.is_late for one in late), *waiting.order)
+
+class Order(StrEnum):
+    """Who goes first among jobs of one priority."""
+
+    FIRST_COME = "first_come"
+    SHORTEST = "shortest"
+    """Who should need least GPU time; waiting makes a job count as smaller."""
+    LEAST_SERVED = "least_served"
+    """Who had least GPU time so far, which needs no durations; others make room for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What may be tuned. `patience_s` bounds how long smaller jobs may pass a waiting one."""
+    """What may be tuned.
 
-    patience_s: float = field(default=300.0)
+    `patience_s` bounds how long smaller jobs may pass a waiting one. `min_runtime_s` is how long an
+    attempt runs at least before it may have to make room for others.
+    """
+
+    patience_s: float = 300.0
+    order: Order = Order.FIRST_COME
+    min_runtime_s: float = 600.0
+
+    @property
+    def may_evict(self) -> bool:
+        """Whether running jobs may have to make room."""
+        return self.order is Order.LEAST_SERVED

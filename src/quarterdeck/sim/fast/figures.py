@@ -16,7 +16,7 @@ from quarterdeck.core.cluster.demand import Level
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from quarterdeck.sim.fast.run import Ran, Story
+    from quarterdeck.sim.fast.story import Ran, Story
 
 SHORT_S: Final = 10.0
 
@@ -29,7 +29,7 @@ def figures_of(story: Story) -> dict[str, float]:
     begin_s = min((one.job.submit_s for one in ran), default=0.0)
     span_s = max((one.end_s for one in ran), default=0.0) - begin_s
     gpus = sum(len(node.devices) for node in story.nodes)
-    used_s = sum(one.job.gpus * one.job.duration_s for one in ran)
+    used_s = sum(one.job.gpus * one.held_s for one in ran)
     found = {
         "jobs": float(len(ran)),
         "jobs_never": float(len(story.never)),

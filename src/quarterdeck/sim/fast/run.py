@@ -3,57 +3,27 @@
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.ids import JobId, format_id
 from quarterdeck.basics.times import NS_PER_S
-from quarterdeck.core.cluster.room import room_of
-from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.fragments import Recent
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.plan import Blocker
-from quarterdeck.core.scheduling.snapshot import Snapshot, Waiting
+from quarterdeck.core.scheduling.snapshot import Running, Snapshot, Waiting
+from quarterdeck.sim.fast.site import SITE, FastSite
+from quarterdeck.sim.fast.story import Begun, Cut, Outage, OutageKind, Ran, Span, Story
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from quarterdeck.core.cluster.demand import Grant
     from quarterdeck.core.cluster.hardware import Node
-    from quarterdeck.core.scheduling.plan import Placement
     from quarterdeck.core.scheduling.snapshot import Policy
     from quarterdeck.sim.fast.workload import SimJob
 
-SITE: Final = "simulated"
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """A job with its place in time and on the cluster."""
-
-    job: SimJob
-    start_s: float
-    grants: tuple[Grant, ...]
-
-    @property
-    def end_s(self) -> float:
-        """When it ended."""
-        return self.start_s + self.job.duration_s
-
-    @property
-    def wait_s(self) -> float:
-        """From its submission to its start."""
-        return self.start_s - self.job.submit_s
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """What became of a workload: every job ran, or could never fit."""
-
-    nodes: tuple[Node, ...]
-    ran: tuple[Ran, ...]
-    never: tuple[tuple[SimJob, str], ...]
-    plans: int
+NEVER_S: Final = float("inf")
 
 
 def run(
@@ -61,9 +31,66 @@ def run(
     jobs: Sequence[SimJob],
     policy: Policy,
     tell: Callable[[int], None] = lambda _: None,
+    *,
+    outages: Sequence[Outage] = (),
+    begun: Sequence[Begun] = (),
+    restart_s: float = 0.0,
 ) -> Story:
-    """Run all jobs to their end. `tell` hears how many have started or never will."""
-    return _Run(nodes, jobs, policy, tell).run()
+    """Run all jobs to their end. `tell` hears how many have ended or never will start.
+
+    An attempt after the first spends `restart_s` before it goes on from the last checkpoint. A job
+    that no node could ever fit is left out; what lacks room only because of an outage that never
+    ends is so, too.
+    """
+    return _Run(nodes, jobs, policy, tell, outages, restart_s).run(begun)
+
+
+@dataclass(slots=True)
+class _Job:
+    """A job on its way. `done_s` is the part of its duration that is safe in a checkpoint, `busy_s`
+    how long earlier attempts ran; `began_s` and `grants` are of the attempt that runs now."""
+
+    job: SimJob
+    began_s: float = 0.0
+    grants: tuple[Grant, ...] = ()
+    done_s: float = 0.0
+    busy_s: float = 0.0
+    overhead_s: float = 0.0
+    lost_s: float = 0.0
+    spans: list[Span] = field(default_factory=list)
+
+    @property
+    def end_s(self) -> float:
+        """When the attempt that runs now ends, if nothing cuts it short."""
+        return self.began_s + self.overhead_s + self.job.duration_s - self.done_s
+
+    def served_gpu_s(self, now_s: float) -> float:
+        """GPU time that all its attempts had until now."""
+        return self.job.gpus * (self.busy_s + (now_s - self.began_s if self.grants else 0.0))
+
+    def start(self, now_s: float, grants: tuple[Grant, ...], restart_s: float) -> None:
+        """Another attempt."""
+        self.began_s, self.grants = now_s, grants
+        self.overhead_s = restart_s if self.spans else 0.0
+        self.lost_s += self.overhead_s
+
+    def stop(self, now_s: float, cut: Cut) -> tuple[Grant, ...]:
+        """The attempt has ended; says what it held."""
+        ran_s, held = now_s - self.began_s, self.grants
+        self.spans.append(Span(self.began_s, now_s, held, cut))
+        self.busy_s += ran_s
+        self.grants = ()
+        if cut is not Cut.DONE:
+            every_s = self.job.checkpoint_s
+            useful_s = max(0.0, ran_s - self.overhead_s)
+            if every_s is None:
+                self.lost_s += useful_s + self.done_s
+                self.done_s = 0.0
+            else:
+                lost_s = min(every_s, useful_s)
+                self.lost_s += lost_s
+                self.done_s += useful_s - lost_s
+        return held
 
 
 class _Run:
@@ -75,40 +102,66 @@ class _Run:
         jobs: Sequence[SimJob],
         policy: Policy,
         tell: Callable[[int], None],
+        outages: Sequence[Outage],
+        restart_s: float,
     ) -> None:
-        self._nodes = tuple(nodes)
-        self._capacity = capacity_of([room_of(SITE, node, ()) for node in nodes])
-        self._jobs = {JobId(format_id("j", n)): job for n, job in enumerate(jobs, start=1)}
+        self._site = FastSite(nodes)
+        self._jobs = {JobId(format_id("j", n)): _Job(job) for n, job in enumerate(jobs, start=1)}
         self._policy = policy
         self._tell = tell
-        self._held: dict[str, dict[JobId, Grant]] = {node.name: {} for node in nodes}
+        self._outages = tuple(sorted(outages, key=lambda one: (one.at_s, one.node, one.kind)))
+        self._restart_s = restart_s
         self._waiting: dict[JobId, Waiting] = {}
+        self._running: dict[JobId, None] = {}
         self._recent = Recent()
-        self._ends: list[tuple[float, JobId, tuple[Grant, ...]]] = []
+        self._ends: list[tuple[float, JobId, int]] = []
+        self._turns: list[tuple[float, int, Outage]] = []
         self._ran: list[Ran] = []
         self._never: list[tuple[SimJob, str]] = []
         self._plans = 0
+        self._again_s = NEVER_S
 
-    def run(self) -> Story:
+    def run(self, begun: Sequence[Begun]) -> Story:
         """From the first submission to the last end."""
-        coming = [(job.submit_s, job_id) for job_id, job in self._jobs.items()]
+        coming = [(one.job.submit_s, job_id) for job_id, one in self._jobs.items()]
         coming.sort(reverse=True)
-        while coming or self._ends:
+        for number, outage in enumerate(self._outages):
+            heapq.heappush(self._turns, (outage.at_s, number, outage))
+        self._begin(begun, min((at_s for at_s, _ in coming), default=0.0))
+        while coming or self._running or self._waiting:
             now_s = min(
-                coming[-1][0] if coming else float("inf"),
-                self._ends[0][0] if self._ends else float("inf"),
+                coming[-1][0] if coming else NEVER_S,
+                self._next_end_s(),
+                self._turns[0][0] if self._turns else NEVER_S,
+                self._again_s,
             )
+            if now_s == NEVER_S:
+                self._give_up()
+                break
             self._end_until(now_s)
+            self._turn_nodes(now_s)
             while coming and coming[-1][0] <= now_s:
                 self._submit(coming.pop()[1])
+            self._again_s = NEVER_S
             if self._waiting:
                 self._plan(now_s)
-        assert not self._waiting, sorted(self._waiting)
-        return Story(self._nodes, tuple(self._ran), tuple(self._never), self._plans)
+        nodes = self._site.nodes
+        return Story(nodes, tuple(self._ran), tuple(self._never), self._plans, self._outages)
+
+    def _begin(self, begun: Iterable[Begun], now_s: float) -> None:
+        for number, one in enumerate(begun, start=len(self._jobs) + 1):
+            job_id = JobId(format_id("j", number))
+            self._jobs[job_id] = _Job(one.job)
+            self._start(job_id, one.grants, min(now_s, one.job.submit_s))
 
     def _submit(self, job_id: JobId) -> None:
-        job = self._jobs[job_id]
+        job = self._jobs[job_id].job
         self._recent.add(job.demand.resources)
+        self._wait(job_id)
+
+    def _wait(self, job_id: JobId) -> None:
+        one = self._jobs[job_id]
+        job = one.job
         self._waiting[job_id] = Waiting(
             job_id,
             job.demand,
@@ -116,51 +169,101 @@ class _Run:
             round(job.submit_s * NS_PER_S),
             team=job.team,
             owner=job.user,
+            expected_s=job.estimate_s,
+            served_gpu_s=one.served_gpu_s(0.0),
         )
 
+    def _next_end_s(self) -> float:
+        while self._ends and not self._is_current(self._ends[0]):
+            heapq.heappop(self._ends)
+        return self._ends[0][0] if self._ends else NEVER_S
+
+    def _is_current(self, end: tuple[float, JobId, int]) -> bool:
+        """Whether the attempt that was to end then is the one that runs."""
+        _, job_id, attempt = end
+        return job_id in self._running and len(self._jobs[job_id].spans) == attempt
+
     def _end_until(self, now_s: float) -> None:
-        freed: set[str] = set()
-        while self._ends and self._ends[0][0] <= now_s:
-            _, job_id, grants = heapq.heappop(self._ends)
-            for grant in grants:
-                del self._held[grant.node][job_id]
-                freed.add(grant.node)
-        self._renew(freed)
+        while self._next_end_s() <= now_s:
+            at_s, job_id, _ = heapq.heappop(self._ends)
+            one = self._jobs[job_id]
+            self._cut(job_id, at_s, Cut.DONE)
+            self._ran.append(Ran(one.job, tuple(one.spans), one.lost_s))
+            self._tell(len(self._ran) + len(self._never))
+
+    def _turn_nodes(self, now_s: float) -> None:
+        """What breaks now, and what is whole again."""
+        while self._turns and self._turns[0][0] <= now_s:
+            at_s, number, outage = heapq.heappop(self._turns)
+            is_over = at_s > outage.at_s or outage.for_s == 0
+            if is_over:
+                self._site.open(outage)
+                continue
+            self._site.close(outage)
+            heapq.heappush(self._turns, (at_s + outage.for_s, number, outage))
+            if outage.kind is not OutageKind.CORDON:
+                cut = Cut.NODE_LOST if outage.kind is OutageKind.LOSS else Cut.DRAINED
+                for job_id in self._site.holders_of(outage.node):
+                    self._cut(job_id, now_s, cut)
+                    self._wait(job_id)
 
     def _plan(self, now_s: float) -> None:
-        """Plan; what takes no time at all ends before the next plan."""
         self._plans += 1
         snapshot = Snapshot(
             round(now_s * NS_PER_S),
             self._plans,
-            self._capacity,
+            self._site.capacity(),
             tuple(self._waiting.values()),
             asked=tuple(self._recent.counts().items()),
+            running=self._list_running(now_s) if self._policy.may_evict else (),
         )
         plan = make_plan(snapshot, self._policy)
         for placement in plan.placements:
-            self._start(placement, now_s)
-        self._renew({grant.node for one in plan.placements for grant in one.grants})
+            del self._waiting[placement.job_id]
+            self._start(placement.job_id, placement.grants, now_s)
+        for eviction in plan.evictions:
+            self._cut(eviction.job_id, now_s, Cut.PREEMPTED)
+            self._wait(eviction.job_id)
         for job_id, verdict in plan.verdicts.items():
-            if verdict.blocked_by is Blocker.UNSATISFIABLE:
+            if verdict.blocked_by is Blocker.UNSATISFIABLE and self._site.is_whole:
                 del self._waiting[job_id]
-                self._never.append((self._jobs[job_id], verdict.message))
-        self._tell(len(self._ran) + len(self._never))
+                self._never.append((self._jobs[job_id].job, verdict.message))
+        if plan.evictions:
+            self._again_s = now_s
+        elif plan.next_ready_ns is not None:
+            self._again_s = max(plan.next_ready_ns / NS_PER_S, now_s)
 
-    def _start(self, placement: Placement, now_s: float) -> None:
-        job_id = placement.job_id
-        del self._waiting[job_id]
-        ran = Ran(self._jobs[job_id], now_s, placement.grants)
-        self._ran.append(ran)
-        for grant in placement.grants:
-            self._held[grant.node][job_id] = grant
-        heapq.heappush(self._ends, (ran.end_s, job_id, placement.grants))
+    def _list_running(self, now_s: float) -> tuple[Running, ...]:
+        return tuple(
+            Running(
+                job_id,
+                SITE,
+                one.job.demand,
+                one.grants,
+                one.job.priority.rank,
+                round(one.job.submit_s * NS_PER_S),
+                round(one.began_s * NS_PER_S),
+                one.served_gpu_s(now_s),
+                is_preemptible=one.job.is_preemptible,
+            )
+            for job_id in self._running
+            for one in (self._jobs[job_id],)
+        )
 
-    def _renew(self, names: set[str]) -> None:
-        rows = self._capacity.fleet.rows
-        rooms = [
-            room_of(SITE, self._capacity[rows[SITE, name]].node, self._held[name].values())
-            for name in sorted(names)
-        ]
-        if rooms:
-            self._capacity = self._capacity.replaced(rooms)
+    def _start(self, job_id: JobId, grants: tuple[Grant, ...], now_s: float) -> None:
+        one = self._jobs[job_id]
+        one.start(now_s, grants, self._restart_s)
+        self._running[job_id] = None
+        self._site.hold(job_id, grants)
+        heapq.heappush(self._ends, (one.end_s, job_id, len(one.spans)))
+
+    def _cut(self, job_id: JobId, now_s: float, cut: Cut) -> None:
+        grants = self._jobs[job_id].stop(now_s, cut)
+        del self._running[job_id]
+        self._site.release(job_id, grants)
+
+    def _give_up(self) -> None:
+        """Nothing will ever happen again, and these wait still."""
+        for job_id in self._waiting:
+            self._never.append((self._jobs[job_id].job, "the nodes that it needs never come back"))
+        self._waiting.clear()

@@ -31,7 +31,12 @@ COUNT_MAX: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class SimJob:
-    """A job of a workload, as its line says it."""
+    """A job of a workload, as its line says it.
+
+    `estimate_s` is how long its submitter or its history says that it runs, and all that the
+    scheduler knows of its duration. Cut short, it goes on from a checkpoint that it makes every
+    `checkpoint_s`; without any it starts again from nothing.
+    """
 
     line: int
     name: str
@@ -41,6 +46,9 @@ class SimJob:
     team: str = "default"
     user: str = ""
     priority: Priority = Priority.NORMAL
+    estimate_s: float | None = None
+    checkpoint_s: float | None = None
+    is_preemptible: bool = True
 
     @property
     def gpus(self) -> float:

@@ -1,0 +1,128 @@
+"""Room for a job that waits, made by stopping others: as few and as cheap ones as will do.
+
+Nothing is stopped unless the job that it is for was placed on what comes free, on the same arrays.
+Who may be stopped is handed in, the least deserving first. Of these the first so many that there is
+room at all are found by halving; then each that is not in the way is let off.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.core.scheduling.order import class_of, next_class_ns
+from quarterdeck.core.scheduling.placer import Placer
+from quarterdeck.core.scheduling.plan import Eviction
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from quarterdeck.core.cluster.demand import Demand
+    from quarterdeck.core.scheduling.placer import Sites
+    from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
+
+
+class Cleared(NamedTuple):
+    """What is left free once the victims have gone and the job has its place, and who they are."""
+
+    placer: Placer
+    victims: tuple[Running, ...]
+
+
+class Clearing:
+    """What one plan stops so far."""
+
+    def __init__(self, snapshot: Snapshot, policy: Policy) -> None:
+        self.evictions: list[Eviction] = []
+        self._snapshot = snapshot
+        self._policy = policy
+        self._running = list(snapshot.running) if policy.may_evict else []
+        self._in_vain: set[tuple[Demand, Sites, int, int]] = set()
+
+    def make_room(self, placer: Placer, waiting: Waiting, sites: Sites) -> Cleared | None:
+        """Room for one more of what waits; None if nobody may be stopped for it, or it would not
+        help. What is free and who may be stopped only become fewer within a plan, so what did not
+        help once is not tried again."""
+        if not self._running:
+            return None
+        served = class_of(waiting.served_gpu_s)
+        key = (waiting.demand, sites, waiting.priority, served)
+        if key in self._in_vain:
+            return None
+        victims = self._victims_for(waiting)
+        chosen = choose_victims(placer, waiting.demand, sites, victims)
+        if not chosen:
+            self._in_vain.add(key)
+            return None
+        cleared = _without(placer, chosen)
+        placed = cleared.place(waiting.job_id, waiting.demand, sites)
+        assert placed is not None, (waiting, chosen)
+        self.evictions += [Eviction(one.job_id, waiting.job_id, one.task) for one in chosen]
+        gone = set(map(id, chosen))
+        self._running = [one for one in self._running if id(one) not in gone]
+        return Cleared(cleared, tuple(chosen))
+
+    def turns_ns(self) -> list[int]:
+        """When one of those that run comes into its next class, or has run for the least time."""
+        now_ns = self._snapshot.now_ns
+        least_ns = round(self._policy.min_runtime_s * NS_PER_S)
+        turns = [next_class_ns(one, now_ns) for one in self._running if one.is_preemptible]
+        old = [one.started_at_ns + least_ns for one in self._running if one.is_preemptible]
+        return [at_ns for at_ns in (*turns, *old) if at_ns is not None and at_ns > now_ns]
+
+    def _victims_for(self, waiting: Waiting) -> list[Running]:
+        """Who may have to make room for it, in the order in which they go: of no higher priority,
+        in a later class, and on for the least run time; the latest class first, then who started
+        last, as that has least to lose."""
+        now_ns, least_s = self._snapshot.now_ns, self._policy.min_runtime_s
+        mine = (-waiting.priority, class_of(waiting.served_gpu_s))
+        found = [
+            one
+            for one in self._running
+            if one.is_preemptible
+            and (-one.priority, class_of(one.served_gpu_s)) > mine
+            and (now_ns - one.started_at_ns) / NS_PER_S >= least_s
+        ]
+        found.sort(key=_last_first)
+        return found
+
+
+def _last_first(one: Running) -> tuple[int, int, int, str, int]:
+    return (
+        one.priority,
+        -class_of(one.served_gpu_s),
+        -one.started_at_ns,
+        one.job_id,
+        one.task or 0,
+    )
+
+
+def choose_victims(
+    placer: Placer, demand: Demand, sites: Sites, victims: Sequence[Running]
+) -> list[Running]:
+    """As few of these as need to go for the demand to fit; none if it would not even fit if all of
+    them went. `placer` stays as it is."""
+    if not victims or not _fits(placer, demand, sites, victims):
+        return []
+    low, high = 0, len(victims)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _fits(placer, demand, sites, victims[:middle]):
+            high = middle
+        else:
+            low = middle
+    chosen = list(victims[:high])
+    for victim in list(reversed(chosen)):
+        fewer = [one for one in chosen if one is not victim]
+        if fewer and _fits(placer, demand, sites, fewer):
+            chosen = fewer
+    return chosen
+
+
+def _fits(placer: Placer, demand: Demand, sites: Sites, gone: Sequence[Running]) -> bool:
+    return _without(placer, gone).could_place(demand, sites)
+
+
+def _without(placer: Placer, gone: Sequence[Running]) -> Placer:
+    grants = [(one.site, grant) for one in gone for grant in one.grants]
+    return Placer(placer.free.returned(grants))

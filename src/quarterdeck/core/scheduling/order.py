@@ -1,0 +1,90 @@
+"""Who goes before whom.
+
+Priority comes first, and whoever is beyond a soft limit goes last. Among the others:
+
+- *first come*: by the time of submission.
+- *shortest*: by the GPU time that a job should need, smallest first, as this lets most jobs wait
+  least (smallest area first; Carastan-Santos et al., "One can only gain by replacing EASY
+  Backfilling", CCGrid 2019). A job counts as smaller the longer it has waited, measured by its own
+  length, so that long ones come up too.
+- *least served*: in classes by the GPU time that a job has had so far, up to 1, 10, 100 … GPU hours
+  (multi-level feedback; Gu et al., "Tiresias", NSDI 2019), in a class those that need fewer GPUs
+  first. It needs no durations: most jobs are short, and those end in the first classes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.core.scheduling.allowances import parties_of
+from quarterdeck.core.scheduling.snapshot import Order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quarterdeck.core.cluster.demand import Demand
+    from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
+
+    Key = tuple[bool, int, float, float, int, str]
+
+EXPECTED_S: Final = 3600.0
+"""What a job is taken to run of which nothing is known."""
+AGING: Final = 10.0
+"""After waiting for so many times its own length, and an hour, a job counts as half its size."""
+AGING_LEAST_S: Final = 3600.0
+CLASS_GPU_S: Final = 3600.0
+CLASS_FACTOR: Final = 10.0
+"""The first class is up to one GPU hour, each next one reaches ten times as far."""
+
+
+def order_of(snapshot: Snapshot, policy: Policy) -> Callable[[Waiting], Key]:
+    """The key to sort the queue by. It is total: the id settles ties."""
+
+    def key(waiting: Waiting) -> Key:
+        late = (snapshot.allowances.get(p) for p in parties_of(waiting.team, waiting.owner))
+        return (
+            any(one is not None and one.is_late for one in late),
+            -waiting.priority,
+            *_rank(waiting, policy, snapshot.now_ns),
+            waiting.submitted_at_ns,
+            waiting.job_id,
+        )
+
+    return key
+
+
+def class_of(served_gpu_s: float) -> int:
+    """The class of a job that had so much GPU time: 0 below one GPU hour."""
+    if served_gpu_s < CLASS_GPU_S:
+        return 0
+    return 1 + int(math.log(served_gpu_s / CLASS_GPU_S, CLASS_FACTOR) + 1e-9)
+
+
+def next_class_ns(running: Running, now_ns: int) -> int | None:
+    """When a running job comes into its next class; None for one without GPUs."""
+    gpus = gpus_of(running.demand)
+    if not gpus:
+        return None
+    reach_gpu_s = CLASS_GPU_S * CLASS_FACTOR ** class_of(running.served_gpu_s)
+    return now_ns + math.ceil((reach_gpu_s - running.served_gpu_s) / gpus * NS_PER_S)
+
+
+def gpus_of(demand: Demand) -> float:
+    """On all nodes; a part of a GPU's time counts as that part."""
+    return sum(
+        part.nodes * part.resources.gpus * part.resources.gpu_percent / 100 for part in demand.parts
+    )
+
+
+def _rank(waiting: Waiting, policy: Policy, now_ns: int) -> tuple[float, float]:
+    if policy.order is Order.SHORTEST:
+        expected_s = EXPECTED_S if waiting.expected_s is None else waiting.expected_s
+        waited_s = max(0, now_ns - waiting.submitted_at_ns) / NS_PER_S
+        aged = 1 + waited_s / (AGING * expected_s + AGING_LEAST_S)
+        # A job without GPUs takes none from anybody: it counts as one that needs very few.
+        return (expected_s * max(0.01, gpus_of(waiting.demand)) / aged, 0.0)
+    if policy.order is Order.LEAST_SERVED:
+        return (class_of(waiting.served_gpu_s), gpus_of(waiting.demand))
+    return (0.0, 0.0)

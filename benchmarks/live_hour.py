@@ -1,4 +1,4 @@
-"""`python -m benchmarks.live_hour HOME`: an hour of a pretended pod as people would use it, recorded.
+"""`python -m benchmarks.live_hour HOME`: a recorded hour of a pretended pod, as people would use it.
 
 A real server, real runners and real processes (which sleep): more than 500 jobs of mixed sizes from
 several teams under limits, arrays, chains, priorities; cancelled and held ones; two nodes are lost,
@@ -108,14 +108,14 @@ class Hour:
         return [
             *found,
             (hour * 0.25, lambda: self.lose("dgx-07")),
-            (hour * 0.28, lambda: self.lose()),
+            (hour * 0.28, self.lose),
             (hour * 0.37, lambda: self.drain("dgx-12")),
             (hour * 0.43, lambda: self.limit(6)),
             (hour * 0.47, lambda: self.resume("dgx-12")),
             (hour * 0.50, self.kill_server),
             (hour * 0.63, lambda: self.lose("dgx-15")),
             (hour * 0.67, lambda: self.limit(30)),
-            (hour * 0.68, lambda: self.lose()),
+            (hour * 0.68, self.lose),
         ]
 
     # Jobs

@@ -21,8 +21,9 @@ class Imprint:
     """What is remembered of a plan.
 
     `placements` digests every placement in the plan's order: job, task, site, and of each grant
-    its node, devices, CPUs, memory and network interfaces. `verdicts` digests the code that each
-    waiting job was told. `placed` counts placements, `waiting` the verdicts by their code.
+    its node, devices, CPUs, memory and network interfaces; then the evictions. `verdicts` digests
+    the code that each waiting job was told. `placed` counts placements, `waiting` the verdicts by
+    their code.
     """
 
     placements: str
@@ -34,8 +35,9 @@ class Imprint:
 def imprint_of(plan: Plan) -> Imprint:
     """The plan's."""
     told = [(job_id, verdict.blocked_by.value) for job_id, verdict in plan.verdicts.items()]
+    evicted = (f"evicted {one.job_id} {one.task}" for one in plan.evictions)
     return Imprint(
-        _digest(map(describe_placement, plan.placements)),
+        _digest([*map(describe_placement, plan.placements), *evicted]),
         _digest(f"{job_id} {code}" for job_id, code in sorted(told)),
         len(plan.placements),
         tuple(sorted(Counter(code for _, code in told).items())),

@@ -12,6 +12,7 @@ from quarterdeck.core.scheduling.fragments import Recent
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.plan import Blocker
 from quarterdeck.core.scheduling.snapshot import Running, Snapshot, Waiting
+from quarterdeck.sim.fast.limits import Limits
 from quarterdeck.sim.fast.site import SITE, FastSite
 from quarterdeck.sim.fast.story import Begun, Cut, Outage, OutageKind, Ran, Span, Story
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.cluster.demand import Grant
     from quarterdeck.core.cluster.hardware import Node
     from quarterdeck.core.scheduling.snapshot import Policy
+    from quarterdeck.sim.fast.limits import Ruling
     from quarterdeck.sim.fast.workload import SimJob
 
 NEVER_S: Final = float("inf")
@@ -35,6 +37,7 @@ def run(
     outages: Sequence[Outage] = (),
     begun: Sequence[Begun] = (),
     restart_s: float = 0.0,
+    limits: Sequence[Ruling] = (),
 ) -> Story:
     """Run all jobs to their end. `tell` hears how many have ended or never will start.
 
@@ -42,7 +45,7 @@ def run(
     that no node could ever fit is left out; what lacks room only because of an outage that never
     ends is so, too.
     """
-    return _Run(nodes, jobs, policy, tell, outages, restart_s).run(begun)
+    return _Run(nodes, jobs, policy, tell, (outages, limits), restart_s).run(begun)
 
 
 @dataclass(slots=True)
@@ -102,15 +105,17 @@ class _Run:
         jobs: Sequence[SimJob],
         policy: Policy,
         tell: Callable[[int], None],
-        outages: Sequence[Outage],
+        given: tuple[Sequence[Outage], Sequence[Ruling]],
         restart_s: float,
     ) -> None:
+        outages, limits = given
         self._site = FastSite(nodes)
         self._jobs = {JobId(format_id("j", n)): _Job(job) for n, job in enumerate(jobs, start=1)}
         self._policy = policy
         self._tell = tell
         self._outages = tuple(sorted(outages, key=lambda one: (one.at_s, one.node, one.kind)))
         self._restart_s = restart_s
+        self._limits = Limits(limits)
         self._waiting: dict[JobId, Waiting] = {}
         self._running: dict[JobId, None] = {}
         self._recent = Recent()
@@ -214,6 +219,7 @@ class _Run:
             self._plans,
             self._site.capacity(),
             tuple(self._waiting.values()),
+            allowances=self._limits.allowances(now_s, self._waiting.values()),
             asked=tuple(self._recent.counts().items()),
             running=self._list_running(now_s) if self._policy.may_evict else (),
         )
@@ -254,12 +260,14 @@ class _Run:
         one = self._jobs[job_id]
         one.start(now_s, grants, self._restart_s)
         self._running[job_id] = None
+        self._limits.count(one.job, 1)
         self._site.hold(job_id, grants)
         heapq.heappush(self._ends, (one.end_s, job_id, len(one.spans)))
 
     def _cut(self, job_id: JobId, now_s: float, cut: Cut) -> None:
         grants = self._jobs[job_id].stop(now_s, cut)
         del self._running[job_id]
+        self._limits.count(self._jobs[job_id].job, -1)
         self._site.release(job_id, grants)
 
     def _give_up(self) -> None:

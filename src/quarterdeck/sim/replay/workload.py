@@ -1,0 +1,192 @@
+"""Records into a workload: what ran in a while, as jobs for the fast simulator.
+
+A job's duration is how long it really held its devices until its end. An attempt that a lost or
+drained node cut off counts only for jobs that keep checkpoints: others began again from nothing,
+and the simulator lets them do so again where it cuts them. What waits for something other than room
+(a job that it needs, a release, its array's own limit) comes when that was over. Jobs that already
+run at the beginning hold what they held, for as long as was left.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.control.restore import read_log
+from quarterdeck.core.jobs.reasons import Reason
+from quarterdeck.ports.store import JobRecord
+from quarterdeck.sim.fast.story import Begun, Cut, Ran, Span
+from quarterdeck.sim.fast.workload import SimJob
+from quarterdeck.sim.replay.lives import Life, Lives, Try
+from quarterdeck.sim.replay.outages import Nodes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from quarterdeck.core.cluster.hardware import Node
+    from quarterdeck.ports.store import History
+    from quarterdeck.sim.fast.story import Outage
+
+CHECKPOINT_S: Final = 600.0
+"""Taken for the pause between checkpoints of a job that keeps a checkpoint folder; the log does not
+say when it wrote to it."""
+CUT: Final = {Reason.NODE_FAILURE: Cut.NODE_LOST, Reason.NODE_DRAINED: Cut.DRAINED}
+NEVER_RAN: Final = "was cancelled or given up before it started, so nobody knows its duration"
+STILL_WAITS: Final = "has not started yet, so nobody knows its duration"
+STILL_RUNS: Final = "still runs: taken as if it ended with the log"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A while, in seconds since `from_ns`, up to `span_s`.
+
+    `jobs` come in it or wait at its beginning, `begun` run at its beginning. `really` is what became
+    of them. `remarks` count jobs about which something is to be said.
+    """
+
+    from_ns: int
+    span_s: float
+    nodes: tuple[Node, ...]
+    jobs: tuple[SimJob, ...]
+    begun: tuple[Begun, ...]
+    outages: tuple[Outage, ...]
+    really: tuple[Ran, ...]
+    remarks: Counter[str] = field(default_factory=Counter)
+
+
+def tell_workload(history: History, span_ns: tuple[int, int]) -> Told:
+    """What came or ran in that time. The log is read to its end: jobs may end after it."""
+    from_ns, to_ns = span_ns
+    nodes, lives, last_ns = Nodes(from_ns), Lives(history, from_ns), from_ns
+    for record in read_log(history):
+        last_ns = max(last_ns, record.event.at_ns)
+        if isinstance(record, JobRecord):
+            nodes.note_drained(lives.drained_nodes(record))
+            lives.take(record)
+        elif record.event.at_ns <= to_ns:
+            nodes.take(record.event)
+    teller = _Teller(from_ns, to_ns, last_ns)
+    for life in lives.list_all():
+        teller.take(life)
+    if nodes.gpu_cordons:
+        teller.remarks["cordon of single GPUs is left out"] += nodes.gpu_cordons
+    return Told(
+        from_ns,
+        (to_ns - from_ns) / NS_PER_S,
+        nodes.list_nodes(),
+        tuple(sorted(teller.jobs, key=lambda job: job.submit_s)),
+        tuple(teller.begun),
+        nodes.list_outages(),
+        tuple(teller.really),
+        teller.remarks,
+    )
+
+
+class _Teller:
+    """Makes jobs of lives."""
+
+    def __init__(self, from_ns: int, to_ns: int, last_ns: int) -> None:
+        self._from_ns = from_ns
+        self._to_ns = to_ns
+        self._last_ns = last_ns
+        self._made = 0
+        self.jobs: list[SimJob] = []
+        self.begun: list[Begun] = []
+        self.really: list[Ran] = []
+        self.remarks: Counter[str] = Counter()
+
+    def take(self, life: Life) -> None:
+        """Every task of it that came or ran in the while."""
+        for task, ready_ns in _ready_of(life):
+            tries = life.tries_of(task)
+            left = [one for one in tries if self._ended_ns(one) >= self._from_ns]
+            is_over = bool(tries) and not left and tries[-1].is_last
+            if ready_ns > self._to_ns or is_over:
+                continue
+            if not left:
+                self.remarks[STILL_WAITS if life.over_ns is None else NEVER_RAN] += 1
+            else:
+                self._add(life, task, ready_ns, left)
+
+    def _add(self, life: Life, task: int | None, ready_ns: int, tries: Sequence[Try]) -> None:
+        if tries[-1].ended_ns is None:
+            self.remarks[STILL_RUNS] += 1
+        job = self._job_of(life, task, ready_ns, tries)
+        if tries[0].placed_ns < self._from_ns:
+            self.begun.append(Begun(job, tries[0].grants))
+        else:
+            self.jobs.append(job)
+        spans = tuple(self._span_of(one) for one in tries)
+        lost_s = sum(
+            span.end_s - span.start_s
+            for span, one in zip(spans, tries, strict=True)
+            if not _counts(life, one, tries[-1])
+        )
+        self.really.append(Ran(job, spans, lost_s))
+
+    def _job_of(
+        self, life: Life, task: int | None, ready_ns: int, tries: Sequence[Try]
+    ) -> SimJob:
+        spec = life.spec
+        self._made += 1
+        name = life.job_id + ("" if task is None else f"/{task}")
+        useful = (self._span_of(one) for one in tries if _counts(life, one, tries[-1]))
+        return SimJob(
+            self._made,
+            name if life.round == 1 else f"{name}#{life.round}",
+            self._seconds(ready_ns),
+            sum(span.end_s - span.start_s for span in useful),
+            # The simulator has one site, whose name is its own.
+            replace(spec.demand, site=None),
+            spec.team,
+            life.owner,
+            spec.priority,
+            estimate_s=spec.time_limit_s,
+            checkpoint_s=CHECKPOINT_S if spec.checkpoint_path is not None else None,
+        )
+
+    def _span_of(self, one: Try) -> Span:
+        cut = Cut.DONE if one.is_last or one.reason is None else CUT.get(one.reason, Cut.DONE)
+        return Span(
+            self._seconds(one.placed_ns), self._seconds(self._ended_ns(one)), one.grants, cut
+        )
+
+    def _ended_ns(self, one: Try) -> int:
+        return self._last_ns if one.ended_ns is None else one.ended_ns
+
+    def _seconds(self, at_ns: int) -> float:
+        return max(0, at_ns - self._from_ns) / NS_PER_S
+
+
+def _counts(life: Life, one: Try, last: Try) -> bool:
+    """Whether what an attempt did had not to be done again."""
+    return one is last or one.reason not in CUT or life.spec.checkpoint_path is not None
+
+
+def _ready_of(life: Life) -> Iterator[tuple[int | None, int]]:
+    """Each task with the first moment at which only the queue kept it from starting.
+
+    Of an array that runs so many at a time, one more may start whenever one has ended.
+    """
+    tasks = life.tasks
+    parallel = life.spec.array.parallel if life.spec.array is not None else None
+    if parallel is None or parallel >= len(tasks):
+        yield from ((task, life.ready_ns) for task in tasks)
+        return
+    placed = {task: min(one.placed_ns for one in life.tries_of(task)) for task in tasks
+              if life.tries_of(task)}  # fmt: skip
+    ends = sorted(
+        max(one.ended_ns or 0 for one in life.tries_of(task))
+        for task in placed
+        if all(one.ended_ns is not None for one in life.tries_of(task))
+    )
+    started = sorted(placed, key=lambda task: placed[task])
+    waiting = [task for task in tasks if task not in placed]
+    for place, task in enumerate([*started, *waiting]):
+        before = place - parallel
+        ready_ns = life.ready_ns
+        if 0 <= before < len(ends):
+            ready_ns = max(ready_ns, min(ends[before], placed.get(task, ends[before])))
+        yield task, ready_ns

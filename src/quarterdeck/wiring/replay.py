@@ -25,9 +25,7 @@ from quarterdeck.wiring.replay_records import open_records, read_span
     "--from", "begin", metavar="WHEN", required=True, help="2h ago, or 2026-11-23T09:45:00Z."
 )
 @click.option("--to", "end", metavar="WHEN", help="Likewise [now].")
-@click.option(
-    "--policy", type=click.Path(path_type=Path), help="Under this policy file instead."
-)
+@click.option("--policy", type=click.Path(path_type=Path), help="Under this policy file instead.")
 @click.option(
     "--cluster", type=click.Path(path_type=Path), help="On the nodes of this site file instead."
 )

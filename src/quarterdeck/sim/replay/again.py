@@ -7,9 +7,9 @@ asked lately, where data lies) comes about again in the same way.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.control.board import Board
@@ -82,7 +82,7 @@ def replay(
     history: History,
     cycle_log: CycleLog,
     span_ns: tuple[int, int],
-    make_locality: Callable[[], Locality],
+    make_locality: Callable[[], Locality | None],
     tell: Callable[[int], None] = lambda _: None,
 ) -> Again:
     """Make the plans of that time again; both ends are in it. `tell` hears of when each was."""
@@ -97,7 +97,7 @@ class _Replay:
         history: History,
         cycle_log: CycleLog,
         span_ns: tuple[int, int],
-        make_locality: Callable[[], Locality],
+        make_locality: Callable[[], Locality | None],
         tell: Callable[[int], None],
     ) -> None:
         self._history = history
@@ -106,7 +106,10 @@ class _Replay:
         self._make_locality = make_locality
         self._tell = tell
         self._telling = Telling(history)
-        self._placed: dict[int, list[str]] | None = None
+        self._placed: deque[_Logged] = deque()
+        self._orphans: list[int] = []
+        self._is_whole = True
+        self._is_loaded = False
         self._again = Again()
 
     def run(self) -> Again:
@@ -151,26 +154,47 @@ class _Replay:
             after = cycles[-1].number
 
     def _load_placed(self, after: int) -> None:
-        """What the log of events has of placements from the first cycle on, by their time."""
-        if self._placed is not None:
+        """What the log of events has of placements from the first cycle on."""
+        if self._is_loaded:
             return
-        self._placed = {}
+        self._is_loaded = True
         for record in read_log(self._history, after):
-            at_ns, event = record.event.at_ns, record.event
-            if at_ns > self._to_ns + LATE_NS:
+            self._is_whole = self._is_whole and record.seq == after + 1
+            after, event = record.seq, record.event
+            if event.at_ns > self._to_ns + LATE_NS:
                 break
             if isinstance(record, JobRecord) and isinstance(event, Placed):
                 made = Placement(record.job_id, event.site, event.grants, event.task)
-                self._placed.setdefault(at_ns, []).append(describe_placement(made))
+                self._placed.append(_Logged(after, event.at_ns, describe_placement(made)))
+
+    def _take_logged(self, cycle: Cycle, made: Plan) -> list[_Logged]:
+        """What the log of events has of a plan: since nothing is committed once somebody else has
+        placed anything, it is the first after the place that the plan was made at."""
+        while self._placed and self._placed[0].seq <= cycle.as_of:
+            self._orphans.append(self._placed.popleft().at_ns)
+        taken: list[_Logged] = []
+        lines = {describe_placement(one) for one in made.placements}
+        while self._placed and self._placed[0].at_ns == cycle.at_ns:
+            if cycle.outcome is Outcome.UNSURE:
+                is_its = self._placed[0].line in lines
+            else:
+                is_its = len(taken) < cycle.kept
+            if not is_its:
+                break
+            taken.append(self._placed.popleft())
+        return taken
 
     def _compare(self, start: Start, cycle: Cycle, made: Plan) -> None:
-        assert self._placed is not None
         again = self._again
         again.cycles += 1
         again.outcomes[cycle.outcome] += 1
-        logged = self._placed.pop(cycle.at_ns, [])
+        logged = [one.line for one in self._take_logged(cycle, made)]
         again.placements += len(logged)
-        what = [*_differ(cycle, made), *_differ_from_log(cycle, made, logged)]
+        what = [*_differ(cycle, made), *_differ_from_log(made, logged)]
+        if self._is_whole and cycle.outcome is not Outcome.UNSURE and len(logged) != cycle.kept:
+            what.append(
+                f"the log of events has {len(logged)} placements of it, and {cycle.kept} were kept"
+            )
         if what:
             again.differences.append(
                 Difference(start.number, cycle.number, cycle.at_ns, tuple(what))
@@ -203,8 +227,16 @@ class _Replay:
 
     def _count_orphans(self, from_ns: int, to_ns: int) -> int:
         """Placements of the log of events, between two times, that no recorded cycle made."""
-        placed = self._placed or {}
-        return sum(len(made) for at_ns, made in placed.items() if from_ns < at_ns < to_ns)
+        known = (*self._orphans, *(one.at_ns for one in self._placed))
+        return sum(from_ns < at_ns < to_ns for at_ns in known)
+
+
+class _Logged(NamedTuple):
+    """A placement in the log of events."""
+
+    seq: int
+    at_ns: int
+    line: str
 
 
 def _differ(cycle: Cycle, made: Plan) -> Iterator[str]:
@@ -225,21 +257,18 @@ def _differ(cycle: Cycle, made: Plan) -> Iterator[str]:
         yield "verdicts: " + (", ".join(told) or "as many of each code, for other jobs")
 
 
-def _differ_from_log(cycle: Cycle, made: Plan, logged: Sequence[str]) -> Iterator[str]:
+def _differ_from_log(made: Plan, logged: Sequence[str]) -> Iterator[str]:
     """What the log of events has other than the plan. A job that was cancelled between the plan and
-    its commit is in the plan only, and `kept` does not count it."""
+    its commit is in the plan only."""
     lines = {describe_placement(one) for one in made.placements}
     strange = [line for line in logged if line not in lines]
     for line in strange[:SHOWN_MAX]:
         yield f"the log of events has: {line}"
     if len(strange) > SHOWN_MAX:
         yield f"and {len(strange) - SHOWN_MAX} more"
-    if strange:
-        missing = sorted(lines.difference(logged))
-        for line in missing[:SHOWN_MAX]:
-            yield f"made again it is: {line}"
-    if cycle.outcome is not Outcome.UNSURE and len(logged) != cycle.kept:
-        yield f"the log of events has {len(logged)} placements of it, and {cycle.kept} were kept"
+    missing = sorted(lines.difference(logged)) if strange else []
+    for line in missing[:SHOWN_MAX]:
+        yield f"made again it is: {line}"
 
 
 def _people_of(limits: Iterable[tuple[Party, Quota]]) -> People:

@@ -126,9 +126,7 @@ class _Teller:
         )
         self.really.append(Ran(job, spans, lost_s))
 
-    def _job_of(
-        self, life: Life, task: int | None, ready_ns: int, tries: Sequence[Try]
-    ) -> SimJob:
+    def _job_of(self, life: Life, task: int | None, ready_ns: int, tries: Sequence[Try]) -> SimJob:
         spec = life.spec
         self._made += 1
         name = life.job_id + ("" if task is None else f"/{task}")

@@ -23,6 +23,7 @@ from quarterdeck.core.jobs.manifest import Manifest
 from quarterdeck.core.scheduling.snapshot import Policy
 from quarterdeck.ports.cycles import Outcome
 from quarterdeck.ports.store import Active, Record, Store
+from quarterdeck.sim.replay import again as again_module
 from quarterdeck.sim.replay.again import Gap, replay
 from quarterdeck.sim.replay.past import Past, Telling
 from quarterdeck.testing.builders import START_NS, a_demand, a_dgx, a_job_spec
@@ -72,19 +73,57 @@ def test_a_restart_begins_with_what_was_unfinished() -> None:
 
 
 def test_what_was_asked_lately_counts_from_each_start_on() -> None:
-    """After the restart nothing is known of the eight small jobs that had ended, so the ninth goes
-    where it would go on a new site; replay must not know of them either."""
+    """A server that starts knows of no job that has ended; nor does a board that is told again."""
     desk = a_recording_desk()
-    for _ in range(40):
-        desk.run(a_job_spec(demand=a_demand(1, 3)))
-    desk.submit(a_job_spec(demand=a_demand(1, 2)))
+    for _ in range(3):
+        desk.run(BIG)
+    waits = desk.submit(SMALL)
+    desk.restart()
+    desk.submit(SMALL)
+    live = desk.plane.board
+    live.catch_up()
+    assert live.snapshot(0).asked == ((waits.spec.demand.resources, 2),)
+    past = Past(desk.store, Telling(desk.store).active_at(live.loaded_at))
+    past.head = live.cursor
+    board = Board(past)
+    board.catch_up()
+    assert board.snapshot(0).asked == live.snapshot(0).asked
+
+
+def test_what_was_unfinished_is_told_as_a_store_would_have_loaded_it() -> None:
+    """At every place of the log: a job that ended and was requeued keeps its place in the row."""
+    desk = a_recording_desk()
+    telling = Telling(desk.store)
+    desk.report(a_dgx("c"), site="annex")
+    first = desk.run(SMALL, code=1)
+    desk.submit(BIG)
+    assert telling.active_at(desk.store.head()) == desk.store.load_active()
+    requeue(desk.plane, first.id, "ann")
+    desk.submit(SMALL)
+    loaded = desk.store.load_active()
+    assert [job.id for job in loaded.jobs][0] == first.id
+    assert telling.active_at(loaded.head) == loaded
+    assert Telling(desk.store).active_at(loaded.head) == loaded
+
+
+def test_each_start_is_told_from_its_own_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not from another place, from which the same plans might follow by luck."""
+    desk = a_recording_desk()
+    desk.submit(SMALL)
     desk.turn()
     desk.restart()
     desk.submit(SMALL)
     desk.turn()
-    check_same(desk, 42)
-    last = desk.plane.board.snapshot(0).asked
-    assert sum(count for _, count in last) == 2
+    heads: list[int] = []
+
+    class Watched(Telling):
+        def active_at(self, head: int) -> Active:
+            heads.append(head)
+            return super().active_at(head)
+
+    monkeypatch.setattr(again_module, "Telling", Watched)
+    desk.replay()
+    assert heads == [start.as_of for start in desk.cycle_log.list_starts()]
 
 
 def test_where_data_lies_is_found_again() -> None:

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.live_hour HOME`: a recorded hour of a pretended pod, as people would use it.
+"""`python -m benchmarks.live_hour HOME`: a recorded hour of a pretended pod, used as by people.
 
-A real server, real runners and real processes (which sleep): more than 500 jobs of mixed sizes from
+A real server, real runners, real processes (which sleep): more than 500 jobs of mixed sizes from
 several teams under limits, arrays, chains, priorities; cancelled and held ones; two nodes are lost,
 one is drained, limits change, and in the middle the server is killed and started again. Everything
 follows from the seed but the moments, which are the machine's. Afterwards `qd sim replay` has

@@ -1,4 +1,4 @@
-"""`qd sim replay`: what a server did, told again from its home, as it was or as it would have been."""
+"""`qd sim replay`: what a server did, told again from its home: as it was, or what if."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from quarterdeck.wiring.replay_records import open_records, read_span
 )
 @click.option("--html", type=click.Path(path_type=Path), help="Write a report with plots there.")
 @output_option
-def command(  # noqa: PLR0913, PLR0917 - one parameter an option
+def command(  # noqa: PLR0917 - one parameter an option
     home: Path | None,
     begin: str,
     end: str | None,

@@ -11,9 +11,11 @@ import click
 from quarterdeck import __version__
 from quarterdeck.basics.times import NS_PER_S, to_iso
 from quarterdeck.cli.output import say
-from quarterdeck.wiring.replay_records import nothing_recorded
+from quarterdeck.wiring.replay_records import dropped_told, nothing_recorded
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from quarterdeck.sim.replay.again import Again, Gap
     from quarterdeck.wiring.replay_records import Records
 
@@ -23,10 +25,13 @@ SHOWN_MAX = 20
 def replay_cycles(records: Records, span_ns: tuple[int, int], output: str) -> bool:
     """Print what came of it; says whether every plan is the same."""
     again = _make_again(records, span_ns)
+    remarks = _remarks(again)
+    if again.events_gone:
+        remarks.append(dropped_told(records, span_ns, again.events_gone))
     if output == "json":
-        click.echo(json.dumps(_as_json(again), indent=2))
+        click.echo(json.dumps(_as_json(again, remarks), indent=2))
     elif output == "table":
-        _print(again)
+        _print(again, remarks)
     return not again.differences
 
 
@@ -53,13 +58,13 @@ def _make_again(records: Records, span_ns: tuple[int, int]) -> Again:
     return again
 
 
-def _print(again: Again) -> None:
+def _print(again: Again, remarks: Sequence[str]) -> None:
     """One line when all is well, and all that is not."""
     say(
         f"{again.cycles} cycles, {again.same} the same; "
         f"{again.placements} placements as the log of events has them"
     )
-    for line in _remarks(again):
+    for line in remarks:
         say(f"note: {line}")
     for one in again.differences[:SHOWN_MAX]:
         say(f"{to_iso(one.at_ns)} cycle {one.start}.{one.number}: {'; '.join(one.what)}")
@@ -73,8 +78,6 @@ def _remarks(again: Again) -> list[str]:
     others = sorted({start.version for start in again.starts} - {__version__})
     if others:
         told.append(f"plans were made by version {', '.join(others)}; this is {__version__}")
-    if again.events_gone:
-        told.append(f"{again.events_gone} events are gone with jobs that retention has dropped")
     return told
 
 
@@ -86,7 +89,7 @@ def _gap_told(gap: Gap) -> str:
     return f"{gap.missing} plans {when} are not recorded: {kept}"
 
 
-def _as_json(again: Again) -> dict[str, Any]:
+def _as_json(again: Again, remarks: Sequence[str]) -> dict[str, Any]:
     return {
         "cycles": again.cycles,
         "same": again.same,
@@ -116,5 +119,5 @@ def _as_json(again: Again) -> dict[str, Any]:
             for one in again.gaps
         ],
         "events_gone": again.events_gone,
-        "remarks": _remarks(again),
+        "remarks": list(remarks),
     }

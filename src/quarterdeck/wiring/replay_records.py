@@ -79,6 +79,21 @@ def nothing_recorded(records: Records, span_ns: tuple[int, int]) -> Refused:
     )
 
 
+def dropped_told(records: Records, span_ns: tuple[int, int], events: int) -> str:
+    """What retention has taken away of a time, of which so many places of the log are empty."""
+    from quarterdeck.adapters.archives.jsonl import list_spans
+
+    from_ns, to_ns = span_ns
+    jobs = sum(
+        came_ns <= to_ns and ended_ns >= from_ns
+        for came_ns, ended_ns in list_spans(records.root / "archive")
+    )
+    return (
+        f"{events} events are gone with jobs that retention has dropped; the archive of the home "
+        f"has {jobs} that were there in this time, and they are missing here"
+    )
+
+
 def _moment_ns(text: str, field: str, now_ns: int) -> int:
     """A time as `2026-11-23T09:45:00Z`, or a span before now."""
     if len(text) <= 8 or text[4:5] != "-":

@@ -21,13 +21,13 @@ from quarterdeck.core.scheduling.snapshot import Policy
 from quarterdeck.sim.fast.figures import Setting
 from quarterdeck.sim.replay.more import add_nodes
 from quarterdeck.sim.replay.rulings import read_in_force
-from quarterdeck.sim.replay.whatif import fidelity_of, moved_most, place, really, simulate
+from quarterdeck.sim.replay.whatif import CLOSE_S, fidelity_of, moved_most, place, really, simulate
 from quarterdeck.sim.replay.workload import tell_workload
 from quarterdeck.sim.report.column import column_of
 from quarterdeck.sim.report.page import report
 from quarterdeck.sim.report.sentences import sentences
 from quarterdeck.wiring.policy.reader import NamedPolicy, load_policy
-from quarterdeck.wiring.replay_records import nothing_recorded
+from quarterdeck.wiring.replay_records import dropped_told, nothing_recorded
 from quarterdeck.wiring.simulate.inputs import load_cluster
 from quarterdeck.wiring.simulate.printing import print_columns
 
@@ -70,7 +70,7 @@ class Answer:
     fidelity: Fidelity
     gained: Sequence[Moved]
     lost: Sequence[Moved]
-    notes: Sequence[str]
+    notes: list[str]
 
 
 def answer(records: Records, span_ns: tuple[int, int], question: Question, output: str) -> None:
@@ -84,6 +84,8 @@ def answer(records: Records, span_ns: tuple[int, int], question: Question, outpu
         raise nothing_recorded(records, span_ns)
     nodes, where = _nodes_of(question, told.nodes)
     found = _compare(told, in_force, nodes, named, where)
+    if told.events_gone:
+        found.notes.append(f"{dropped_told(records, span_ns, told.events_gone)}.")
     if question.html is not None:
         _write(question.html, found, span_ns)
     if output == "json":
@@ -157,10 +159,10 @@ def _nodes_of(question: Question, nodes: tuple[Node, ...]) -> tuple[tuple[Node, 
 
 def _fidelity_told(fidelity: Fidelity) -> str:
     return (
-        f"{AS_IT_WAS.capitalize()} is simulated, too: of {fidelity.jobs} jobs it starts half within "
-        f"{format_span(fidelity.off_p50_s)} of their real starts and {fidelity.close:.1%} within "
-        f"30s; its mean wait is {format_span(fidelity.wait_mean_s)}, and really it was "
-        f"{format_span(fidelity.really_wait_mean_s)}."
+        f"What was is simulated, too: of {fidelity.jobs} jobs half start within "
+        f"{format_span(fidelity.off_p50_s)} of their real starts, and {fidelity.close:.1%} within "
+        f"{format_span(CLOSE_S)}; the mean wait is {format_span(fidelity.wait_mean_s)}, and really "
+        f"was {format_span(fidelity.really_wait_mean_s)}."
     )
 
 

@@ -101,7 +101,7 @@ def test_what_was_unfinished_is_told_as_a_store_would_have_loaded_it() -> None:
     requeue(desk.plane, first.id, "ann")
     desk.submit(SMALL)
     loaded = desk.store.load_active()
-    assert [job.id for job in loaded.jobs][0] == first.id
+    assert loaded.jobs[0].id == first.id
     assert telling.active_at(loaded.head) == loaded
     assert Telling(desk.store).active_at(loaded.head) == loaded
 
@@ -208,20 +208,20 @@ def test_a_job_that_dropped_out_before_the_commit_is_no_difference() -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "told"),
+    ("changes", "told"),
     [
-        ("placements", "other", "it places 2, and placed 2 elsewhere"),
-        ("verdicts", "other", "verdicts: as many of each code, for other jobs"),
+        ({"placements": "other"}, "it places 2, and placed 2 elsewhere"),
+        ({"verdicts": "other"}, "verdicts: as many of each code, for other jobs"),
     ],
 )
 def test_another_plan_than_the_recorded_one_is_a_difference(
-    field: str, value: str, told: str
+    changes: dict[str, Any], told: str
 ) -> None:
     desk = a_recording_desk()
     for _ in range(3):
         desk.submit(BIG)
     desk.turn()
-    desk.meddle(1, lambda one: replace(one, imprint=replace(one.imprint, **{field: value})))
+    desk.meddle(1, lambda one: replace(one, imprint=replace(one.imprint, **changes)))
     again = desk.replay()
     assert again.same == 0
     assert again.differences[0].what == (told,)

@@ -42,8 +42,9 @@ STILL_RUNS: Final = "still runs: taken as if it ended with the log"
 class Told:
     """A while, in seconds since `from_ns`, up to `span_s`.
 
-    `jobs` come in it or wait at its beginning, `begun` run at its beginning. `really` is what became
-    of them. `remarks` count jobs about which something is to be said.
+    `jobs` come in it or wait at its beginning, `begun` run at its beginning, and `really` is what
+    became of them. `remarks` count jobs about which something is to be said, `events_gone` the
+    places of the log that retention has emptied since the beginning.
     """
 
     from_ns: int
@@ -54,14 +55,19 @@ class Told:
     outages: tuple[Outage, ...]
     really: tuple[Ran, ...]
     remarks: Counter[str] = field(default_factory=Counter)
+    events_gone: int = 0
 
 
 def tell_workload(history: History, span_ns: tuple[int, int]) -> Told:
     """What came or ran in that time. The log is read to its end: jobs may end after it."""
     from_ns, to_ns = span_ns
     nodes, lives, last_ns = Nodes(from_ns), Lives(history, from_ns), from_ns
+    events_gone, last_seq = 0, 0
     for record in read_log(history):
         last_ns = max(last_ns, record.event.at_ns)
+        if record.event.at_ns >= from_ns:
+            events_gone += record.seq - last_seq - 1
+        last_seq = record.seq
         if isinstance(record, JobRecord):
             nodes.note_drained(lives.drained_nodes(record))
             lives.take(record)
@@ -81,6 +87,7 @@ def tell_workload(history: History, span_ns: tuple[int, int]) -> Told:
         nodes.list_outages(),
         tuple(teller.really),
         teller.remarks,
+        events_gone,
     )
 
 

@@ -23,19 +23,23 @@ def open_history(address: str | Path) -> SqlHistory:
     nothing is brought up to date. Raises `Invalid`, `Refused` or `Unavailable`."""
     database = open_database(address)
     try:
-        with as_unavailable(), database.connect() as connection:
-            found = find_revision(connection)
-        if found != REVISION:
-            raise Refused(
-                f"the store is at revision {found}, and this version reads {REVISION}",
-                code="store_of_another_version",
-                field="store",
-                hint="use the version of Quarterdeck that its server has",
-            )
+        _check(database)
     except BaseException:
         database.close()
         raise
     return SqlHistory(database)
+
+
+def _check(database: Database) -> None:
+    with as_unavailable(), database.connect() as connection:
+        found = find_revision(connection)
+    if found != REVISION:
+        raise Refused(
+            f"the store is at revision {found}, and this version reads {REVISION}",
+            code="store_of_another_version",
+            field="store",
+            hint="use the version of Quarterdeck that its server has",
+        )
 
 
 class SqlHistory:

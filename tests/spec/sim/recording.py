@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from quarterdeck.adapters.cycles.memory import MemoryCycleLog
+from quarterdeck.adapters.cycles.sqlite import open_cycle_log
 from quarterdeck.adapters.locality.recent import RecentNodes
+from quarterdeck.adapters.stores.sql.store import open_store
 from quarterdeck.control.board import Board
 from quarterdeck.control.cycles import Cycles
 from quarterdeck.control.schedule import Scheduler
@@ -22,6 +27,8 @@ ALWAYS = (0, 2**62)
 
 class RecordingDesk(Desk):
     """`restart` makes another board and scheduler, as a new server would."""
+
+    cycle_log: Any
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -65,3 +72,19 @@ def a_recording_desk(*nodes: Node) -> RecordingDesk:
     desk = RecordingDesk()
     desk.report(*(nodes or (a_dgx("a"), a_dgx("b"))))
     return desk
+
+
+@contextmanager
+def a_recorded_home(root: Path, address: str = "") -> Iterator[RecordingDesk]:
+    """The same on the files of a home, or on the store at an address."""
+    root.mkdir(mode=0o700)
+    store: Any = open_store(address or root / "quarterdeck.db")
+    desk = RecordingDesk(store=store)
+    desk.cycle_log = open_cycle_log(root / "cycles.db")
+    desk.restart()
+    desk.report(a_dgx("dgx-1"), a_dgx("dgx-2"))
+    try:
+        yield desk
+    finally:
+        desk.cycle_log.close()
+        store.close()

@@ -13,7 +13,6 @@ from click.testing import CliRunner, Result
 from quarterdeck.adapters.archives.jsonl import JsonlArchive
 from quarterdeck.basics.times import to_iso
 from quarterdeck.cli.main import build_cli
-from quarterdeck.core.scheduling.snapshot import Policy
 from quarterdeck.ports.keeping import ArchivedJob
 from quarterdeck.ports.store import JobRecord
 from quarterdeck.testing.builders import START_NS, a_demand, a_job_spec

@@ -145,16 +145,32 @@ def test_a_cancelled_job_ran_until_then_and_one_that_never_ran_is_counted() -> N
     assert told.remarks == {NEVER_RAN: 1}
 
 
-def test_what_has_not_ended_is_taken_to_the_end_of_the_log_and_what_waits_is_counted() -> None:
+def test_what_has_not_ended_is_taken_to_the_end_of_the_log() -> None:
     site = Clocked()
     runs = site.submit(10)
-    site.submit(11)
     site.place(20)
-    site.at(50)
-    site.desk.submit(BIG)
+    site.submit(50, SMALL)
+    made = named(site.tell())
+    assert made[runs.id].duration_s == 30.0
+    assert site.tell().remarks == {STILL_RUNS: 1, STILL_WAITS: 1}
+
+
+def test_what_has_not_started_is_taken_to_run_as_long_as_others_of_its_size() -> None:
+    site = Clocked()
+    for number, lasts in enumerate((10, 20, 90)):
+        job = site.submit(100 * number + 1)
+        site.place(100 * number + 2)
+        site.end(100 * number + 2 + lasts, job)
+    small = site.submit(301, SMALL)
+    site.place(302)
+    site.end(307, small)
+    site.submit(400)
+    waits = [site.desk.submit(spec).id for spec in (BIG, SMALL, a_job_spec())]
     told = site.tell()
-    assert [(job.name, job.duration_s) for job in told.jobs] == [(runs.id, 31.0)]
-    assert told.remarks == {STILL_RUNS: 1, STILL_WAITS: 2}
+    made = named(told)
+    assert [made[job_id].duration_s for job_id in waits] == [20.0, 5.0, 10.0]
+    assert told.remarks == {STILL_WAITS: 4}
+    assert len(told.really) == 4
 
 
 def test_a_job_that_needs_another_comes_when_that_has_succeeded() -> None:

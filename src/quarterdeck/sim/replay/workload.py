@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from statistics import median_low
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.times import NS_PER_S
@@ -25,6 +26,7 @@ from quarterdeck.sim.replay.outages import Nodes
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from quarterdeck.core.cluster.demand import Demand, Resources
     from quarterdeck.core.cluster.hardware import Node
     from quarterdeck.ports.store import History
     from quarterdeck.sim.fast.story import Outage
@@ -34,7 +36,7 @@ CHECKPOINT_S: Final = 600.0
 say when it wrote to it."""
 CUT: Final = {Reason.NODE_FAILURE: Cut.NODE_LOST, Reason.NODE_DRAINED: Cut.DRAINED}
 NEVER_RAN: Final = "was cancelled or given up before it started, so nobody knows its duration"
-STILL_WAITS: Final = "has not started yet, so nobody knows its duration"
+STILL_WAITS: Final = "has not started yet: taken to run as long as half of the jobs of its size do"
 STILL_RUNS: Final = "still runs: taken as if it ended with the log"
 
 
@@ -76,6 +78,7 @@ def tell_workload(history: History, span_ns: tuple[int, int]) -> Told:
     teller = _Teller(from_ns, to_ns, last_ns)
     for life in lives.list_all():
         teller.take(life)
+    teller.take_waiting()
     if nodes.gpu_cordons:
         teller.remarks["cordon of single GPUs is left out"] += nodes.gpu_cordons
     return Told(
@@ -99,6 +102,7 @@ class _Teller:
         self._to_ns = to_ns
         self._last_ns = last_ns
         self._made = 0
+        self._waiting: list[tuple[Life, int | None, int]] = []
         self.jobs: list[SimJob] = []
         self.begun: list[Begun] = []
         self.really: list[Ran] = []
@@ -112,37 +116,51 @@ class _Teller:
             is_over = bool(tries) and not left and tries[-1].is_last
             if ready_ns > self._to_ns or is_over:
                 continue
-            if not left:
-                self.remarks[STILL_WAITS if life.over_ns is None else NEVER_RAN] += 1
-            else:
+            if left:
                 self._add(life, task, ready_ns, left)
+            elif life.over_ns is None:
+                self._waiting.append((life, task, ready_ns))
+            else:
+                self.remarks[NEVER_RAN] += 1
+
+    def take_waiting(self) -> None:
+        """What has not started at the log's end: without it the queue would be a shorter one."""
+        by_size: dict[tuple[int, Resources], list[float]] = {}
+        for job in (*self.jobs, *(one.job for one in self.begun)):
+            by_size.setdefault(_size_of(job.demand), []).append(job.duration_s)
+        usual_s = {size: median_low(durations) for size, durations in by_size.items()}
+        all_s = [duration_s for durations in by_size.values() for duration_s in durations]
+        for life, task, ready_ns in self._waiting:
+            self.remarks[STILL_WAITS] += 1
+            duration_s = usual_s.get(_size_of(life.spec.demand), median_low(all_s or [0.0]))
+            self.jobs.append(self._job_of(life, task, ready_ns, duration_s))
 
     def _add(self, life: Life, task: int | None, ready_ns: int, tries: Sequence[Try]) -> None:
         if tries[-1].ended_ns is None:
             self.remarks[STILL_RUNS] += 1
-        job = self._job_of(life, task, ready_ns, tries)
-        if tries[0].placed_ns < self._from_ns:
-            self.begun.append(Begun(job, tries[0].grants))
-        else:
-            self.jobs.append(job)
         spans = tuple(self._span_of(one) for one in tries)
         lost_s = sum(
             span.end_s - span.start_s
             for span, one in zip(spans, tries, strict=True)
             if not _counts(life, one, tries[-1])
         )
+        ran_s = sum(span.end_s - span.start_s for span in spans)
+        job = self._job_of(life, task, ready_ns, ran_s - lost_s)
+        if tries[0].placed_ns < self._from_ns:
+            self.begun.append(Begun(job, tries[0].grants))
+        else:
+            self.jobs.append(job)
         self.really.append(Ran(job, spans, lost_s))
 
-    def _job_of(self, life: Life, task: int | None, ready_ns: int, tries: Sequence[Try]) -> SimJob:
+    def _job_of(self, life: Life, task: int | None, ready_ns: int, duration_s: float) -> SimJob:
         spec = life.spec
         self._made += 1
         name = life.job_id + ("" if task is None else f"/{task}")
-        useful = (self._span_of(one) for one in tries if _counts(life, one, tries[-1]))
         return SimJob(
             self._made,
             name if life.round == 1 else f"{name}#{life.round}",
             self._seconds(ready_ns),
-            sum(span.end_s - span.start_s for span in useful),
+            duration_s,
             # The simulator has one site, whose name is its own.
             replace(spec.demand, site=None),
             spec.team,
@@ -163,6 +181,11 @@ class _Teller:
 
     def _seconds(self, at_ns: int) -> float:
         return max(0, at_ns - self._from_ns) / NS_PER_S
+
+
+def _size_of(demand: Demand) -> tuple[int, Resources]:
+    """What jobs of one size have in common."""
+    return demand.nodes, replace(demand.resources, cpus=0, memory_bytes=0)
 
 
 def _counts(life: Life, one: Try, last: Try) -> bool:

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from quarterdeck.adapters.archives.jsonl import JsonlArchive
 from quarterdeck.basics.times import to_iso
 from quarterdeck.cli.main import build_cli
+from quarterdeck.core.jobs.job import Job
 from quarterdeck.ports.keeping import ArchivedJob
 from quarterdeck.ports.store import JobRecord
 from quarterdeck.testing.builders import START_NS, a_demand, a_job_spec
@@ -86,12 +87,16 @@ def test_jobs_that_retention_has_dropped_are_counted(home: Path, desk: Recording
         records = desk.store.list_records(0, job_id=job.id)
         kept = tuple(one for one in records if isinstance(one, JobRecord))
         archive.append([ArchivedJob(desk.job(job.id), kept)])
-        desk.store.transact(lambda tx, job=job: tx.drop_jobs([desk.job(job.id)]))
+        drop(desk, job)
     done = qd("--home", str(home), "--from", BEGIN)
     assert "the archive of the home has 2 that were there in this time" in done.stdout
     later = qd("--home", str(home), "--from", begin)
     assert later.exit_code == 0
     assert "has 0 that were there in this time" in later.stdout
+
+
+def drop(desk: RecordingDesk, job: Job) -> None:
+    desk.store.transact(lambda tx: tx.drop_jobs([desk.job(job.id)]))
 
 
 @pytest.mark.parametrize(

@@ -34,13 +34,14 @@ class Imprint:
 
 def imprint_of(plan: Plan) -> Imprint:
     """The plan's."""
-    told = [(job_id, verdict.blocked_by.value) for job_id, verdict in plan.verdicts.items()]
     evicted = (f"evicted {one.job_id} {one.task}" for one in plan.evictions)
+    told = [f"{job_id} {verdict.blocked_by}" for job_id, verdict in plan.verdicts.items()]
+    waiting = Counter(verdict.blocked_by for verdict in plan.verdicts.values())
     return Imprint(
         _digest([*map(describe_placement, plan.placements), *evicted]),
-        _digest(f"{job_id} {code}" for job_id, code in sorted(told)),
+        _digest(sorted(told)),
         len(plan.placements),
-        tuple(sorted(Counter(code for _, code in told).items())),
+        tuple(sorted((code.value, count) for code, count in waiting.items())),
     )
 
 

@@ -15,6 +15,7 @@ from quarterdeck.basics.errors import Invalid
 from quarterdeck.basics.quantities import format_span, parse_span_s
 from quarterdeck.cli.output import examples, output_option, print_table, say
 from quarterdeck.wiring.replay import command as replay
+from quarterdeck.wiring.replay_export import command as export
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,6 +59,7 @@ def command(context: click.Context, seed: int, jobs: int) -> None:
 
 
 command.add_command(replay, "replay")
+command.add_command(export, "export")
 
 
 @command.command(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+from dataclasses import replace
+
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.control.cancel import cancel
 from quarterdeck.control.hold import hold, release
@@ -14,8 +17,9 @@ from quarterdeck.core.jobs.job import Job
 from quarterdeck.core.jobs.spec import JobSpec, Priority, Retry
 from quarterdeck.core.scheduling.snapshot import Policy
 from quarterdeck.sim.fast.run import run
-from quarterdeck.sim.fast.story import Cut, Outage, OutageKind
+from quarterdeck.sim.fast.story import Begun, Cut, Outage, OutageKind
 from quarterdeck.sim.fast.workload import SimJob
+from quarterdeck.sim.replay.export import COLUMNS, count_simplified, outages_csv, workload_csv
 from quarterdeck.sim.replay.workload import (
     CHECKPOINT_S,
     NEVER_RAN,
@@ -314,3 +318,31 @@ def test_cordons_of_single_gpus_are_counted() -> None:
     told = site.tell()
     assert told.outages == ()
     assert sum(told.remarks.values()) == 1
+
+
+def test_as_files_it_says_the_same_and_what_it_cannot_say_is_counted() -> None:
+    job = SimJob(
+        1,
+        'a "job", of ann',
+        1.5,
+        0.25,
+        a_demand(2, 3, gpu_model="A100|H100", memory_bytes=5 * 2**20, cpus=0),
+        "red",
+        "ann",
+        Priority.LOW,
+        60.0,
+        600.0,
+        is_preemptible=False,
+    )
+    wide = replace(job, name="wide", submit_s=0.0, demand=replace(job.demand, nodes_max=9))
+    lasting = Outage("n,1", 5.0, float("inf"), OutageKind.CORDON)
+    told = Told(START_NS, 9.0, (), (job,), (Begun(wide, ()),), (lasting,), ())
+    header, first, second = csv.reader(workload_csv(told).splitlines())
+    assert header == list(COLUMNS)
+    assert first[3] == "wide"
+    assert second == [
+        "1.5", "0.25", "A100|H100:3", 'a "job", of ann', "2", "0", "5242880B", "red", "ann", "low",
+        "60", "600", "no",
+    ]  # fmt: skip
+    assert outages_csv(told) == 'at,node,for,kind\n5,"n,1",3162239995,cordon\n'
+    assert count_simplified(told) == 1

@@ -55,7 +55,7 @@ def command(
     for what, count in told.remarks.items():
         say(f"{count} × {what}", err=True)
     if simplified := count_simplified(told):
-        say(f"{simplified} × asks for more than a workload file can say: simplified", err=True)
+        say(f"{simplified} × is simplified: a workload file cannot say all of it", err=True)
     print_done(
         output,
         f"{jobs} jobs are in {workload}"

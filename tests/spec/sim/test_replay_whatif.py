@@ -159,6 +159,14 @@ def test_limits_hold_in_a_fast_run_and_change_when_they_did() -> None:
     assert sorted(one.start_s for one in free.ran) == [0.0, 0.0, 0.0]
 
 
+def test_a_job_takes_the_place_in_the_queue_that_it_had_all_along() -> None:
+    """One that was kept from starting until second 3 goes before one that came at second 2."""
+    runs = a_sim_job(1, 0.0)
+    came, kept = a_sim_job(2, 2.0), replace(a_sim_job(3, 3.0), since_s=-50.0)
+    story = run([a_dgx()], [runs, came, kept], Policy())
+    assert [(one.job.line, one.start_s) for one in story.ran] == [(1, 0.0), (3, 10.0), (2, 20.0)]
+
+
 def test_policies_and_limits_in_force_are_read_from_the_cycles() -> None:
     desk = a_recording_desk()
     for patience_s in (300.0, 300.0, 60.0):

@@ -25,6 +25,7 @@ from quarterdeck.sim.replay.workload import (
     NEVER_RAN,
     STILL_RUNS,
     STILL_WAITS,
+    TRIED,
     Told,
     tell_workload,
 )
@@ -220,6 +221,53 @@ def test_each_task_of_an_array_is_a_job_and_comes_when_the_arrays_limit_lets_it(
         f"{job.id}/2": (30.0, 29.0),
         f"{job.id}/3": (40.0, 19.0),
     }
+
+
+def test_the_place_in_the_queue_counts_from_the_first_submission() -> None:
+    """Also of a job that was held, and of one that was requeued."""
+    site = Clocked()
+    held, again = site.submit(10), site.submit(11)
+    hold(site.desk.plane, held.id, "ann")
+    site.place(20)
+    site.end(25, again, code=1)
+    site.at(30)
+    release(site.desk.plane, held.id, "ann")
+    requeue(site.desk.plane, again.id, "ann")
+    site.place(31)
+    site.end(40, held)
+    site.place(41)
+    site.end(50, site.desk.job(again.id))
+    made = named(site.tell(5))
+    assert {name: (one.submit_s, one.since_s) for name, one in made.items()} == {
+        held.id: (25.0, 5.0),
+        again.id: (6.0, None),
+        f"{again.id}#2": (25.0, 6.0),
+    }
+
+
+def test_tasks_that_have_not_started_come_one_after_the_other() -> None:
+    """Two at a time; the first took 10 s and the second runs still, since 20 s."""
+    site = Clocked()
+    spec = a_job_spec(demand=a_demand(1, 1), array=parse_array("0-5%2"))
+    job = site.submit(10, spec)
+    site.place(20)
+    site.at(30)
+    site.desk.see(job, exited(), attempt=1)
+    site.submit(40)
+    made = named(site.tell())
+    waiting = {name: made[f"{job.id}/{name}"].submit_s for name in range(2, 6)}
+    assert waiting == {2: 30.0, 3: 40.0, 4: 40.0, 5: 50.0}
+
+
+def test_what_waits_for_another_attempt_since_before_is_counted() -> None:
+    site = Clocked()
+    job = site.submit(10, a_job_spec(demand=a_demand(1, 8), retry=Retry(1)))
+    site.place(20)
+    site.desk.start(job)
+    site.at(50)
+    site.desk.see(job, lost())
+    site.submit(90, SMALL)
+    assert site.tell(60).remarks == {TRIED: 1, STILL_WAITS: 1}
 
 
 def test_what_runs_at_the_beginning_holds_what_it_held_for_as_long_as_was_left() -> None:

@@ -174,7 +174,7 @@ class _Run:
             job_id,
             job.demand,
             job.priority.rank,
-            round(job.submit_s * NS_PER_S),
+            round((job.submit_s if job.since_s is None else job.since_s) * NS_PER_S),
             team=job.team,
             owner=job.user,
             expected_s=job.estimate_s,

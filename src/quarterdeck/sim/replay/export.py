@@ -36,10 +36,13 @@ def outages_csv(told: Told) -> str:
 
 
 def count_simplified(told: Told) -> int:
-    """How many jobs ask for more than a workload file can say: several groups, a number of nodes
-    between two, or a topology."""
+    """Of how many jobs a workload file cannot say all: several groups, a number of nodes between
+    two, a topology, or a place in the queue that counts from before they could start."""
     jobs = (*(one.job for one in told.begun), *told.jobs)
-    return sum(job.demand != Demand(job.demand.nodes, job.demand.resources) for job in jobs)
+    return sum(
+        job.demand != Demand(job.demand.nodes, job.demand.resources) or job.since_s is not None
+        for job in jobs
+    )
 
 
 def _row(job: SimJob) -> Sequence[object]:

@@ -45,13 +45,15 @@ class Try:
 class Life:
     """A job from its submission, or from a requeue after its end, to its next end.
 
-    `ready_ns` is the first moment at which nothing but the queue kept it from starting: later than
-    `came_ns` for one that was held or needed others. `over_ns` is its end.
+    `came_ns` is when this began, `submitted_ns` when the job was first submitted: from then on its
+    place in the queue counts. `ready_ns` is the first moment at which nothing but the queue kept it
+    from starting: later than `came_ns` for one that was held or needed others. `over_ns` is its end.
     """
 
     job_id: JobId
     spec: JobSpec
     owner: str
+    submitted_ns: int
     came_ns: int
     ready_ns: int
     round: int = 1
@@ -87,7 +89,7 @@ class Lives:
         event, life = record.event, self._open.get(record.job_id)
         if isinstance(event, Submitted):
             self._open[record.job_id] = Life(
-                record.job_id, event.spec, event.actor, event.at_ns, event.at_ns
+                record.job_id, event.spec, event.actor, event.at_ns, event.at_ns, event.at_ns
             )
         elif isinstance(event, Requeued):
             self._open[record.job_id] = self._again(record)
@@ -140,4 +142,4 @@ class Lives:
         assert isinstance(first, Submitted)
         rounds = 1 + sum(isinstance(event, Requeued) for event in events)
         at_ns = record.event.at_ns
-        return Life(record.job_id, first.spec, first.actor, at_ns, at_ns, rounds)
+        return Life(record.job_id, first.spec, first.actor, first.at_ns, at_ns, at_ns, round=rounds)

@@ -9,6 +9,7 @@ run at the beginning hold what they held, for as long as was left.
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from statistics import median_low
@@ -37,6 +38,7 @@ say when it wrote to it."""
 CUT: Final = {Reason.NODE_FAILURE: Cut.NODE_LOST, Reason.NODE_DRAINED: Cut.DRAINED}
 NEVER_RAN: Final = "was cancelled or given up before it started, so nobody knows its duration"
 STILL_WAITS: Final = "has not started yet: taken to run as long as half of the jobs of its size do"
+TRIED: Final = "waits for another attempt since before that time: left out"
 STILL_RUNS: Final = "still runs: taken as if it ended with the log"
 
 
@@ -102,26 +104,26 @@ class _Teller:
         self._to_ns = to_ns
         self._last_ns = last_ns
         self._made = 0
-        self._waiting: list[tuple[Life, int | None, int]] = []
+        self._waiting: list[Life] = []
         self.jobs: list[SimJob] = []
         self.begun: list[Begun] = []
         self.really: list[Ran] = []
         self.remarks: Counter[str] = Counter()
 
     def take(self, life: Life) -> None:
-        """Every task of it that came or ran in the while."""
-        for task, ready_ns in _ready_of(life):
-            tries = life.tries_of(task)
-            left = [one for one in tries if self._ended_ns(one) >= self._from_ns]
-            is_over = bool(tries) and not left and tries[-1].is_last
-            if ready_ns > self._to_ns or is_over:
-                continue
-            if left:
+        """Its tasks that ran in the while, and those that came in it and have not started."""
+        started, waiting = _tasks_of(life)
+        for task, ready_ns in zip(started, _ready_of(life, started, 0, self._last_ns), strict=True):
+            left = [one for one in life.tries_of(task) if self._ended_ns(one) >= self._from_ns]
+            if left and ready_ns <= self._to_ns:
                 self._add(life, task, ready_ns, left)
-            elif life.over_ns is None:
-                self._waiting.append((life, task, ready_ns))
+            elif not left and life.over_ns is None and not life.tries_of(task)[-1].is_last:
+                self.remarks[TRIED] += 1
+        if life.ready_ns <= self._to_ns and waiting:
+            if life.over_ns is None:
+                self._waiting.append(life)
             else:
-                self.remarks[NEVER_RAN] += 1
+                self.remarks[NEVER_RAN] += len(waiting)
 
     def take_waiting(self) -> None:
         """What has not started at the log's end: without it the queue would be a shorter one."""
@@ -130,10 +132,14 @@ class _Teller:
             by_size.setdefault(_size_of(job.demand), []).append(job.duration_s)
         usual_s = {size: median_low(durations) for size, durations in by_size.items()}
         all_s = [duration_s for durations in by_size.values() for duration_s in durations]
-        for life, task, ready_ns in self._waiting:
-            self.remarks[STILL_WAITS] += 1
+        for life in self._waiting:
             duration_s = usual_s.get(_size_of(life.spec.demand), median_low(all_s or [0.0]))
-            self.jobs.append(self._job_of(life, task, ready_ns, duration_s))
+            started, waiting = _tasks_of(life)
+            every = [*started, *waiting]
+            ready = list(_ready_of(life, every, round(duration_s * NS_PER_S), self._last_ns))
+            for task, ready_ns in zip(waiting, ready[len(started) :], strict=True):
+                self.remarks[STILL_WAITS] += 1
+                self.jobs.append(self._job_of(life, task, ready_ns, duration_s))
 
     def _add(self, life: Life, task: int | None, ready_ns: int, tries: Sequence[Try]) -> None:
         if tries[-1].ended_ns is None:
@@ -156,10 +162,12 @@ class _Teller:
         spec = life.spec
         self._made += 1
         name = life.job_id + ("" if task is None else f"/{task}")
+        since_s = (life.submitted_ns - self._from_ns) / NS_PER_S
+        submit_s = self._seconds(ready_ns)
         return SimJob(
             self._made,
             name if life.round == 1 else f"{name}#{life.round}",
-            self._seconds(ready_ns),
+            submit_s,
             duration_s,
             # The simulator has one site, whose name is its own.
             replace(spec.demand, site=None),
@@ -168,6 +176,7 @@ class _Teller:
             spec.priority,
             estimate_s=spec.time_limit_s,
             checkpoint_s=CHECKPOINT_S if spec.checkpoint_path is not None else None,
+            since_s=since_s if since_s != submit_s else None,
         )
 
     def _span_of(self, one: Try) -> Span:
@@ -193,28 +202,32 @@ def _counts(life: Life, one: Try, last: Try) -> bool:
     return one is last or one.reason not in CUT or life.spec.checkpoint_path is not None
 
 
-def _ready_of(life: Life) -> Iterator[tuple[int | None, int]]:
-    """Each task with the first moment at which only the queue kept it from starting.
+def _tasks_of(life: Life) -> tuple[list[int | None], list[int | None]]:
+    """Its tasks that were ever placed, in that order, and those that wait for it."""
+    placed: dict[int | None, int] = {}
+    for one in life.tries.values():
+        placed.setdefault(one.task, one.placed_ns)
+    waiting = [task for task in life.tasks if task not in placed]
+    return sorted(placed, key=lambda task: placed[task]), waiting
 
-    Of an array that runs so many at a time, one more may start whenever one has ended.
+
+def _ready_of(
+    life: Life, tasks: Sequence[int | None], usual_ns: int, last_ns: int
+) -> Iterator[int]:
+    """For each of these tasks the first moment at which only the queue kept it from starting.
+
+    Of an array that runs so many at a time, one more may start whenever one has ended; those that
+    have not started are taken to run for so long.
     """
-    tasks = life.tasks
     parallel = life.spec.array.parallel if life.spec.array is not None else None
-    if parallel is None or parallel >= len(tasks):
-        yield from ((task, life.ready_ns) for task in tasks)
-        return
-    placed = {task: min(one.placed_ns for one in life.tries_of(task)) for task in tasks
-              if life.tries_of(task)}  # fmt: skip
-    ends = sorted(
-        max(one.ended_ns or 0 for one in life.tries_of(task))
-        for task in placed
-        if all(one.ended_ns is not None for one in life.tries_of(task))
-    )
-    started = sorted(placed, key=lambda task: placed[task])
-    waiting = [task for task in tasks if task not in placed]
-    for place, task in enumerate([*started, *waiting]):
-        before = place - parallel
+    last_try = {one.task: one for one in life.tries.values()}
+    ends = sorted(one.ended_ns or last_ns for one in last_try.values())
+    for place, task in enumerate(tasks):
         ready_ns = life.ready_ns
-        if 0 <= before < len(ends):
-            ready_ns = max(ready_ns, min(ends[before], placed.get(task, ends[before])))
-        yield task, ready_ns
+        if parallel is not None and place >= parallel:
+            ready_ns = max(ready_ns, ends[place - parallel])
+        if task in last_try:
+            ready_ns = min(ready_ns, life.tries_of(task)[0].placed_ns)
+        else:
+            insort(ends, ready_ns + usual_ns)
+        yield ready_ns

@@ -35,8 +35,8 @@ class SimJob:
 
     `estimate_s` is how long its submitter or its history says that it runs, and all that the
     scheduler knows of its duration. Cut short, it goes on from a checkpoint that it makes every
-    `checkpoint_s`; without any it starts again from nothing. `since_s` is from when on its place in
-    the queue counts, if that is not its submission: something else kept it from starting until then.
+    `checkpoint_s`; without any it starts again from nothing. `since_s` is from when on its place
+    in the queue counts, if not from its submission: something else kept it from starting before.
     """
 
     line: int

@@ -46,8 +46,8 @@ class Life:
     """A job from its submission, or from a requeue after its end, to its next end.
 
     `came_ns` is when this began, `submitted_ns` when the job was first submitted: from then on its
-    place in the queue counts. `ready_ns` is the first moment at which nothing but the queue kept it
-    from starting: later than `came_ns` for one that was held or needed others. `over_ns` is its end.
+    place in the queue counts. `ready_ns` is the first moment at which only the queue kept it from
+    starting: later than `came_ns` for one that was held or needed others. `over_ns` is its end.
     """
 
     job_id: JobId

@@ -34,7 +34,7 @@ def read_in_force(cycle_log: CycleLog, span_ns: tuple[int, int]) -> InForce:
         inputs = cycle.inputs
         if not policies or policies[-1] != inputs.policy:
             policies.append(inputs.policy)
-        if not limits or limits[-1].limits != inputs.limits:
+        if not limits or dict(limits[-1].limits) != dict(inputs.limits):
             at_s = (cycle.at_ns - span_ns[0]) / NS_PER_S if limits else 0.0
             limits.append(Ruling(at_s, inputs.limits))
     return InForce(tuple(policies), tuple(limits), plans)

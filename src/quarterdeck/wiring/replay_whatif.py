@@ -229,7 +229,7 @@ def _write(path: Path, found: Answer, span_ns: tuple[int, int]) -> None:
         *(f"Most gained: {_moved_told(one)}" for one in found.gained),
         *(f"Most lost: {_moved_told(one)}" for one in found.lost),
     ]
-    page = report([found.was, found.other, found.real], title, notes=notes)
+    page = report([found.was, found.other], title, notes=notes)
     try:
         path.write_bytes(page.encode("utf-8"))
     except OSError as error:

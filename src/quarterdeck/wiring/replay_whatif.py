@@ -76,11 +76,9 @@ class Answer:
 def answer(records: Records, span_ns: tuple[int, int], question: Question, output: str) -> None:
     """Simulate the while as it was and as it is asked for, and print what the difference is."""
     named = load_policy(question.policy) if question.policy is not None else None
-    in_force = read_in_force(records.cycles, span_ns)
-    if not in_force.plans:
-        raise nothing_recorded(records, span_ns)
     told = tell_workload(records.history, span_ns)
-    if not told.jobs and not told.begun:
+    in_force = read_in_force(records.cycles, (told.from_ns, span_ns[1]))
+    if not in_force.plans or not (told.jobs or told.begun):
         raise nothing_recorded(records, span_ns)
     nodes, where = _nodes_of(question, told.nodes)
     found = _compare(told, in_force, nodes, named, where)

@@ -335,6 +335,17 @@ def test_an_outage_that_had_begun_goes_on_and_one_that_has_not_ended_never_will(
     assert site.tell(60).outages == (Outage("b", 0.0, float("inf")),)
 
 
+def test_the_while_begins_with_the_log_where_that_is_later() -> None:
+    """So nodes that were reported first of all are there from its beginning."""
+    site = Clocked()
+    site.submit(10)
+    told = site.tell(-500)
+    assert told.from_ns == START_NS
+    assert told.span_s == 1000.0
+    assert told.outages == ()
+    assert told.jobs[0].submit_s == 10.0
+
+
 def test_a_drain_stops_what_runs_and_a_cordon_does_not() -> None:
     site = Clocked("a", "b")
     job = site.submit(10, a_job_spec(demand=a_demand(1, 8), retry=Retry(1)))

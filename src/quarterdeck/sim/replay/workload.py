@@ -63,8 +63,11 @@ class Told:
 
 
 def tell_workload(history: History, span_ns: tuple[int, int]) -> Told:
-    """What came or ran in that time. The log is read to its end: jobs may end after it."""
+    """What came or ran in that time, which begins with the log where that is later. The log is read
+    to its end: jobs may end after it."""
     from_ns, to_ns = span_ns
+    for first in history.list_records(0, limit=1):
+        from_ns = max(from_ns, min(first.event.at_ns, to_ns))
     nodes, lives, last_ns = Nodes(from_ns), Lives(history, from_ns), from_ns
     events_gone, last_seq = 0, 0
     for record in read_log(history):

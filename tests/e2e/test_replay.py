@@ -24,7 +24,7 @@ def test_a_lost_node_ends_what_runs_there_and_comes_back(deck: Deck) -> None:
     (deck.site / "lost-nodes").unlink()
     assert deck.qd("wait", waiting).returncode == 0
     assert states(deck) == {"dgx-1": "ready", "dgx-2": "ready"}
-    assert "names no node of this site: no-such-node" in deck.server_log()
+    assert "names 1 that are no node: 'no-such-node'" in deck.server_log()
 
 
 def test_every_plan_of_a_server_that_was_killed_is_made_again(deck: Deck) -> None:

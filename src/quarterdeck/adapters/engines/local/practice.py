@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.cluster.hardware import Node
 
 BYTES_MAX: Final = 1 << 20
+SHOWN_MAX: Final = 5
 log = logging.getLogger(__name__)
 
 
@@ -53,5 +54,6 @@ class PretendedNodes:
             log.warning("%s cannot be read: %s", self._lost, error)
             return set()
         if unknown := sorted(names.difference(node.name for node in self._all)):
-            log.warning("%s names no node of this site: %s", self._lost, ", ".join(unknown))
+            shown = ", ".join(f"{name[:60]!a}" for name in unknown[:SHOWN_MAX])
+            log.warning("%s names %d that are no node: %s", self._lost, len(unknown), shown)
         return names

@@ -82,6 +82,8 @@ MEANINGS: Final = {
     "unsatisfiable": "No node of any site could ever fit the job, however long it waits.",
     "unsafe_listener": "The server would listen where its token could be read off the wire.",
     "network_file_system": "The home lies on a network file system, where locks cannot be trusted.",
+    "store_of_another_version": "The store is of another version, and is only to be read here.",
+    "nothing_recorded": "Nothing was recorded in the time that was asked about.",
     "store_too_new": "The store was written by a newer version than this one.",
     "stale": "What the decision was based on has changed; the request may simply be repeated.",
     "unavailable": "Something outside did not answer or has no room; retry later.",

@@ -20,9 +20,9 @@ CHANGES_NOTHING = {
     "audit export", "audit search", "audit verify",
     "completion", "doctor", "explain", "invitation list", "logs", "metrics", "node ls",
     "node show", "openapi",
-    "organization show", "plan", "ps", "queue", "results", "schema", "show", "sim run", "site show",
-    "team list", "team show", "token list", "top", "user list", "user show", "validate", "wait",
-    "webhook list", "whoami",
+    "organization show", "plan", "ps", "queue", "results", "schema", "show", "sim export",
+    "sim replay", "sim run", "site show", "team list", "team show", "token list", "top",
+    "user list", "user show", "validate", "wait", "webhook list", "whoami",
 }  # fmt: skip
 """What of the server, its jobs and the files of others stays as it is. Any other verb is taken to
 change something, so that one which is added later has to say what it would do."""

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.scheduling.allowances import Allowance, Party, Quotas
     from quarterdeck.core.scheduling.capacity import Capacity
     from quarterdeck.ports.locality import Locality
-    from quarterdeck.ports.store import Record, Store
+    from quarterdeck.ports.store import History, Record
 
 PAGE: Final = 2000
 
@@ -54,7 +54,7 @@ PAGE: Final = 2000
 class Board:
     """See the module. Every method may be called from any thread."""
 
-    def __init__(self, store: Store, locality: Locality | None = None) -> None:
+    def __init__(self, store: History, locality: Locality | None = None) -> None:
         self._store = store
         self._locality = locality
         self._lock = threading.RLock()
@@ -67,7 +67,7 @@ class Board:
         self._capacity = capacity_of(())
         self._are_nodes_new = True
         self._asked = Recent()
-        self._cursor = 0
+        self._cursor = self._loaded_at = 0
         self._stirs = 0
         self._load()
 
@@ -75,6 +75,11 @@ class Board:
     def cursor(self) -> int:
         """The place of the log that the board stands at."""
         return self._cursor
+
+    @property
+    def loaded_at(self) -> int:
+        """The place of the log at which it began, with the jobs and sites of that moment."""
+        return self._loaded_at
 
     @property
     def stirs(self) -> int:
@@ -200,7 +205,7 @@ class Board:
 
     def _load(self) -> None:
         active = self._store.load_active()
-        self._cursor = active.head
+        self._cursor = self._loaded_at = active.head
         for site in active.sites:
             self._site(site.name).set_nodes(site, active.head)
         for job in active.jobs:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.jobs.job import Job
-    from quarterdeck.ports.store import Record, Store
+    from quarterdeck.ports.store import History, Record, Store
 
 PAGE: Final = 2000
 
@@ -50,7 +50,7 @@ def restore(store: Store, *, dry_run: bool = False) -> Restored:
     return Restored(records, len(jobs), len(sites))
 
 
-def read_log(store: Store, after: int = 0) -> Iterator[Record]:
+def read_log(store: History, after: int = 0) -> Iterator[Record]:
     """The log from a place on, in pages."""
     while records := store.list_records(after, limit=PAGE):
         yield from records

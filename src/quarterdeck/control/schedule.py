@@ -13,9 +13,11 @@ from quarterdeck.control.steps import take_events
 from quarterdeck.core.jobs import decide
 from quarterdeck.core.jobs.tasks import Wait
 from quarterdeck.core.scheduling.make_plan import make_plan
+from quarterdeck.ports.cycles import Outcome
 
 if TYPE_CHECKING:
     from quarterdeck.control.plane import ControlPlane
+    from quarterdeck.core.governance.people import People
     from quarterdeck.core.scheduling.plan import Plan
     from quarterdeck.ports.store import Transaction
 
@@ -37,6 +39,8 @@ class Scheduler:
         written, and the next turn looks again.
         """
         plane = self._plane
+        if plane.cycles is not None:
+            plane.cycles.hand_over(plane.clock.now_ns())
         plane.board.catch_up()
         if settle_needs(plane):
             plane.board.catch_up()
@@ -47,17 +51,31 @@ class Scheduler:
             return 0
         if find_shortage(plane) is not None:
             return 0  # and `_planned_at` stays, so that the queue goes on by itself
-        made = make_plan(plane.board.snapshot(now_ns, plane.people()), plane.policy)
-        placed = 0
-        if made.placements:
-            placed = plane.store.transact(lambda tx: _commit(tx, made, now_ns))
-            plane.changed.ring()
-            plane.wished.ring()
+        people = plane.people()
+        made = make_plan(plane.board.snapshot(now_ns, people), plane.policy)
+        placed = self._keep(made, now_ns, people)
         if plane.waits is not None:
             plane.waits.note(made, now_ns)
         self._planned_at = stirs
         ready_ns = made.next_ready_ns
         self._retry = None if ready_ns is None else Wait(now_ns, ready_ns)
+        return placed
+
+    def _keep(self, made: Plan, now_ns: int, people: People | None) -> int:
+        """Commit the plan, and note it with what became of it."""
+        plane, placed, outcome = self._plane, 0, Outcome.UNSURE
+        try:
+            if made.placements:
+                placed = plane.store.transact(lambda tx: _commit(tx, made, now_ns))
+                plane.changed.ring()
+                plane.wished.ring()
+            outcome = Outcome.KEPT
+        except Stale:
+            outcome = Outcome.STALE
+            raise
+        finally:
+            if plane.cycles is not None:
+                plane.cycles.note(made, now_ns, (plane.policy, people), (outcome, placed))
         return placed
 
     def due_in_s(self) -> float | None:

@@ -132,6 +132,20 @@ class Transaction(Protocol):
         ...
 
 
+class History(Protocol):
+    """The reading half of a store, as far as the present is told again from it."""
+
+    def load_active(self) -> Active:
+        """See `Store`."""
+        ...
+
+    def list_records(
+        self, after: int, *, limit: int = 1000, job_id: JobId | None = None
+    ) -> list[Record]:
+        """See `Store`."""
+        ...
+
+
 class Store(Protocol):
     """Where the truth is kept. Reads see everything committed before they began."""
 

@@ -14,6 +14,7 @@ from quarterdeck.adapters.engines.local.files import LocalSiteFiles
 from quarterdeck.adapters.engines.local.host import read_host
 from quarterdeck.adapters.engines.local.metrics import LocalSiteMetrics
 from quarterdeck.adapters.engines.local.paths import SitePaths
+from quarterdeck.adapters.engines.local.practice import PretendedNodes
 from quarterdeck.adapters.engines.local.stock import LocalSiteStock
 from quarterdeck.adapters.gauges.nvml import NvmlGauge
 from quarterdeck.agent.agent import SiteAgent
@@ -56,7 +57,7 @@ class EmbeddedSite:
             paths,
             home.home_id(),
             blobs,
-            _list_nodes(settings),
+            _list_nodes(settings, paths),
             credentials,
             settings.launcher,
         )
@@ -137,9 +138,9 @@ def _parse(line: bytes) -> AttemptRef | None:
         return None
 
 
-def _list_nodes(settings: Settings) -> Callable[[], tuple[Node, ...]]:
+def _list_nodes(settings: Settings, paths: SitePaths) -> Callable[[], tuple[Node, ...]]:
     imagined = imagine_nodes(settings)
     if imagined is not None:
-        return lambda: imagined
+        return PretendedNodes(imagined, paths.lost_nodes)
     host = (read_host(NvmlGauge()),)
     return lambda: host

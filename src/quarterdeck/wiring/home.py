@@ -8,6 +8,8 @@ claim           while nobody owns a server that others can reach: the code that 
 home_id         a random name, by which processes of this home are told from another's
 store           the store's address, when it is not the SQLite file of the home
 quarterdeck.db  jobs, sites and the event log
+verdicts.db     what waiting jobs were told
+cycles.db       every plan that was made, for `qd sim replay`
 blobs/          work folders by content
 audit/          the audit log, its key and its checkpoint; never deleted by retention
 sites/local/    the embedded site: spools, logs, results, checkpoints

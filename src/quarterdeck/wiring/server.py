@@ -18,6 +18,7 @@ from quarterdeck import __version__
 from quarterdeck.adapters.archives.jsonl import JsonlArchive
 from quarterdeck.adapters.audit.log import FileAuditLog
 from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
+from quarterdeck.adapters.cycles.sqlite import open_cycle_log
 from quarterdeck.adapters.identity.signed import SignedTokens
 from quarterdeck.adapters.locality.recent import RecentNodes
 from quarterdeck.adapters.notifiers.webhook import WebhookNotifier
@@ -30,6 +31,8 @@ from quarterdeck.basics.errors import Refused, Unavailable
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.control.board import Board
 from quarterdeck.control.cancel import cancel_all
+from quarterdeck.control.cycles import CYCLES_MAX, Cycles
+from quarterdeck.control.cycles import KEPT_S as CYCLES_KEPT_S
 from quarterdeck.control.plane import ControlPlane
 from quarterdeck.control.retention import Sweeper
 from quarterdeck.control.schedule import Scheduler
@@ -96,6 +99,9 @@ class Server:
             is_alone=store_url.startswith("sqlite:"),
         )
         self._verdicts = SqliteVerdictLog(home.root / "verdicts.db")
+        self._cycle_log = open_cycle_log(home.root / "cycles.db")
+        self._cycle_log.begin(clock.now_ns(), board.loaded_at, __version__)
+        self._cycles = Cycles(self._cycle_log)
         self._plane = ControlPlane(
             self._store,
             clock,
@@ -105,6 +111,7 @@ class Server:
             disk=self._disk.disk,
             roster=self._people.roster,
             waits=Waits(self._verdicts),
+            cycles=self._cycles,
         )
         self._disk.on_room(self._plane.changed.ring)
         self._audit = FileAuditLog(
@@ -158,6 +165,8 @@ class Server:
                 worker.close()
             for part in (self._site, self._deliveries, self._people, self._store, self._audit):
                 part.close()
+            self._cycles.end(self._plane.clock.now_ns())
+            self._cycle_log.close()
             self._verdicts.close()
 
     def _start(self, on_ready: Callable[[], None]) -> None:
@@ -192,7 +201,9 @@ class Server:
     def _keep_house(self) -> bool:
         """What is due once in a while; says whether there is more of it."""
         drop_old_replies(self._plane)
-        self._verdicts.drop(self._plane.clock.now_ns() - int(KEPT_S * NS_PER_S))
+        now_ns = self._plane.clock.now_ns()
+        self._verdicts.drop(now_ns - int(KEPT_S * NS_PER_S))
+        self._cycle_log.drop(now_ns - int(CYCLES_KEPT_S * NS_PER_S), CYCLES_MAX)
         return self._sweeper.turn()
 
     def _shut_down(self, stop_jobs: bool) -> None:

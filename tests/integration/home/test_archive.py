@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from quarterdeck.adapters.archives.jsonl import JsonlArchive, find_end
+from quarterdeck.adapters.archives.jsonl import JsonlArchive, find_end, list_spans
 from quarterdeck.basics.errors import Unavailable
 from quarterdeck.ports.keeping import ArchivedJob
 from quarterdeck.ports.store import JobRecord
@@ -63,3 +63,16 @@ def test_an_archive_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "archive").write_text("a file is in the way")
     with pytest.raises(Unavailable, match="not archived"):
         JsonlArchive(tmp_path / "archive").append([archived(1)])
+
+
+def test_from_when_to_when_each_job_was_there_is_read_up_to_what_a_crash_tore(
+    tmp_path: Path,
+) -> None:
+    assert list(list_spans(tmp_path / "none")) == []
+    JsonlArchive(tmp_path).append([archived(1), archived(2)])
+    JsonlArchive(tmp_path).append([archived(3)])
+    spans = [(one.job.submitted_at_ns, one.job.ended_at_ns) for one in map(archived, (1, 2, 3))]
+    assert list(list_spans(tmp_path)) == spans
+    whole = (tmp_path / MONTH).read_bytes()
+    (tmp_path / MONTH).write_bytes(whole[:-9])
+    assert list(list_spans(tmp_path))[:2] == spans[:2]

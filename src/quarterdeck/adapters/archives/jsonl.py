@@ -8,8 +8,10 @@ jobs leave the store only after their member was synced.
 
 from __future__ import annotations
 
+import gzip
 import os
 import zlib
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +21,7 @@ from quarterdeck.basics.errors import Unavailable
 from quarterdeck.basics.times import NS_PER_S, to_iso
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from quarterdeck.ports.keeping import ArchivedJob
@@ -28,6 +30,21 @@ READ_BYTES: Final = 1 << 20
 GZIP_WINDOW: Final = zlib.MAX_WBITS | 16
 
 _encoder = msgspec.json.Encoder()
+
+
+class _Times(msgspec.Struct):
+    submitted_at_ns: int
+    ended_at_ns: int | None = None
+
+
+class _Archived(msgspec.Struct):
+    """As much of a line as is of interest here."""
+
+    job: _Times
+
+
+_TORN: Final = (EOFError, OSError, zlib.error)
+_archived = msgspec.json.Decoder(_Archived)
 
 
 class JsonlArchive:
@@ -68,6 +85,16 @@ class JsonlArchive:
         finally:
             os.close(handle)
         _sync_folder(self._root)
+
+
+def list_spans(root: Path) -> Iterator[tuple[int, int]]:
+    """Of every archived job when it was submitted and when it ended, in nanoseconds; a member that
+    a crash has torn is passed over."""
+    for path in sorted(root.glob("jobs-*.jsonl.gz")):
+        with path.open("rb") as file, gzip.open(file) as stream, suppress(*_TORN):
+            for line in stream:
+                times = _archived.decode(line).job
+                yield times.submitted_at_ns, times.ended_at_ns or times.submitted_at_ns
 
 
 def find_end(path: Path) -> int:

@@ -11,6 +11,7 @@ from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.fragments import Recent
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.snapshot import Running, Snapshot, Waiting
+from quarterdeck.sim.fast.limits import Limits
 from quarterdeck.sim.fast.site import SITE, FastSite
 from quarterdeck.sim.fast.story import Begun, Cut, Outage, OutageKind, Ran, Span, Story
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.cluster.demand import Grant
     from quarterdeck.core.cluster.hardware import Node
     from quarterdeck.core.scheduling.snapshot import Policy
+    from quarterdeck.sim.fast.limits import Ruling
     from quarterdeck.sim.fast.workload import SimJob
 
 NEVER_S: Final = float("inf")
@@ -34,6 +36,7 @@ def run(
     outages: Sequence[Outage] = (),
     begun: Sequence[Begun] = (),
     restart_s: float = 0.0,
+    limits: Sequence[Ruling] = (),
 ) -> Story:
     """Run all jobs to their end. `tell` hears how many have ended or never will start.
 
@@ -41,7 +44,7 @@ def run(
     that would not even fit if all nodes were there and empty never starts and holds up nobody; one
     that lacks room only because of an outage that never ends is told at the end.
     """
-    return _Run(nodes, jobs, policy, tell, outages, restart_s).run(begun)
+    return _Run(nodes, jobs, policy, tell, (outages, limits), restart_s).run(begun)
 
 
 @dataclass(slots=True)
@@ -101,15 +104,17 @@ class _Run:
         jobs: Sequence[SimJob],
         policy: Policy,
         tell: Callable[[int], None],
-        outages: Sequence[Outage],
+        given: tuple[Sequence[Outage], Sequence[Ruling]],
         restart_s: float,
     ) -> None:
+        outages, limits = given
         self._site = FastSite(nodes)
         self._jobs = {JobId(format_id("j", n)): _Job(job) for n, job in enumerate(jobs, start=1)}
         self._policy = policy
         self._tell = tell
         self._outages = tuple(sorted(outages, key=lambda one: (one.at_s, one.node, one.kind)))
         self._restart_s = restart_s
+        self._limits = Limits(limits)
         self._waiting: dict[JobId, Waiting] = {}
         self._running: dict[JobId, None] = {}
         self._recent = Recent()
@@ -169,7 +174,7 @@ class _Run:
             job_id,
             job.demand,
             job.priority.rank,
-            round(job.submit_s * NS_PER_S),
+            round((job.submit_s if job.since_s is None else job.since_s) * NS_PER_S),
             team=job.team,
             owner=job.user,
             expected_s=job.estimate_s,
@@ -217,6 +222,7 @@ class _Run:
             self._plans,
             self._site.capacity(),
             tuple(self._waiting.values()),
+            allowances=self._limits.allowances(now_s, self._waiting.values()),
             asked=tuple(self._recent.counts().items()),
             running=self._list_running(now_s) if self._policy.may_evict else (),
         )
@@ -253,12 +259,14 @@ class _Run:
         one = self._jobs[job_id]
         one.start(now_s, grants, self._restart_s)
         self._running[job_id] = None
+        self._limits.count(one.job, 1)
         self._site.hold(job_id, grants)
         heapq.heappush(self._ends, (one.end_s, job_id, len(one.spans)))
 
     def _cut(self, job_id: JobId, now_s: float, cut: Cut) -> None:
         grants = self._jobs[job_id].stop(now_s, cut)
         del self._running[job_id]
+        self._limits.count(self._jobs[job_id].job, -1)
         self._site.release(job_id, grants)
 
     def _give_up(self) -> None:

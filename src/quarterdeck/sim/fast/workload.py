@@ -35,7 +35,8 @@ class SimJob:
 
     `estimate_s` is how long its submitter or its history says that it runs, and all that the
     scheduler knows of its duration. Cut short, it goes on from a checkpoint that it makes every
-    `checkpoint_s`; without any it starts again from nothing.
+    `checkpoint_s`; without any it starts again from nothing. `since_s` is from when on its place
+    in the queue counts, if not from its submission: something else kept it from starting before.
     """
 
     line: int
@@ -49,6 +50,7 @@ class SimJob:
     estimate_s: float | None = None
     checkpoint_s: float | None = None
     is_preemptible: bool = True
+    since_s: float | None = None
 
     @property
     def gpus(self) -> float:

@@ -9,6 +9,8 @@ from time import monotonic
 import click
 
 from quarterdeck.cli.output import examples
+from quarterdeck.wiring.replay import command as replay
+from quarterdeck.wiring.replay_export import command as export
 from quarterdeck.wiring.simulate.run import run
 
 
@@ -42,3 +44,5 @@ def command(context: click.Context, seed: int, jobs: int) -> None:
 
 
 command.add_command(run)
+command.add_command(replay, "replay")
+command.add_command(export, "export")

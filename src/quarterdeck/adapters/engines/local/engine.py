@@ -28,6 +28,7 @@ from quarterdeck.adapters.engines.local.orders import (
 from quarterdeck.adapters.engines.local.spool import Spool
 from quarterdeck.basics.errors import Unavailable
 from quarterdeck.basics.ids import JobId
+from quarterdeck.core.cluster.hardware import NodeState
 from quarterdeck.core.jobs.events import Sighting
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.states import ReplicaState
@@ -269,6 +270,7 @@ class LocalEngine:
 
     def _sweep(self) -> None:
         """Read every live spool, and find runners that died or were never started."""
+        self._lose_nodes()
         dead: list[tuple[_Tracked, Spool]] = []
         unheard: list[Path] = []
         for tracked in list(self._live.values()):
@@ -290,6 +292,19 @@ class LocalEngine:
             self._launcher.start_runners(unheard)
         if dead:
             self._bury(dead)
+
+    def _lose_nodes(self) -> None:
+        """Kill what runs on nodes that are pretended to be lost, again and again while they are."""
+        lost = {
+            node.name
+            for node in self._list_nodes()
+            if node.pretend and node.state is NodeState.DOWN
+        }
+        for tracked in list(self._live.values()) if lost else ():
+            for spool in tracked.spools:
+                order = _load(spool.folder / "order.json")
+                if order is not None and order["node"] in lost:
+                    spool.kill_runner()
 
     def _bury(self, dead: list[tuple[_Tracked, Spool]]) -> None:
         """Only when nothing of a dead runner's command lives any more is its replica lost."""

@@ -28,6 +28,11 @@ class SitePaths:
         return self.run / "inbox.fifo"
 
     @property
+    def lost_nodes(self) -> Path:
+        """The names of nodes that are pretended to be lost."""
+        return self.root / "lost-nodes"
+
+    @property
     def attempts(self) -> Path:
         """Attempts that the engine knows."""
         return self.root / "attempts"

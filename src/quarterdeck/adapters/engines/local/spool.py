@@ -7,6 +7,8 @@ from process ids.
 from __future__ import annotations
 
 import json
+import os
+import signal
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -39,6 +41,7 @@ class Spool:
         self.sighting = Sighting(node_rank, ReplicaState.PENDING)
         self.standing: dict[str, Any] | None = None
         self.is_doubted = False
+        self._pid: int | None = None
         self._offset = 0
 
     def read(self) -> bool:
@@ -65,6 +68,19 @@ class Spool:
         """Whether a runner holds the lock now."""
         return is_held(self.folder / "lock")
 
+    def kill_runner(self) -> None:
+        """End the runner without a word, as the loss of its node would; one that has not yet said
+        who it is goes on."""
+        if self._pid is None:
+            return
+        with suppress(ProcessLookupError):
+            handle = os.pidfd_open(self._pid)
+            try:
+                if self.is_alive():  # so the process that we hold is the runner, and no later one
+                    signal.pidfd_send_signal(handle, signal.SIGKILL)
+            finally:
+                os.close(handle)
+
     def lose(self, message: str) -> None:
         """The runner is gone without a last word."""
         self.sighting = replace(
@@ -85,6 +101,7 @@ class Spool:
     def _take(self, fact: dict[str, Any]) -> None:
         if self.sighting.state.is_gone:
             return
+        self._pid = fact.get("pid", self._pid)
         if fact["kind"] == "standing":
             self.standing = fact
             self.sighting = replace(self.sighting, state=ReplicaState.STANDING)

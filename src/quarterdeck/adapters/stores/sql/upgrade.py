@@ -25,15 +25,15 @@ def upgrade(database: Database) -> None:
     usual start, with nothing to do, does without Alembic, which takes a while to import.
     """
     with database.connect() as connection:
-        if _find_revision(connection) == REVISION:
+        if find_revision(connection) == REVISION:
             return
     with database.writing() as connection:
-        found = _find_revision(connection)
+        found = find_revision(connection)
         if found != REVISION:
             _migrate(connection, found)
 
 
-def _find_revision(connection: Connection) -> str | None:
+def find_revision(connection: Connection) -> str | None:
     """What the database is at, or None for one without our tables."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return None

@@ -1,0 +1,241 @@
+"""A log of cycles in a SQLite file of its own.
+
+It is written without waiting for the disk: a power cut may cost the last seconds, a crash of the
+server costs what it had not yet handed over. If the file is unreadable a new one is begun; a record
+of plans is not worth stopping a server for. Many plans share one policy and one set of limits, so
+those are kept once each.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from quarterdeck.basics.errors import Unavailable
+from quarterdeck.core.scheduling.imprint import Imprint
+from quarterdeck.ports.cycles import Cycle, Inputs, Outcome, Start
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+_encoder = msgspec.json.Encoder()
+_waiting = msgspec.json.Decoder(tuple[tuple[str, int], ...])
+_inputs = msgspec.json.Decoder(Inputs)
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS starts (
+    number INTEGER PRIMARY KEY,
+    at_ns INTEGER NOT NULL,
+    as_of INTEGER NOT NULL,
+    version TEXT NOT NULL,
+    ended_at_ns INTEGER
+);
+CREATE TABLE IF NOT EXISTS inputs (
+    id INTEGER PRIMARY KEY,
+    document TEXT NOT NULL UNIQUE
+);
+CREATE TABLE IF NOT EXISTS cycles (
+    start INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    at_ns INTEGER NOT NULL,
+    as_of INTEGER NOT NULL,
+    placements TEXT NOT NULL,
+    verdicts TEXT NOT NULL,
+    placed INTEGER NOT NULL,
+    waiting TEXT NOT NULL,
+    inputs INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    kept INTEGER NOT NULL,
+    PRIMARY KEY (start, number)
+) WITHOUT ROWID;
+"""
+_BEGIN: Final = "INSERT INTO starts (at_ns, as_of, version) VALUES (?, ?, ?)"
+_END: Final = "UPDATE starts SET ended_at_ns = ? WHERE number = ?"
+_ADD: Final = "INSERT OR IGNORE INTO cycles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_ADD_INPUTS: Final = "INSERT OR IGNORE INTO inputs (document) VALUES (?)"
+_FIND_INPUTS: Final = "SELECT id FROM inputs WHERE document = ?"
+_LIST_STARTS: Final = "SELECT number, at_ns, as_of, version, ended_at_ns FROM starts ORDER BY 1"
+_LIST: Final = """
+SELECT number, at_ns, as_of, placements, verdicts, placed, waiting, document, outcome, kept
+FROM cycles JOIN inputs ON inputs.id = cycles.inputs
+WHERE start = ? AND number > ? AND at_ns >= ? ORDER BY number LIMIT ?
+"""
+BUSY_S: Final = 5.0
+_DROP: Final = (
+    "DELETE FROM cycles WHERE at_ns < :before_ns",
+    """
+    DELETE FROM cycles WHERE (start, number) <= (
+        SELECT start, number FROM cycles ORDER BY start DESC, number DESC LIMIT 1 OFFSET :cycles_max
+    )
+    """,
+    """
+    DELETE FROM starts WHERE at_ns < :before_ns AND number < (SELECT max(number) FROM starts)
+    AND number NOT IN (SELECT DISTINCT start FROM cycles)
+    """,
+    "DELETE FROM inputs WHERE id NOT IN (SELECT DISTINCT inputs FROM cycles)",
+)
+
+
+def open_cycle_log(path: Path) -> SqliteCycleLog:
+    """The log in a file, which is made when need be: for the one server that writes it."""
+    try:
+        return SqliteCycleLog(_open(path))
+    except sqlite3.DatabaseError as error:
+        log.warning("%s cannot be read (%s); a new one is begun", path.name, error)
+        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+            path.with_name(name).unlink(missing_ok=True)
+        return SqliteCycleLog(_open(path))
+
+
+def read_cycle_log(path: Path) -> SqliteCycleLog | None:
+    """The log in a file that a server may be writing, to be read only; None where there is none."""
+    if not path.is_file():
+        return None
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    try:
+        return SqliteCycleLog(
+            sqlite3.connect(address, uri=True, check_same_thread=False, timeout=BUSY_S)
+        )
+    except sqlite3.Error as error:
+        raise _unreadable(error) from error
+
+
+class SqliteCycleLog:
+    """A `CycleLog` in a file; see `open_cycle_log`. Any thread may call it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._start: int | None = None
+        self._known: tuple[Inputs, int] | None = None
+
+    def begin(self, at_ns: int, as_of: int, version: str) -> int:
+        """A server starts. On a disk that refuses the word nothing of it will be known."""
+        with self._lock:
+            try:
+                with self._connection:
+                    self._start = self._connection.execute(
+                        _BEGIN, (at_ns, as_of, version)
+                    ).lastrowid
+            except sqlite3.Error as error:
+                log.warning("plans of this start will not be kept: %s", error)
+            return self._start or 0
+
+    def add(self, cycles: Sequence[Cycle]) -> None:
+        """Keep these, in one transaction. What the disk refuses is lost, and only that."""
+        with self._lock:
+            if self._start is None:
+                return
+            try:
+                with self._connection:
+                    self._connection.executemany(_ADD, [self._row(cycle) for cycle in cycles])
+            except sqlite3.Error as error:
+                self._known = None
+                log.warning("%d cycles were not kept: %s", len(cycles), error)
+
+    def end(self, at_ns: int) -> None:
+        """The present start is over."""
+        with self._lock:
+            try:
+                with self._connection:
+                    self._connection.execute(_END, (at_ns, self._start))
+            except sqlite3.Error as error:
+                log.warning("the end of the cycles was not kept: %s", error)
+
+    def list_starts(self) -> list[Start]:
+        """All of them. `Unavailable` while the file cannot be read."""
+        with self._lock:
+            try:
+                return [Start(*row) for row in self._connection.execute(_LIST_STARTS)]
+            except sqlite3.Error as error:
+                raise _unreadable(error) from error
+
+    def list_cycles(
+        self, start: int, after: int = 0, *, since_ns: int = 0, limit: int = 1000
+    ) -> list[Cycle]:
+        """Those of a start. `Unavailable` while the file cannot be read."""
+        with self._lock:
+            try:
+                rows = self._connection.execute(_LIST, (start, after, since_ns, limit)).fetchall()
+            except sqlite3.Error as error:
+                raise _unreadable(error) from error
+        known = {document: _inputs.decode(document) for document in {row[7] for row in rows}}
+        return [_cycle_of(row, known) for row in rows]
+
+    def drop(self, before_ns: int, cycles_max: int) -> None:
+        """Forget what is older, and what is too much."""
+        bounds = {"before_ns": before_ns, "cycles_max": cycles_max}
+        with self._lock:
+            self._known = None
+            try:
+                with self._connection:
+                    for statement in _DROP:
+                        self._connection.execute(statement, bounds)
+            except sqlite3.Error as error:
+                log.warning("old cycles were not forgotten: %s", error)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            self._connection.close()
+
+    def _row(self, cycle: Cycle) -> tuple[int | str | None, ...]:
+        imprint = cycle.imprint
+        return (
+            self._start,
+            cycle.number,
+            cycle.at_ns,
+            cycle.as_of,
+            imprint.placements,
+            imprint.verdicts,
+            imprint.placed,
+            _encoder.encode(imprint.waiting).decode(),
+            self._keep_inputs(cycle.inputs),
+            cycle.outcome.value,
+            cycle.kept,
+        )
+
+    def _keep_inputs(self, inputs: Inputs) -> int:
+        """The id of what is kept once for many cycles."""
+        if self._known is None or self._known[0] is not inputs:
+            document = _encoder.encode(inputs).decode()
+            self._connection.execute(_ADD_INPUTS, (document,))
+            (kept,) = self._connection.execute(_FIND_INPUTS, (document,)).fetchone()
+            self._known = (inputs, kept)
+        return self._known[1]
+
+
+def _cycle_of(
+    row: tuple[int, int, int, str, str, int, str, str, str, int], known: Mapping[str, Inputs]
+) -> Cycle:
+    number, at_ns, as_of, placements, verdicts, placed, waiting, inputs, outcome, kept = row
+    return Cycle(
+        number,
+        at_ns,
+        as_of,
+        Imprint(placements, verdicts, placed, _waiting.decode(waiting)),
+        known[inputs],
+        Outcome(outcome),
+        kept,
+    )
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    path.touch(0o600)
+    connection = sqlite3.connect(path, check_same_thread=False, timeout=BUSY_S)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.executescript(_SCHEMA)
+    return connection
+
+
+def _unreadable(error: sqlite3.Error) -> Unavailable:
+    return Unavailable(
+        f"the log of cycles cannot be read: {error}", hint="look at the file cycles.db of the home"
+    )

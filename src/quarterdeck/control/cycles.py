@@ -1,0 +1,74 @@
+"""Notes every plan that the scheduler makes, so that it can be made again later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.core.scheduling.allowances import quotas_of
+from quarterdeck.core.scheduling.imprint import imprint_of
+from quarterdeck.ports.cycles import Cycle, Inputs
+
+if TYPE_CHECKING:
+    from quarterdeck.core.governance.people import People
+    from quarterdeck.core.scheduling.plan import Plan
+    from quarterdeck.core.scheduling.snapshot import Policy
+    from quarterdeck.ports.cycles import CycleLog, Outcome
+
+APART_S: Final = 0.25
+"""Cycles are handed over not more often than this: of hundreds of plans a second, each takes a
+millisecond and must not wait for a file. So this much is lost when the server is killed."""
+KEPT_S: Final = 30 * 86_400.0
+CYCLES_MAX: Final = 2_000_000
+"""What a log of cycles keeps: a plan a second for three weeks, in about 400 MB."""
+
+
+class Cycles:
+    """The cycles of one start of a server. One thread at a time."""
+
+    def __init__(self, cycle_log: CycleLog) -> None:
+        """On a log that has been told of the start."""
+        self._log = cycle_log
+        self._number = 0
+        self._pending: list[Cycle] = []
+        self._written_ns = 0
+        self._known: tuple[Policy, People | None, Inputs] | None = None
+
+    def note(
+        self,
+        made: Plan,
+        at_ns: int,
+        given: tuple[Policy, People | None],
+        became: tuple[Outcome, int],
+    ) -> None:
+        """A plan was made at that time under this policy and these people's limits, and this became
+        of it: how many of its placements were committed."""
+        self._number += 1
+        inputs = self._inputs_of(*given)
+        outcome, kept = became
+        cycle = Cycle(self._number, at_ns, made.as_of, imprint_of(made), inputs, outcome, kept)
+        self._pending.append(cycle)
+        self.hand_over(at_ns)
+
+    def hand_over(self, now_ns: int) -> None:
+        """Give the log what is held back, unless it was given some just now."""
+        if self._pending and not 0 <= now_ns - self._written_ns < APART_S * NS_PER_S:
+            self._write()
+            self._written_ns = now_ns
+
+    def end(self, now_ns: int) -> None:
+        """Give the log all there is, and the word that nothing follows."""
+        self._write()
+        self._log.end(now_ns)
+
+    def _write(self) -> None:
+        pending, self._pending = self._pending, []
+        if pending:
+            self._log.add(pending)
+
+    def _inputs_of(self, policy: Policy, people: People | None) -> Inputs:
+        """The same object for as long as nobody changes anything."""
+        if self._known is None or self._known[0] is not policy or self._known[1] is not people:
+            limits = quotas_of(people).of.items() if people is not None else ()
+            self._known = (policy, people, Inputs(policy, tuple(limits)))
+        return self._known[2]

@@ -1,0 +1,63 @@
+"""Limits of teams and people in a fast run, which may change while it runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from quarterdeck.core.scheduling.allowances import Quotas, allowances_of, parties_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from quarterdeck.core.governance.limits import Quota
+    from quarterdeck.core.scheduling.allowances import Allowance, Party
+    from quarterdeck.core.scheduling.snapshot import Waiting
+    from quarterdeck.sim.fast.workload import SimJob
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """Whose limits are what, from a second on."""
+
+    at_s: float
+    limits: tuple[tuple[Party, Quota], ...] = ()
+
+
+@dataclass(slots=True)
+class Limits:
+    """The limits in force, and how much of whom runs. Limits of sites say nothing here: there is
+    one."""
+
+    rulings: Sequence[Ruling] = ()
+    _running: Counter[Party] = field(default_factory=Counter)
+    _known: tuple[Ruling, Quotas] | None = None
+
+    def count(self, job: SimJob, change: int) -> None:
+        """So many more of a job's kind run."""
+        for party in parties_of(job.team, job.user):
+            self._running[party] += change
+
+    def allowances(self, now_s: float, waiting: Iterable[Waiting]) -> Mapping[Party, Allowance]:
+        """What everybody who has limits may start."""
+        ruling = max(
+            (one for one in self.rulings if one.at_s <= now_s),
+            key=lambda one: one.at_s,
+            default=None,
+        )
+        if ruling is None:
+            return {}
+        if self._known is None or self._known[0] is not ruling:
+            self._known = (ruling, _quotas_of(ruling))
+
+        def count_waiting() -> Counter[Party]:
+            return Counter(party for one in waiting for party in parties_of(one.team, one.owner))
+
+        return allowances_of(self._known[1], self._running, count_waiting)
+
+
+def _quotas_of(ruling: Ruling) -> Quotas:
+    held = {party: replace(quota, sites=None) for party, quota in ruling.limits}
+    queued = (quota.queued_jobs for quota in held.values())
+    return Quotas(held, any(bound is not None and not bound.is_hard for bound in queued))

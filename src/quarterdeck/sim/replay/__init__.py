@@ -1,0 +1,1 @@
+"""What happened, told again: cycle for cycle, or as it would have been."""

@@ -1,0 +1,407 @@
+"""What ran in a while, as a workload: worked out by hand from a short history."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+
+from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.control.cancel import cancel
+from quarterdeck.control.hold import hold, release
+from quarterdeck.control.needs import settle_needs
+from quarterdeck.control.nodes import cordon, drain, find_place, resume
+from quarterdeck.control.requeue import requeue
+from quarterdeck.core.cluster.hardware import NodeState
+from quarterdeck.core.jobs.array import parse_array
+from quarterdeck.core.jobs.job import Job
+from quarterdeck.core.jobs.spec import JobSpec, Priority, Retry
+from quarterdeck.core.scheduling.snapshot import Policy
+from quarterdeck.sim.fast.run import run
+from quarterdeck.sim.fast.story import Begun, Cut, Outage, OutageKind
+from quarterdeck.sim.fast.workload import SimJob
+from quarterdeck.sim.replay.export import COLUMNS, count_simplified, outages_csv, workload_csv
+from quarterdeck.sim.replay.workload import (
+    CHECKPOINT_S,
+    NEVER_RAN,
+    STILL_RUNS,
+    STILL_WAITS,
+    TRIED,
+    Told,
+    tell_workload,
+)
+from quarterdeck.testing.builders import START_NS, a_demand, a_dgx, a_job_spec
+from tests.spec.control.desk import Desk, a_desk, exited, lost
+
+BIG = a_job_spec(demand=a_demand(1, 8))
+SMALL = a_job_spec(demand=a_demand(1, 1))
+
+
+class Clocked:
+    """A desk where everything has its second; `at` moves the clock there."""
+
+    def __init__(self, *nodes: str) -> None:
+        self.desk: Desk = a_desk(*(a_dgx(name) for name in nodes or ("a",)))
+
+    def at(self, second: float) -> None:
+        self.desk.clock.at_ns = START_NS + int(second * NS_PER_S)
+
+    def submit(self, second: float, spec: JobSpec = BIG) -> Job:
+        self.at(second - 1)  # the desk submits a second later
+        return self.desk.submit(spec)
+
+    def place(self, second: float) -> None:
+        self.at(second)
+        self.desk.scheduler.turn()
+
+    def end(self, second: float, job: Job, code: int = 0) -> None:
+        self.desk.start(job)
+        self.at(second)
+        self.desk.end(job, code)
+
+    def tell(self, begin: float = 0, end: float = 1000) -> Told:
+        span_ns = (START_NS + int(begin * NS_PER_S), START_NS + int(end * NS_PER_S))
+        return tell_workload(self.desk.store, span_ns)
+
+
+def named(told: Told) -> dict[str, SimJob]:
+    begun = [one.job for one in told.begun]
+    return {job.name: job for job in (*told.jobs, *begun)}
+
+
+def test_a_job_comes_when_it_was_submitted_and_runs_as_long_as_it_held_its_devices() -> None:
+    site = Clocked()
+    spec = a_job_spec(demand=a_demand(1, 8), team="red", priority=Priority.HIGH, time_limit_s=300.0)
+    job = site.submit(10, spec)
+    site.place(25)
+    site.end(85, job)
+    told = site.tell()
+    (made,) = told.jobs
+    assert (made.name, made.submit_s, made.duration_s) == (job.id, 10.0, 60.0)
+    assert (made.team, made.user, made.priority) == ("red", "ada", Priority.HIGH)
+    assert (made.estimate_s, made.checkpoint_s) == (300.0, None)
+    assert made.demand == a_demand(1, 8)
+    (real,) = told.really
+    assert (real.start_s, real.end_s, real.lost_s) == (25.0, 85.0, 0.0)
+    assert not told.remarks
+
+
+def test_an_attempt_that_a_lost_node_cut_off_had_to_be_done_again() -> None:
+    site = Clocked()
+    job = site.submit(10, a_job_spec(demand=a_demand(1, 8), retry=Retry(1)))
+    site.place(20)
+    site.desk.start(job)
+    site.at(50)
+    site.desk.see(job, lost())
+    site.place(60)
+    site.end(100, job)
+    told = site.tell()
+    assert told.jobs[0].duration_s == 40.0
+    (real,) = told.really
+    assert [(span.start_s, span.end_s, span.cut) for span in real.spans] == [
+        (20.0, 50.0, Cut.NODE_LOST),
+        (60.0, 100.0, Cut.DONE),
+    ]
+    assert real.lost_s == 30.0
+
+
+def test_with_a_checkpoint_folder_what_was_cut_off_counts() -> None:
+    site = Clocked()
+    spec = a_job_spec(demand=a_demand(1, 8), retry=Retry(1), checkpoint_path="ckpt")
+    job = site.submit(10, spec)
+    site.place(20)
+    site.desk.start(job)
+    site.at(50)
+    site.desk.see(job, lost())
+    site.place(60)
+    site.end(100, job)
+    (made,) = site.tell().jobs
+    assert (made.duration_s, made.checkpoint_s) == (70.0, CHECKPOINT_S)
+
+
+def test_a_job_that_failed_ran_until_then_and_one_that_was_requeued_comes_again() -> None:
+    site = Clocked()
+    job = site.submit(10)
+    site.place(20)
+    site.end(30, job, code=1)
+    site.at(40)
+    requeue(site.desk.plane, job.id, "ann")
+    site.place(50)
+    site.end(55, site.desk.job(job.id))
+    made = named(site.tell())
+    assert [(one.name, one.submit_s, one.duration_s) for one in made.values()] == [
+        (job.id, 10.0, 10.0),
+        (f"{job.id}#2", 40.0, 5.0),
+    ]
+    later = named(site.tell(35))
+    assert [(one.name, one.submit_s) for one in later.values()] == [(f"{job.id}#2", 5.0)]
+
+
+def test_a_cancelled_job_ran_until_then_and_one_that_never_ran_is_counted() -> None:
+    site = Clocked()
+    ran, waited = site.submit(10), site.submit(11)
+    site.place(20)
+    site.desk.start(ran)
+    site.at(30)
+    cancel(site.desk.plane, ran.id, "ann")
+    cancel(site.desk.plane, waited.id, "ann")
+    site.end(32, site.desk.job(ran.id))
+    told = site.tell()
+    assert [(job.name, job.duration_s) for job in told.jobs] == [(ran.id, 12.0)]
+    assert told.remarks == {NEVER_RAN: 1}
+
+
+def test_what_has_not_ended_is_taken_to_the_end_of_the_log() -> None:
+    site = Clocked()
+    runs = site.submit(10)
+    site.place(20)
+    site.submit(50, SMALL)
+    made = named(site.tell())
+    assert made[runs.id].duration_s == 30.0
+    assert site.tell().remarks == {STILL_RUNS: 1, STILL_WAITS: 1}
+
+
+def test_what_has_not_started_is_taken_to_run_as_long_as_others_of_its_size() -> None:
+    site = Clocked()
+    for number, lasts in enumerate((10, 20, 90)):
+        job = site.submit(100 * number + 1)
+        site.place(100 * number + 2)
+        site.end(100 * number + 2 + lasts, job)
+    small = site.submit(301, SMALL)
+    site.place(302)
+    site.end(307, small)
+    site.submit(400)
+    waits = [site.desk.submit(spec).id for spec in (BIG, SMALL, a_job_spec())]
+    told = site.tell()
+    made = named(told)
+    assert [made[job_id].duration_s for job_id in waits] == [20.0, 5.0, 10.0]
+    assert told.remarks == {STILL_WAITS: 4}
+    assert len(told.really) == 4
+
+
+def test_a_job_that_needs_another_comes_when_that_has_succeeded() -> None:
+    site = Clocked("a", "b")
+    first = site.submit(10)
+    second = site.submit(11, a_job_spec(demand=a_demand(1, 8), needs=(first.id,)))
+    site.place(20)
+    site.end(40, first)
+    site.desk.plane.board.catch_up()
+    assert settle_needs(site.desk.plane) == 1
+    site.place(45)
+    site.end(50, second)
+    assert named(site.tell())[second.id].submit_s == 40.0
+
+
+def test_a_held_job_comes_when_it_is_released() -> None:
+    site = Clocked()
+    job = site.submit(10)
+    hold(site.desk.plane, job.id, "ann")
+    site.at(33)
+    release(site.desk.plane, job.id, "ann")
+    site.place(35)
+    site.end(40, job)
+    assert named(site.tell())[job.id].submit_s == 33.0
+
+
+def test_each_task_of_an_array_is_a_job_and_comes_when_the_arrays_limit_lets_it() -> None:
+    site = Clocked()
+    spec = a_job_spec(demand=a_demand(1, 1), array=parse_array("0-3%2"))
+    job = site.submit(10, spec)
+    site.place(20)
+    for attempt, second in ((2, 30), (1, 40)):
+        site.at(second)
+        site.desk.see(job, exited(), attempt=attempt)
+        site.place(second + 1)
+    for attempt in (3, 4):
+        site.at(60)
+        site.desk.see(job, exited(), attempt=attempt)
+    made = named(site.tell())
+    assert {name: (one.submit_s, one.duration_s) for name, one in made.items()} == {
+        f"{job.id}/0": (10.0, 20.0),
+        f"{job.id}/1": (10.0, 10.0),
+        f"{job.id}/2": (30.0, 29.0),
+        f"{job.id}/3": (40.0, 19.0),
+    }
+
+
+def test_the_place_in_the_queue_counts_from_the_first_submission() -> None:
+    """Also of a job that was held, and of one that was requeued."""
+    site = Clocked()
+    held, again = site.submit(10), site.submit(11)
+    hold(site.desk.plane, held.id, "ann")
+    site.place(20)
+    site.end(25, again, code=1)
+    site.at(30)
+    release(site.desk.plane, held.id, "ann")
+    requeue(site.desk.plane, again.id, "ann")
+    site.place(31)
+    site.end(40, held)
+    site.place(41)
+    site.end(50, site.desk.job(again.id))
+    made = named(site.tell(5))
+    assert {name: (one.submit_s, one.since_s) for name, one in made.items()} == {
+        held.id: (25.0, 5.0),
+        again.id: (6.0, None),
+        f"{again.id}#2": (25.0, 6.0),
+    }
+
+
+def test_tasks_that_have_not_started_come_one_after_the_other() -> None:
+    """Two at a time; the first took 10 s and the second runs still, since 20 s."""
+    site = Clocked()
+    spec = a_job_spec(demand=a_demand(1, 1), array=parse_array("0-5%2"))
+    job = site.submit(10, spec)
+    site.place(20)
+    site.at(30)
+    site.desk.see(job, exited(), attempt=1)
+    site.submit(40)
+    made = named(site.tell())
+    waiting = {name: made[f"{job.id}/{name}"].submit_s for name in range(2, 6)}
+    assert waiting == {2: 30.0, 3: 40.0, 4: 40.0, 5: 50.0}
+
+
+def test_what_waits_for_another_attempt_since_before_is_counted() -> None:
+    site = Clocked()
+    job = site.submit(10, a_job_spec(demand=a_demand(1, 8), retry=Retry(1)))
+    site.place(20)
+    site.desk.start(job)
+    site.at(50)
+    site.desk.see(job, lost())
+    site.submit(90, SMALL)
+    assert site.tell(60).remarks == {TRIED: 1, STILL_WAITS: 1}
+
+
+def test_what_runs_at_the_beginning_holds_what_it_held_for_as_long_as_was_left() -> None:
+    site = Clocked()
+    runs, waits = site.submit(10), site.submit(20)
+    site.place(30)
+    site.end(100, runs)
+    site.place(100)
+    site.end(130, waits)
+    told = site.tell(60)
+    (begun,) = told.begun
+    assert (begun.job.name, begun.job.submit_s, begun.job.duration_s) == (runs.id, 0.0, 40.0)
+    (attempt,) = site.desk.job(runs.id).attempts
+    assert begun.grants == tuple(replica.grant for replica in attempt.replicas)
+    assert [(job.name, job.submit_s, job.duration_s) for job in told.jobs] == [
+        (waits.id, 0.0, 30.0)
+    ]
+    story = run(told.nodes, told.jobs, Policy(), begun=told.begun)
+    assert {one.job.name: (one.start_s, one.end_s) for one in story.ran} == {
+        runs.id: (0.0, 40.0),
+        waits.id: (40.0, 70.0),
+    }
+
+
+def test_what_was_over_before_or_came_after_is_no_part_of_it() -> None:
+    site = Clocked()
+    before = site.submit(10)
+    site.place(11)
+    site.end(20, before)
+    after = site.submit(100)
+    site.place(101)
+    site.end(110, after)
+    told = site.tell(30, 90)
+    assert (told.jobs, told.begun, told.really) == ((), (), ())
+    assert not told.remarks
+
+
+def test_nodes_that_went_and_came_are_outages() -> None:
+    site = Clocked("a", "b")
+    site.at(50)
+    site.desk.report(a_dgx("a"), a_dgx("b", state=NodeState.DOWN))
+    site.at(80)
+    site.desk.report(a_dgx("a"), a_dgx("b"))
+    site.at(90)
+    site.desk.report(a_dgx("b"))
+    site.at(95)
+    site.desk.report(a_dgx("b"), a_dgx("a"), a_dgx("c"))
+    told = site.tell()
+    assert [node.name for node in told.nodes] == ["a", "b", "c"]
+    assert {node.state for node in told.nodes} == {NodeState.READY}
+    assert told.outages == (
+        Outage("c", 0.0, 95.0),
+        Outage("b", 50.0, 30.0),
+        Outage("a", 90.0, 5.0),
+    )
+
+
+def test_an_outage_that_had_begun_goes_on_and_one_that_has_not_ended_never_will() -> None:
+    site = Clocked("a", "b")
+    site.at(10)
+    site.desk.report(a_dgx("a", state=NodeState.DOWN), a_dgx("b", state=NodeState.DOWN))
+    site.at(50)
+    site.desk.report(a_dgx("a"), a_dgx("b", state=NodeState.DOWN))
+    assert site.tell(30).outages == (Outage("a", 0.0, 20.0), Outage("b", 0.0, float("inf")))
+    assert site.tell(60).outages == (Outage("b", 0.0, float("inf")),)
+
+
+def test_the_while_begins_with_the_log_where_that_is_later() -> None:
+    """So nodes that were reported first of all are there from its beginning."""
+    site = Clocked()
+    site.submit(10)
+    told = site.tell(-500)
+    assert told.from_ns == START_NS
+    assert told.span_s == 1000.0
+    assert told.outages == ()
+    assert told.jobs[0].submit_s == 10.0
+
+
+def test_a_drain_stops_what_runs_and_a_cordon_does_not() -> None:
+    site = Clocked("a", "b")
+    job = site.submit(10, a_job_spec(demand=a_demand(1, 8), retry=Retry(1)))
+    site.place(20)
+    site.desk.start(job)
+    site.at(30)
+    drain(site.desk.plane, find_place(site.desk.plane, "a"), "fan", "ann")
+    cordon(site.desk.plane, find_place(site.desk.plane, "b"), "fan", "ann")
+    site.at(31)
+    site.desk.end(site.desk.job(job.id))
+    site.at(70)
+    for name in ("a", "b"):
+        resume(site.desk.plane, find_place(site.desk.plane, name), "ann")
+    site.place(71)
+    site.end(90, site.desk.job(job.id))
+    told = site.tell()
+    assert told.outages == (
+        Outage("a", 30.0, 40.0, OutageKind.DRAIN),
+        Outage("b", 30.0, 40.0, OutageKind.CORDON),
+    )
+    assert told.really[0].spans[0].cut is Cut.DRAINED
+    assert told.jobs[0].duration_s == 19.0
+
+
+def test_cordons_of_single_gpus_are_counted() -> None:
+    site = Clocked()
+    site.at(30)
+    cordon(site.desk.plane, find_place(site.desk.plane, "a", ["3"]), "ECC", "ann")
+    told = site.tell()
+    assert told.outages == ()
+    assert sum(told.remarks.values()) == 1
+
+
+def test_as_files_it_says_the_same_and_what_it_cannot_say_is_counted() -> None:
+    job = SimJob(
+        1,
+        'a "job", of ann',
+        1.5,
+        0.25,
+        a_demand(2, 3, gpu_model="A100|H100", memory_bytes=5 * 2**20, cpus=0),
+        "red",
+        "ann",
+        Priority.LOW,
+        60.0,
+        600.0,
+        is_preemptible=False,
+    )
+    wide = replace(job, name="wide", submit_s=0.0, demand=replace(job.demand, nodes_max=9))
+    lasting = Outage("n,1", 5.0, float("inf"), OutageKind.CORDON)
+    told = Told(START_NS, 9.0, (), (job,), (Begun(wide, ()),), (lasting,), ())
+    header, first, second = csv.reader(workload_csv(told).splitlines())
+    assert header == list(COLUMNS)
+    assert first[3] == "wide"
+    assert second == [
+        "1.5", "0.25", "A100|H100:3", 'a "job", of ann', "2", "0", "5242880B", "red", "ann", "low",
+        "60", "600", "no",
+    ]  # fmt: skip
+    assert outages_csv(told) == 'at,node,for,kind\n5,"n,1",3162239995,cordon\n'
+    assert count_simplified(told) == 1

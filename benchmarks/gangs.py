@@ -1,4 +1,4 @@
-"""Jobs of a trace as gangs on nodes of eight GPUs, for our scheduler and for the rules of others."""
+"""Jobs of traces as gangs on nodes of eight GPUs, for our scheduler and the rules of others."""
 
 from __future__ import annotations
 

@@ -1,16 +1,17 @@
 """What the virtual clusters of SenseTime's Earth wanted, minute by minute, and jobs made of that.
 
-Hu et al., "Characterization and Prediction of Deep Learning Workloads in Large-Scale GPU Datacenters", SC
-2021 (S-Lab-System-Group/HeliosArtifact, data CC-BY-4.0). The files say how many GPUs ran and waited,
-apart for jobs of eight GPUs or more and for smaller ones, but not which jobs. Between two minutes as
-few GPUs as possible are taken to have been submitted, to have started and to have ended:
+Hu et al., "Characterization and Prediction of Deep Learning Workloads in Large-Scale GPU
+Datacenters", SC 2021 (S-Lab-System-Group/HeliosArtifact, data CC-BY-4.0). The files say how many
+GPUs ran and waited, apart for jobs of eight GPUs or more and for smaller ones, but not which jobs.
+Between two minutes as few GPUs as possible are taken to have been submitted, to have started and
+to have ended:
 
 - as many start as run more than before, or as wait fewer than before if those are more;
 - as many are submitted as start or wait more; as many end as start and do not run more.
 
-Who was submitted first starts first, and who started first ends first. What shares all three minutes
-is one job. What comes and goes between two minutes is not seen, what runs at the end of May ends then,
-and what waits then is left out.
+Who was submitted first starts first, and who started first ends first. What shares all three
+minutes is one job. What comes and goes between two minutes is not seen, what runs at the end of
+May ends then, and what waits then is left out.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Jobs of Microsoft's ITP clusters, two months of 2021 each.
 
-Gu et al., "ElasticFlow: An Elastic Serverless Training Platform for Distributed Deep Learning", ASPLOS
-2023 (microsoft/elasticflow-traces).
+Gu et al., "ElasticFlow: An Elastic Serverless Training Platform for Distributed Deep Learning",
+ASPLOS 2023 (microsoft/elasticflow-traces).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from quarterdeck.sim.fast.workload import SimJob
 
 
 def read_jobs(cluster: str) -> list[SimJob]:
-    """The jobs of a cluster, `01` to `05`, in the order of the file, which is that of their times."""
+    """The jobs of a cluster, `01` to `05`, in the order in which they come."""
     return [
         SimJob(
             line,

@@ -1,7 +1,8 @@
 """Jobs of Microsoft's Philly cluster up to October 2017, as Pollux cut them down.
 
-Jeon et al., "Analysis of Large-Scale Multi-Tenant GPU Clusters for DNN Training Workloads", ATC 2019
-(msr-fiddle/philly-traces, CC-BY-4.0); the cut is that of petuum/adaptdl. A virtual cluster is a team.
+Jeon et al., "Analysis of Large-Scale Multi-Tenant GPU Clusters for DNN Training Workloads", ATC
+2019 (msr-fiddle/philly-traces, CC-BY-4.0); the cut is that of petuum/adaptdl. A virtual cluster is
+a team.
 """
 
 from __future__ import annotations

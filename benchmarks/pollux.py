@@ -1,10 +1,10 @@
 """The workloads of Pollux: 160 jobs in eight hours, with their models and numbers of GPUs.
 
-Qiao et al., "Pollux: Co-adaptive Cluster Scheduling for Goodput-Optimized Deep Learning", OSDI 2021
-(petuum/adaptdl). The files have no durations, as those depend there on what the scheduler does. Here a
-job gets the GPU time in the middle of its model's class (section 5.1: up to 1, 10, 100, 1,000 GPU
-hours), and runs for as long as its own GPUs need for that. So these are jobs of about the right
-sizes, and not a repetition of that study.
+Qiao et al., "Pollux: Co-adaptive Cluster Scheduling for Goodput-Optimized Deep Learning", OSDI
+2021 (petuum/adaptdl). The files have no durations, as those depend there on what the scheduler
+does. Here a job gets the GPU time in the middle of its model's class (section 5.1: up to 1, 10,
+100, 1,000 GPU hours), and runs for as long as its own GPUs need for that. So these are jobs of
+about the right sizes, and not a repetition of that study.
 """
 
 from __future__ import annotations

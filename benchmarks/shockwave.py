@@ -1,8 +1,8 @@
 """The 120 jobs of Shockwave, whose batch size changes while they run, for 32 GPUs.
 
 Zheng et al., "Shockwave: Fair and Efficient Cluster Scheduling for Dynamic Adaptation in Machine
-Learning", NSDI 2023 (uw-mad-dash/shockwave). A line is a job: its model, its steps, its GPUs, how its
-batch size changes, how long it should take if it runs alone, and when it comes.
+Learning", NSDI 2023 (uw-mad-dash/shockwave). A line is a job: its model, its steps, its GPUs, how
+its batch size changes, how long it should take if it runs alone, and when it comes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """How others queue: first come, shortest first, smallest first, each strictly or with skipping.
 
-The physics is plain, so that what is compared is the order alone: a gang runs on all its GPUs or not
-at all and is never moved, up to a node's GPUs lie on one node (the fullest with room), more take
-whole nodes, and starting costs nothing. Gangs that come or end at one moment are seen together.
+The physics is plain, so that what is compared is the order alone: a gang runs on all its GPUs or
+not at all and is never moved, up to a node's GPUs lie on one node (the fullest with room), more
+take whole nodes, and starting costs nothing. Gangs that come or end at one moment are seen
+together.
 """
 
 from __future__ import annotations
@@ -35,12 +36,8 @@ class Course(NamedTuple):
     end_s: list[float]
 
 
-Key = "Callable[[Gang], float]"
-"""What goes first: less is sooner, ties go to who came first."""
-
-
 def first_come(_: Gang) -> float:
-    """All alike."""
+    """All alike: who came first goes first, as with any tie."""
     return 0.0
 
 
@@ -124,8 +121,8 @@ class Running:
 
     def course(self) -> Course:
         """When all is over."""
-        end_s = [start + gang.duration_s for start, gang in zip(self.start_s, self.gangs, strict=True)]
-        return Course(self.start_s, end_s)
+        spans = zip(self.start_s, self.gangs, strict=True)
+        return Course(self.start_s, [start_s + gang.duration_s for start_s, gang in spans])
 
 
 def run_in_order(
@@ -159,7 +156,8 @@ def run_in_order(
 
 def coming(gangs: Sequence[Gang]) -> list[int]:
     """Numbers of gangs, who comes first last."""
-    return sorted(range(len(gangs)), key=lambda number: (gangs[number].submit_s, number), reverse=True)
+    order = sorted((gang.submit_s, number) for number, gang in enumerate(gangs))
+    return [number for _, number in reversed(order)]
 
 
 def check(gangs: Sequence[Gang], nodes: int) -> None:

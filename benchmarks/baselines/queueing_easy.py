@@ -1,9 +1,10 @@
 """EASY backfill: first come, and others may start early where that does not delay the first.
 
-Lifka, "The ANL/IBM SP scheduling system", JSSPP 1995; with run times that are known exactly. The first
-in the queue is promised the earliest moment at which there is room for it as things run now. Another
-one may start before if it ends by then, or if there still is room for the first at that moment, on
-the nodes as they are: GPUs that are free in number are no use to who needs a whole node.
+Lifka, "The ANL/IBM SP scheduling system", JSSPP 1995; with run times that are known exactly. The
+first in the queue is promised the earliest moment at which there is room for it as things run now.
+Another one may start before if it ends by then, or if there still is room for the first at that
+moment, on the nodes as they are: GPUs that are free in number are no use to who needs a whole
+node.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class _Promise:
                 self.at_s = end_s
 
     def allows(self, held: Sequence[int], gpus: int) -> bool:
-        """Whether it is kept if a gang still holds these then; if it is, they are counted as held."""
+        """Whether it is kept if a gang still holds these then; if so, they count as held."""
         self._add(held, -min(gpus, WIDTH))
         if self._is_kept():
             return True

@@ -1,10 +1,10 @@
 """Least attained service without durations, in queues: Tiresias' discretized 2D-LAS.
 
 Gu et al., "Tiresias: A GPU Cluster Manager for Distributed Deep Learning", NSDI 2019. A gang comes
-into the first queue and goes to the next one when its GPU time reaches that queue's limit. Queues go
-before each other; within one, who runs goes on, then who came into it first. As in the simulator
-that Tiresias published and Muri took over, GPUs are only counted, placed nowhere, and Muri's cost of
-placing is charged as in `queueing_preempting`.
+into the first queue and goes to the next one when its GPU time reaches that queue's limit. Queues
+go before each other; within one, who runs goes on, then who came into it first. As in the
+simulator that Tiresias published and Muri took over, GPUs are only counted, placed nowhere, and
+Muri's cost of placing is charged as in `queueing_preempting`.
 """
 
 from __future__ import annotations
@@ -55,11 +55,10 @@ class _Las:
         for number in self.known:
             queue = self.queue_of[number]
             had_gpu_s = self.had_s[number] * self.gangs[number].gpus
-            if number in self.running and queue < len(LIMITS_GPU_S):
-                if had_gpu_s >= LIMITS_GPU_S[queue] - SLACK_GPU_S:
-                    self.queues[queue].remove(number)
-                    self.queue_of[number] = queue + 1
-                    self.queues[queue + 1].append(number)
+            if queue < len(LIMITS_GPU_S) and had_gpu_s >= LIMITS_GPU_S[queue] - SLACK_GPU_S:
+                self.queues[queue].remove(number)
+                self.queue_of[number] = queue + 1
+                self.queues[queue + 1].append(number)
 
     def place(self, gpus: int) -> None:
         """Queue by queue, and whoever does not fit goes behind the others of its queue."""
@@ -77,14 +76,17 @@ class _Las:
 
     def next_demotion_s(self, now_s: float) -> float:
         """When the next one reaches its queue's limit, in whole seconds of its own run time."""
-        return min(
-            (
-                math.ceil(LIMITS_GPU_S[self.queue_of[n]] / self.gangs[n].gpus) - self.had_s[n]
-                for n in self.running
-                if self.queue_of[n] < len(LIMITS_GPU_S)
-            ),
-            default=NEVER,
-        ) + now_s
+        return (
+            min(
+                (
+                    math.ceil(LIMITS_GPU_S[self.queue_of[n]] / self.gangs[n].gpus) - self.had_s[n]
+                    for n in self.running
+                    if self.queue_of[n] < len(LIMITS_GPU_S)
+                ),
+                default=NEVER,
+            )
+            + now_s
+        )
 
 
 def run_las(gangs: Sequence[Gang], nodes: int) -> Course:

@@ -1,9 +1,9 @@
 """Shortest remaining time, or GPU time, first, where whoever is later in the order makes room.
 
-At every arrival and end the cluster is emptied and all gangs are placed again in the order; one that
-has no room is skipped. Where that costs something, as in Muri's simulator (Zhao et al., SIGCOMM
-2022), a running gang makes no progress for `overhead_s` after every such moment; an end that is
-next comes without that delay, as it does there.
+At every arrival and end the cluster is emptied and all gangs are placed again in the order; one
+that has no room is skipped. Where that costs something, as in Muri's simulator (Zhao et al.,
+SIGCOMM 2022), a running gang makes no progress for `overhead_s` after every such moment; an end
+that is next comes without that delay, as it does there.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from quarterdeck.basics.times import NS_PER_S
-from quarterdeck.core.scheduling.order import class_of, next_class_ns
+from quarterdeck.core.scheduling.order import class_of, may_oust, next_class_ns
 from quarterdeck.core.scheduling.placer import Placer
 from quarterdeck.core.scheduling.plan import Eviction
 
@@ -71,16 +71,14 @@ class Clearing:
         return [at_ns for at_ns in (*turns, *old) if at_ns is not None and at_ns > now_ns]
 
     def _victims_for(self, waiting: Waiting) -> list[Running]:
-        """Who may have to make room for it, in the order in which they go: of no higher priority,
-        in a later class, and on for the least run time; the latest class first, then who started
-        last, as that has least to lose."""
+        """Who may have to make room for it, in the order in which they go: those that had most GPU
+        time, and of them those that started last, as they have least to lose."""
         now_ns, least_s = self._snapshot.now_ns, self._policy.min_runtime_s
-        mine = (-waiting.priority, class_of(waiting.served_gpu_s))
         found = [
             one
             for one in self._running
             if one.is_preemptible
-            and (-one.priority, class_of(one.served_gpu_s)) > mine
+            and may_oust(waiting, one)
             and (now_ns - one.started_at_ns) / NS_PER_S >= least_s
         ]
         found.sort(key=_last_first)

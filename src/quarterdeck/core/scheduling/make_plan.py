@@ -44,8 +44,12 @@ if TYPE_CHECKING:
     from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
 
 
-def make_plan(snapshot: Snapshot, policy: Policy) -> Plan:
-    """Place what fits, in order, and say of every other job why not."""
+def make_plan(snapshot: Snapshot, policy: Policy, *, explains: bool = True) -> Plan:
+    """Place what fits, in order, and say of every other job why not.
+
+    Without `explains` the same is placed and evicted, and jobs for which there is no room hear
+    nothing: most of a plan's time goes into what would help them.
+    """
     placer = Placer(Free(capacity_of(snapshot.rooms), typical_of(snapshot.asked)))
     placements: list[Placement] = []
     verdicts: dict[JobId, Verdict] = {}
@@ -83,8 +87,9 @@ def make_plan(snapshot: Snapshot, policy: Policy) -> Plan:
             verdicts[waiting.job_id] = not_ready(waiting, len(placed), snapshot.now_ns)
         if ahead is None and len(placed) == len(ready) < len(waiting.tasks):
             gated.append((waiting, len(placed)))
-    verdicts |= _opened(gated, verdicts, placer, tally, snapshot.now_ns)
-    verdicts |= _explain(left, placer, snapshot, tally)
+    if explains:
+        verdicts |= _opened(gated, verdicts, placer, tally, snapshot.now_ns)
+        verdicts |= _explain(left, placer, snapshot, tally)
     if left:
         next_ready += clearing.turns_ns()
     return Plan(

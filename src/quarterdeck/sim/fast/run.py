@@ -10,7 +10,6 @@ from quarterdeck.basics.ids import JobId, format_id
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.fragments import Recent
 from quarterdeck.core.scheduling.make_plan import make_plan
-from quarterdeck.core.scheduling.plan import Blocker
 from quarterdeck.core.scheduling.snapshot import Running, Snapshot, Waiting
 from quarterdeck.sim.fast.site import SITE, FastSite
 from quarterdeck.sim.fast.story import Begun, Cut, Outage, OutageKind, Ran, Span, Story
@@ -39,8 +38,8 @@ def run(
     """Run all jobs to their end. `tell` hears how many have ended or never will start.
 
     An attempt after the first spends `restart_s` before it goes on from the last checkpoint. A job
-    that no node could ever fit is left out; what lacks room only because of an outage that never
-    ends is so, too.
+    that would not even fit if all nodes were there and empty never starts and holds up nobody; one
+    that lacks room only because of an outage that never ends is told at the end.
     """
     return _Run(nodes, jobs, policy, tell, outages, restart_s).run(begun)
 
@@ -156,6 +155,10 @@ class _Run:
 
     def _submit(self, job_id: JobId) -> None:
         job = self._jobs[job_id].job
+        never = self._site.why_never(job.demand)
+        if never is not None:
+            self._never.append((job, never))
+            return
         self._recent.add(job.demand.resources)
         self._wait(job_id)
 
@@ -217,17 +220,13 @@ class _Run:
             asked=tuple(self._recent.counts().items()),
             running=self._list_running(now_s) if self._policy.may_evict else (),
         )
-        plan = make_plan(snapshot, self._policy)
+        plan = make_plan(snapshot, self._policy, explains=False)
         for placement in plan.placements:
             del self._waiting[placement.job_id]
             self._start(placement.job_id, placement.grants, now_s)
         for eviction in plan.evictions:
             self._cut(eviction.job_id, now_s, Cut.PREEMPTED)
             self._wait(eviction.job_id)
-        for job_id, verdict in plan.verdicts.items():
-            if verdict.blocked_by is Blocker.UNSATISFIABLE and self._site.is_whole:
-                del self._waiting[job_id]
-                self._never.append((self._jobs[job_id].job, verdict.message))
         if plan.evictions:
             self._again_s = now_s
         elif plan.next_ready_ns is not None:

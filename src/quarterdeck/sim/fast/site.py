@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final
 from quarterdeck.core.cluster.hardware import Cordon, NodeState
 from quarterdeck.core.cluster.room import room_of
 from quarterdeck.core.scheduling.capacity import capacity_of
+from quarterdeck.core.scheduling.verdicts import never_fits
 from quarterdeck.sim.fast.story import OutageKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from quarterdeck.basics.ids import JobId
-    from quarterdeck.core.cluster.demand import Grant
+    from quarterdeck.core.cluster.demand import Demand, Grant
     from quarterdeck.core.cluster.hardware import Node
     from quarterdeck.core.cluster.room import Room
     from quarterdeck.core.scheduling.capacity import Capacity
@@ -30,16 +31,19 @@ class FastSite:
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.nodes = tuple(nodes)
         self._nodes = {node.name: node for node in nodes}
-        self._capacity = capacity_of([room_of(SITE, node, ()) for node in nodes])
+        self._empty = self._capacity = capacity_of([room_of(SITE, node, ()) for node in nodes])
+        self._fits_ever: dict[Demand, str | None] = {}
         self._held: dict[str, dict[JobId, list[Grant]]] = {node.name: {} for node in nodes}
         self._losses: Counter[str] = Counter()
         self._cordons: Counter[str] = Counter()
         self._changed: set[str] = set()
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether all of it is there, so that what does not fit now never will."""
-        return not self._losses.total() and not self._cordons.total()
+    def why_never(self, demand: Demand) -> str | None:
+        """Why a demand would not even fit if nothing ran and every node were there; else None."""
+        if demand not in self._fits_ever:
+            verdict = never_fits(demand, self._empty)
+            self._fits_ever[demand] = None if verdict is None else verdict.message
+        return self._fits_ever[demand]
 
     def capacity(self) -> Capacity:
         """What is free, as of now."""

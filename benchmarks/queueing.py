@@ -23,7 +23,7 @@ from multiprocessing import Pool
 from statistics import mean, stdev
 from typing import TYPE_CHECKING, Final
 
-from benchmarks.plot import Curve, draw_shares, keep
+from benchmarks.plot import FOLDER, Curve, draw_shares, keep
 from benchmarks.queueing_bars import bars_of, proofs_of
 from benchmarks.queueing_policies import OURS, follow, policies_for, seeds_of
 from benchmarks.queueing_traces import CHARGED, USUAL, known_names, read_trace
@@ -119,6 +119,7 @@ def main() -> int:
         parser.error(str(error))
     print(TITLE)
     print("\n".join(as_lines(found)))
+    print("\n".join(f"pictured in {path}" for path in plot(found, FOLDER)))
     said = judge(found)
     print("\n".join(f"{'yes' if holds else 'NO ':<4} {what}" for what, holds in said))
     return 0 if all(holds for _, holds in said) else 1

@@ -130,14 +130,9 @@ def test_pieces_use_as_much_as_ran() -> None:
 def test_sizes_of_helios_are_apart(traces: Path) -> None:
     (traces / "helios").mkdir()
     columns = [f"{kind}_gpu_num_{size}" for kind in ("running", "pending") for size in helios.SIZES]
-    minutes = f"{','.join(columns)}
-16,3,8,0
-0,3,8,0
-"
+    minutes = f"{','.join(columns)}\n16,3,8,0\n0,3,8,0\n"
     (traces / "helios" / "Earth_May_vcpDC.csv").write_text(minutes)
-    sizes = "date,vcA,vcB,total
-2020-05-01,8,16,24
-"
+    sizes = "date,vcA,vcB,total\n2020-05-01,8,16,24\n"
     (traces / "helios" / "Earth_gpu_number.csv").write_text(sizes)
     jobs = helios.read_jobs("vcpDC")
     assert sorted((job.gpus, job.submit_s, job.duration_s) for job in jobs) == [

@@ -137,14 +137,8 @@ def test_a_curve_rises_to_all_of_its_values() -> None:
 
 def test_what_was_measured_is_kept_between_its_marks(tmp_path: Path) -> None:
     docs = tmp_path / "docs.md"
-    other = "<!-- two -->
-<!-- end of two -->
-"
-    docs.write_text(f"# A
-<!-- one -->
-old
-<!-- end of one -->
-{other}")
+    other = "<!-- two -->\n<!-- end of two -->\n"
+    docs.write_text(f"# A\n<!-- one -->\nold\n<!-- end of one -->\n{other}")
     keep("one", "new", docs)
     keep("one", "newer", docs)
     text = docs.read_text()

@@ -78,9 +78,10 @@ def test_backfill_may_outlast_the_promise_where_the_first_does_not_need_the_gpus
 
 
 def test_gpus_enough_in_number_do_not_keep_a_promise_of_whole_nodes() -> None:
-    """Of 16 GPUs all are promised; with one held elsewhere no two nodes would be whole."""
-    gangs = [Gang(0, 10, 4), Gang(0, 10, 8), Gang(1, 5, 16), Gang(2, 100, 1)]
-    assert run_easy(gangs, 2).start_s == [0, 0, 10, 15]
+    """At 10 the first and the third node are whole. The last job would hold 2 GPUs of the first:
+    19 were free then, and one node whole."""
+    gangs = [Gang(0, 10, 6), Gang(0, 100, 3), Gang(0, 10, 8), Gang(1, 5, 16), Gang(2, 200, 2)]
+    assert run_easy(gangs, 3).start_s == [0, 0, 0, 10, 10]
 
 
 def test_what_ends_together_with_the_last_that_is_needed_is_free_as_well() -> None:

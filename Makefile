@@ -3,6 +3,7 @@
 PYTHON ?= python3
 SEED ?= 42
 LISTS ?=
+TRACES ?=
 PYTEST_ARGS ?=
 WORKERS ?= 2
 
@@ -12,7 +13,7 @@ STAMPS := $(VENV)/stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check docs bench bench-packing sim lock clean
+.PHONY: help install demo test check docs bench bench-packing bench-queueing sim lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -35,12 +36,14 @@ check: $(STAMPS)/dev ## style, types, imports and the rules of the house
 docs: $(STAMPS)/dev ## write docs/reference again from the code
 	$(BIN)/python -m docs.draw
 
-bench: $(STAMPS)/dev ## measure, and print a table
-	$(BIN)/python -m benchmarks
-	$(BIN)/python -m benchmarks.packing
+bench: $(STAMPS)/dev ## measure everything, print it and keep it in docs/benchmarks.md
+	$(BIN)/python -m benchmarks --write
 
 bench-packing: $(STAMPS)/dev ## GPUs that nobody can use, beside other policies (LISTS=a,b)
 	$(BIN)/python -m benchmarks.packing $(LISTS)
+
+bench-queueing: $(STAMPS)/dev ## how long jobs wait, beside other policies (TRACES=a,b)
+	$(BIN)/python -m benchmarks.queueing $(TRACES)
 
 sim: $(STAMPS)/base ## a thousand jobs and many faults on virtual time (SEED=42)
 	$(BIN)/qd sim --seed $(SEED)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 import lzma
 import os
+import tarfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,12 +33,38 @@ def find(path: str) -> Path | None:
 
 def read_rows(path: str) -> Iterator[dict[str, str]]:
     """The rows of a CSV file with a header."""
+    with _open(path) as file:
+        yield from csv.DictReader(file)
+
+
+def read_lines(path: str) -> Iterator[list[str]]:
+    """The lines of a file without a header, cut at the tabs."""
+    with _open(path) as file:
+        yield from csv.reader(file, delimiter="\t")
+
+
+def read_packed_rows(archive: str, member: str) -> Iterator[dict[str, str]]:
+    """The rows of a CSV file with a header that lies in a tar archive."""
+    with tarfile.open(_get(archive)) as packed:
+        try:
+            file = packed.extractfile(member)
+        except KeyError:
+            file = None
+        if file is None:
+            raise NoTraces(f"no {member} in {archive}")
+        with io.TextIOWrapper(file, encoding="utf-8", newline="") as text:
+            yield from csv.DictReader(text)
+
+
+def _get(path: str) -> Path:
     found = find(path)
     if found is None:
         raise NoTraces(f"no {path}[.xz] in {folder()}: set QD_TRACES to the folder of the traces")
+    return found
+
+
+def _open(path: str) -> TextIO:
+    found = _get(path)
     if found.suffix == ".xz":
-        with lzma.open(found, "rt", encoding="utf-8", newline="") as file:
-            yield from csv.DictReader(file)
-    else:
-        with found.open(encoding="utf-8", newline="") as file:
-            yield from csv.DictReader(file)
+        return lzma.open(found, "rt", encoding="utf-8", newline="")
+    return found.open(encoding="utf-8", newline="")

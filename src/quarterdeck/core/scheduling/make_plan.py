@@ -3,7 +3,8 @@
 The order is priority, then first come. A job that does not fit now lets later ones pass, but only
 until it has waited `policy.patience_s`: from then on nothing passes it, so what comes free collects
 for it. A job whose needs could not be met by the nodes that are up, even if those were empty, does
-not hold the queue: waiting behind it would help nobody.
+not hold the queue: waiting behind it would help nobody. Nor does a gang that has room and waits to
+lie nearer (`nearness`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,12 @@ from quarterdeck.core.scheduling.fragments import typical_of
 from quarterdeck.core.scheduling.free import Free
 from quarterdeck.core.scheduling.gangs import largest_gang
 from quarterdeck.core.scheduling.gates import at_limit, behind, not_ready, opened, shut_out
+from quarterdeck.core.scheduling.nearness import (
+    ends_at_ns,
+    insists_at_first,
+    insists_of,
+    not_near,
+)
 from quarterdeck.core.scheduling.placer import Placer
 from quarterdeck.core.scheduling.plan import Blocker, Placement, Plan, Verdict
 from quarterdeck.core.scheduling.survey import able_rows
@@ -30,13 +37,15 @@ if TYPE_CHECKING:
 
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.demand import Demand
+    from quarterdeck.core.scheduling.nearness import Insists
     from quarterdeck.core.scheduling.placer import Sites
     from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
 
 
 def make_plan(snapshot: Snapshot, policy: Policy) -> Plan:
     """Place what fits, in order, and say of every other job why not."""
-    placer = Placer(Free(capacity_of(snapshot.rooms), typical_of(snapshot.asked)))
+    free = Free(capacity_of(snapshot.rooms), typical_of(snapshot.asked))
+    placer = Placer(free, insists_at_first(policy))
     placements: list[Placement] = []
     verdicts: dict[JobId, Verdict] = {}
     left: list[Waiting] = []
@@ -55,10 +64,17 @@ def make_plan(snapshot: Snapshot, policy: Policy) -> Plan:
         if ahead is not None and ready:
             verdicts[waiting.job_id] = behind(waiting, ahead)
             continue
-        placed = _place(waiting, ready, placer, tally.sites(waiting.team, waiting.owner))
+        sites = tally.sites(waiting.team, waiting.owner)
+        insists = insists_of(waiting, snapshot.now_ns, policy)
+        placed = _place(waiting, ready, placer, sites, insists)
         placements += placed
         tally.start(waiting.team, waiting.owner, len(placed))
-        if len(placed) < len(ready):
+        too_far = placer.find_too_far(waiting.demand, sites, insists)
+        if len(placed) < len(ready) and too_far is not None:
+            until_ns = ends_at_ns(waiting, too_far, policy)
+            verdicts[waiting.job_id] = not_near(waiting, too_far, until_ns, snapshot.now_ns)
+            next_ready.append(until_ns)
+        elif len(placed) < len(ready):
             left.append(waiting)
             if _holds_the_queue(waiting, snapshot, policy, placer, tally):
                 ahead = waiting
@@ -72,13 +88,17 @@ def make_plan(snapshot: Snapshot, policy: Policy) -> Plan:
 
 
 def _place(
-    waiting: Waiting, ready: Iterable[int | None], placer: Placer, sites: Sites
+    waiting: Waiting,
+    ready: Iterable[int | None],
+    placer: Placer,
+    sites: Sites,
+    insists: Insists,
 ) -> list[Placement]:
     """As many of them as fit, in order."""
     placed = []
     data_at = dict(waiting.data_at)
     for task in ready:
-        placement = placer.place(waiting.job_id, waiting.demand, sites, task, data_at)
+        placement = placer.place(waiting.job_id, waiting.demand, sites, task, data_at, insists)
         if placement is None:
             break
         placed.append(placement)

@@ -21,7 +21,8 @@ class Blocker(StrEnum):
     CORDONED = "cordoned"
     """Not now: it would fit, but for nodes or GPUs that are cordoned."""
     TOPOLOGY = "topology"
-    """Not now: enough nodes have room, but not as near to each other as it requires."""
+    """Not now: enough nodes have room, but not as near to each other as it requires, or as it
+    still waits for."""
     FRAGMENTED = "fragmented"
     """Not now: as many GPUs as it needs are free, but not together on as many nodes."""
     GPU_MODEL = "gpu_model"
@@ -85,7 +86,8 @@ class Verdict:
 class Plan:
     """Placements in the order of the queue; every job of which something is left has a verdict.
 
-    `next_ready_ns` is when a retry's wait will be over: the plan is then worth making again.
+    `next_ready_ns` is when a retry's wait will be over, or a gang's patience to lie nearer: the
+    plan is then worth making again.
     """
 
     as_of: int

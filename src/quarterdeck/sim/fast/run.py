@@ -88,22 +88,25 @@ class _Run:
         self._ran: list[Ran] = []
         self._never: list[tuple[SimJob, str]] = []
         self._plans = 0
+        self._again_s = float("inf")
 
     def run(self) -> Story:
         """From the first submission to the last end."""
         coming = [(job.submit_s, job_id) for job_id, job in self._jobs.items()]
         coming.sort(reverse=True)
-        while coming or self._ends:
+        while coming or self._ends or self._waiting:
             now_s = min(
                 coming[-1][0] if coming else float("inf"),
                 self._ends[0][0] if self._ends else float("inf"),
+                self._again_s,
             )
+            assert now_s < float("inf"), sorted(self._waiting)
+            self._again_s = float("inf")
             self._end_until(now_s)
             while coming and coming[-1][0] <= now_s:
                 self._submit(coming.pop()[1])
             if self._waiting:
                 self._plan(now_s)
-        assert not self._waiting, sorted(self._waiting)
         return Story(self._nodes, tuple(self._ran), tuple(self._never), self._plans)
 
     def _submit(self, job_id: JobId) -> None:
@@ -138,6 +141,8 @@ class _Run:
             asked=tuple(self._recent.counts().items()),
         )
         plan = make_plan(snapshot, self._policy)
+        ready_ns = plan.next_ready_ns
+        self._again_s = float("inf") if ready_ns is None else ready_ns / NS_PER_S
         for placement in plan.placements:
             self._start(placement, now_s)
         self._renew({grant.node for one in plan.placements for grant in one.grants})

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Final
 from benchmarks.baselines.topology import (
     FirstFit,
     LargestLeaves,
-    RandomHosts,
     Ran,
+    RandomHosts,
     SlurmTree,
     SmallestLeaves,
     replay,

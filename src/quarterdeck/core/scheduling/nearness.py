@@ -46,17 +46,12 @@ class Reach(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TooFar:
-    """There is room, but the gang `lies` farther apart than `at_best`, on an empty site."""
+    """There is room, but the gang `lies` farther apart than `at_best`, on an empty site; `level` is
+    the farthest on which it insists and takes more domains than it must."""
 
     lies: Reach
     at_best: Reach
-
-    @property
-    def level(self) -> Level:
-        """The farthest level of which it takes more domains than it must."""
-        if self.lies.pods > self.at_best.pods:
-            return Level.POD
-        return Level.UNIT if self.lies.units > self.at_best.units else Level.RACK
+    level: Level
 
 
 def insists_at_first(policy: Policy) -> Insists:
@@ -79,11 +74,14 @@ def may_insist(demand: Demand) -> bool:
 
 
 def too_far_of(lies: Reach, at_best: Reach, insists: Insists) -> TooFar | None:
-    """Whether a gang should rather wait than lie so, and why."""
-    far = TooFar(lies, at_best)
+    """Whether a gang should rather wait than lie so, and why. Of two that lie in as many units the
+    one in fewer racks lies nearer."""
     if Level.POD in insists and lies.pods > at_best.pods:
-        return far
-    return far if Level.RACK in insists and lies[1:] > at_best[1:] else None
+        return TooFar(lies, at_best, Level.POD)
+    if Level.RACK in insists and lies.units > at_best.units:
+        return TooFar(lies, at_best, Level.UNIT)
+    is_scattered = lies.units == at_best.units and lies.racks > at_best.racks
+    return TooFar(lies, at_best, Level.RACK) if Level.RACK in insists and is_scattered else None
 
 
 def reach_of(fleet: Fleet, rows: Sequence[int]) -> Reach:

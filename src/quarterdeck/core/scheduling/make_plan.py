@@ -71,7 +71,7 @@ def make_plan(snapshot: Snapshot, policy: Policy) -> Plan:
         tally.start(waiting.team, waiting.owner, len(placed))
         too_far = placer.find_too_far(waiting.demand, sites, insists)
         if len(placed) < len(ready) and too_far is not None:
-            until_ns = ends_at_ns(waiting, too_far, policy)
+            until_ns = ends_at_ns(waiting, too_far.level, policy)
             verdicts[waiting.job_id] = not_near(waiting, too_far, until_ns, snapshot.now_ns)
             next_ready.append(until_ns)
         elif len(placed) < len(ready):

@@ -34,6 +34,9 @@ Insists = frozenset[Level]
 """On what a gang still insists: `POD`, to lie in no more pods than it must; `RACK`, the same of
 units and racks."""
 ON_NOTHING: Final[Insists] = frozenset()
+PATIENCE_PER_NODE_S: Final = 120.0
+"""A small gang finds its place sooner than a large one, and loses less by lying apart: so it waits
+no longer than this for each of its nodes, whatever the policy allows."""
 
 
 class Reach(NamedTuple):
@@ -56,14 +59,24 @@ class TooFar:
 
 def insists_at_first(policy: Policy) -> Insists:
     """On what a gang insists that has only just come."""
-    return _insists(0.0, policy)
+    limits = ((Level.RACK, policy.nearness_patience_s), (Level.POD, policy.pod_patience_s))
+    return frozenset(level for level, limit_s in limits if limit_s > 0)
 
 
 def insists_of(waiting: Waiting, now_ns: int, policy: Policy) -> Insists:
     """On what a job still insists, after having waited so long."""
     if not may_insist(waiting.demand):
         return ON_NOTHING
-    return _insists((now_ns - waiting.submitted_at_ns) / NS_PER_S, policy)
+    return frozenset(
+        level for level in insists_at_first(policy) if now_ns < ends_at_ns(waiting, level, policy)
+    )
+
+
+def ends_at_ns(waiting: Waiting, level: Level, policy: Policy) -> int:
+    """When a gang no longer insists on a level."""
+    limit_s = policy.pod_patience_s if level is Level.POD else policy.nearness_patience_s
+    patience_s = min(limit_s, PATIENCE_PER_NODE_S * waiting.demand.nodes)
+    return waiting.submitted_at_ns + round(patience_s * NS_PER_S)
 
 
 def may_insist(demand: Demand) -> bool:
@@ -105,15 +118,8 @@ def best_reach(free: Free, site: str, demand: Demand) -> Reach:
     return reach_of(fleet, chosen.rows)
 
 
-def ends_at_ns(waiting: Waiting, far: TooFar, policy: Policy) -> int:
-    """When it takes what there is."""
-    is_pod = far.level is Level.POD
-    patience_s = policy.pod_patience_s if is_pod else policy.nearness_patience_s
-    return waiting.submitted_at_ns + round(patience_s * NS_PER_S)
-
-
 def not_near(waiting: Waiting, far: TooFar, until_ns: int, now_ns: int) -> Verdict:
-    """The verdict of a gang that has room, but waits to lie nearer."""
+    """The verdict of a gang that has room, but waits until then to lie nearer."""
     level = far.level.value
     place = {Level.POD: 0, Level.UNIT: 1, Level.RACK: 2}[far.level]
     now, best = far.lies[place], far.at_best[place]
@@ -127,8 +133,3 @@ def not_near(waiting: Waiting, far: TooFar, until_ns: int, now_ns: int) -> Verdi
         numbers={f"{level}s_now": now, f"{level}s_at_best": best, "wait_s": math.ceil(left_s)},
         change=(("topology.prefer", "rack"),),
     )
-
-
-def _insists(waited_s: float, policy: Policy) -> Insists:
-    levels = ((Level.RACK, policy.nearness_patience_s), (Level.POD, policy.pod_patience_s))
-    return frozenset(level for level, patience_s in levels if waited_s < patience_s)

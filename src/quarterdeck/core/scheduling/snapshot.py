@@ -104,9 +104,9 @@ class Policy:
 
     `nearness_patience_s` bounds how long a gang that has room waits to lie in as few racks and
     units as it could, `pod_patience_s` the same of pods; both from its submission, and less for
-    small gangs (`nearness`).
+    large gangs (`nearness`).
     """
 
     patience_s: float = field(default=300.0)
     nearness_patience_s: float = 300.0
-    pod_patience_s: float = 14_400.0
+    pod_patience_s: float = 7200.0

@@ -37,6 +37,8 @@ WISHES = (
     *(Wish(), Wish(), Wish(require=Level.RACK), Wish(require=Level.UNIT)),
     *(Wish(prefer=Level.UNIT), Wish(require=Level.RAIL), Wish(spread=Level.RACK)),
 )
+AT_ONCE = Policy(nearness_patience_s=0.0, pod_patience_s=0.0)
+"""Who waits to lie nearer is another matter (`test_nearness`)."""
 
 
 @st.composite
@@ -122,7 +124,7 @@ def compare(cluster: Cluster, asked: list[Demand]) -> None:
         Waiting(JobId(f"j{number}"), demand, 0, START_NS + number)
         for number, demand in enumerate(asked)
     )
-    made = make_plan(Snapshot(START_NS, 1, tuple(rooms.values()), waiting), Policy())
+    made = make_plan(Snapshot(START_NS, 1, tuple(rooms.values()), waiting), AT_ONCE)
     placed = {placement.job_id: placement for placement in made.placements}
     for one in waiting:
         costs = {name: cost_on(one.demand.resources, room, cpus) for name, room in rooms.items()}
@@ -208,7 +210,9 @@ def check_nodes(
     costs = sum(fits[name] for name in names)
     wish = demand.topology
     if demand.most_nodes == 1:
-        assert abs(costs - min(fits.values())) < 1e-6
+        least = min(fits.values())
+        assert abs(costs - least) < 1e-6
+        check_least_broken(names[0], [name for name in fits if fits[name] <= least + 1e-9], rooms)
         return
     if Level.RAIL in (wish.require, wish.prefer):
         assert len({rooms[name].node.location.unit for name in names}) == 1
@@ -219,6 +223,21 @@ def check_nodes(
         assert len(used) == min(len(names), len(domain_counts(Level.RACK, fits, rooms)))
         return
     check_packed(demand, names, costs, fits, rooms)
+
+
+def check_least_broken(name: str, alike: list[str], rooms: dict[str, Room]) -> None:
+    """Of nodes that cost the same the one whose rack has fewest of them, then whose unit has."""
+    counts = [
+        Counter(domain_of(level, rooms[one]) for one in alike) for level in (Level.RACK, Level.UNIT)
+    ]
+    around = {
+        one: (
+            counts[0][domain_of(Level.RACK, rooms[one])],
+            counts[1][rooms[one].node.location.unit,],
+        )
+        for one in alike
+    }
+    assert around[name] == min(around.values())
 
 
 def check_packed(
@@ -244,6 +263,10 @@ def check_packed(
         used = {domain_of(level, rooms[name]) for name in names}
         assert len(used) == 1, f"one {level} had room"
         domain = used.pop()
+        if level is Level.UNIT:
+            parts = {one: racks_needed(len(names), one, fits, rooms) for one in enough}
+            assert parts[domain] == min(parts.values()), "another needs fewer racks"
+            enough = [one for one in enough if parts[one] == parts[domain]]
         fewest = min(counts[one] for one in enough)
         assert counts[domain] == fewest, "another is filled better"
         sums = {
@@ -260,13 +283,19 @@ def check_packed(
         return
 
 
+def racks_needed(
+    count: int, unit: tuple[str, ...], fits: dict[str, float], rooms: dict[str, Room]
+) -> int:
+    """The fewest racks of a unit that have room for so many."""
+    racks = domain_counts(Level.RACK, fits, rooms)
+    sizes = sorted((size for rack, size in racks.items() if rack[0] == unit[0]), reverse=True)
+    return next(number for number in range(1, 99) if sum(sizes[:number]) >= count)
+
+
 def check_few_racks(names: list[str], inside: list[str], rooms: dict[str, Room]) -> None:
     """No choice would need fewer racks."""
-    counts = Counter(domain_of(Level.RACK, rooms[name]) for name in inside)
-    left, fewest = len(names), 0
-    for count in sorted(counts.values(), reverse=True):
-        if left > 0:
-            left, fewest = left - count, fewest + 1
+    unit = domain_of(Level.UNIT, rooms[names[0]])
+    fewest = racks_needed(len(names), unit, dict.fromkeys(inside, 0.0), rooms)
     assert len({domain_of(Level.RACK, rooms[name]) for name in names}) == fewest
 
 

@@ -15,9 +15,10 @@ from quarterdeck.core.scheduling.placer import Placer
 from quarterdeck.core.scheduling.plan import Eviction
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from quarterdeck.core.cluster.demand import Demand
+    from quarterdeck.core.scheduling.nearness import Insists
     from quarterdeck.core.scheduling.placer import Sites
     from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
 
@@ -37,25 +38,31 @@ class Clearing:
         self._snapshot = snapshot
         self._policy = policy
         self._running = list(snapshot.running) if policy.may_evict else []
-        self._in_vain: set[tuple[Demand, Sites, int, int]] = set()
+        self._in_vain: set[tuple[Demand, Sites, Insists, int, int]] = set()
 
-    def make_room(self, placer: Placer, waiting: Waiting, sites: Sites) -> Cleared | None:
+    def make_room(
+        self, placer: Placer, waiting: Waiting, sites: Sites, insists: Insists
+    ) -> Cleared | None:
         """Room for one more of what waits; None if nobody may be stopped for it, or it would not
         help. What is free and who may be stopped only become fewer within a plan, so what did not
         help once is not tried again."""
         if not self._running:
             return None
         served = class_of(waiting.served_gpu_s)
-        key = (waiting.demand, sites, waiting.priority, served)
+        key = (waiting.demand, sites, insists, waiting.priority, served)
         if key in self._in_vain:
             return None
         victims = self._victims_for(waiting)
-        chosen = choose_victims(placer, waiting.demand, sites, victims)
+
+        def fits(gone: Sequence[Running]) -> bool:
+            return _without(placer, gone).could_place(waiting.demand, sites, insists)
+
+        chosen = choose_victims(victims, fits)
         if not chosen:
             self._in_vain.add(key)
             return None
         cleared = _without(placer, chosen)
-        placed = cleared.place(waiting.job_id, waiting.demand, sites)
+        placed = cleared.place(waiting.job_id, waiting.demand, sites, insists=insists)
         assert placed is not None, (waiting, chosen)
         self.evictions += [Eviction(one.job_id, waiting.job_id, one.task) for one in chosen]
         gone = set(map(id, chosen))
@@ -96,31 +103,27 @@ def _last_first(one: Running) -> tuple[int, int, int, str, int]:
 
 
 def choose_victims(
-    placer: Placer, demand: Demand, sites: Sites, victims: Sequence[Running]
+    victims: Sequence[Running], fits: Callable[[Sequence[Running]], bool]
 ) -> list[Running]:
-    """As few of these as need to go for the demand to fit; none if it would not even fit if all of
-    them went. `placer` stays as it is."""
-    if not victims or not _fits(placer, demand, sites, victims):
+    """As few of these as need to go, from the first on; none if it would not do if all of them went.
+    `fits` says whether it does when these have gone."""
+    if not victims or not fits(victims):
         return []
     low, high = 0, len(victims)
     while high - low > 1:
         middle = (low + high) // 2
-        if _fits(placer, demand, sites, victims[:middle]):
+        if fits(victims[:middle]):
             high = middle
         else:
             low = middle
     chosen = list(victims[:high])
     for victim in list(reversed(chosen)):
         fewer = [one for one in chosen if one is not victim]
-        if fewer and _fits(placer, demand, sites, fewer):
+        if fewer and fits(fewer):
             chosen = fewer
     return chosen
 
 
-def _fits(placer: Placer, demand: Demand, sites: Sites, gone: Sequence[Running]) -> bool:
-    return _without(placer, gone).could_place(demand, sites)
-
-
 def _without(placer: Placer, gone: Sequence[Running]) -> Placer:
     grants = [(one.site, grant) for one in gone for grant in one.grants]
-    return Placer(placer.free.returned(grants))
+    return Placer(placer.free.returned(grants), placer.insists)

@@ -1,20 +1,24 @@
 """Which nodes a gang gets: near to each other, and so that large neighbourhoods stay whole.
 
-The lowest level with a domain that has room for all of it wins, and of its domains the one that is
-filled best. Inside, the same again: the smallest part that holds what is left, or else the largest
-part whole and then on. This is the rule of Slurm's `topology/tree` and of Kueue's best fit
+The lowest level with a domain that has room for all of it wins, and of its domains the one that it
+needs fewest parts of, then the one that is filled best. Inside, the same again: the smallest part
+that holds what is left, or else the largest part whole and then on. Slurm's `topology/tree` and
+Kueue's best fit do so, too, but take the fullest domain, however scattered its room is
 (https://slurm.schedmd.com/topology.html, https://kueue.sigs.k8s.io/docs/concepts/topology_aware_scheduling/).
+
+What leaves all nodes alike goes where least is broken: into the rack, unit and pod that have fewest
+of such nodes left.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from quarterdeck.core.cluster.demand import Level
-from quarterdeck.core.scheduling.fleet import NOT_THERE
+from quarterdeck.core.scheduling.fleet import DOMAIN_LEVELS, NOT_THERE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 
 LADDER: Final = (Level.RACK, Level.UNIT, Level.POD, Level.SITE)
 """From near to far. Same rails lie in one unit."""
+SAME: Final = 1e-9
+"""Costs that differ by less are the same: they are sums of small parts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +49,8 @@ def choose_nodes(
     where a replica does not fit."""
     part = fleet.sites[site]
     if demand.most_nodes == 1:
-        row = int(costs[part].argmin()) + part.start
-        return Chosen((row,), Level.NODE, "", 1) if costs[row] < np.inf else None
+        row = _cheapest(fleet, costs, part)
+        return None if row is None else Chosen((row,), Level.NODE, "", 1)
     rows = np.flatnonzero(costs[part] < np.inf) + part.start
     if len(rows) < demand.nodes:
         return None
@@ -71,6 +77,29 @@ def largest_gang(fleet: Fleet, site: str, rows: NDArray[np.int64], wish: Wish) -
 def rung(level: Level) -> Level:
     """The level whose domains are looked at: the same rails of nodes are those of one unit."""
     return {Level.RAIL: Level.UNIT, Level.NODE: Level.RACK}.get(level, level)
+
+
+def _cheapest(fleet: Fleet, costs: NDArray[np.float64], part: slice) -> int | None:
+    """The cheapest node; of those that cost the same the one with fewest of them around it."""
+    here = costs[part]
+    least = here.min(initial=np.inf)
+    if least == np.inf:
+        return None
+    alike = np.flatnonzero(here <= least + SAME) + part.start
+    left = alike
+    for level in DOMAIN_LEVELS:
+        if len(left) == 1:
+            break
+        numbers = fleet.domains[level]
+        if (numbers[alike] != NOT_THERE).all():
+            left = _least(left, np.bincount(numbers[alike])[numbers[left]])
+    return int(left[0])
+
+
+def _least(of: NDArray[np.int64], values: NDArray[Any]) -> NDArray[np.int64]:
+    """Those with the smallest value, in their order."""
+    found: NDArray[np.int64] = of[values <= values.min() + SAME]
+    return found
 
 
 def _pack(
@@ -108,23 +137,60 @@ def _domain_for(
     count: int,
     level: Level,
 ) -> tuple[NDArray[np.int64], str] | None:
-    """The domain of a level that is filled best by so many nodes, and its rows."""
+    """The domain of a level that so many nodes divide and break least, and its rows."""
     if level is Level.SITE:
         return rows, ""
     numbers = fleet.domains[level][rows]
-    named = numbers != NOT_THERE
-    if not named.any():
-        return None
-    counts = np.bincount(numbers[named])
-    fewest = counts[counts >= count].min(initial=np.iinfo(np.int64).max)
-    candidates = np.flatnonzero(counts == fewest)
+    if (numbers == NOT_THERE).any():
+        rows = rows[numbers != NOT_THERE]
+        numbers = fleet.domains[level][rows]
+    counts = np.bincount(numbers, minlength=1)
+    candidates = np.flatnonzero(counts >= count)
     if len(candidates) == 0:
         return None
-    best = int(candidates[0])
+    if len(candidates) > 1 and level is not Level.RACK:
+        needed = _parts_needed(fleet, rows, numbers, count, level)
+        candidates = _least(candidates, needed[candidates])
+    candidates = _least(candidates, counts[candidates])
     if len(candidates) > 1:
-        sums = np.bincount(numbers[named], weights=costs[rows[named]])
-        best = int(candidates[sums[candidates].argmin()])
+        sums = np.bincount(numbers, weights=costs[rows])
+        candidates = _least(candidates, sums[candidates])
+    if len(candidates) > 1:
+        one_of = np.zeros(len(counts), np.int64)
+        one_of[numbers] = rows
+        for outer in DOMAIN_LEVELS[DOMAIN_LEVELS.index(level) + 1 :]:
+            around = fleet.domains[outer]
+            if (around[rows] != NOT_THERE).all():
+                has = np.bincount(around[rows])
+                candidates = _least(candidates, has[around[one_of[candidates]]])
+    best = int(candidates[0])
     return rows[numbers == best], fleet.domain_names[level][best]
+
+
+def _parts_needed(
+    fleet: Fleet,
+    rows: NDArray[np.int64],
+    numbers: NDArray[np.int32],
+    count: int,
+    level: Level,
+) -> NDArray[np.int64]:
+    """Of how many parts of the next lower level so many nodes take room, in each domain that has
+    enough: as few as its largest ones allow. All alike where the parts are not known."""
+    for lower in reversed(DOMAIN_LEVELS[: DOMAIN_LEVELS.index(level)]):
+        parts = fleet.domains[lower][rows]
+        if (parts == NOT_THERE).any():
+            continue
+        sizes = np.bincount(parts)
+        inside = np.zeros(len(sizes), np.int64)
+        inside[parts] = numbers
+        there = np.flatnonzero(sizes)
+        order = there[np.lexsort((-sizes[there], inside[there]))]
+        domain, size = inside[order], sizes[order]
+        total = size.cumsum()
+        starts = np.searchsorted(domain, domain)
+        so_far = total - (total[starts] - size[starts])
+        return np.bincount(domain, weights=so_far < count, minlength=int(numbers.max()) + 1) + 1
+    return np.ones(int(numbers.max()) + 1, np.int64)
 
 
 def _fill(

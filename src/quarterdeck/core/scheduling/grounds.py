@@ -60,9 +60,12 @@ def _where(demand: Demand, chosen: Chosen, nodes: Sequence[Node], nodes_free: in
     if demand.topology.spread is not None:
         return f"{count} nodes, spread over as many {demand.topology.spread.value}s as could be"
     if chosen.level is not Level.SITE:
+        best = "the fullest"
+        if chosen.level is not Level.RACK:
+            best = "the one that they need fewest parts of"
         return (
             f"{count} nodes in {chosen.level.value} {chosen.domain}: it is the nearest that all "
-            f"of them can be, and of those with room the fullest ({chosen.domain_free} had room)"
+            f"of them can be, and of those with room {best} ({chosen.domain_free} had room)"
         )
     known = nodes[0].location.unit or nodes[0].location.rack or nodes[0].location.pod
     because = "no part of it has room for all of them" if known else "nothing is known of its racks"

@@ -3,8 +3,9 @@
 The order is the policy's (`order`). A job that does not fit now lets later ones pass, but only
 until it has waited `policy.patience_s`: from then on nothing passes it, so what comes free collects
 for it. A job whose needs could not be met by the nodes that are up, even if those were empty, does
-not hold the queue: waiting behind it would help nobody. Where the policy may evict, running jobs
-that come after it make room (`evictions`), and what they leave is kept for it.
+not hold the queue: waiting behind it would help nobody. Nor does a gang that has room and waits to
+lie nearer (`nearness`). Where the policy may evict, running jobs that come after one make room for
+it (`evictions`), and what they leave is kept for it.
 """
 
 from __future__ import annotations
@@ -29,6 +30,12 @@ from quarterdeck.core.scheduling.gates import (
     opened,
     shut_out,
 )
+from quarterdeck.core.scheduling.nearness import (
+    ends_at_ns,
+    insists_at_first,
+    insists_of,
+    not_near,
+)
 from quarterdeck.core.scheduling.order import order_of
 from quarterdeck.core.scheduling.placer import Placer
 from quarterdeck.core.scheduling.plan import Blocker, Placement, Plan, Verdict
@@ -40,6 +47,7 @@ if TYPE_CHECKING:
 
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.demand import Demand
+    from quarterdeck.core.scheduling.nearness import Insists
     from quarterdeck.core.scheduling.placer import Sites
     from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
 
@@ -50,65 +58,106 @@ def make_plan(snapshot: Snapshot, policy: Policy, *, explains: bool = True) -> P
     Without `explains` the same is placed and evicted, and jobs for which there is no room hear
     nothing: most of a plan's time goes into what would help them.
     """
-    placer = Placer(Free(capacity_of(snapshot.rooms), typical_of(snapshot.asked)))
-    placements: list[Placement] = []
-    verdicts: dict[JobId, Verdict] = {}
-    left: list[Waiting] = []
-    gated: list[tuple[Waiting, int]] = []
-    next_ready: list[int] = []
-    ahead: Waiting | None = None
-    tally = Tally(snapshot.allowances)
-    clearing = Clearing(snapshot, policy)
+    planning = _Planning(snapshot, policy)
     for waiting in sorted(snapshot.waiting, key=order_of(snapshot, policy)):
-        ready = waiting.ready(snapshot.now_ns)
+        planning.take(waiting)
+    if explains:
+        planning.explain()
+    return planning.plan()
+
+
+class _Planning:
+    """One plan as it is made."""
+
+    def __init__(self, snapshot: Snapshot, policy: Policy) -> None:
+        free = Free(capacity_of(snapshot.rooms), typical_of(snapshot.asked))
+        self._snapshot = snapshot
+        self._policy = policy
+        self._placer = Placer(free, insists_at_first(policy))
+        self._tally = Tally(snapshot.allowances)
+        self._clearing = Clearing(snapshot, policy)
+        self._placements: list[Placement] = []
+        self._verdicts: dict[JobId, Verdict] = {}
+        self._left: list[Waiting] = []
+        self._gated: list[tuple[Waiting, int]] = []
+        self._next_ready: list[int] = []
+        self._ahead: Waiting | None = None
+
+    def take(self, waiting: Waiting) -> None:
+        """The next job in the order."""
+        now_ns, tally, verdicts = self._snapshot.now_ns, self._tally, self._verdicts
+        ready = waiting.ready(now_ns)
         narrowest = tally.narrowest(waiting.team, waiting.owner)
         if narrowest is not None and len(ready) > narrowest[0]:
             verdicts[waiting.job_id] = at_limit(waiting, narrowest)
             ready = ready[: max(0, narrowest[0])]
-        if waiting.waits and (at_ns := waiting.next_ready_ns(snapshot.now_ns)) is not None:
-            next_ready.append(at_ns)
-        if ahead is not None and ready:
-            verdicts[waiting.job_id] = behind(waiting, ahead)
-            continue
-        placed = _place(waiting, ready, placer, tally.sites(waiting.team, waiting.owner))
-        placements += placed
+        if waiting.waits and (at_ns := waiting.next_ready_ns(now_ns)) is not None:
+            self._next_ready.append(at_ns)
+        if self._ahead is not None and ready:
+            verdicts[waiting.job_id] = behind(waiting, self._ahead)
+            return
+        sites = tally.sites(waiting.team, waiting.owner)
+        insists = insists_of(waiting, now_ns, self._policy)
+        placed = _place(waiting, ready, self._placer, sites, insists)
+        self._placements += placed
         tally.start(waiting.team, waiting.owner, len(placed))
         if len(placed) < len(ready):
-            cleared = clearing.make_room(placer, waiting, tally.sites(waiting.team, waiting.owner))
-            if cleared is not None:
-                placer = cleared.placer
-                tally.start(waiting.team, waiting.owner, 1)
-                verdicts[waiting.job_id] = making_room(waiting, cleared.victims)
-                continue
-            left.append(waiting)
-            if _holds_the_queue(waiting, snapshot, policy, placer, tally):
-                ahead = waiting
+            self._keep_waiting(waiting, sites, insists)
         elif len(placed) < len(waiting.tasks) and waiting.job_id not in verdicts:
-            verdicts[waiting.job_id] = not_ready(waiting, len(placed), snapshot.now_ns)
-        if ahead is None and len(placed) == len(ready) < len(waiting.tasks):
-            gated.append((waiting, len(placed)))
-    if explains:
-        verdicts |= _opened(gated, verdicts, placer, tally, snapshot.now_ns)
-        verdicts |= _explain(left, placer, snapshot, tally)
-    if left:
-        next_ready += clearing.turns_ns()
-    return Plan(
-        snapshot.as_of,
-        tuple(placements),
-        verdicts,
-        min(next_ready, default=None),
-        tuple(clearing.evictions),
-    )
+            verdicts[waiting.job_id] = not_ready(waiting, len(placed), now_ns)
+        if self._ahead is None and len(placed) == len(ready) < len(waiting.tasks):
+            self._gated.append((waiting, len(placed)))
+
+    def _keep_waiting(self, waiting: Waiting, sites: Sites, insists: Insists) -> None:
+        """Something of it is ready, and was not placed: it waits to lie nearer, others make room
+        for it, or it just waits."""
+        too_far = self._placer.find_too_far(waiting.demand, sites, insists)
+        if too_far is not None:
+            until_ns = ends_at_ns(waiting, too_far.level, self._policy)
+            verdict = not_near(waiting, too_far, until_ns, self._snapshot.now_ns)
+            self._verdicts[waiting.job_id] = verdict
+            self._next_ready.append(until_ns)
+            return
+        cleared = self._clearing.make_room(self._placer, waiting, sites, insists)
+        if cleared is not None:
+            self._placer = cleared.placer
+            self._tally.start(waiting.team, waiting.owner, 1)
+            self._verdicts[waiting.job_id] = making_room(waiting, cleared.victims)
+            return
+        self._left.append(waiting)
+        if _holds_the_queue(waiting, self._snapshot, self._policy, self._placer, self._tally):
+            self._ahead = waiting
+
+    def explain(self) -> None:
+        """What would help those that wait."""
+        now_ns, placer, tally = self._snapshot.now_ns, self._placer, self._tally
+        self._verdicts |= _opened(self._gated, self._verdicts, placer, tally, now_ns)
+        self._verdicts |= _explain(self._left, placer, self._snapshot, tally)
+
+    def plan(self) -> Plan:
+        """All of it."""
+        turns = self._clearing.turns_ns() if self._left else []
+        return Plan(
+            self._snapshot.as_of,
+            tuple(self._placements),
+            self._verdicts,
+            min([*self._next_ready, *turns], default=None),
+            tuple(self._clearing.evictions),
+        )
 
 
 def _place(
-    waiting: Waiting, ready: Iterable[int | None], placer: Placer, sites: Sites
+    waiting: Waiting,
+    ready: Iterable[int | None],
+    placer: Placer,
+    sites: Sites,
+    insists: Insists,
 ) -> list[Placement]:
     """As many of them as fit, in order."""
     placed = []
     data_at = dict(waiting.data_at)
     for task in ready:
-        placement = placer.place(waiting.job_id, waiting.demand, sites, task, data_at)
+        placement = placer.place(waiting.job_id, waiting.demand, sites, task, data_at, insists)
         if placement is None:
             break
         placed.append(placement)

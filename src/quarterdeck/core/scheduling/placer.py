@@ -17,6 +17,14 @@ from quarterdeck.core.scheduling.free import Free
 from quarterdeck.core.scheduling.gangs import choose_nodes
 from quarterdeck.core.scheduling.grounds import grounds_of
 from quarterdeck.core.scheduling.groups import Taken, take_groups
+from quarterdeck.core.scheduling.nearness import (
+    ON_NOTHING,
+    TooFar,
+    best_reach,
+    may_insist,
+    reach_of,
+    too_far_of,
+)
 from quarterdeck.core.scheduling.plan import Placement
 
 if TYPE_CHECKING:
@@ -27,6 +35,7 @@ if TYPE_CHECKING:
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.demand import Demand, Grant
     from quarterdeck.core.scheduling.gangs import Chosen
+    from quarterdeck.core.scheduling.nearness import Insists, Reach
 
 Sites = frozenset[str] | None
 """The sites that a job may be placed at; None is any."""
@@ -36,11 +45,14 @@ WEIGHT_DATA: Final = 4.0
 
 
 class Placer:
-    """See the module. What did not fit once is not tried again: things only become fewer."""
+    """See the module. What did not fit once is not tried again: things only become fewer.
+    `insists` is what a gang insists on that has only just come."""
 
-    def __init__(self, free: Free) -> None:
+    def __init__(self, free: Free, insists: Insists = ON_NOTHING) -> None:
         self.free = free
-        self._failed: set[tuple[Demand, Sites]] = set()
+        self.insists = insists
+        self._failed: dict[tuple[Demand, Sites, Insists], TooFar | None] = {}
+        self._at_best: dict[tuple[str, Demand], Reach] = {}
 
     def place(
         self,
@@ -49,52 +61,78 @@ class Placer:
         sites: Sites,
         task: int | None = None,
         data_at: Mapping[str, float] | None = None,
+        insists: Insists = ON_NOTHING,
     ) -> Placement | None:
         """The whole gang gets its grants at the first site that fits it, or nothing is taken.
         `data_at` is the share of the job's input that is at a node already."""
-        if (demand, sites) in self._failed:
+        if (demand, sites, insists) in self._failed:
             return None
+        too_far: TooFar | None = None
         for site in self.sites_for(demand, sites):
             nodes_free = int((self.free.costs(demand.resources) < np.inf).sum())
-            taken = self._take_all(site, demand, data_at)
+            taken = self._take_all(site, demand, data_at, insists)
             self.free.keep()
-            if taken is not None:
+            if isinstance(taken, TooFar):
+                too_far = too_far or taken
+            elif taken is not None:
                 said, speed = grounds_of(self.free.fleet, demand, taken, nodes_free)
                 grants = tuple(grant for one in taken for grant in one.grants)
                 said = (*said, *_with_data(grants, data_at or {}))
                 return Placement(job_id, site, grants, task, said, speed)
-        self._failed.add((demand, sites))
+        self._failed[demand, sites, insists] = too_far
         return None
 
-    def _take_all(
-        self, site: str, demand: Demand, data_at: Mapping[str, float] | None = None
-    ) -> tuple[Taken, ...] | None:
-        """What each group of the gang gets, or None, and nothing is taken."""
-        if demand.beside:
-            return take_groups(self.free, site, demand, partial(self._take, site, None))
-        taken = self._take(site, data_at, demand, None)
-        return None if taken is None else (taken,)
+    def find_too_far(self, demand: Demand, sites: Sites, insists: Insists) -> TooFar | None:
+        """Why it was not placed though it has room; None if it has not, or was placed."""
+        return self._failed.get((demand, sites, insists))
 
-    def _take(
+    def _take_all(
         self,
         site: str,
-        data_at: Mapping[str, float] | None,
         demand: Demand,
-        within: NDArray[np.bool_] | None,
-    ) -> Taken | None:
-        """What one group gets of these rows, or of any."""
-        found = self._choose(site, demand, data_at, within)
+        data_at: Mapping[str, float] | None = None,
+        insists: Insists = ON_NOTHING,
+    ) -> tuple[Taken, ...] | TooFar | None:
+        """What each group of the gang gets, or nothing is taken."""
+        if demand.beside:
+            return take_groups(self.free, site, demand, partial(self._take, site))
+        found = self._choose(site, demand, data_at)
         if found is None:
             return None
-        chosen, mask = found
+        too_far = self._find_too_far(site, demand, found[0], insists)
+        return too_far or (self._take_chosen(demand, *found),)
+
+    def _take(self, site: str, demand: Demand, within: NDArray[np.bool_] | None) -> Taken | None:
+        """What one group gets of these rows, or of any."""
+        found = self._choose(site, demand, None, within)
+        return None if found is None else self._take_chosen(demand, *found)
+
+    def _take_chosen(self, demand: Demand, chosen: Chosen, mask: int | None) -> Taken:
         grants = (self.free.take(row, demand.resources, mask) for row in chosen.rows)
         return Taken(chosen, tuple(grants))
 
-    def could_place(self, demand: Demand, sites: Sites) -> bool:
-        """Whether it would fit now."""
+    def _find_too_far(
+        self, site: str, demand: Demand, chosen: Chosen, insists: Insists
+    ) -> TooFar | None:
+        if not insists or not may_insist(demand):
+            return None
+        lies = reach_of(self.free.fleet, chosen.rows)
+        if max(lies) <= 1:
+            return None
+        if (site, demand) not in self._at_best:
+            self._at_best[site, demand] = best_reach(self.free, site, demand)
+        return too_far_of(lies, self._at_best[site, demand], insists)
+
+    def could_place(self, demand: Demand, sites: Sites, insists: Insists | None = None) -> bool:
+        """Whether it would start now, had it only just come; or with what else it insists on."""
+        insists = self.insists if insists is None else insists
         for site in self.sites_for(demand, sites):
             if not demand.beside:
-                has_room = self._choose(site, demand, None) is not None
+                found = self._choose(site, demand, None)
+                has_room = (
+                    found is not None
+                    and self._find_too_far(site, demand, found[0], insists) is None
+                )
             else:
                 has_room = self._take_all(site, demand) is not None
                 self.free.go_back()

@@ -21,7 +21,8 @@ class Blocker(StrEnum):
     CORDONED = "cordoned"
     """Not now: it would fit, but for nodes or GPUs that are cordoned."""
     TOPOLOGY = "topology"
-    """Not now: enough nodes have room, but not as near to each other as it requires."""
+    """Not now: enough nodes have room, but not as near to each other as it requires, or as it
+    still waits for."""
     FRAGMENTED = "fragmented"
     """Not now: as many GPUs as it needs are free, but not together on as many nodes."""
     GPU_MODEL = "gpu_model"
@@ -98,7 +99,7 @@ class Plan:
 
     `evictions` make room for jobs that are placed once those have gone. `next_ready_ns` is when the
     plan is worth making again though nothing has come, gone or ended: a retry's wait is over, or a
-    running job comes after one that waits.
+    gang's patience to lie nearer, or a running job comes after one that waits.
     """
 
     as_of: int

@@ -50,7 +50,7 @@ def find_resumable(placer: Placer, demand: Demand, sites: Sites, survey: Survey)
     if not shut:
         return ()
     opened = free.opened(shut)
-    if not Placer(opened).could_place(demand, sites):
+    if not Placer(opened, placer.insists).could_place(demand, sites):
         return ()
     fits = opened.costs(demand.resources) < np.inf
     fitted = free.costs(demand.resources) < np.inf
@@ -58,12 +58,12 @@ def find_resumable(placer: Placer, demand: Demand, sites: Sites, survey: Survey)
     # As few as do: one more after the other, and then without those that were in vain.
     chosen = list(helpful)
     for count in range(1, len(helpful) + 1):
-        if Placer(free.opened(helpful[:count])).could_place(demand, sites):
+        if Placer(free.opened(helpful[:count]), placer.insists).could_place(demand, sites):
             chosen = helpful[:count]
             break
     for row in list(chosen):
         fewer = [one for one in chosen if one != row]
-        if fewer and Placer(free.opened(fewer)).could_place(demand, sites):
+        if fewer and Placer(free.opened(fewer), placer.insists).could_place(demand, sites):
             chosen = fewer
     return tuple(free.fleet.nodes[row].name for row in chosen)
 

@@ -133,12 +133,17 @@ class Policy:
 
     `patience_s` bounds how long smaller jobs may pass a waiting one. `min_runtime_s` is how long an
     attempt runs at least before it may have to make room for others.
+    `nearness_patience_s` bounds how long a gang that has room waits to lie in as few racks and
+    units as it could, `pod_patience_s` the same of pods; both from its submission, and less for
+    large gangs (`nearness`).
     `moves_max` running jobs are moved at most for a slice that fits nowhere, and no more than
     `moves_percent` of the jobs that started lately (`core/scheduling/moves`).
     """
 
     patience_s: float = 300.0
     order: Order = Order.FIRST_COME
+    nearness_patience_s: float = 300.0
+    pod_patience_s: float = 7200.0
     min_runtime_s: float = 600.0
     moves_max: int = 0
     moves_percent: float = 5.0

@@ -16,6 +16,7 @@ from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.fragments import typical_of
 from quarterdeck.core.scheduling.free import Free
 from quarterdeck.core.scheduling.gangs import largest_gang
+from quarterdeck.core.scheduling.nearness import ON_NOTHING
 from quarterdeck.core.scheduling.plan import Blocker, Verdict
 from quarterdeck.core.scheduling.remedies import find_remedy, find_resumable
 from quarterdeck.core.scheduling.survey import numbers_of, survey_of
@@ -90,9 +91,9 @@ def _lacking_part(demand: Demand, placer: Placer, sites: Sites) -> Demand | None
         if _never(part, placer.free, survey) is not None:
             return part
     first, *beside = demand.parts
-    if not placer.could_place(first, sites):
+    if not placer.could_place(first, sites, ON_NOTHING):
         return demand
-    return next((part for part in beside if not placer.could_place(part, sites)), None)
+    return next((part for part in beside if not placer.could_place(part, sites, ON_NOTHING)), None)
 
 
 def _of_part(

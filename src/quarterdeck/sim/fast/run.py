@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from quarterdeck.sim.fast.workload import SimJob
 
 NEVER_S: Final = float("inf")
+SOON_S: Final = 0.001
+"""Plans that only time calls for are so far apart at least: after a year a float of seconds is no
+finer than that by much, and a run must get on."""
 
 
 def run(
@@ -236,7 +239,7 @@ class _Run:
         if plan.evictions:
             self._again_s = now_s
         elif plan.next_ready_ns is not None:
-            self._again_s = max(plan.next_ready_ns / NS_PER_S, now_s)
+            self._again_s = max(plan.next_ready_ns / NS_PER_S, now_s + SOON_S)
 
     def _list_running(self, now_s: float) -> tuple[Running, ...]:
         return tuple(

@@ -104,8 +104,8 @@ class Policy:
 
     `nearness_patience_s` bounds how long a gang that has room waits to lie in as few racks and
     units as it could, `pod_patience_s` the same of pods; both from its submission, and less for
-    large gangs (`nearness`). On the lingjun lists at a load of 0.9 half as long for pods leaves half
-    as many gangs again over several pods, a quarter more than twice as many.
+    large gangs (`nearness`). On the lingjun lists at a load of 0.9 half as long for pods left
+    half as many gangs again over several pods, a quarter more than twice as many.
     """
 
     patience_s: float = field(default=300.0)

@@ -123,9 +123,8 @@ def our_replay(hosts: Sequence[Host], jobs: Sequence[Job]) -> list[Ran]:
     ]
 
 
-def run_one(load: int, name: str, list_name: str) -> Measured:
+def run_one(name: str, list_name: str) -> Measured:
     """One list by one rule."""
-    del load
     hosts, jobs = read_hosts(), read_jobs(list_name)
     rule = RULES[name]
     began = perf_counter()
@@ -140,7 +139,9 @@ def run(loads: Sequence[int]) -> Found:
     keys = [(load, rule, name) for load in loads for rule in RULES for name in list_names(load)]
     found: Found = {load: {rule: {} for rule in RULES} for load in loads}
     with Pool() as pool:
-        for (load, rule, name), one in zip(keys, pool.starmap(run_one, keys, 1), strict=True):
+        for (load, rule, name), one in zip(
+            keys, pool.starmap(run_one, [key[1:] for key in keys], 1), strict=True
+        ):
             found[load][rule][name] = one
     return found
 

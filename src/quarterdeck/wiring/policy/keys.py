@@ -51,14 +51,6 @@ def choice(kind: type[StrEnum], value: Plain, name: str) -> StrEnum:
     raise Invalid(told, hint=f"use one of {', '.join(one.value for one in kind)}")
 
 
-def flag(value: Plain, name: str) -> bool:
-    """True or false."""
-    if not isinstance(value, bool):
-        told = f"{name} is {shown(value)}, which is neither true nor false"
-        raise Invalid(told, hint="write true or false, without quotes")
-    return value
-
-
 def _why(error: Invalid, value: str) -> str:
     """The part of a message that does not say the value again: it may be long or unprintable."""
     return error.message.partition(repr(value))[2].lstrip(",; ") or "it cannot be used"

@@ -80,7 +80,8 @@ def print_input(read: Input) -> None:
         say(one, err=True)
     more = len(read.told) - REMARKS_SHOWN + read.untold
     if more > 0:
-        say(f"{more} more remarks; `-o json` has {len(read.told)} of them all", err=True)
+        has = f"the first {len(read.told):,}" if read.untold else "all of them"
+        say(f"{more:,} more remarks; `-o json` has {has}", err=True)
     if read.left_out:
         say(f"{read.left_out} line{'s'[: read.left_out > 1]} left out", err=True)
 

@@ -21,7 +21,7 @@ from quarterdeck.core.cluster.room import room_of
 from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.fragments import Recent
 from quarterdeck.core.scheduling.make_plan import make_plan
-from quarterdeck.core.scheduling.moves import Move, find_moves, moves_left
+from quarterdeck.core.scheduling.moves import LATELY, Move, find_moves, moves_left
 from quarterdeck.core.scheduling.snapshot import Running, Snapshot, Waiting
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 SITE: Final = "mig"
 GPUS_PER_NODE: Final = 4
-LATELY: Final = 500
-"""Starts over which moves are counted for the policy."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ def _last_first(one: Running) -> tuple[int, int, int, str, int]:
 def choose_victims(
     victims: Sequence[Running], fits: Callable[[Sequence[Running]], bool]
 ) -> list[Running]:
-    """As few of these as need to go, from the first on; none if it would not do if all of them went.
+    """As few of these as need to go, from the first on; none if not even all would do.
     `fits` says whether it does when these have gone."""
     if not victims or not fits(victims):
         return []

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from quarterdeck.core.scheduling.plan import Placement
     from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
 
+LATELY: Final = 500
+"""Starts over which moves are counted for the policy."""
 PROOFS_MAX: Final = 16
 """So many ways that differ are tried in earnest, then it is given up."""
 

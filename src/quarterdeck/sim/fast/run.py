@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass, field
+from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.ids import JobId, format_id
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.fragments import Recent
 from quarterdeck.core.scheduling.make_plan import make_plan
+from quarterdeck.core.scheduling.moves import LATELY, find_moves, moves_left
 from quarterdeck.core.scheduling.snapshot import Running, Snapshot, Waiting
+from quarterdeck.sim.fast.attempts import JobRun
 from quarterdeck.sim.fast.limits import Limits
 from quarterdeck.sim.fast.site import SITE, FastSite
-from quarterdeck.sim.fast.story import Begun, Cut, Outage, OutageKind, Ran, Span, Story
+from quarterdeck.sim.fast.story import Begun, Cut, Outage, OutageKind, Ran, Story
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from quarterdeck.core.cluster.demand import Grant
+    from quarterdeck.core.cluster.demand import Demand, Grant
     from quarterdeck.core.cluster.hardware import Node
     from quarterdeck.core.scheduling.snapshot import Policy
     from quarterdeck.sim.fast.limits import Ruling
@@ -50,54 +52,6 @@ def run(
     return _Run(nodes, jobs, policy, tell, (outages, limits), restart_s).run(begun)
 
 
-@dataclass(slots=True)
-class _Job:
-    """A job on its way. `done_s` is the part of its duration that is safe in a checkpoint, `busy_s`
-    how long earlier attempts ran; `began_s` and `grants` are of the attempt that runs now."""
-
-    job: SimJob
-    began_s: float = 0.0
-    grants: tuple[Grant, ...] = ()
-    done_s: float = 0.0
-    busy_s: float = 0.0
-    overhead_s: float = 0.0
-    lost_s: float = 0.0
-    spans: list[Span] = field(default_factory=list)
-
-    @property
-    def end_s(self) -> float:
-        """When the attempt that runs now ends, if nothing cuts it short."""
-        return self.began_s + self.overhead_s + self.job.duration_s - self.done_s
-
-    def served_gpu_s(self, now_s: float) -> float:
-        """GPU time that all its attempts had until now."""
-        return self.job.gpus * (self.busy_s + (now_s - self.began_s if self.grants else 0.0))
-
-    def start(self, now_s: float, grants: tuple[Grant, ...], restart_s: float) -> None:
-        """Another attempt."""
-        self.began_s, self.grants = now_s, grants
-        self.overhead_s = restart_s if self.spans else 0.0
-        self.lost_s += self.overhead_s
-
-    def stop(self, now_s: float, cut: Cut) -> tuple[Grant, ...]:
-        """The attempt has ended; says what it held."""
-        ran_s, held = now_s - self.began_s, self.grants
-        self.spans.append(Span(self.began_s, now_s, held, cut))
-        self.busy_s += ran_s
-        self.grants = ()
-        if cut is not Cut.DONE:
-            every_s = self.job.checkpoint_s
-            useful_s = max(0.0, ran_s - self.overhead_s)
-            if every_s is None:
-                self.lost_s += useful_s + self.done_s
-                self.done_s = 0.0
-            else:
-                lost_s = min(every_s, useful_s)
-                self.lost_s += lost_s
-                self.done_s += useful_s - lost_s
-        return held
-
-
 class _Run:
     """One run's present."""
 
@@ -112,7 +66,9 @@ class _Run:
     ) -> None:
         outages, limits = given
         self._site = FastSite(nodes)
-        self._jobs = {JobId(format_id("j", n)): _Job(job) for n, job in enumerate(jobs, start=1)}
+        self._jobs = {
+            JobId(format_id("j", n)): JobRun.of(job) for n, job in enumerate(jobs, start=1)
+        }
         self._policy = policy
         self._tell = tell
         self._outages = tuple(sorted(outages, key=lambda one: (one.at_s, one.node, one.kind)))
@@ -127,6 +83,7 @@ class _Run:
         self._never: list[tuple[SimJob, str]] = []
         self._plans = 0
         self._again_s = NEVER_S
+        self._moved_lately: deque[int] = deque(maxlen=LATELY)
 
     def run(self, begun: Sequence[Begun]) -> Story:
         """From the first submission to the last end."""
@@ -158,7 +115,7 @@ class _Run:
     def _begin(self, begun: Iterable[Begun], now_s: float) -> None:
         for number, one in enumerate(begun, start=len(self._jobs) + 1):
             job_id = JobId(format_id("j", number))
-            self._jobs[job_id] = _Job(one.job)
+            self._jobs[job_id] = JobRun.of(one.job)
             self._start(job_id, one.grants, min(now_s, one.job.submit_s))
 
     def _submit(self, job_id: JobId) -> None:
@@ -199,7 +156,7 @@ class _Run:
             at_s, job_id, _ = heapq.heappop(self._ends)
             one = self._jobs[job_id]
             self._cut(job_id, at_s, Cut.DONE)
-            self._ran.append(Ran(one.job, tuple(one.spans), one.lost_s))
+            self._ran.append(one.ran())
             self._tell(len(self._ran) + len(self._never))
 
     def _turn_nodes(self, now_s: float) -> None:
@@ -218,17 +175,20 @@ class _Run:
                     self._cut(job_id, now_s, cut)
                     self._wait(job_id)
 
-    def _plan(self, now_s: float) -> None:
-        self._plans += 1
-        snapshot = Snapshot(
+    def _snapshot(self, now_s: float, *, is_running_of_use: bool) -> Snapshot:
+        return Snapshot(
             round(now_s * NS_PER_S),
             self._plans,
             self._site.capacity(),
             tuple(self._waiting.values()),
             allowances=self._limits.allowances(now_s, self._waiting.values()),
             asked=tuple(self._recent.counts().items()),
-            running=self._list_running(now_s) if self._policy.may_evict else (),
+            running=self._list_running(now_s) if is_running_of_use else (),
         )
+
+    def _plan(self, now_s: float) -> None:
+        self._plans += 1
+        snapshot = self._snapshot(now_s, is_running_of_use=self._policy.may_evict)
         plan = make_plan(snapshot, self._policy, explains=False)
         for placement in plan.placements:
             del self._waiting[placement.job_id]
@@ -240,6 +200,28 @@ class _Run:
             self._again_s = now_s
         elif plan.next_ready_ns is not None:
             self._again_s = max(plan.next_ready_ns / NS_PER_S, now_s + SOON_S)
+        if self._policy.moves_max:
+            self._move(now_s)
+
+    def _move(self, now_s: float) -> None:
+        """Slices that fit nowhere get room by moves, as far as the policy allows."""
+        in_vain: set[Demand] = set()
+        for job_id, waiting in list(self._waiting.items()):
+            most = moves_left(self._policy, len(self._moved_lately), sum(self._moved_lately))
+            if waiting.demand in in_vain or not most:
+                continue
+            snapshot = self._snapshot(now_s, is_running_of_use=True)
+            found = find_moves(snapshot, waiting, most)
+            if found is None:
+                in_vain.add(waiting.demand)
+                continue
+            for move in found.moves:
+                self._cut(move.job.job_id, now_s, Cut.PREEMPTED)
+            del self._waiting[job_id]
+            self._start(job_id, found.placement.grants, now_s)
+            for move in found.moves:
+                self._start(move.job.job_id, move.after.grants, now_s)
+            self._moved_lately[-1] = len(found.moves)
 
     def _list_running(self, now_s: float) -> tuple[Running, ...]:
         return tuple(
@@ -261,6 +243,7 @@ class _Run:
     def _start(self, job_id: JobId, grants: tuple[Grant, ...], now_s: float) -> None:
         one = self._jobs[job_id]
         one.start(now_s, grants, self._restart_s)
+        self._moved_lately.append(0)
         self._running[job_id] = None
         self._limits.count(one.job, 1)
         self._site.hold(job_id, grants)

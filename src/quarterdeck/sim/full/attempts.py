@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.sim.fast.progress import Progress
 from quarterdeck.sim.fast.story import Cut, Ran, Span
 from quarterdeck.sim.timeline import EPOCH_NS
 
@@ -29,31 +30,22 @@ class JobAttempts:
 
     def left_s(self) -> float:
         """How long the next attempt runs, if it is let: without what is in checkpoints."""
-        return self.job.duration_s - self._progress()[0]
+        return self.job.duration_s - self._progress().done_s
 
     def ran(self) -> Ran:
         """The job as it is told in a story."""
         spans = tuple(span for one in self.attempts if (span := self._span(one)) is not None)
-        return Ran(self.job, spans, self._progress()[1])
+        return Ran(self.job, spans, self._progress().lost_s)
 
-    def _progress(self) -> tuple[float, float]:
-        """What of the duration is safe, and what was lost: a run that is cut off goes back to its
-        last checkpoint, and loses at most the time between two (docs/simulator.md)."""
-        done_s = lost_s = 0.0
+    def _progress(self) -> Progress:
+        progress = Progress(self.job.checkpoint_s)
         for one in self.attempts:
             span = self._span(one)
             if span is None or span.cut is Cut.DONE:
                 continue
-            cut_at_s = self.cuts[one.ref.attempt][0]
-            ran_s = max(0.0, min(cut_at_s - span.start_s, self.job.duration_s - done_s))
-            if self.job.checkpoint_s is None:
-                lost_s += done_s + ran_s
-                done_s = 0.0
-            else:
-                back_s = min(self.job.checkpoint_s, ran_s)
-                lost_s += back_s
-                done_s += ran_s - back_s
-        return done_s, lost_s
+            ran_s = self.cuts[one.ref.attempt][0] - span.start_s
+            progress.cut(max(0.0, min(ran_s, self.job.duration_s - progress.done_s)))
+        return progress
 
     def _span(self, one: VirtualAttempt) -> Span | None:
         """From its first command's start to its last one's end; None when no command started."""

@@ -51,6 +51,14 @@ def choice(kind: type[StrEnum], value: Plain, name: str) -> StrEnum:
     raise Invalid(told, hint=f"use one of {', '.join(one.value for one in kind)}")
 
 
+def count(value: Plain, name: str) -> int:
+    """A whole number from 0 to 100."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 100:
+        told = f"{name} is {shown(value)}, which is not a whole number from 0 to 100"
+        raise Invalid(told, hint="write for example 2, without quotes")
+    return value
+
+
 def _why(error: Invalid, value: str) -> str:
     """The part of a message that does not say the value again: it may be long or unprintable."""
     return error.message.partition(repr(value))[2].lstrip(",; ") or "it cannot be used"
@@ -59,5 +67,9 @@ def _why(error: Invalid, value: str) -> str:
 KEYS: Final = (
     Key("patience", "patience_s", span_s),
     Key("order", "order", partial(choice, Order)),
+    Key("nearness_patience", "nearness_patience_s", span_s),
+    Key("pod_patience", "pod_patience_s", span_s),
     Key("min_runtime", "min_runtime_s", span_s),
+    Key("moves", "moves_max", count),
+    Key("moves_percent", "moves_percent", count),
 )

@@ -1,45 +1,32 @@
 """The 120 jobs of Shockwave, whose batch size changes while they run, for 32 GPUs.
 
 Zheng et al., "Shockwave: Fair and Efficient Cluster Scheduling for Dynamic Adaptation in Machine
-Learning", NSDI 2023 (uw-mad-dash/shockwave). A line is a job: its model, its steps, its GPUs, how
-its batch size changes, how long it should take if it runs alone, and when it comes.
+Learning", NSDI 2023 (uw-mad-dash/shockwave). A job's duration is what it takes with those changes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from typing import Final
 
+from benchmarks.adaptation import duration_s, read_speeds
 from benchmarks.gangs import demand_of
 from benchmarks.traces import read_lines
 from quarterdeck.sim.fast.workload import SimJob
 
-TRACE = "shockwave/120jobs_dynamic.trace"
-
-
-@dataclass(frozen=True, slots=True)
-class Training:
-    """A line of the trace. `mode` is `static`, or how the batch size is adapted."""
-
-    model: str
-    steps: int
-    gpus: int
-    mode: str
-    duration_s: float
-    submit_s: float
-
-
-def read_trainings() -> list[Training]:
-    """The lines of the trace, who comes first first."""
-    return [
-        Training(cells[0], int(cells[5]), int(cells[6]), cells[7], float(cells[10]),
-                 float(cells[11]))
-        for cells in read_lines(TRACE)
-    ]  # fmt: skip
+TRACE: Final = "shockwave/120jobs_dynamic.trace"
+NODES: Final = 4
 
 
 def read_jobs() -> list[SimJob]:
-    """The same, as jobs whose speed does not change."""
-    return [
-        SimJob(line, one.model, one.submit_s, one.duration_s, demand_of(one.gpus))
-        for line, one in enumerate(read_trainings(), start=1)
-    ]
+    """The jobs, who comes first first."""
+    speeds = read_speeds()
+    jobs = []
+    for line, cells in enumerate(read_lines(TRACE), start=1):
+        name, steps, gpus, mode, submit_s = (cells[column] for column in (0, 5, 6, 7, 11))
+        match = re.fullmatch(r"(\S+) \(batch size (\d+)\)", name)
+        assert match, name
+        model, batch = match[1], int(match[2])
+        takes_s = duration_s(mode, model, batch, int(gpus), int(steps), speeds)
+        jobs.append(SimJob(line, name, float(submit_s), takes_s, demand_of(int(gpus))))
+    return jobs

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import openb, packing, plot, queueing
+from benchmarks import fairness, openb, packing, plot, queueing
 from benchmarks.traces import NoTraces, folder
 
 if TYPE_CHECKING:
@@ -48,4 +48,13 @@ def _queueing() -> Told:
     return Told(queueing.TITLE, queueing.as_lines(found), queueing.judge(found))
 
 
-SUITES: Final[dict[str, Callable[[], Told]]] = {"packing": _packing, "queueing": _queueing}
+def _fairness() -> Told:
+    found = fairness.run()
+    return Told(fairness.TITLE, fairness.as_lines(found), fairness.judge(found))
+
+
+SUITES: Final[dict[str, Callable[[], Told]]] = {
+    "packing": _packing,
+    "queueing": _queueing,
+    "fairness": _fairness,
+}

@@ -43,6 +43,12 @@ def read_lines(path: str) -> Iterator[list[str]]:
         yield from csv.reader(file, delimiter="\t")
 
 
+def read_text(path: str) -> str:
+    """All of a file."""
+    with _open(path) as file:
+        return file.read()
+
+
 def read_packed_rows(archive: str, member: str) -> Iterator[dict[str, str]]:
     """The rows of a CSV file with a header that lies in a tar archive."""
     with tarfile.open(_get(archive)) as packed:

@@ -5,16 +5,12 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 
-from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.control.cancel import cancel
 from quarterdeck.control.hold import hold, release
 from quarterdeck.control.needs import settle_needs
-from quarterdeck.control.nodes import cordon, drain, find_place, resume
 from quarterdeck.control.requeue import requeue
-from quarterdeck.core.cluster.hardware import NodeState
 from quarterdeck.core.jobs.array import parse_array
-from quarterdeck.core.jobs.job import Job
-from quarterdeck.core.jobs.spec import JobSpec, Priority, Retry
+from quarterdeck.core.jobs.spec import Priority, Retry
 from quarterdeck.core.scheduling.snapshot import Policy
 from quarterdeck.sim.fast.run import run
 from quarterdeck.sim.fast.story import Begun, Cut, Outage, OutageKind
@@ -27,40 +23,10 @@ from quarterdeck.sim.replay.workload import (
     STILL_WAITS,
     TRIED,
     Told,
-    tell_workload,
 )
-from quarterdeck.testing.builders import START_NS, a_demand, a_dgx, a_job_spec
-from tests.spec.control.desk import Desk, a_desk, exited, lost
-
-BIG = a_job_spec(demand=a_demand(1, 8))
-SMALL = a_job_spec(demand=a_demand(1, 1))
-
-
-class Clocked:
-    """A desk where everything has its second; `at` moves the clock there."""
-
-    def __init__(self, *nodes: str) -> None:
-        self.desk: Desk = a_desk(*(a_dgx(name) for name in nodes or ("a",)))
-
-    def at(self, second: float) -> None:
-        self.desk.clock.at_ns = START_NS + int(second * NS_PER_S)
-
-    def submit(self, second: float, spec: JobSpec = BIG) -> Job:
-        self.at(second - 1)  # the desk submits a second later
-        return self.desk.submit(spec)
-
-    def place(self, second: float) -> None:
-        self.at(second)
-        self.desk.scheduler.turn()
-
-    def end(self, second: float, job: Job, code: int = 0) -> None:
-        self.desk.start(job)
-        self.at(second)
-        self.desk.end(job, code)
-
-    def tell(self, begin: float = 0, end: float = 1000) -> Told:
-        span_ns = (START_NS + int(begin * NS_PER_S), START_NS + int(end * NS_PER_S))
-        return tell_workload(self.desk.store, span_ns)
+from quarterdeck.testing.builders import START_NS, a_demand, a_job_spec
+from tests.spec.control.desk import exited, lost
+from tests.spec.sim.clocked import BIG, SMALL, Clocked
 
 
 def named(told: Told) -> dict[str, SimJob]:
@@ -303,80 +269,6 @@ def test_what_was_over_before_or_came_after_is_no_part_of_it() -> None:
     told = site.tell(30, 90)
     assert (told.jobs, told.begun, told.really) == ((), (), ())
     assert not told.remarks
-
-
-def test_nodes_that_went_and_came_are_outages() -> None:
-    site = Clocked("a", "b")
-    site.at(50)
-    site.desk.report(a_dgx("a"), a_dgx("b", state=NodeState.DOWN))
-    site.at(80)
-    site.desk.report(a_dgx("a"), a_dgx("b"))
-    site.at(90)
-    site.desk.report(a_dgx("b"))
-    site.at(95)
-    site.desk.report(a_dgx("b"), a_dgx("a"), a_dgx("c"))
-    told = site.tell()
-    assert [node.name for node in told.nodes] == ["a", "b", "c"]
-    assert {node.state for node in told.nodes} == {NodeState.READY}
-    assert told.outages == (
-        Outage("c", 0.0, 95.0),
-        Outage("b", 50.0, 30.0),
-        Outage("a", 90.0, 5.0),
-    )
-
-
-def test_an_outage_that_had_begun_goes_on_and_one_that_has_not_ended_never_will() -> None:
-    site = Clocked("a", "b")
-    site.at(10)
-    site.desk.report(a_dgx("a", state=NodeState.DOWN), a_dgx("b", state=NodeState.DOWN))
-    site.at(50)
-    site.desk.report(a_dgx("a"), a_dgx("b", state=NodeState.DOWN))
-    assert site.tell(30).outages == (Outage("a", 0.0, 20.0), Outage("b", 0.0, float("inf")))
-    assert site.tell(60).outages == (Outage("b", 0.0, float("inf")),)
-
-
-def test_the_while_begins_with_the_log_where_that_is_later() -> None:
-    """So nodes that were reported first of all are there from its beginning."""
-    site = Clocked()
-    site.submit(10)
-    told = site.tell(-500)
-    assert told.from_ns == START_NS
-    assert told.span_s == 1000.0
-    assert told.outages == ()
-    assert told.jobs[0].submit_s == 10.0
-
-
-def test_a_drain_stops_what_runs_and_a_cordon_does_not() -> None:
-    site = Clocked("a", "b")
-    job = site.submit(10, a_job_spec(demand=a_demand(1, 8), retry=Retry(1)))
-    site.place(20)
-    site.desk.start(job)
-    site.at(30)
-    drain(site.desk.plane, find_place(site.desk.plane, "a"), "fan", "ann")
-    cordon(site.desk.plane, find_place(site.desk.plane, "b"), "fan", "ann")
-    site.at(31)
-    site.desk.end(site.desk.job(job.id))
-    site.at(70)
-    for name in ("a", "b"):
-        resume(site.desk.plane, find_place(site.desk.plane, name), "ann")
-    site.place(71)
-    site.end(90, site.desk.job(job.id))
-    told = site.tell()
-    assert told.outages == (
-        Outage("a", 30.0, 40.0, OutageKind.DRAIN),
-        Outage("b", 30.0, 40.0, OutageKind.CORDON),
-    )
-    assert told.really[0].spans[0].cut is Cut.DRAINED
-    assert told.jobs[0].duration_s == 19.0
-
-
-def test_cordons_of_single_gpus_are_counted() -> None:
-    site = Clocked()
-    site.at(30)
-    cordon(site.desk.plane, find_place(site.desk.plane, "a", ["3"]), "ECC", "ann")
-    told = site.tell()
-    assert told.outages == ()
-    assert sum(told.remarks.values()) == 1
 
 
 def test_as_files_it_says_the_same_and_what_it_cannot_say_is_counted() -> None:

@@ -54,6 +54,7 @@ CREATE TABLE IF NOT EXISTS cycles (
     kept INTEGER NOT NULL,
     PRIMARY KEY (start, number)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS cycles_inputs ON cycles (inputs);
 """
 _BEGIN: Final = "INSERT INTO starts (at_ns, as_of, version) VALUES (?, ?, ?)"
 _END: Final = "UPDATE starts SET ended_at_ns = ? WHERE number = ?"
@@ -66,20 +67,20 @@ SELECT number, at_ns, as_of, placements, verdicts, placed, waiting, document, ou
 FROM cycles JOIN inputs ON inputs.id = cycles.inputs
 WHERE start = ? AND number > ? AND at_ns >= ? ORDER BY number LIMIT ?
 """
+_FIRST: Final = "SELECT min(number) FROM cycles WHERE start = ?"
+_LAST: Final = "SELECT max(number) FROM cycles WHERE start = ?"
+_FIRST_KEPT: Final = """
+SELECT number FROM cycles WHERE start = ? AND at_ns >= ? ORDER BY number LIMIT 1
+"""
+_DROP: Final = "DELETE FROM cycles WHERE start = ? AND number < ?"
+_DROP_STARTS: Final = """
+DELETE FROM starts WHERE at_ns < ? AND number < (SELECT max(number) FROM starts)
+AND NOT EXISTS (SELECT 1 FROM cycles WHERE start = starts.number)
+"""
+_DROP_INPUTS: Final = """
+DELETE FROM inputs WHERE NOT EXISTS (SELECT 1 FROM cycles WHERE inputs = inputs.id)
+"""
 BUSY_S: Final = 5.0
-_DROP: Final = (
-    "DELETE FROM cycles WHERE at_ns < :before_ns",
-    """
-    DELETE FROM cycles WHERE (start, number) <= (
-        SELECT start, number FROM cycles ORDER BY start DESC, number DESC LIMIT 1 OFFSET :cycles_max
-    )
-    """,
-    """
-    DELETE FROM starts WHERE at_ns < :before_ns AND number < (SELECT max(number) FROM starts)
-    AND number NOT IN (SELECT DISTINCT start FROM cycles)
-    """,
-    "DELETE FROM inputs WHERE id NOT IN (SELECT DISTINCT inputs FROM cycles)",
-)
 
 
 def open_cycle_log(path: Path) -> SqliteCycleLog:
@@ -169,16 +170,31 @@ class SqliteCycleLog:
         return [_cycle_of(row, known) for row in rows]
 
     def drop(self, before_ns: int, cycles_max: int) -> None:
-        """Forget what is older, and what is too much."""
-        bounds = {"before_ns": before_ns, "cycles_max": cycles_max}
+        """Forget what is older, and what is too much. Whoever adds cycles waits for this, so it
+        looks at no more of them than it forgets."""
         with self._lock:
             self._known = None
             try:
                 with self._connection:
-                    for statement in _DROP:
-                        self._connection.execute(statement, bounds)
+                    self._drop(before_ns, cycles_max)
             except sqlite3.Error as error:
                 log.warning("old cycles were not forgotten: %s", error)
+
+    def _drop(self, before_ns: int, cycles_max: int) -> None:
+        ask = self._connection.execute
+        ends = []
+        for (start,) in ask("SELECT number FROM starts ORDER BY 1").fetchall():
+            (first,), (last,) = ask(_FIRST, (start,)).fetchone(), ask(_LAST, (start,)).fetchone()
+            if first is not None:
+                (kept,) = ask(_FIRST_KEPT, (start, before_ns)).fetchone() or (last + 1,)
+                ends.append((start, kept, last))
+        excess = sum(last + 1 - kept for _, kept, last in ends) - cycles_max
+        for start, kept, last in ends:
+            more = max(0, min(excess, last + 1 - kept))
+            excess -= more
+            ask(_DROP, (start, kept + more))
+        ask(_DROP_STARTS, (before_ns,))
+        ask(_DROP_INPUTS)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -3,6 +3,7 @@
 PYTHON ?= python3
 SEED ?= 42
 LISTS ?=
+MUTANTS ?=
 PYTEST_ARGS ?=
 WORKERS ?= 2
 
@@ -12,7 +13,7 @@ STAMPS := $(VENV)/stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check docs bench bench-packing sim lock clean
+.PHONY: help install demo test check docs bench bench-packing sim mutants lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -44,6 +45,9 @@ bench-packing: $(STAMPS)/dev ## GPUs that nobody can use, beside other policies 
 
 sim: $(STAMPS)/base ## a thousand jobs and many faults on virtual time (SEED=42)
 	$(BIN)/qd sim --seed $(SEED)
+
+mutants: $(STAMPS)/dev ## twenty deliberate bugs, each to be noticed by a test (MUTANTS="03 17")
+	$(BIN)/python -m tests.mutants $(MUTANTS)
 
 # pip-compile, blind to this machine's own pip settings: a lock holds names, versions and the
 # hashes of the public files, and no address.

@@ -4,6 +4,9 @@ PYTHON ?= python3
 SEED ?= 42
 LISTS ?=
 TRACES ?=
+LOADS ?=
+MIXES ?=
+MUTANTS ?=
 PYTEST_ARGS ?=
 WORKERS ?= 2
 
@@ -13,7 +16,8 @@ STAMPS := $(VENV)/stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check docs bench bench-packing bench-queueing sim lock clean
+.PHONY: help install demo test check docs bench bench-packing bench-queueing bench-topology \
+	bench-mig sim mutants lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -45,8 +49,17 @@ bench-packing: $(STAMPS)/dev ## GPUs that nobody can use, beside other policies 
 bench-queueing: $(STAMPS)/dev ## how long jobs wait, beside other policies (TRACES=a,b)
 	$(BIN)/python -m benchmarks.queueing $(TRACES)
 
+bench-topology: $(STAMPS)/dev ## how near gangs lie, beside other rules (LOADS="70 90")
+	$(BIN)/python -m benchmarks.topology $(LOADS)
+
+bench-mig: $(STAMPS)/dev ## MIG slices that find a place, beside other rules (MIXES="small big")
+	$(BIN)/python -m benchmarks.mig $(MIXES)
+
 sim: $(STAMPS)/base ## a thousand jobs and many faults on virtual time (SEED=42)
 	$(BIN)/qd sim --seed $(SEED)
+
+mutants: $(STAMPS)/dev ## twenty deliberate bugs, each to be noticed by a test (MUTANTS="03 17")
+	$(BIN)/python -m tests.mutants $(MUTANTS)
 
 # pip-compile, blind to this machine's own pip settings: a lock holds names, versions and the
 # hashes of the public files, and no address.

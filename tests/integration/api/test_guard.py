@@ -58,6 +58,7 @@ def test_every_path_and_method_but_the_open_ones_needs_a_token(
     [
         "evil.example",
         "127.0.0.1.evil.example",
+        "localhost.evil.example",
         "",
         "localhost:",
         "[::1",

@@ -148,3 +148,15 @@ def test_a_snapshot_keeps_what_ran_when_it_was_taken() -> None:
     after = desk.plane.board.snapshot(START_NS, people)
     seen = [one.allowances["team", spec.team].running for one in (taken, after)]
     assert seen == [0, 1]
+
+
+def test_a_board_that_begins_late_counts_what_runs_already() -> None:
+    desk = a_desk(a_dgx("a"))
+    spec = a_job_spec(demand=a_demand(1, 4))
+    quota = Quota(running_jobs=Bound(9))
+    people = People(Organization("ACME")).with_entries((Team(spec.team, quota=quota),))
+    for _ in range(2):
+        desk.submit(spec)
+    desk.scheduler.turn()
+    allowances = Board(desk.store).snapshot(START_NS, people).allowances
+    assert allowances["team", spec.team].running == 2

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quarterdeck.basics.errors import Conflict, Stale
+from quarterdeck.core.jobs.events import Held
 from quarterdeck.core.jobs.evolve import evolve, replay
 from quarterdeck.core.jobs.spec import Retry
 from quarterdeck.core.jobs.states import JobState, ReplicaState
@@ -263,6 +264,11 @@ class StoreConformance(StoreOfMany, StoreOfTeams):
         assert [job.id for job in active.jobs] == [jobs[0].id, jobs[2].id]
         assert active.jobs[0] == store.find_job(jobs[0].id)
         assert [[node.name for node in site.nodes] for site in active.sites] == [["new"]]
+
+    def test_what_is_held_is_active_too(self, store: Store) -> None:
+        held = submit(store, 1)
+        move(store, held, Held(START_NS, "ada"))
+        assert [job.state for job in store.load_active().jobs] == [JobState.HELD]
 
     # Capacity news
 

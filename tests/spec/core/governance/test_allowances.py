@@ -9,6 +9,8 @@ from itertools import count
 from typing import Any
 
 from quarterdeck.basics.ids import JobId
+from quarterdeck.core.cluster.demand import Demand, Level, Resources, Wish
+from quarterdeck.core.cluster.hardware import Location
 from quarterdeck.core.cluster.room import Room
 from quarterdeck.core.governance.limits import Bound, Quota
 from quarterdeck.core.governance.people import Organization, People, Team, User
@@ -158,6 +160,24 @@ def test_a_job_that_waits_for_its_own_site_hears_of_that_one() -> None:
     verdict = plan.verdicts[a_job_id(1)]
     assert (verdict.blocked_by, verdict.numbers["nodes_able"]) == (Blocker.NO_CAPACITY, 1)
     assert "site attic" in verdict.message
+
+
+def test_what_would_help_only_where_it_may_not_go_is_not_told() -> None:
+    """Both nodes of `attic` are full. Without the rack it would start on `local`, which its team
+    may not use."""
+    places = {"attic": ("r1", "r1"), "local": ("r1", "r2")}
+    rooms = tuple(
+        Room.empty(site, a_node(f"{site}{n}", location=Location(rack)))
+        for site, racks in places.items()
+        for n, rack in enumerate(racks)
+    )
+    full = tuple(replace(room, free_cpus=0) if room.site == "attic" else room for room in rooms)
+    two = job(1, demand=Demand(2, Resources(), topology=Wish(require=Level.RACK)))
+    hints = [
+        plan_for(acme(red=Quota(sites=sites)), two, rooms=full).verdicts[a_job_id(1)].hint
+        for sites in (("attic",), None)
+    ]
+    assert ["would start now" in hint for hint in hints] == [False, True]
 
 
 def a_quota(chance: random.Random) -> Quota:

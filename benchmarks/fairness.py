@@ -20,6 +20,7 @@ from benchmarks import shockwave
 from benchmarks.baselines.fairness import RESTART_S, run_max_min
 from benchmarks.baselines.queueing import WIDTH, Course
 from benchmarks.gangs import build_cluster, gang_of
+from benchmarks.told import Told
 from benchmarks.traces import NoTraces
 from quarterdeck.core.scheduling.snapshot import Order, Policy
 from quarterdeck.sim.fast.run import run as simulate
@@ -110,6 +111,11 @@ def judge(found: Found) -> list[tuple[str, bool]]:
     return said
 
 
+def tell(found: Found) -> Told:
+    """What was found, as it is printed and kept."""
+    return Told(TITLE, as_lines(found), judge(found))
+
+
 def main() -> int:
     """Run it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fairness", description=__doc__)
@@ -118,11 +124,9 @@ def main() -> int:
         found = run()
     except NoTraces as error:
         parser.error(str(error))
-    print(TITLE)
-    print("\n".join(as_lines(found)))
-    said = judge(found)
-    print("\n".join(f"{'yes' if holds else 'NO ':<4} {what}" for what, holds in said))
-    return 0 if all(holds for _, holds in said) else 1
+    told = tell(found)
+    print(told)
+    return 0 if told.holds else 1
 
 
 def _our_course(jobs: Sequence[SimJob], order: Order) -> Course:

@@ -23,11 +23,15 @@ from benchmarks.slices import (
     draw_requests,
     profiles_to_ask_for,
 )
+from benchmarks.told import Told
 from quarterdeck.core.scheduling.snapshot import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+TITLE: Final = (
+    "Compute slices served, % of those asked for: mean ± standard deviation over the seeds"
+)
 SEEDS: Final = range(42, 62)
 LOADS: Final = (0.85, 1.0)
 WORKERS: Final = 2
@@ -153,6 +157,11 @@ def judge(found: Found) -> list[tuple[str, bool]]:
     return said
 
 
+def tell(found: Found) -> Told:
+    """What was found, as it is printed and kept."""
+    return Told(TITLE, as_lines(found), judge(found))
+
+
 def main() -> int:
     """Run the mixes that were named, or all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.mig", description=__doc__)
@@ -168,11 +177,9 @@ def main() -> int:
         parser.error(f"{wanted.model} has {profiles} profiles: these mixes are of six; use --drawn")
     mixes = draw_mixes(wanted.drawn, wanted.model) if wanted.drawn else None
     found = run(mixes or {name: MIXES[name] for name in names}, model=wanted.model)
-    print("compute slices served, % of those asked for: mean ± standard deviation over the seeds")
-    print("\n".join(as_lines(found)))
-    said = judge(found)
-    print("\n".join(f"{'yes' if holds else 'NO ':<4} {what}" for what, holds in said))
-    return 0 if all(holds for _, holds in said) else 1
+    told = tell(found)
+    print(told)
+    return 0 if told.holds else 1
 
 
 def _gain(by_policy: Mapping[str, Sequence[Served]], policy: str) -> str:

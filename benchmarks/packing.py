@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 from benchmarks import openb
 from benchmarks.baselines.packing import BestFit, Fgd, Packer, RandomFit
 from benchmarks.openb import MILLI
+from benchmarks.told import Told
 from benchmarks.traces import NoTraces, folder
 from quarterdeck.basics.ids import JobId, format_id
 from quarterdeck.core.cluster.demand import Demand, GpuUnit, Grant, Resources
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from benchmarks.openb import Host, Pod
 
+TITLE: Final = "GPUs that stay unused, % of all: mean ± standard deviation over the seeds"
 SITE: Final = "openb"
 MIB: Final = 2**20
 GB: Final = 10**9
@@ -140,6 +142,11 @@ def judge(found: dict[str, dict[str, list[Packed]]]) -> list[tuple[str, bool]]:
     return said
 
 
+def tell(found: dict[str, dict[str, list[Packed]]]) -> Told:
+    """What was found, as it is printed and kept."""
+    return Told(TITLE, as_lines(found), judge(found))
+
+
 def main() -> int:
     """Run the lists that were named, or all that there are."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.packing", description=__doc__)
@@ -155,11 +162,9 @@ def main() -> int:
         found = run(names or known)
     except NoTraces as error:
         parser.error(str(error))
-    print("GPUs that stay unused, % of all: mean ± standard deviation over the seeds")
-    print("\n".join(as_lines(found)))
-    said = judge(found)
-    print("\n".join(f"{'yes' if holds else 'NO ':<4} {what}" for what, holds in said))
-    return 0 if all(holds for _, holds in said) else 1
+    told = tell(found)
+    print(told)
+    return 0 if told.holds else 1
 
 
 def _packer_of(

@@ -27,6 +27,7 @@ from benchmarks.plot import FOLDER, Curve, draw_shares, keep
 from benchmarks.queueing_bars import bars_of, proofs_of
 from benchmarks.queueing_policies import OURS, follow, policies_for, seeds_of
 from benchmarks.queueing_traces import CHARGED, USUAL, known_names, read_trace
+from benchmarks.told import Told
 from benchmarks.traces import NoTraces, folder
 from benchmarks.waits import Waits
 
@@ -102,6 +103,11 @@ def plot(found: Found, where: Path) -> list[Path]:
     ]
 
 
+def tell(found: Found) -> Told:
+    """What was found, as it is printed and kept."""
+    return Told(TITLE, as_lines(found), judge(found))
+
+
 def main() -> int:
     """Run the traces that were named, or the usual ones."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.queueing", description=__doc__)
@@ -117,12 +123,10 @@ def main() -> int:
         found = run(names or USUAL)
     except NoTraces as error:
         parser.error(str(error))
-    print(TITLE)
-    print("\n".join(as_lines(found)))
+    told = tell(found)
+    print(told)
     print("\n".join(f"pictured in {path}" for path in plot(found, FOLDER)))
-    said = judge(found)
-    print("\n".join(f"{'yes' if holds else 'NO ':<4} {what}" for what, holds in said))
-    return 0 if all(holds for _, holds in said) else 1
+    return 0 if told.holds else 1
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -27,6 +27,7 @@ from benchmarks.baselines.topology import (
     replay,
 )
 from benchmarks.lingjun import GPUS_PER_HOST, HOSTS_PER_LEAF, list_names, read_hosts, read_jobs
+from benchmarks.told import Told
 from benchmarks.traces import NoTraces, folder
 from quarterdeck.core.cluster.demand import Demand, Resources
 from quarterdeck.core.cluster.hardware import Device, Location, Node
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from benchmarks.baselines.topology import Rule
     from benchmarks.lingjun import Host, Job
 
+TITLE: Final = "Gangs on the lingjun fabric: mean ± standard deviation over the lists"
 LOADS: Final = (70, 90)
 OURS: Final = "ours"
 SLURM: Final = "Slurm tree rule"
@@ -186,6 +188,11 @@ def judge(found: Found) -> list[tuple[str, bool]]:
     return said
 
 
+def tell(found: Found) -> Told:
+    """What was found, as it is printed and kept."""
+    return Told(TITLE, as_lines(found), judge(found))
+
+
 def main() -> int:
     """Run the loads that were named, or both."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.topology", description=__doc__)
@@ -197,11 +204,9 @@ def main() -> int:
         found = run(loads)
     except NoTraces as error:
         parser.error(str(error))
-    print("Gangs on the lingjun fabric: mean ± standard deviation over the lists")
-    print("\n".join(as_lines(found)))
-    said = judge(found)
-    print("\n".join(f"{'yes' if holds else 'NO ':<4} {what}" for what, holds in said))
-    return 0 if all(holds for _, holds in said) else 1
+    told = tell(found)
+    print(told)
+    return 0 if told.holds else 1
 
 
 def _node_of(host: Host) -> Node:

@@ -15,7 +15,7 @@ from benchmarks.plot import Curve, draw_shares
 from benchmarks.queueing_bars import PLAIN, PUBLISHED
 from benchmarks.queueing_policies import OURS, THEIRS, follow, policies_for, seeds_of
 from benchmarks.queueing_traces import Trace
-from benchmarks.suites import Told
+from benchmarks.told import Told
 from benchmarks.waits import Waits
 from quarterdeck.sim.fast.workload import SimJob
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     Rule = Callable[[Sequence[Gang], int], Course]
 
 SEEDS: Final = (1, 2, 3)
+PATIENCE_S: Final = 30 * 86_400.0
+"""Of ours with jobs that do not fit: the rules of others have none that ends, and in `shortest` age
+counts by itself."""
 THEIRS: Final[dict[str, Rule]] = {
     "FIFO": lambda gangs, nodes: run_in_order(gangs, nodes, first_come, may_skip=False),
     "FIFO + EASY": run_easy,
@@ -82,6 +85,9 @@ def follow(trace: Trace, policy: str, seed: int) -> Waits:
         rng = Random(seed)
         jobs = [replace(job, estimate_s=job.duration_s * ours.factor(rng)) for job in jobs]
     story = run(
-        build_cluster(trace.nodes), jobs, Policy(order=ours.order), restart_s=trace.restart_s
+        build_cluster(trace.nodes),
+        jobs,
+        Policy(PATIENCE_S, order=ours.order),
+        restart_s=trace.restart_s,
     )
     return waits_of_story(story)

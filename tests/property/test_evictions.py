@@ -21,7 +21,7 @@ from quarterdeck.testing.builders import START_NS, a_job_id, a_node
 GPUS = 4
 NODES = 4
 POLICY = Policy(patience_s=1e9, order=Order.LEAST_SERVED, min_runtime_s=600.0)
-SERVED_GPU_S = st.sampled_from((0.0, 1800.0, 4000.0, 50_000.0, 900_000.0))
+SERVED_GPU_S = st.sampled_from((0.0, 15_000.0, 40_000.0, 500_000.0, 9_000_000.0))
 
 
 @st.composite

@@ -16,6 +16,7 @@ from quarterdeck.testing.builders import START_NS, a_demand, a_dgx
 
 NOW_NS = START_NS + 100 * 3600 * NS_PER_S
 HOUR = 3600.0
+NODE_HOUR = 8 * HOUR
 POLICY = Policy(patience_s=1e9, order=Order.LEAST_SERVED, min_runtime_s=600.0)
 
 
@@ -30,13 +31,13 @@ def runs(
     started_ns = NOW_NS - round(for_s * NS_PER_S)
     return Running(
         JobId(name), "local", demand, grants, more.pop("priority", 0), started_ns, started_ns,
-        served_h * HOUR, **more,
+        served_h * NODE_HOUR, **more,
     )  # fmt: skip
 
 
 def waits(name: str, demand: Demand, *, served_h: float = 0.0, **more: Any) -> Waiting:
     return Waiting(JobId(name), demand, more.pop("priority", 0), NOW_NS - NS_PER_S,
-                   served_gpu_s=served_h * HOUR, **more)  # fmt: skip
+                   served_gpu_s=served_h * NODE_HOUR, **more)  # fmt: skip
 
 
 def plan_for(
@@ -103,11 +104,11 @@ def test_a_higher_priority_is_never_ousted_and_always_ousts() -> None:
 
 
 def test_a_plan_is_worth_making_again_when_a_running_job_has_had_more() -> None:
-    """Both are in the first class; it comes into the second after another half of a GPU hour."""
+    """Both are in the first class; it comes into the second after another half of an hour."""
     young = runs("a", grant("d0", 0, 8), served_h=0.5)
     plan = plan_for([young], waits("n", a_demand(1, 8)), nodes=1)
     assert not plan.evictions
-    assert plan.next_ready_ns == NOW_NS + round(0.5 * HOUR / 8 * NS_PER_S)
+    assert plan.next_ready_ns == NOW_NS + round(0.5 * NODE_HOUR / 8 * NS_PER_S)
 
 
 def test_what_is_required_of_the_place_holds_for_what_comes_free_too() -> None:

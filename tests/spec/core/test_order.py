@@ -16,6 +16,7 @@ from quarterdeck.core.scheduling.snapshot import Order, Policy, Running, Snapsho
 from quarterdeck.testing.builders import START_NS, a_demand
 
 HOUR = 3600.0
+NODE_HOUR = 8 * HOUR
 NOW_NS = START_NS + 100 * 86400 * NS_PER_S
 
 
@@ -68,9 +69,9 @@ def test_a_job_that_waits_for_ten_times_its_length_and_an_hour_counts_as_half_as
 
 def test_who_had_least_gpu_time_goes_first_in_classes_and_then_who_needs_fewer_gpus() -> None:
     fresh = waits("fresh", 8)
-    same = waits("same", 4, served_gpu_s=0.9 * HOUR)
-    second = waits("second", 1, served_gpu_s=1.5 * HOUR)
-    old = waits("old", 1, since_s=99, served_gpu_s=50 * HOUR)
+    same = waits("same", 4, served_gpu_s=0.9 * NODE_HOUR)
+    second = waits("second", 1, served_gpu_s=1.5 * NODE_HOUR)
+    old = waits("old", 1, since_s=99, served_gpu_s=50 * NODE_HOUR)
     assert line(Order.LEAST_SERVED, old, second, fresh, same) == ["same", "fresh", "second", "old"]
 
 
@@ -86,28 +87,29 @@ def test_priority_goes_before_any_order_and_soft_limits_after_all(order: Order) 
 
 
 @pytest.mark.parametrize(
-    ("gpu_hours", "number"), [(0, 0), (0.99, 0), (1, 1), (9.99, 1), (10, 2), (100, 3), (999, 3)]
+    ("node_hours", "number"), [(0, 0), (0.99, 0), (1, 1), (9.99, 1), (10, 2), (100, 3), (999, 3)]
 )
-def test_classes_reach_ten_times_as_far_each(gpu_hours: float, number: int) -> None:
-    assert class_of(gpu_hours * HOUR) == number
+def test_classes_reach_ten_times_as_far_each(node_hours: float, number: int) -> None:
+    assert class_of(node_hours * NODE_HOUR) == number
 
 
 def test_a_running_job_comes_into_its_next_class_when_its_gpus_have_run_so_long() -> None:
-    at_ns = next_class_ns(runs(4, 2 * HOUR), NOW_NS)
-    assert at_ns == NOW_NS + 2 * 3600 * NS_PER_S  # 8 GPU hours are missing, and 4 GPUs run
-    after = replace(runs(4, 2 * HOUR), served_gpu_s=2 * HOUR + 4 * 2 * HOUR)
+    at_ns = next_class_ns(runs(4, 2 * NODE_HOUR), NOW_NS)
+    # 64 GPU hours are missing, and 4 GPUs run.
+    assert at_ns == NOW_NS + 16 * 3600 * NS_PER_S
+    after = replace(runs(4, 2 * NODE_HOUR), served_gpu_s=2 * NODE_HOUR + 4 * 16 * HOUR)
     assert class_of(after.served_gpu_s) == 2
     assert next_class_ns(runs(0, 0.0), NOW_NS) is None
 
 
 def test_who_makes_room_for_whom() -> None:
     fresh = waits("fresh", 2)
-    assert may_oust(fresh, runs(2, 1.5 * HOUR))
-    assert not may_oust(fresh, runs(4, 0.5 * HOUR))
-    assert may_oust(fresh, runs(8, 0.5 * HOUR))
-    assert not may_oust(fresh, runs(8, 50 * HOUR, priority=1))
-    served = waits("served", 1, served_gpu_s=50 * HOUR)
-    assert not may_oust(served, runs(8, 5 * HOUR))
+    assert may_oust(fresh, runs(2, 1.5 * NODE_HOUR))
+    assert not may_oust(fresh, runs(3, 0.5 * NODE_HOUR))
+    assert may_oust(fresh, runs(4, 0.5 * NODE_HOUR))
+    assert not may_oust(fresh, runs(8, 50 * NODE_HOUR, priority=1))
+    served = waits("served", 1, served_gpu_s=50 * NODE_HOUR)
+    assert not may_oust(served, runs(8, 5 * NODE_HOUR))
     assert may_oust(replace(served, priority=1), runs(1, 0.0))
     assert not may_oust(waits("cpu", 0), runs(8, 0.0))
 

@@ -103,17 +103,17 @@ def test_a_job_that_waits_for_a_node_that_never_comes_back_is_told_at_the_end() 
 
 
 def test_a_job_that_had_much_makes_room_and_goes_on_where_it_was() -> None:
-    """After 900 s on 4 GPUs the long job has had a GPU hour: the short one takes its place."""
-    jobs = [job("long", 0, 2000, checkpoint_s=0.0), job("short", 100, 50)]
+    """After 7,200 s on 4 GPUs the long job has had 8 GPU hours: the short one takes its place."""
+    jobs = [job("long", 0, 20_000, checkpoint_s=0.0), job("short", 100, 50)]
     told = by_name(run(nodes(1), jobs, LEAST))
-    assert spans(told["long"]) == [(0, 900, Cut.PREEMPTED), (950, 2050, Cut.DONE)]
-    assert spans(told["short"]) == [(900, 950, Cut.DONE)]
+    assert spans(told["long"]) == [(0, 7200, Cut.PREEMPTED), (7250, 20_050, Cut.DONE)]
+    assert spans(told["short"]) == [(7200, 7250, Cut.DONE)]
     assert told["long"].wait_s == 0
 
 
 def test_who_must_not_be_preempted_is_not() -> None:
-    jobs = [replace(job("long", 0, 2000), is_preemptible=False), job("short", 100, 50)]
-    assert spans(by_name(run(nodes(1), jobs, LEAST))["long"]) == [(0, 2000, Cut.DONE)]
+    jobs = [replace(job("long", 0, 20_000), is_preemptible=False), job("short", 100, 50)]
+    assert spans(by_name(run(nodes(1), jobs, LEAST))["long"]) == [(0, 20_000, Cut.DONE)]
 
 
 def test_who_holds_something_at_the_beginning_keeps_it() -> None:

@@ -143,7 +143,7 @@ class Policy:
 
     patience_s: float = 300.0
     order: Order = Order.FIRST_COME
-    nearness_patience_s: float = 300.0
+    nearness_patience_s: float = 450.0
     pod_patience_s: float = 7200.0
     min_runtime_s: float = 600.0
     moves_max: int = 0

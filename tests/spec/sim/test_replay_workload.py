@@ -10,6 +10,7 @@ from quarterdeck.control.hold import hold, release
 from quarterdeck.control.needs import settle_needs
 from quarterdeck.control.requeue import requeue
 from quarterdeck.core.jobs.array import parse_array
+from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.spec import Priority, Retry
 from quarterdeck.core.scheduling.snapshot import Policy
 from quarterdeck.sim.fast.run import run
@@ -68,6 +69,19 @@ def test_an_attempt_that_a_lost_node_cut_off_had_to_be_done_again() -> None:
         (60.0, 100.0, Cut.DONE),
     ]
     assert real.lost_s == 30.0
+
+
+def test_an_attempt_that_failed_by_itself_is_part_of_what_the_job_needed() -> None:
+    site = Clocked()
+    retry = Retry(1, on=(Reason.USER_ERROR,))
+    job = site.submit(10, a_job_spec(demand=a_demand(1, 8), retry=retry))
+    site.place(20)
+    site.end(30, job, code=1)
+    site.place(40)
+    site.end(60, site.desk.job(job.id))
+    told = site.tell()
+    assert told.jobs[0].duration_s == 30.0
+    assert told.really[0].lost_s == 0.0
 
 
 def test_with_a_checkpoint_folder_what_was_cut_off_counts() -> None:
@@ -234,6 +248,26 @@ def test_what_waits_for_another_attempt_since_before_is_counted() -> None:
     site.desk.see(job, lost())
     site.submit(90, SMALL)
     assert site.tell(60).remarks == {TRIED: 1, STILL_WAITS: 1}
+
+
+def test_a_task_that_started_while_another_waited_to_be_tried_again_came_then() -> None:
+    """Two at a time: while task 0 waits for its next attempt, task 2 takes its turn."""
+    site = Clocked()
+    retry = Retry(1, backoff_s=20.0)
+    spec = a_job_spec(demand=a_demand(1, 1), array=parse_array("0-2%2"), retry=retry)
+    job = site.submit(10, spec)
+    site.place(20)
+    site.at(30)
+    site.desk.see(job, lost(), attempt=1)
+    site.place(31)
+    for attempt, second in ((2, 40), (3, 60)):
+        site.at(second)
+        site.desk.see(job, exited(), attempt=attempt)
+        site.place(second + 1)
+    site.at(100)
+    site.desk.see(job, exited(), attempt=4)
+    made = named(site.tell())
+    assert [made[f"{job.id}/{task}"].submit_s for task in range(3)] == [10.0, 10.0, 31.0]
 
 
 def test_what_runs_at_the_beginning_holds_what_it_held_for_as_long_as_was_left() -> None:

@@ -9,8 +9,8 @@ from time import monotonic
 import click
 
 from quarterdeck.cli.output import examples
-from quarterdeck.wiring.replay import command as replay
-from quarterdeck.wiring.replay_export import command as export
+from quarterdeck.wiring.simulate.export import command as export
+from quarterdeck.wiring.simulate.replay import command as replay
 from quarterdeck.wiring.simulate.run import run
 
 

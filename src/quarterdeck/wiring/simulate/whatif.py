@@ -27,9 +27,9 @@ from quarterdeck.sim.report.column import column_of
 from quarterdeck.sim.report.page import report
 from quarterdeck.sim.report.sentences import sentences
 from quarterdeck.wiring.policy.reader import NamedPolicy, load_policy
-from quarterdeck.wiring.replay_records import dropped_told, nothing_recorded
 from quarterdeck.wiring.simulate.inputs import load_cluster
 from quarterdeck.wiring.simulate.printing import print_columns
+from quarterdeck.wiring.simulate.records import dropped_told, nothing_recorded
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from quarterdeck.sim.replay.whatif import Elsewhere, Fidelity, Moved
     from quarterdeck.sim.replay.workload import Told
     from quarterdeck.sim.report.column import Column
-    from quarterdeck.wiring.replay_records import Records
+    from quarterdeck.wiring.simulate.records import Records
 
 AS_IT_WAS: Final = "as it was"
 REALLY: Final = "really"

@@ -11,13 +11,13 @@ import click
 from quarterdeck import __version__
 from quarterdeck.basics.times import NS_PER_S, to_iso
 from quarterdeck.cli.output import say
-from quarterdeck.wiring.replay_records import dropped_told, nothing_recorded
+from quarterdeck.wiring.simulate.records import dropped_told, nothing_recorded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from quarterdeck.sim.replay.again import Again, Gap
-    from quarterdeck.wiring.replay_records import Records
+    from quarterdeck.wiring.simulate.records import Records
 
 SHOWN_MAX = 20
 

@@ -8,7 +8,7 @@ import click
 
 from quarterdeck.basics.errors import Invalid
 from quarterdeck.cli.output import examples, output_option, print_done, say
-from quarterdeck.wiring.replay_records import nothing_recorded, open_records, read_span
+from quarterdeck.wiring.simulate.records import nothing_recorded, open_records, read_span
 
 
 @click.command(

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from quarterdeck.cli.output import examples, output_option
-from quarterdeck.wiring.replay_records import open_records, read_span
+from quarterdeck.wiring.simulate.records import open_records, read_span
 
 
 @click.command(
@@ -61,11 +61,11 @@ def command(  # noqa: PLR0917 - one parameter an option
     span_ns = read_span(begin, end)
     with open_records(home) as records:
         if not is_question:
-            from quarterdeck.wiring.replay_cycles import replay_cycles
+            from quarterdeck.wiring.simulate.cycles import replay_cycles
 
             if not replay_cycles(records, span_ns, output):
                 sys.exit(1)
             return
-        from quarterdeck.wiring.replay_whatif import Question, answer
+        from quarterdeck.wiring.simulate.whatif import Question, answer
 
         answer(records, span_ns, Question(policy, cluster, more_nodes, html), output)

@@ -90,6 +90,14 @@ def test_gpus_of_a_node_that_is_away_are_not_free() -> None:
     assert [found.free.mean(at, at + 1) for at in (9, 10, 12, 14, 15, 25)] == [7, 3, 0, 3, 7, 3]
 
 
+def test_a_node_that_went_before_the_first_submission_is_away_from_then_on() -> None:
+    away = (Outage("n0", 5, 1000),)
+    found = fragmentation_of(story(ran(job(50, 30), span(50, 80, grant(1, 0))), outages=away))
+    assert found.free.times.tolist() == sorted(found.free.times.tolist())
+    everything = fragmentation_of(story(ran(job(50, 30), span(50, 80, grant(1, 0)))))
+    assert found.free.area(50, 80) < everything.free.area(50, 80)
+
+
 def test_a_gang_is_counted_by_what_it_is_spread_over() -> None:
     near = ran(job(0, 10, 4, nodes=2), span(0, 10, grant(0, *ALL), grant(1, *ALL)))
     far = ran(job(0, 10, 4, nodes=3), span(0, 10, grant(2, 0), grant(3, 0), grant(4, 0)))

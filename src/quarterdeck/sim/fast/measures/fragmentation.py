@@ -40,13 +40,14 @@ class Fragmentation(NamedTuple):
 
 
 def fragmentation_of(story: Story) -> Fragmentation:
-    """From the first submission on."""
+    """From the first submission on, or from an outage before it."""
     asked = Counter(part.resources for one in story.ran for part in one.job.demand.parts)
     present = _Present(story.nodes, typical_of(asked.items()))
-    begin_s, _ = bounds_of(story)
+    changes = sorted(_changes(story), key=_at)
+    begin_s = min([bounds_of(story)[0], *(one.at_s for one in changes[:1])])
     times, free, unusable = [begin_s], [present.free], [present.unusable]
-    for at_s, changes in groupby(sorted(_changes(story), key=lambda one: one.at_s), _at):
-        present.apply(list(changes))
+    for at_s, together in groupby(changes, _at):
+        present.apply(list(together))
         times.append(at_s)
         free.append(present.free)
         unusable.append(present.unusable)

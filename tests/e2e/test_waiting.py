@@ -72,7 +72,8 @@ def does_as_told(deck: Deck, job_id: str, verdict: dict[str, Any]) -> None:
 
 
 def too_big(deck: Deck) -> tuple[str, str]:
-    """The site has become smaller since it was submitted."""
+    """The site has become smaller since it was submitted, and one node of it is free."""
+    parked(deck, "--gpus", "8")
     parked(deck, "--gpus", "8")
     job_id = deck.run("--nodes", "4", "--gpus", "8", "sleep 1")
     up_with(deck, SITE.replace("dgx-[1-4]", "dgx-[1-3]"))

@@ -94,6 +94,10 @@ def test_evictions_are_deserved_needed_and_enough(snapshot: Snapshot) -> None:
         assert may_oust(waiting[one.beneficiary], victim)
         assert victim.is_preemptible
         assert (START_NS - victim.started_at_ns) / NS_PER_S >= POLICY.min_runtime_s
+    free = {device for room in snapshot.rooms for device in room.free_devices}
+    assert free.issuperset(
+        device for one in plan.placements for grant in one.grants for device in grant.devices
+    )
     makers = {j for j, v in plan.verdicts.items() if v.blocked_by is Blocker.MAKING_ROOM}
     assert makers == {one.beneficiary for one in plan.evictions}
     gone = {one.job_id for one in plan.evictions}

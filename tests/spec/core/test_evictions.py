@@ -9,6 +9,7 @@ from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.cluster.demand import Demand, Grant, Level, Resources, Wish
 from quarterdeck.core.cluster.hardware import Location
 from quarterdeck.core.cluster.room import room_of
+from quarterdeck.core.scheduling.allowances import Allowance, Party
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.plan import Blocker, Eviction, Plan
 from quarterdeck.core.scheduling.snapshot import Order, Policy, Running, Snapshot, Waiting
@@ -150,3 +151,31 @@ def test_slices_and_shares_are_given_back_too() -> None:
     held += [runs("rest", grant("d0", 2, 6), is_preemptible=False)]
     whole = plan_for(held, waits("n", a_demand(1, 2)), nodes=1)
     assert sorted(victims(whole)) == ["a", "b"]
+
+
+def test_who_starts_by_a_plan_may_have_to_go_later() -> None:
+    """Two come at once for one node: the plan is worth making again after the least run time."""
+    plan = plan_for([], waits("a", a_demand(1, 8)), waits("b", a_demand(1, 8)), nodes=1)
+    assert [one.job_id for one in plan.placements] == ["a"]
+    assert plan.next_ready_ns == NOW_NS + 600 * NS_PER_S
+
+
+def test_nobody_goes_for_who_is_beyond_a_soft_limit() -> None:
+    """In the order it comes after all others, so it would not get what was freed."""
+    held = [runs("a", grant("d0", 0, 8), served_h=500)]
+    places = tuple(room_of("local", a_dgx("d0"), held[0].grants) for _ in range(1))
+    late: dict[Party, Allowance] = {("team", "red"): Allowance(3, is_late=True)}
+    for allowances, gone in (({}, 1), (late, 0)):
+        waiting = (waits("n", a_demand(1, 8), team="red"),)
+        snapshot = Snapshot(NOW_NS, 1, places, waiting, running=tuple(held), allowances=allowances)
+        assert len(make_plan(snapshot, POLICY).evictions) == gone
+
+
+def test_what_the_stopped_still_hold_is_given_to_nobody_meanwhile() -> None:
+    """The gang takes two of the three GPUs that come free; the third is not free yet."""
+    held = [runs("a", grant("d0", 0, 3)), runs("b", grant("d0", 3, 5), is_preemptible=False)]
+    plan = plan_for(
+        held, waits("n", a_demand(1, 2)), waits("small", a_demand(1, 1), served_h=2), nodes=1
+    )
+    assert victims(plan) == ["a"]
+    assert not plan.placements

@@ -71,12 +71,19 @@ def test_a_large_gang_waits_less_than_a_small_one() -> None:
         assert plan.verdicts[JOB].numbers["wait_s"] == wait_s
 
 
-def test_it_lets_others_pass_however_long_it_has_waited() -> None:
-    """It is not that it lacks room, so nothing is gained by keeping others back."""
-    strict = replace(POLICY, patience_s=0.0)
+def test_it_lets_others_pass_while_it_waits_to_lie_near() -> None:
     small = waits("small", a_demand(1, 8), since_s=1)
-    plan = plan_for(rooms(two_pods(), APART), waits("j", GANG, since_s=400), small, policy=strict)
+    plan = plan_for(rooms(two_pods(), APART), waits("j", GANG, since_s=200), small, policy=POLICY)
     assert list(placed(plan)) == ["small"]
+
+
+def test_who_may_not_be_passed_any_more_takes_what_there_is() -> None:
+    """Else it would give away what was kept for it, and wait for it again."""
+    strict = replace(POLICY, patience_s=100.0)
+    for since_s, first in ((99.0, "small"), (100.0, "j")):
+        waiting = (waits("j", GANG, since_s=since_s), waits("small", a_demand(1, 8), since_s=1))
+        plan = plan_for(rooms(two_pods(), APART), *waiting, policy=strict)
+        assert next(iter(placed(plan))) == first
 
 
 def test_what_is_as_near_as_it_can_be_does_not_wait() -> None:

@@ -153,8 +153,10 @@ def test_limits_hold_in_a_fast_run_and_change_when_they_did() -> None:
     nodes = [a_dgx(name) for name in ("a", "b", "c")]
     alone = run(nodes, jobs, Policy(), limits=rulings[:1])
     assert sorted(one.start_s for one in alone.ran) == [0.0, 10.0, 20.0]
-    later = run(nodes, [*jobs, a_sim_job(4, 16.0)], Policy(), limits=rulings)
-    assert sorted(one.start_s for one in later.ran) == [0.0, 10.0, 16.0, 20.0]
+    later = run(nodes, jobs, Policy(), limits=rulings)
+    assert sorted(one.start_s for one in later.ran) == [0.0, 10.0, 15.0]
+    opened = run(nodes, jobs, Policy(), limits=[Ruling(0.0, limits_of(0)), Ruling(500.0)])
+    assert [one.start_s for one in opened.ran] == [500.0] * 3
     free = run(nodes, jobs, Policy())
     assert sorted(one.start_s for one in free.ran) == [0.0, 0.0, 0.0]
 

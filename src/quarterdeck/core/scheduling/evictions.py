@@ -7,26 +7,39 @@ room at all are found by halving; then each that is not in the way is let off.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from quarterdeck.basics.times import NS_PER_S
-from quarterdeck.core.scheduling.order import class_of, may_oust, next_class_ns
+from quarterdeck.core.scheduling.order import class_of, is_late, may_oust, next_class_ns
 from quarterdeck.core.scheduling.placer import Placer
 from quarterdeck.core.scheduling.plan import Eviction
+from quarterdeck.core.scheduling.snapshot import Running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from quarterdeck.core.cluster.demand import Demand
     from quarterdeck.core.scheduling.nearness import Insists
     from quarterdeck.core.scheduling.placer import Sites
-    from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
+    from quarterdeck.core.scheduling.plan import Placement
+    from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
 
 
 class Cleared(NamedTuple):
-    """What is left free once the victims have gone and the job has its place, and who they are."""
+    """What others may take meanwhile, as it is free and not waited for, and who must go."""
 
     placer: Placer
+    victims: tuple[Running, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """Who must go for whom."""
+
+    waiting: Waiting
+    sites: Sites
+    insists: Insists
     victims: tuple[Running, ...]
 
 
@@ -34,19 +47,29 @@ class Clearing:
     """What one plan stops so far."""
 
     def __init__(self, snapshot: Snapshot, policy: Policy) -> None:
-        self.evictions: list[Eviction] = []
+        self._cases: list[_Case] = []
         self._snapshot = snapshot
         self._policy = policy
         self._running = list(snapshot.running) if policy.may_evict else []
+        self._started: list[Running] = []
         self._in_vain: set[tuple[Demand, Sites, Insists, int, int]] = set()
+
+    @property
+    def evictions(self) -> tuple[Eviction, ...]:
+        """Who must go, in the order in which it was found."""
+        return tuple(
+            Eviction(one.job_id, case.waiting.job_id, one.task)
+            for case in self._cases
+            for one in case.victims
+        )
 
     def make_room(
         self, placer: Placer, waiting: Waiting, sites: Sites, insists: Insists
     ) -> Cleared | None:
-        """Room for one more of what waits; None if nobody may be stopped for it, or it would not
-        help. What is free and who may be stopped only become fewer within a plan, so what did not
-        help once is not tried again."""
-        if not self._running:
+        """Room for one more of what waits; None if nobody may be stopped for it (for who is beyond
+        a soft limit nobody is), or it would not help. What is free and who may be stopped only
+        become fewer within a plan, so what did not help once is not tried again."""
+        if not self._running or is_late(self._snapshot, waiting):
             return None
         served = class_of(waiting.served_gpu_s)
         key = (waiting.demand, sites, insists, waiting.priority, served)
@@ -61,20 +84,53 @@ class Clearing:
         if not chosen:
             self._in_vain.add(key)
             return None
-        cleared = _without(placer, chosen)
+        later, cleared = _without(placer, chosen), _without(placer, chosen)
         placed = cleared.place(waiting.job_id, waiting.demand, sites, insists=insists)
         assert placed is not None, (waiting, chosen)
-        self.evictions += [Eviction(one.job_id, waiting.job_id, one.task) for one in chosen]
+        meanwhile = placer.free.shared_with(later.free, cleared.free)
+        self._cases.append(_Case(waiting, sites, insists, tuple(chosen)))
         gone = set(map(id, chosen))
         self._running = [one for one in self._running if id(one) not in gone]
-        return Cleared(cleared, tuple(chosen))
+        return Cleared(Placer(meanwhile, placer.insists), tuple(chosen))
+
+    def settle(self, before: Placer, placements: Iterable[Placement]) -> list[Waiting]:
+        """Look whether the next plan will start all for whom others must go, in their order, after
+        what this plan starts: each may take another place then than was found for it. Who comes
+        last is let wait until it holds; says who was. `before` is what was free at first."""
+        grants = [(one.site, grant) for one in placements for grant in one.grants]
+        start = Placer(before.free.granted(grants), before.insists) if self._cases else before
+        let_wait = []
+        while self._cases and not self._holds(start):
+            case = self._cases.pop()
+            self._running += case.victims
+            let_wait.append(case.waiting)
+        return let_wait
+
+    def _holds(self, start: Placer) -> bool:
+        placer = _without(start, [one for case in self._cases for one in case.victims])
+        return all(
+            placer.place(case.waiting.job_id, case.waiting.demand, case.sites, insists=case.insists)
+            for case in self._cases
+        )
+
+    def note_started(self, waiting: Waiting, count: int) -> None:
+        """So many attempts of it start by this plan: later ones may have to make room."""
+        if self._policy.may_evict:
+            now_ns = self._snapshot.now_ns
+            started = Running(
+                waiting.job_id, "", waiting.demand, (), waiting.priority, waiting.submitted_at_ns,
+                now_ns, waiting.served_gpu_s,
+            )  # fmt: skip
+            self._started += [started] * count
 
     def turns_ns(self) -> list[int]:
-        """When one of those that run comes into its next class, or has run for the least time."""
+        """When one of those that run, or start now, comes into its next class or has run for the
+        least time."""
         now_ns = self._snapshot.now_ns
         least_ns = round(self._policy.min_runtime_s * NS_PER_S)
-        turns = [next_class_ns(one, now_ns) for one in self._running if one.is_preemptible]
-        old = [one.started_at_ns + least_ns for one in self._running if one.is_preemptible]
+        running = [one for one in (*self._running, *self._started) if one.is_preemptible]
+        turns = [next_class_ns(one, now_ns) for one in running]
+        old = [one.started_at_ns + least_ns for one in running]
         return [at_ns for at_ns in (*turns, *old) if at_ns is not None and at_ns > now_ns]
 
     def _victims_for(self, waiting: Waiting) -> list[Running]:

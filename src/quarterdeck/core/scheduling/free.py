@@ -18,11 +18,12 @@ from quarterdeck.core.scheduling.devices import choose_parts
 from quarterdeck.core.scheduling.wants import want_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from numpy.typing import NDArray
 
     from quarterdeck.core.cluster.demand import Resources
+    from quarterdeck.core.cluster.hardware import Device
     from quarterdeck.core.cluster.parts import Part
     from quarterdeck.core.scheduling.capacity import Capacity
     from quarterdeck.core.scheduling.fragments import Typical
@@ -143,6 +144,31 @@ class Free:
     def returned(self, grants: Iterable[tuple[str, Grant]]) -> Free:
         """What would be free once these were given back, each with its site; this stays as it is.
         What has left its node, or is cordoned, does not come free."""
+        return self._with(grants, 1, state_without)
+
+    def granted(self, grants: Iterable[tuple[str, Grant]]) -> Free:
+        """What would be free once these were held, too, for which there is room; this stays as it
+        is."""
+        return self._with(grants, -1, state_with)
+
+    def shared_with(self, later: Free, left: Free) -> Free:
+        """What is free now and stays so: `later` is what will be free, too, once others have gone,
+        and `left` what who waits for it leaves of that. Of GPUs on which they are nothing is."""
+        made = Free(self.capacity, self._typical)
+        made.cpus = np.minimum(self.cpus, left.cpus)
+        made.memory_bytes = np.minimum(self.memory_bytes, left.memory_bytes)
+        made.state = np.where(self.state == later.state, left.state, CLOSED).astype(np.int16)
+        is_there = self.fleet.kind >= 0
+        made.gpus_free = ((made.state == FREE) & is_there).sum(axis=1)
+        made.gpus_idle = np.where(is_there, IDLE[made.state], 0.0).sum(axis=1)
+        return made
+
+    def _with(
+        self,
+        grants: Iterable[tuple[str, Grant]],
+        sign: int,
+        state_after: Callable[[int, Part, Device], int],
+    ) -> Free:
         made = Free(self.capacity, self._typical)
         made.cpus, made.memory_bytes = self.cpus.copy(), self.memory_bytes.copy()
         made.gpus_free, made.gpus_idle = self.gpus_free.copy(), self.gpus_idle.copy()
@@ -151,19 +177,21 @@ class Free:
             row = self.fleet.rows.get((site, grant.node))
             if row is None:
                 continue
-            made.cpus[row] += grant.cpus
-            made.memory_bytes[row] += grant.memory_bytes
+            made.cpus[row] += sign * grant.cpus
+            made.memory_bytes[row] += sign * grant.memory_bytes
             for device in grant.devices:
-                made._give(row, parse_part(device))
+                made._change(row, parse_part(device), state_after)
         return made
 
-    def _give(self, row: int, part: Part) -> None:
+    def _change(
+        self, row: int, part: Part, state_after: Callable[[int, Part, Device], int]
+    ) -> None:
         room = self.capacity.rooms[row]
         columns = [n for n, device in enumerate(room.node.devices) if device.id == part.gpu]
         if not columns or any(cordon.device == part.gpu for cordon in room.cordons):
             return
         before = int(self.state[row, columns[0]])
-        after = state_without(before, part, room.node.devices[columns[0]])
+        after = state_after(before, part, room.node.devices[columns[0]])
         self.state[row, columns[0]] = after
         self.gpus_free[row] += (after == FREE) - (before == FREE)
         self.gpus_idle[row] += IDLE[after] - IDLE[before]

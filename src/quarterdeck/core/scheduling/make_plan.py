@@ -61,6 +61,7 @@ def make_plan(snapshot: Snapshot, policy: Policy, *, explains: bool = True) -> P
     planning = _Planning(snapshot, policy)
     for waiting in sorted(snapshot.waiting, key=order_of(snapshot, policy)):
         planning.take(waiting)
+    planning.settle()
     if explains:
         planning.explain()
     return planning.plan()
@@ -101,6 +102,7 @@ class _Planning:
         placed = _place(waiting, ready, self._placer, sites, insists)
         self._placements += placed
         tally.start(waiting.team, waiting.owner, len(placed))
+        self._clearing.note_started(waiting, len(placed))
         if len(placed) < len(ready):
             self._keep_waiting(waiting, sites, insists)
         elif len(placed) < len(waiting.tasks) and waiting.job_id not in verdicts:
@@ -128,6 +130,16 @@ class _Planning:
         if _holds_the_queue(waiting, self._snapshot, self._policy, self._placer, self._tally):
             self._ahead = waiting
 
+    def settle(self) -> None:
+        """Nobody is stopped for a job that the next plan would not start."""
+        if not self._clearing.evictions:
+            return
+        capacity, asked = self._placer.free.capacity, self._snapshot.asked
+        before = Placer(Free(capacity, typical_of(asked)), self._placer.insists)
+        for waiting in self._clearing.settle(before, self._placements):
+            del self._verdicts[waiting.job_id]
+            self._left.append(waiting)
+
     def explain(self) -> None:
         """What would help those that wait."""
         now_ns, placer, tally = self._snapshot.now_ns, self._placer, self._tally
@@ -142,7 +154,7 @@ class _Planning:
             tuple(self._placements),
             self._verdicts,
             min([*self._next_ready, *turns], default=None),
-            tuple(self._clearing.evictions),
+            self._clearing.evictions,
         )
 
 

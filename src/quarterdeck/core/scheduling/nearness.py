@@ -25,6 +25,8 @@ from quarterdeck.core.scheduling.survey import able_rows
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from quarterdeck.core.cluster.demand import Demand
     from quarterdeck.core.scheduling.fleet import Fleet
     from quarterdeck.core.scheduling.free import Free
@@ -74,9 +76,10 @@ def insists_of(waiting: Waiting, now_ns: int, policy: Policy) -> Insists:
 
 
 def ends_at_ns(waiting: Waiting, level: Level, policy: Policy) -> int:
-    """When a gang no longer insists on a level."""
+    """When a gang no longer insists on a level. Whoever has waited so long that nothing may pass it
+    takes what there is: else it would give away what was kept for it."""
     limit_s = policy.pod_patience_s if level is Level.POD else policy.nearness_patience_s
-    patience_s = min(limit_s, NODE_SECONDS_MAX / waiting.demand.nodes)
+    patience_s = min(limit_s, policy.patience_s, NODE_SECONDS_MAX / waiting.demand.nodes)
     return waiting.submitted_at_ns + round(patience_s * NS_PER_S)
 
 
@@ -108,12 +111,19 @@ def reach_of(fleet: Fleet, rows: Sequence[int]) -> Reach:
     return Reach(*found)
 
 
-def best_reach(free: Free, site: str, demand: Demand) -> Reach:
-    """How near the gang would lie if nothing ran on the nodes that are open."""
-    fleet, part = free.fleet, free.fleet.sites[site]
-    able = able_rows(fleet, demand.resources, np.arange(part.start, part.stop))
+def usable_rows(free: Free, site: str, demand: Demand) -> NDArray[np.int64]:
+    """The nodes on which a replica could run if nothing else did."""
+    part = free.fleet.sites[site]
+    able = able_rows(free.fleet, demand.resources, np.arange(part.start, part.stop))
+    found: NDArray[np.int64] = able[free.is_open[able]]
+    return found
+
+
+def best_reach(fleet: Fleet, site: str, demand: Demand, rows: NDArray[np.int64]) -> Reach:
+    """How near the gang would lie if nothing ran on these nodes. Of its demand nothing but the
+    number of nodes matters."""
     costs = np.full(len(fleet.nodes), np.inf)
-    costs[able[free.is_open[able]]] = 0.0
+    costs[rows] = 0.0
     chosen = choose_nodes(fleet, site, costs, demand)
     assert chosen is not None, "it has room now, so it would have on an empty site"
     return reach_of(fleet, chosen.rows)

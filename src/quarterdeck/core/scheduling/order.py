@@ -50,9 +50,8 @@ def order_of(snapshot: Snapshot, policy: Policy) -> Callable[[Waiting], Key]:
     """The key to sort the queue by. It is total: the id settles ties."""
 
     def key(waiting: Waiting) -> Key:
-        late = (snapshot.allowances.get(p) for p in parties_of(waiting.team, waiting.owner))
         return (
-            any(one is not None and one.is_late for one in late),
+            is_late(snapshot, waiting),
             -waiting.priority,
             *_rank(waiting, policy, snapshot.now_ns),
             waiting.submitted_at_ns,
@@ -60,6 +59,12 @@ def order_of(snapshot: Snapshot, policy: Policy) -> Callable[[Waiting], Key]:
         )
 
     return key
+
+
+def is_late(snapshot: Snapshot, waiting: Waiting) -> bool:
+    """Whether its team or its owner is beyond a soft limit."""
+    late = (snapshot.allowances.get(p) for p in parties_of(waiting.team, waiting.owner))
+    return any(one is not None and one.is_late for one in late)
 
 
 def class_of(served_gpu_s: float) -> int:

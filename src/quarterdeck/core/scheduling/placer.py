@@ -24,6 +24,7 @@ from quarterdeck.core.scheduling.nearness import (
     may_insist,
     reach_of,
     too_far_of,
+    usable_rows,
 )
 from quarterdeck.core.scheduling.plan import Placement
 
@@ -52,7 +53,7 @@ class Placer:
         self.free = free
         self.insists = insists
         self._failed: dict[tuple[Demand, Sites, Insists], TooFar | None] = {}
-        self._at_best: dict[tuple[str, Demand], Reach] = {}
+        self._at_best: dict[tuple[str, int, bytes], Reach] = {}
 
     def place(
         self,
@@ -119,9 +120,11 @@ class Placer:
         lies = reach_of(self.free.fleet, chosen.rows)
         if max(lies) <= 1:
             return None
-        if (site, demand) not in self._at_best:
-            self._at_best[site, demand] = best_reach(self.free, site, demand)
-        return too_far_of(lies, self._at_best[site, demand], insists)
+        rows = usable_rows(self.free, site, demand)
+        key = (site, demand.nodes, rows.tobytes())
+        if key not in self._at_best:
+            self._at_best[key] = best_reach(self.free.fleet, site, demand, rows)
+        return too_far_of(lies, self._at_best[key], insists)
 
     def could_place(self, demand: Demand, sites: Sites, insists: Insists | None = None) -> bool:
         """Whether it would start now, had it only just come; or with what else it insists on."""

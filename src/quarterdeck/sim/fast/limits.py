@@ -39,6 +39,11 @@ class Limits:
         for party in parties_of(job.team, job.user):
             self._running[party] += change
 
+    def next_s(self, now_s: float) -> float:
+        """When limits change next; infinity for never."""
+        later = (one.at_s for one in self.rulings if one.at_s > now_s)
+        return min(later, default=float("inf"))
+
     def allowances(self, now_s: float, waiting: Iterable[Waiting]) -> Mapping[Party, Allowance]:
         """What everybody who has limits may start."""
         ruling = max(

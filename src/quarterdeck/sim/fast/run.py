@@ -11,6 +11,7 @@ from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.fragments import Recent
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.moves import LATELY, find_moves, moves_left
+from quarterdeck.core.scheduling.order import order_of
 from quarterdeck.core.scheduling.snapshot import Running, Snapshot, Waiting
 from quarterdeck.sim.fast.attempts import JobRun
 from quarterdeck.sim.fast.limits import Limits
@@ -83,6 +84,7 @@ class _Run:
         self._never: list[tuple[SimJob, str]] = []
         self._plans = 0
         self._again_s = NEVER_S
+        self._now_s = -NEVER_S
         self._moved_lately: deque[int] = deque(maxlen=LATELY)
 
     def run(self, begun: Sequence[Begun]) -> Story:
@@ -98,7 +100,9 @@ class _Run:
                 self._next_end_s(),
                 self._turns[0][0] if self._turns else NEVER_S,
                 self._again_s,
+                self._limits.next_s(self._now_s),
             )
+            self._now_s = now_s
             if now_s == NEVER_S:
                 self._give_up()
                 break
@@ -201,14 +205,17 @@ class _Run:
         elif plan.next_ready_ns is not None:
             self._again_s = max(plan.next_ready_ns / NS_PER_S, now_s + SOON_S)
         if self._policy.moves_max:
-            self._move(now_s)
+            lacking = [one for one in snapshot.waiting if one.job_id not in plan.verdicts]
+            self._move(sorted(lacking, key=order_of(snapshot, self._policy)), now_s)
 
-    def _move(self, now_s: float) -> None:
-        """Slices that fit nowhere get room by moves, as far as the policy allows."""
+    def _move(self, lacking: Iterable[Waiting], now_s: float) -> None:
+        """Slices that nothing but room keeps back, and that fit nowhere, get some by moves, as far
+        as the policy allows."""
         in_vain: set[Demand] = set()
-        for job_id, waiting in list(self._waiting.items()):
+        for waiting in lacking:
+            job_id = waiting.job_id
             most = moves_left(self._policy, len(self._moved_lately), sum(self._moved_lately))
-            if waiting.demand in in_vain or not most:
+            if job_id not in self._waiting or waiting.demand in in_vain or not most:
                 continue
             snapshot = self._snapshot(now_s, is_running_of_use=True)
             found = find_moves(snapshot, waiting, most)
@@ -219,9 +226,10 @@ class _Run:
                 self._cut(move.job.job_id, now_s, Cut.PREEMPTED)
             del self._waiting[job_id]
             self._start(job_id, found.placement.grants, now_s)
+            self._moved_lately[-1] = len(found.moves)
             for move in found.moves:
                 self._start(move.job.job_id, move.after.grants, now_s)
-            self._moved_lately[-1] = len(found.moves)
+                self._moved_lately.pop()  # it is no start of a job
 
     def _list_running(self, now_s: float) -> tuple[Running, ...]:
         return tuple(
@@ -258,5 +266,7 @@ class _Run:
     def _give_up(self) -> None:
         """Nothing will ever happen again, and these wait still."""
         for job_id in self._waiting:
-            self._never.append((self._jobs[job_id].job, "the nodes that it needs never come back"))
+            self._never.append(
+                (self._jobs[job_id].job, "nothing happens any more that would let it start")
+            )
         self._waiting.clear()

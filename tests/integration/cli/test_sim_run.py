@@ -210,3 +210,13 @@ def test_a_guarantee_for_nobody_is_told(tmp_path: Path) -> None:
     policy.write_text("guarantees: {visoin: 16}\n")
     done = qd("--cluster", CLUSTER, "--workload", short(tmp_path, 3), "--policy", policy)
     assert "p: team visoin is guaranteed 16 GPUs, and no job is of that team" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_the_figures_are_printed_even_if_the_report_cannot_be_written_in_the_end(
+    tmp_path: Path,
+) -> None:
+    done = qd("--cluster", CLUSTER, "--workload", short(tmp_path, 3), "--html", "/dev/full")
+    assert done.returncode == 3
+    assert "/dev/full cannot be written: No space left on device" in done.stderr
+    assert "makespan_s" in done.stdout

@@ -122,6 +122,25 @@ def test_a_wrong_policy_file_is_refused_with_its_line(home: Path, tmp_path: Path
     assert "none.yaml" in missing.output
 
 
+def test_no_report_or_export_is_written_over_the_files_of_the_home(
+    home: Path, tmp_path: Path
+) -> None:
+    before = {path: path.read_bytes() for path in home.iterdir() if path.is_file()}
+    assert before
+    export = ["sim", "export", "--home", str(home), "--from", BEGIN]
+    for path in before:
+        asked = ("--home", str(home), "--more-nodes", "4", "--html", str(path))
+        made = CliRunner().invoke(build_cli(WIRED), [*export, str(path)])
+        for done in (qd(*asked), made):
+            assert done.exit_code == 3, done.output
+            assert "reads or writes already" in done.output
+    assert {path: path.read_bytes() for path in before} == before
+    twice = str(tmp_path / "w.csv")
+    done = CliRunner().invoke(build_cli(WIRED), [*export, "--outages", twice, twice])
+    assert done.exit_code == 3
+    assert not (tmp_path / "w.csv").exists()
+
+
 def test_what_is_exported_is_read_again_as_it_was(home: Path, tmp_path: Path) -> None:
     workload, outages = tmp_path / "w.csv", tmp_path / "o.csv"
     words = ["sim", "export", "--home", str(home), "--from", BEGIN]

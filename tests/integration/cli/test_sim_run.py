@@ -119,7 +119,7 @@ def test_what_is_wrong_with_a_file_is_told_with_lines_and_inertly(tmp_path: Path
     for told in (
         "w.csv:3: duration is -1",
         "w.csv:4: submit 3 is before line 2: sorted by time",
-        "w.csv:5: never fits:",
+        "w.csv:5: never runs: ",
         "w.csv:7: it has bytes that are not UTF-8",
         "o.csv:3: node is 'nowhere'",
         "3 lines left out",
@@ -137,7 +137,11 @@ def test_what_is_wrong_with_a_file_is_told_with_lines_and_inertly(tmp_path: Path
         (("--patience", "soon"), "patience is 'soon'"),
         (("--outages", "none.csv"), "none.csv cannot be read"),
         (("--full", "--policy", "s.yaml"), "cannot order by shortest yet, as s does"),
-        (("--html", "nowhere/r.html"), "nowhere/r.html cannot be written"),
+        (("--full", "--policy", "m.yaml"), "cannot move running jobs yet, as m asks for"),
+        (("--full", "--outages", "lasting.csv"), "the outage of dgx-1 at 5 never ends"),
+        (("--full", "--outages", "long.csv"), "the outage of dgx-1 at 5 lasts 2592001 s"),
+        (("--html", "nowhere/r.html"), "nowhere/r.html cannot be written: there is no folder"),
+        (("--html", "w.csv"), "is a file that this reads or writes already"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_one_sentence(
@@ -145,6 +149,9 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(
 ) -> None:
     (tmp_path / "p.yaml").write_text("patiense: 5m\n")
     (tmp_path / "s.yaml").write_text("order: shortest\n")
+    (tmp_path / "m.yaml").write_text("moves: 2\n")
+    (tmp_path / "lasting.csv").write_text("at,node,for\n5,dgx-1,\n")
+    (tmp_path / "long.csv").write_text("at,node,for\n5,dgx-1,2592001\n")
     (tmp_path / "a.yaml").write_text("name: same\n")
     (tmp_path / "b.yaml").write_text("name: same\n")
     given = [str(tmp_path / one) if "." in one else one for one in more]
@@ -152,6 +159,27 @@ def test_what_cannot_be_used_is_refused_in_one_sentence(
     assert done.returncode == 3
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_job_that_never_runs_under_one_policy_only_is_told_with_that_policy(
+    tmp_path: Path,
+) -> None:
+    """Both nodes go for good at 95. Whoever may pass the large job has run by then; whoever may
+    not waits for it, in vain."""
+    workload, outages = tmp_path / "w.csv", tmp_path / "o.csv"
+    workload.write_text("submit,duration,gpus,nodes\n0,90,4,2\n1,90,8,2\n2,50,4,1\n")
+    outages.write_text("at,node,for\n95,dgx-1,\n95,dgx-2,\n")
+    cluster = tmp_path / "c.yaml"
+    cluster.write_text("name: c\nnodes:\n  - {names: 'dgx-[1-2]', type: dgx-a100}\n")
+    done = qd(
+        *("--cluster", cluster, "--workload", workload, "--outages", outages),
+        *("--patience", "0s", "--patience", "1h"),
+    )
+    assert done.returncode == 0, done.stderr
+    gone = "the nodes that it needs never come back"
+    assert f"w.csv:3: never runs: {gone}" in done.stderr
+    assert f"w.csv:4: never runs under patience 0ms: {gone}" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -182,3 +210,13 @@ def test_a_guarantee_for_nobody_is_told(tmp_path: Path) -> None:
     policy.write_text("guarantees: {visoin: 16}\n")
     done = qd("--cluster", CLUSTER, "--workload", short(tmp_path, 3), "--policy", policy)
     assert "p: team visoin is guaranteed 16 GPUs, and no job is of that team" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_the_figures_are_printed_even_if_the_report_cannot_be_written_in_the_end(
+    tmp_path: Path,
+) -> None:
+    done = qd("--cluster", CLUSTER, "--workload", short(tmp_path, 3), "--html", "/dev/full")
+    assert done.returncode == 3
+    assert "/dev/full cannot be written: No space left on device" in done.stderr
+    assert "makespan_s" in done.stdout

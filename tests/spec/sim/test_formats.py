@@ -8,12 +8,13 @@ import pytest
 
 from benchmarks.traces import find
 from quarterdeck.basics.errors import Invalid
+from quarterdeck.core.cluster.demand import Demand, Group, Resources
 from quarterdeck.core.cluster.hardware import Device, Node
 from quarterdeck.sim.fast.cells import decode
 from quarterdeck.sim.fast.formats.machine import Machine, machine_of
 from quarterdeck.sim.fast.formats.sacct import read_sacct
 from quarterdeck.sim.fast.formats.swf import read_swf
-from quarterdeck.sim.fast.workload import Workload, read_workload
+from quarterdeck.sim.fast.workload import SimJob, Workload, read_workload
 
 GIB = 2**30
 BIG = Machine(128, 8, 128, frozenset({"A100-SXM4-80GB"}))
@@ -58,6 +59,39 @@ def test_bytes_that_are_no_text_cost_their_line_only() -> None:
     read = read_workload(decode(content), "w.csv")
     assert [job.name for job in read.jobs] == ["a", "c"]
     assert told_of(read) == [(3, r"it has bytes that are not UTF-8: 'caf\udce9'", True)]
+
+
+def test_a_quote_that_is_never_closed_costs_its_line_and_not_the_rest_of_the_file() -> None:
+    rows = [f"{n},1,1,job {n}" for n in range(200)]
+    rows[1] = '1,1,1,"bob'
+    read = read_workload("submit,duration,gpus,job\n" + "\n".join(rows) + "\n", "w.csv")
+    assert len(read.jobs) == 199
+    assert read.left_out == 1
+    ((line, what, left_out),) = told_of(read)
+    assert (line, left_out) == (3, True)
+    assert "is a quote not closed on its line?" in what
+
+
+@pytest.mark.parametrize("cell", ['"two\nlines"', '"a"b', '"two\rlines"', "two\rlines"])
+def test_a_cell_with_a_line_break_or_text_after_its_quote_is_left_out(cell: str) -> None:
+    text = f"submit,duration,gpus,job\n0,1,1,{cell}\n1,1,1,good\n"
+    read = read_workload(text, "w.csv")
+    assert [job.name for job in read.jobs] == ["good"]
+    lines = list(range(2, 3 + cell.count("\n")))
+    assert [line for line, _, _ in told_of(read)] == lines
+    assert read.left_out == len(lines)
+
+
+def test_lines_may_end_as_on_windows_and_quotes_may_hold_commas() -> None:
+    read = read_workload('submit,duration,gpus,job\r\n0,1,1,"a ""b"", c"\r\n', "w.csv")
+    assert [job.name for job in read.jobs] == ['a "b", c']
+    assert read.remarks == ()
+
+
+def test_the_gpus_of_all_groups_of_a_job_count() -> None:
+    beside = (Group(1, Resources(4)),)
+    job = SimJob(2, "j", 0, 1, Demand(2, Resources(1, gpu_percent=50), beside=beside))
+    assert job.gpus == 2 * 0.5 + 4
 
 
 def test_a_file_without_one_good_line_is_refused_with_the_first_bad_one() -> None:

@@ -52,6 +52,12 @@ def test_a_node_may_be_lost_while_it_is_drained_but_not_drained_twice_at_once() 
     assert [one.line for one in read.remarks] == [4]
 
 
+def test_an_empty_for_never_ends() -> None:
+    read = read_outages(HEADER + "10,n1,,drain\n5000,n1,1,cordon\n", "o.csv", {"n1"})
+    assert read.outages == (Outage("n1", 10, float("inf"), OutageKind.DRAIN),)
+    assert "n1 is away already then, as line 2 says" in read.remarks[0].what
+
+
 def test_one_outage_may_follow_another_at_once() -> None:
     text = HEADER + "100,n1,5,\n105,n1,5,\n95,n1,5,\n"
     assert len(read_outages(text, "o.csv", {"n1"}).outages) == 3

@@ -13,6 +13,7 @@ from quarterdeck.core.jobs.array import parse_array
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.spec import Priority, Retry
 from quarterdeck.core.scheduling.snapshot import Policy
+from quarterdeck.sim.fast.formats.outages import read_outages
 from quarterdeck.sim.fast.run import run
 from quarterdeck.sim.fast.story import Begun, Cut, Outage, OutageKind
 from quarterdeck.sim.fast.workload import SimJob
@@ -329,5 +330,6 @@ def test_as_files_it_says_the_same_and_what_it_cannot_say_is_counted() -> None:
         "1.5", "0.25", "A100|H100:3", 'a "job", of ann', "2", "0", "5242880B", "red", "ann", "low",
         "60", "600", "no",
     ]  # fmt: skip
-    assert outages_csv(told) == 'at,node,for,kind\n5,"n,1",3162239995,cordon\n'
+    assert outages_csv(told) == 'at,node,for,kind\n5,"n,1",,cordon\n'
+    assert read_outages(outages_csv(told), "o.csv", {"n,1"}).outages == (lasting,)
     assert count_simplified(told) == 1

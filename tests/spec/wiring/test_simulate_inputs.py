@@ -8,8 +8,8 @@ import pytest
 
 from quarterdeck.basics.errors import Invalid
 from quarterdeck.core.scheduling.snapshot import Order, Policy
-from quarterdeck.wiring.simulate import inputs, run
-from quarterdeck.wiring.simulate.inputs import load_cluster, load_policies
+from quarterdeck.wiring.simulate.formats import Format
+from quarterdeck.wiring.simulate.inputs import READERS, load_cluster, load_policies
 
 SITE = """\
 name: here
@@ -43,4 +43,4 @@ def test_without_any_policy_there_is_the_usual_one(tmp_path: Path) -> None:
 
 
 def test_every_format_that_can_be_asked_for_has_a_reader() -> None:
-    assert set(run.FORMATS) == set(inputs.FORMATS)
+    assert set(READERS) == set(Format)

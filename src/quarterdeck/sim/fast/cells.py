@@ -76,33 +76,39 @@ def rows_of(
     field: str,
     remarks: Remarks,
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a CSV file below its header, each with its line; empty ones are passed over."""
-    rows = csv.reader(io.StringIO(text))
+    """The rows of a CSV file below its header, each with its line; empty ones are passed over.
+
+    A row is one line: a quote that is never closed costs that line, and not the rest of the file.
+    """
+    lines = io.StringIO(text)
     try:
-        columns = header_of(next(rows, []), needed, optional, name, field)
+        columns = header_of(_split(lines.readline()), needed, optional, name, field)
     except csv.Error as error:
         raise Invalid(f"{name}:1: {error}", field=field, hint="give a CSV file") from None
     for column in columns:
         if column not in needed and column not in optional:
             remarks.tell(1, f"unknown column {shown(column)}: not used")
-    while True:
+    for line, content in enumerate(lines, start=2):
         try:
-            row = next(rows, None)
-        except csv.Error as error:
-            broken = Invalid(f"{error}: nothing after this line was read")
-            remarks.leave_out(rows.line_num, broken)
-            return
-        if row is None:
-            return
-        cells = [cell.strip() for cell in row]
-        if not any(cells):
-            continue
-        try:
+            cells = [cell.strip() for cell in _split(content)]
+            if not any(cells):
+                continue
             check_row(cells, columns)
-        except Invalid as error:
-            remarks.leave_out(rows.line_num, error)
+        except csv.Error as error:
+            remarks.leave_out(line, Invalid(f"{error}: is a quote not closed on its line?"))
             continue
-        yield rows.line_num, dict(zip(columns, cells, strict=True))
+        except Invalid as error:
+            remarks.leave_out(line, error)
+            continue
+        yield line, dict(zip(columns, cells, strict=True))
+
+
+def _split(line: str) -> list[str]:
+    """The cells of one line."""
+    bare = line.rstrip("\r\n")
+    if "\r" in bare:
+        raise csv.Error("a line break within a row")
+    return next(csv.reader([bare], strict=True), [])
 
 
 def number(text: str, name: str) -> float:

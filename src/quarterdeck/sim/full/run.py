@@ -74,7 +74,10 @@ def run_full(
     *,
     outages: Sequence[Outage] = (),
 ) -> Story:
-    """Run all jobs to their end. `tell` hears how many have ended or never will start."""
+    """Run all jobs to their end. `tell` hears how many have ended or never will start.
+
+    Every outage ends: whoever waits for a node has it again, so there is an end.
+    """
     return _World(nodes, jobs, policy, backing, tell, outages).run()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.core.cluster.demand import Demand
@@ -20,8 +21,6 @@ COLUMNS: Final = (
     "submit", "duration", "gpus", "job", "nodes", "cpus", "memory", "team", "user", "priority",
     "estimate", "checkpoint", "preemptible",
 )  # fmt: skip
-NEVER_S: Final = 100 * 366 * 86400.0
-"""An outage that does not end is written as one of a hundred years, the most that files may say."""
 
 
 def workload_csv(told: Told) -> str:
@@ -31,7 +30,7 @@ def workload_csv(told: Told) -> str:
 
 
 def outages_csv(told: Told) -> str:
-    """The outages by time."""
+    """The outages by time. One that never ends has an empty `for`."""
     return _csv(("at", "node", "for", "kind"), map(_outage_row, told.outages))
 
 
@@ -65,8 +64,8 @@ def _row(job: SimJob) -> Sequence[object]:
 
 
 def _outage_row(outage: Outage) -> Sequence[object]:
-    for_s = min(outage.for_s, NEVER_S - outage.at_s)
-    return _seconds(outage.at_s), outage.node, _seconds(for_s), outage.kind.value
+    for_s = _seconds(outage.for_s) if math.isfinite(outage.for_s) else ""
+    return _seconds(outage.at_s), outage.node, for_s, outage.kind.value
 
 
 def _seconds(span_s: float) -> str:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 LABELS: Final[dict[str, tuple[str, Callable[[float], str]]]] = {
     "jobs": ("jobs that ran", number),
-    "jobs_never": ("jobs that could never fit", number),
+    "jobs_never": ("jobs that never ran", number),
     "wait_mean_s": ("wait, mean", span),
     "wait_p50_s": ("wait, median", span),
     "wait_p99_s": ("wait, 99th percentile", span),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from quarterdeck.basics.errors import Invalid
 from quarterdeck.cli.output import examples, output_option, print_done, say
+from quarterdeck.wiring.simulate.files import check_writable, write
 from quarterdeck.wiring.simulate.records import nothing_recorded, open_records, read_span
 
 
@@ -45,13 +45,16 @@ def command(
 
     span_ns = read_span(begin, end)
     with open_records(home) as records:
+        check_writable(workload, "workload", records.root.iterdir())
+        if outages is not None:
+            check_writable(outages, "outages", (workload, *records.root.iterdir()))
         told = tell_workload(records.history, span_ns)
         jobs = len(told.jobs) + len(told.begun)
         if not jobs:
             raise nothing_recorded(records, span_ns)
-    _write(workload, workload_csv(told), "workload")
+    write(workload, workload_csv(told), "workload")
     if outages is not None:
-        _write(outages, outages_csv(told), "outages")
+        write(outages, outages_csv(told), "outages")
     for what, count in told.remarks.items():
         say(f"{count} × {what}", err=True)
     if simplified := count_simplified(told):
@@ -65,14 +68,3 @@ def command(
         outages=len(told.outages),
         simplified=simplified,
     )
-
-
-def _write(path: Path, text: str, field: str) -> None:
-    try:
-        path.write_text(text, "utf-8")
-    except OSError as error:
-        raise Invalid(
-            f"{path} cannot be written: {error.strerror}",
-            field=field,
-            hint="name a file in a folder that is there",
-        ) from None

@@ -20,6 +20,7 @@ from quarterdeck.sim.fast.formats.sacct import read_sacct
 from quarterdeck.sim.fast.formats.swf import read_swf
 from quarterdeck.sim.fast.workload import Workload, read_workload
 from quarterdeck.wiring.policy.reader import NamedPolicy, load_policy
+from quarterdeck.wiring.simulate.formats import Format
 from quarterdeck.wiring.site.reader import load_plan
 
 if TYPE_CHECKING:
@@ -68,7 +69,11 @@ def _sacct(asked: Asked) -> Workload:
     return read_sacct(text, asked.path.name, machine_of(asked.cluster.nodes))
 
 
-FORMATS: Final[Mapping[str, Reader]] = {"csv": _csv, "swf": _swf, "sacct": _sacct}
+READERS: Final[Mapping[Format, Reader]] = {
+    Format.CSV: _csv,
+    Format.SWF: _swf,
+    Format.SACCT: _sacct,
+}
 
 
 def load_cluster(path: Path) -> Cluster:

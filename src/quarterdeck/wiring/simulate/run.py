@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -10,9 +11,11 @@ import click
 
 from quarterdeck.basics.errors import Invalid
 from quarterdeck.cli.output import examples, output_option, say
+from quarterdeck.wiring.simulate.files import check_writable, write
+from quarterdeck.wiring.simulate.formats import Format
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from quarterdeck.sim.fast.formats.outages import Outages
     from quarterdeck.sim.fast.story import Story
@@ -22,8 +25,9 @@ if TYPE_CHECKING:
     from quarterdeck.wiring.simulate.inputs import Cluster
     from quarterdeck.wiring.simulate.printing import Input
 
-FORMATS: Final = ("csv", "swf", "sacct")
 FULL_JOBS_MAX: Final = 20_000
+FULL_OUTAGE_S_MAX: Final = 30 * 86400.0
+"""The control plane takes turns all the while that a job waits for a node to come back."""
 
 
 @click.command(
@@ -41,8 +45,8 @@ FULL_JOBS_MAX: Final = 20_000
 @click.option(
     "--format",
     "form",
-    type=click.Choice(FORMATS),
-    default="csv",
+    type=click.Choice([one.value for one in Format]),
+    default=Format.CSV.value,
     show_default=True,
     help="What the workload is: our CSV, Standard Workload Format, or what `sacct -P` prints.",
 )
@@ -98,9 +102,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     same output.
     """
     from quarterdeck.wiring.simulate.inputs import (
-        FORMATS as READERS,
-    )
-    from quarterdeck.wiring.simulate.inputs import (
+        READERS,
         Asked,
         load_cluster,
         load_outages,
@@ -108,26 +110,32 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     )
     from quarterdeck.wiring.simulate.printing import print_columns, print_input, print_json
 
-    if gpus_per_processor is not None and form != "swf":
+    if gpus_per_processor is not None and form != Format.SWF:
         raise click.UsageError("--gpus-per-processor is for --format swf")
+    if html is not None:
+        check_writable(html, "html", (cluster, workload, outages, *policies))
     named = load_policies(policies, patiences)
     machines = load_cluster(cluster)
-    read = READERS[form](Asked(workload, machines, gpus_per_processor or 0.0))
+    read = READERS[Format(form)](Asked(workload, machines, gpus_per_processor or 0.0))
     away = load_outages(outages, machines)
     if full:
-        _check_full(read, named)
+        _check_full(read, named, away)
     columns = _run_all(machines, read, named, away, is_full=full)
-    told = _input_of(workload, read, outages, away, named, columns[0])
-    if html is not None:
-        _write(html, columns, f"{workload.name} on {cluster.name}", told)
+    told = _input_of(workload, read, outages, away, named, columns)
     if output == "json":
         print_json(columns, told)
     elif output == "table":
         print_columns(columns)
         print_input(told)
+    if html is not None:
+        from quarterdeck.sim.report.page import report
+
+        title = f"{workload.name} on {cluster.name}"
+        write(html, report(columns, title, remarks=told.remarks, notes=told.notes), "html")
+        say(f"the report is in {html}", err=True)
 
 
-def _check_full(read: Workload, named: Sequence[NamedPolicy]) -> None:
+def _check_full(read: Workload, named: Sequence[NamedPolicy], away: Outages) -> None:
     """Refuse what the whole control plane is too slow for, or does not do yet."""
     from quarterdeck.core.scheduling.snapshot import Order
 
@@ -144,6 +152,22 @@ def _check_full(read: Workload, named: Sequence[NamedPolicy]) -> None:
                 "does",
                 field="full",
                 hint="leave --full out, or compare policies that order by first_come",
+            )
+        if one.policy.moves_max:
+            raise Invalid(
+                f"the control plane cannot move running jobs yet, as {one.name} asks for",
+                field="full",
+                hint="leave --full out, or compare policies without moves",
+            )
+    for outage in away.outages:
+        if outage.for_s > FULL_OUTAGE_S_MAX:
+            raise Invalid(
+                f"the outage of {outage.node} at {outage.at_s:.10g} "
+                + (f"lasts {outage.for_s:.10g} s" if math.isfinite(outage.for_s) else "never ends")
+                + f"; --full is for outages of {FULL_OUTAGE_S_MAX:.0f} s (30 days) at most",
+                field="full",
+                hint="leave --full out, or let it end sooner; to be without the node from the "
+                "beginning, leave it out of the cluster",
             )
 
 
@@ -193,13 +217,13 @@ def _input_of(
     outages: Path | None,
     away: Outages,
     named: Sequence[NamedPolicy],
-    first: Column,
+    columns: Sequence[Column],
 ) -> Input:
-    """What was wrong with the files, by their lines; of jobs that never fit, too."""
+    """What was wrong with the files, by their lines; of jobs that never ran, too."""
     from quarterdeck.wiring.simulate.printing import Input, Told
 
     told = [Told(workload.name, one.line, one.what) for one in read.remarks]
-    told += [Told(workload.name, job.line, f"never fits: {why}") for job, why in first.story.never]
+    told += [Told(workload.name, line, what) for line, what in _never(columns)]
     told.sort(key=lambda one: one.line)
     if outages is not None:
         told += [Told(outages.name, one.line, one.what) for one in away.remarks]
@@ -219,13 +243,12 @@ def _input_of(
     )
 
 
-def _write(path: Path, columns: Sequence[Column], title: str, told: Input) -> None:
-    from quarterdeck.sim.report.page import report
-
-    page = report(columns, title, remarks=told.remarks, notes=told.notes)
-    try:
-        path.write_bytes(page.encode("utf-8"))
-    except OSError as error:
-        what = f"the report {path} cannot be written: {error.strerror}"
-        raise Invalid(what, field="html", hint="name a file in a folder that is there") from None
-    say(f"the report is in {path}", err=True)
+def _never(columns: Sequence[Column]) -> Iterator[tuple[int, str]]:
+    """The line of each job that never ran and why, once; with the policies where not all say so."""
+    under: dict[tuple[int, str], list[str]] = {}
+    for column in columns:
+        for job, why in column.story.never:
+            under.setdefault((job.line, why), []).append(column.name)
+    for (line, why), names in under.items():
+        where = "" if len(names) == len(columns) else f" under {', '.join(names)}"
+        yield line, f"never runs{where}: {why}"

@@ -27,6 +27,7 @@ from quarterdeck.sim.report.column import column_of
 from quarterdeck.sim.report.page import report
 from quarterdeck.sim.report.sentences import sentences
 from quarterdeck.wiring.policy.reader import NamedPolicy, load_policy
+from quarterdeck.wiring.simulate.files import check_writable, write
 from quarterdeck.wiring.simulate.inputs import load_cluster
 from quarterdeck.wiring.simulate.printing import print_columns
 from quarterdeck.wiring.simulate.records import dropped_told, nothing_recorded
@@ -75,6 +76,9 @@ class Answer:
 
 def answer(records: Records, span_ns: tuple[int, int], question: Question, output: str) -> None:
     """Simulate the while as it was and as it is asked for, and print what the difference is."""
+    if question.html is not None:
+        inputs = (question.policy, question.cluster, *records.root.iterdir())
+        check_writable(question.html, "html", inputs)
     named = load_policy(question.policy) if question.policy is not None else None
     told = tell_workload(records.history, span_ns)
     in_force = read_in_force(records.cycles, (told.from_ns, span_ns[1]))
@@ -84,12 +88,13 @@ def answer(records: Records, span_ns: tuple[int, int], question: Question, outpu
     found = _compare(told, in_force, nodes, named, where)
     if told.events_gone:
         found.notes.append(f"{dropped_told(records, span_ns, told.events_gone)}.")
-    if question.html is not None:
-        _write(question.html, found, span_ns)
     if output == "json":
         click.echo(json.dumps(_as_json(found), indent=2))
     elif output == "table":
         _print(found)
+    if question.html is not None:
+        write(question.html, _page(found, span_ns), "html")
+        say(f"the report is in {question.html}", err=True)
 
 
 def _compare(
@@ -220,17 +225,11 @@ def _moved_as_json(one: Moved) -> dict[str, object]:
     }
 
 
-def _write(path: Path, found: Answer, span_ns: tuple[int, int]) -> None:
+def _page(found: Answer, span_ns: tuple[int, int]) -> str:
     title = f"{to_iso(span_ns[0])[:16]} to {to_iso(span_ns[1])[:16]}: {found.other.name}"
     notes = [
         *found.notes,
         *(f"Most gained: {_moved_told(one)}" for one in found.gained),
         *(f"Most lost: {_moved_told(one)}" for one in found.lost),
     ]
-    page = report([found.was, found.other], title, notes=notes)
-    try:
-        path.write_bytes(page.encode("utf-8"))
-    except OSError as error:
-        what = f"the report {path} cannot be written: {error.strerror}"
-        raise Invalid(what, field="html", hint="name a file in a folder that is there") from None
-    say(f"the report is in {path}", err=True)
+    return report([found.was, found.other], title, notes=notes)

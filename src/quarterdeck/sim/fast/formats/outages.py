@@ -1,10 +1,12 @@
 """Files of outages: nodes that were lost, drained or cordoned, and for how long.
 
-A CSV file with a header: `at` and `for` are seconds, on the clock of the workload's `submit`.
+A CSV file with a header: `at` and `for` are seconds, on the clock of the workload's `submit`; an
+empty `for` never ends.
 """
 
 from __future__ import annotations
 
+import math
 from bisect import bisect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -84,7 +86,8 @@ def _outage_of(cells: Mapping[str, str], nodes: Collection[str]) -> Outage:
     kind = find(cells, "kind") or OutageKind.LOSS.value
     if kind not in list(OutageKind):
         raise Invalid(f"kind is {shown(kind)}, not one of {', '.join(OutageKind)}")
-    at_s, for_s = seconds(cells["at"], "at"), seconds(cells["for"], "for")
+    at_s = seconds(cells["at"], "at")
+    for_s = seconds(cells["for"], "for") if cells["for"] else math.inf
     if not for_s:
         raise Invalid("for is 0: the node would not be away at all")
     return Outage(cells["node"], at_s, for_s, OutageKind(kind))

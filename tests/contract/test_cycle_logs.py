@@ -6,15 +6,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from quarterdeck.adapters import log_file
 from quarterdeck.adapters.cycles.memory import MemoryCycleLog
 from quarterdeck.adapters.cycles.sqlite import SqliteCycleLog, open_cycle_log, read_cycle_log
 from quarterdeck.basics.errors import Unavailable
 from quarterdeck.testing.builders import START_NS
 from quarterdeck.testing.conformance.cycles import LIMITS, CycleLogConformance, a_cycle
+from tests.contract.locking import a_lock_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+
+def in_file(path: Path) -> SqliteCycleLog:
+    log = open_cycle_log(path)
+    assert isinstance(log, SqliteCycleLog)
+    return log
 
 
 class TestMemoryCycleLog(CycleLogConformance):
@@ -37,7 +45,7 @@ class TestSqliteCycleLog(CycleLogConformance):
 
     @pytest.fixture
     def cycles(self, tmp_path: Path, opened: list[SqliteCycleLog]) -> SqliteCycleLog:
-        opened.append(open_cycle_log(tmp_path / "cycles.db"))
+        opened.append(in_file(tmp_path / "cycles.db"))
         return opened[-1]
 
     @pytest.fixture
@@ -45,7 +53,7 @@ class TestSqliteCycleLog(CycleLogConformance):
         self, tmp_path: Path, opened: list[SqliteCycleLog]
     ) -> Callable[[], SqliteCycleLog]:
         def again() -> SqliteCycleLog:
-            opened.append(open_cycle_log(tmp_path / "cycles.db"))
+            opened.append(in_file(tmp_path / "cycles.db"))
             return opened[-1]
 
         return again
@@ -84,6 +92,28 @@ class TestSqliteCycleLog(CycleLogConformance):
         log.add([a_cycle()])
         assert log.list_cycles(start) == [a_cycle()]
         log.close()
+        assert (tmp_path / "cycles.db.broken").read_bytes() == rubbish
+
+    def test_a_file_that_somebody_locks_is_left_alone_and_the_server_does_without(
+        self, tmp_path: Path, cycles: SqliteCycleLog, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        start = cycles.begin(START_NS, 7, "1.0")
+        cycles.add([a_cycle()])
+        cycles.close()
+        monkeypatch.setattr(log_file, "BUSY_S", 0.0)
+        path = tmp_path / "cycles.db"
+        with a_lock_on(path):
+            log = open_cycle_log(path)
+            begun = log.begin(START_NS, 8, "1.0")
+            log.add([a_cycle(2)])
+            log.drop(START_NS, 0)
+            log.end(START_NS)
+            assert log.list_cycles(begun) == []
+            log.close()
+        later = in_file(path)
+        assert [one.number for one in later.list_starts()] == [start]
+        assert later.list_cycles(start) == [a_cycle()]
+        later.close()
 
     def test_nobody_else_may_read_it(self, tmp_path: Path, cycles: SqliteCycleLog) -> None:
         assert (tmp_path / "cycles.db").stat().st_mode & 0o077 == 0

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 APART_S: Final = 0.25
 """Cycles are handed over not more often than this: of hundreds of plans a second, each takes a
-millisecond and must not wait for a file. So this much is lost when the server is killed."""
+millisecond and must not wait for a file. So this much is lost when the server is killed, and more
+only while the scheduler is at work on a turn or rests after one that was long or has failed."""
 KEPT_S: Final = 30 * 86_400.0
 CYCLES_MAX: Final = 2_000_000
 """What a log of cycles keeps: a plan a second for three weeks, in about 400 MB."""
@@ -55,6 +56,13 @@ class Cycles:
         if self._pending and not 0 <= now_ns - self._written_ns < APART_S * NS_PER_S:
             self._write()
             self._written_ns = now_ns
+
+    def due_in_s(self, now_ns: int) -> float | None:
+        """How long from now what is held back may still wait; None if that is nothing."""
+        if not self._pending:
+            return None
+        since_ns = now_ns - self._written_ns
+        return max(0.0, APART_S - since_ns / NS_PER_S) if since_ns >= 0 else 0.0
 
     def end(self, now_ns: int) -> None:
         """Give the log all there is, and the word that nothing follows."""

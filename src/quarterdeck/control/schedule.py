@@ -79,12 +79,17 @@ class Scheduler:
         return placed
 
     def due_in_s(self) -> float | None:
-        """How long the next retry still waits, the only news that no commit tells; None for none.
+        """How long what no commit tells still waits: the next retry, and cycles that are to be
+        handed over; None for none.
 
-        One whose wait is over counts as none: if the last turn left it, it cannot be placed now.
+        A retry whose wait is over counts as none: if the last turn left it, it cannot be placed
+        now.
         """
-        left_ns = 0 if self._retry is None else self._retry.left_ns(self._plane.clock.now_ns())
-        return left_ns / NS_PER_S if left_ns else None
+        now_ns, cycles = self._plane.clock.now_ns(), self._plane.cycles
+        left_ns = 0 if self._retry is None else self._retry.left_ns(now_ns)
+        retry_s = left_ns / NS_PER_S if left_ns else None
+        record_s = None if cycles is None else cycles.due_in_s(now_ns)
+        return min((one for one in (retry_s, record_s) if one is not None), default=None)
 
 
 def _commit(tx: Transaction, made: Plan, now_ns: int) -> int:

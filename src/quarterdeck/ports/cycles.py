@@ -72,9 +72,10 @@ class Start:
 
 
 class CycleLog(Protocol):
-    """Kept apart from the store of jobs, whose writer has better things to do. It may lose its last
-    moments in a power cut, and a full disk costs it cycles; neither costs anything else. Their
-    numbers tell that they are missing."""
+    """Kept apart from the store of jobs, whose writer has better things to do. A power cut may cost
+    what the system had not yet brought to the disk, and a full disk costs cycles; neither costs
+    anything else. The numbers tell which are missing, but for the last ones of a start: what is not
+    yet added when a server is killed, and what a power cut takes, leaves a start without an end."""
 
     def begin(self, at_ns: int, as_of: int, version: str) -> int:
         """A server starts; says which start it is. Cycles that are added are of that one."""

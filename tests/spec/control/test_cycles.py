@@ -72,6 +72,19 @@ def test_a_clock_that_was_put_back_holds_nothing_back() -> None:
     assert log.batches == [1, 1]
 
 
+def test_what_is_held_back_says_when_it_is_due() -> None:
+    cycles = Cycles(CountingLog())
+    assert cycles.due_in_s(START_NS) is None
+    note(cycles, 1.0)
+    assert cycles.due_in_s(START_NS + NS_PER_S) is None
+    note(cycles, 1.125)
+    assert cycles.due_in_s(START_NS + int(1.125 * NS_PER_S)) == 0.125
+    assert cycles.due_in_s(START_NS + 2 * NS_PER_S) == 0.0
+    assert cycles.due_in_s(START_NS) == 0.0
+    cycles.hand_over(START_NS + 2 * NS_PER_S)
+    assert cycles.due_in_s(START_NS + 2 * NS_PER_S) is None
+
+
 def test_the_limits_of_everybody_who_has_any_are_noted() -> None:
     log = CountingLog()
     cycles = Cycles(log)

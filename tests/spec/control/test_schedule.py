@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 
+from quarterdeck.adapters.cycles.memory import MemoryCycleLog
 from quarterdeck.adapters.locality.recent import RecentNodes
 from quarterdeck.basics.errors import Stale
 from quarterdeck.control import schedule
 from quarterdeck.control.board import Board
 from quarterdeck.control.cancel import cancel
+from quarterdeck.control.cycles import Cycles
 from quarterdeck.control.plane import ControlPlane
 from quarterdeck.control.schedule import Scheduler
 from quarterdeck.core.jobs.manifest import Manifest
@@ -166,3 +168,19 @@ def test_of_nodes_that_are_alike_the_one_is_taken_that_had_the_work_folder_latel
     other = desk.submit(a_job_spec(demand=a_demand(1, 8)))
     desk.scheduler.turn()
     assert [grant.node for grant in desk.job(other.id).grants()] == ["a"]
+
+
+def test_a_turn_follows_that_hands_over_what_a_quick_one_held_back() -> None:
+    """Of two plans at one moment the second is on record 0.25 s later, though nothing happens."""
+    desk, log = a_desk(), MemoryCycleLog()
+    log.begin(desk.clock.now_ns(), 0, "1")
+    scheduler = Scheduler(replace(desk.plane, cycles=Cycles(log)))
+    for recorded, due_in_s in ((1, None), (1, 0.25)):
+        desk.submit(SMALL)
+        desk.clock.pass_s(-1)
+        assert scheduler.turn() == 1
+        assert (len(log.list_cycles(1)), scheduler.due_in_s()) == (recorded, due_in_s)
+    desk.clock.pass_s(0.25)
+    assert scheduler.due_in_s() == 0.0
+    assert scheduler.turn() == 0
+    assert (len(log.list_cycles(1)), scheduler.due_in_s()) == (2, None)

@@ -24,7 +24,8 @@ from quarterdeck.core.scheduling.snapshot import Policy
 from quarterdeck.ports.cycles import Outcome
 from quarterdeck.ports.store import Active, Record, Store
 from quarterdeck.sim.replay import again as again_module
-from quarterdeck.sim.replay.again import Gap, replay
+from quarterdeck.sim.replay.again import replay
+from quarterdeck.sim.replay.gaps import Gap
 from quarterdeck.sim.replay.past import Past, Telling
 from quarterdeck.testing.builders import START_NS, a_demand, a_dgx, a_job_spec
 from tests.spec.sim.recording import ALWAYS, RecordingDesk, a_recording_desk

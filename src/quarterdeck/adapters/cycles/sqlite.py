@@ -1,8 +1,7 @@
 """A log of cycles in a SQLite file of its own.
 
-It is written without waiting for the disk: a power cut may cost the last seconds, a crash of the
-server costs what it had not yet handed over. If the file is unreadable a new one is begun; a record
-of plans is not worth stopping a server for. Many plans share one policy and one set of limits, so
+A crash of the server costs what it had not yet handed over; what a power cut costs, and what comes
+of a broken file, `adapters/log_file.py` says. Many plans share one policy and one set of limits, so
 those are kept once each.
 """
 
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from quarterdeck.adapters.cycles.none import NoCycleLog
+from quarterdeck.adapters.log_file import BUSY_S, open_log_file
 from quarterdeck.basics.errors import Unavailable
 from quarterdeck.core.scheduling.imprint import Imprint
 from quarterdeck.ports.cycles import Cycle, Inputs, Outcome, Start
@@ -22,6 +23,8 @@ from quarterdeck.ports.cycles import Cycle, Inputs, Outcome, Start
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from quarterdeck.ports.cycles import CycleLog
 
 log = logging.getLogger(__name__)
 _encoder = msgspec.json.Encoder()
@@ -80,18 +83,13 @@ AND NOT EXISTS (SELECT 1 FROM cycles WHERE start = starts.number)
 _DROP_INPUTS: Final = """
 DELETE FROM inputs WHERE NOT EXISTS (SELECT 1 FROM cycles WHERE inputs = inputs.id)
 """
-BUSY_S: Final = 5.0
 
 
-def open_cycle_log(path: Path) -> SqliteCycleLog:
-    """The log in a file, which is made when need be: for the one server that writes it."""
-    try:
-        return SqliteCycleLog(_open(path))
-    except sqlite3.DatabaseError as error:
-        log.warning("%s cannot be read (%s); a new one is begun", path.name, error)
-        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-            path.with_name(name).unlink(missing_ok=True)
-        return SqliteCycleLog(_open(path))
+def open_cycle_log(path: Path) -> CycleLog:
+    """The log in a file, which is made when need be: for the one server that writes it. While the
+    file cannot be opened no cycles are kept."""
+    connection = open_log_file(path, _SCHEMA)
+    return NoCycleLog() if connection is None else SqliteCycleLog(connection)
 
 
 def read_cycle_log(path: Path) -> SqliteCycleLog | None:
@@ -240,15 +238,6 @@ def _cycle_of(
         Outcome(outcome),
         kept,
     )
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    path.touch(0o600)
-    connection = sqlite3.connect(path, check_same_thread=False, timeout=BUSY_S)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = OFF")
-    connection.executescript(_SCHEMA)
-    return connection
 
 
 def _unreadable(error: sqlite3.Error) -> Unavailable:

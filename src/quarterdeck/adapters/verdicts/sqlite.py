@@ -1,8 +1,6 @@
 """A log of verdicts in a SQLite file of its own.
 
-It is written without waiting for the disk: a power cut may cost the last seconds, a crash of the
-server costs nothing. If the file is unreadable a new one is begun; verdicts are not worth stopping
-a server for.
+What a power cut costs, and what comes of a broken file, `adapters/log_file.py` says.
 """
 
 from __future__ import annotations
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from quarterdeck.adapters.log_file import open_log_file
 from quarterdeck.basics.ids import JobId
 from quarterdeck.ports.verdicts import Told
 
@@ -55,20 +54,17 @@ WHERE job_id = ? ORDER BY id DESC LIMIT ?
 
 
 class SqliteVerdictLog:
-    """A `VerdictLog` in a file. Any thread may call it."""
+    """A `VerdictLog` in a file. Any thread may call it. While the file cannot be opened it keeps
+    nothing."""
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
-        try:
-            self._connection = _open(path)
-        except sqlite3.DatabaseError as error:
-            log.warning("%s cannot be read (%s); a new one is begun", path.name, error)
-            for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-                path.with_name(name).unlink(missing_ok=True)
-            self._connection = _open(path)
+        self._connection = open_log_file(path, _SCHEMA)
 
     def add(self, told: Sequence[Told]) -> None:
         """Keep these, in one transaction. What the disk refuses is lost, and only that."""
+        if self._connection is None:
+            return
         rows = [
             (
                 one.job_id,
@@ -90,6 +86,8 @@ class SqliteVerdictLog:
 
     def list_told(self, job_id: JobId, limit: int) -> list[Told]:
         """The last so many of a job, oldest first; none while the file cannot be read."""
+        if self._connection is None:
+            return []
         with self._lock:
             try:
                 rows = self._connection.execute(_LIST, (job_id, limit)).fetchall()
@@ -111,19 +109,14 @@ class SqliteVerdictLog:
 
     def drop(self, before_ns: int) -> None:
         """Forget what is older."""
+        if self._connection is None:
+            return
         with self._lock, suppress(sqlite3.Error), self._connection:
             self._connection.execute("DELETE FROM told WHERE at_ns < ?", (before_ns,))
 
     def close(self) -> None:
         """Let go of the file."""
+        if self._connection is None:
+            return
         with self._lock:
             self._connection.close()
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    path.touch(0o600)
-    connection = sqlite3.connect(path, check_same_thread=False, timeout=5.0)
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = OFF")
-    connection.executescript(_SCHEMA)
-    return connection

@@ -21,6 +21,8 @@ from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.plan import Placement
 from quarterdeck.ports.cycles import Outcome
 from quarterdeck.ports.store import JobRecord
+from quarterdeck.sim.replay.cycles import load_cycles
+from quarterdeck.sim.replay.gaps import Gap, Gaps
 from quarterdeck.sim.replay.past import Past, Telling
 
 if TYPE_CHECKING:
@@ -46,21 +48,6 @@ class Difference:
     number: int
     at_ns: int
     what: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Plans that are not recorded, between two that are or up to the next start.
-
-    `missing` counts them, None where nobody knows: at the end of a server that was killed.
-    `placements` is what the log of events has of them.
-    """
-
-    start: int
-    from_ns: int
-    to_ns: int
-    missing: int | None
-    placements: int = 0
 
 
 @dataclass(slots=True)
@@ -102,12 +89,13 @@ class _Replay:
     ) -> None:
         self._history = history
         self._log = cycle_log
-        self._from_ns, self._to_ns = span_ns
+        self._span_ns = span_ns
         self._make_locality = make_locality
         self._tell = tell
         self._telling = Telling(history)
         self._placed: deque[_Logged] = deque()
-        self._orphans: list[int] = []
+        self._orphans_ns: list[int] = []
+        self._gaps = Gaps(span_ns)
         self._is_whole = True
         self._is_loaded = False
         self._again = Again()
@@ -118,6 +106,8 @@ class _Replay:
         for index, start in enumerate(starts):
             following = starts[index + 1] if index + 1 < len(starts) else None
             self._replay(start, following)
+        orphans_ns = (*self._orphans_ns, *(one.at_ns for one in self._placed))
+        self._again.gaps = self._gaps.list_gaps(orphans_ns)
         return self._again
 
     def _replay(self, start: Start, following: Start | None) -> None:
@@ -126,7 +116,7 @@ class _Replay:
         board: Board | None = None
         people = _people_of(())
         last: Cycle | None = None
-        for cycle in self._cycles_of(start):
+        for cycle in load_cycles(self._log, start.number, self._span_ns):
             if board is None or past is None:
                 past = Past(self._history, self._telling.active_at(start.as_of))
                 board = Board(past, self._make_locality())
@@ -134,7 +124,7 @@ class _Replay:
                 self._load_placed(cycle.as_of)
             if last is None or last.inputs.limits != cycle.inputs.limits:
                 people = _people_of(cycle.inputs.limits)
-            self._note_hole(start, last, cycle)
+            self._gaps.note_cycle(start, last, cycle)
             past.head = cycle.as_of
             board.catch_up()
             made = make_plan(board.snapshot(cycle.at_ns, people), cycle.inputs.policy)
@@ -142,16 +132,7 @@ class _Replay:
             last = cycle
         if past is not None and last is not None:
             self._again.events_gone += past.gone
-            self._note_end(start, last, following)
-
-    def _cycles_of(self, start: Start) -> Iterator[Cycle]:
-        after = 0
-        while cycles := self._log.list_cycles(start.number, after, since_ns=self._from_ns):
-            for cycle in cycles:
-                if cycle.at_ns > self._to_ns:
-                    return
-                yield cycle
-            after = cycles[-1].number
+            self._gaps.note_end(start, last, following)
 
     def _load_placed(self, after: int) -> None:
         """What the log of events has of placements from the first cycle on."""
@@ -161,7 +142,7 @@ class _Replay:
         for record in read_log(self._history, after):
             self._is_whole = self._is_whole and record.seq == after + 1
             after, event = record.seq, record.event
-            if event.at_ns > self._to_ns + LATE_NS:
+            if event.at_ns > self._span_ns[1] + LATE_NS:
                 break
             if isinstance(record, JobRecord) and isinstance(event, Placed):
                 made = Placement(record.job_id, event.site, event.grants, event.task)
@@ -171,7 +152,7 @@ class _Replay:
         """What the log of events has of a plan: since nothing is committed once somebody else has
         placed anything, it is the first after the place that the plan was made at."""
         while self._placed and self._placed[0].seq <= cycle.as_of:
-            self._orphans.append(self._placed.popleft().at_ns)
+            self._orphans_ns.append(self._placed.popleft().at_ns)
         taken: list[_Logged] = []
         lines = {describe_placement(one) for one in made.placements}
         while self._placed and self._placed[0].at_ns == cycle.at_ns:
@@ -202,33 +183,6 @@ class _Replay:
         else:
             again.same += 1
         self._tell(cycle.at_ns)
-
-    def _note_hole(self, start: Start, last: Cycle | None, cycle: Cycle) -> None:
-        """Numbers that are missing: the disk refused them, or there was no room for them."""
-        if last is None and start.at_ns < self._from_ns:
-            return
-        before = 0 if last is None else last.number
-        if cycle.number > before + 1:
-            from_ns = start.at_ns if last is None else last.at_ns
-            self._note_gap(start, from_ns, cycle.at_ns, cycle.number - before - 1)
-
-    def _note_end(self, start: Start, last: Cycle, following: Start | None) -> None:
-        """Whatever a server that was killed, or one that goes on, has not handed over."""
-        if start.ended_at_ns is not None:
-            return
-        to_ns = self._to_ns + 1 if following is None else min(following.at_ns, self._to_ns + 1)
-        orphans = self._count_orphans(last.at_ns, to_ns)
-        if orphans or (following is not None and following.at_ns <= self._to_ns):
-            self._note_gap(start, last.at_ns, to_ns, None)
-
-    def _note_gap(self, start: Start, from_ns: int, to_ns: int, missing: int | None) -> None:
-        orphans = self._count_orphans(from_ns, to_ns)
-        self._again.gaps.append(Gap(start.number, from_ns, to_ns, missing, orphans))
-
-    def _count_orphans(self, from_ns: int, to_ns: int) -> int:
-        """Placements of the log of events, between two times, that no recorded cycle made."""
-        known = (*self._orphans, *(one.at_ns for one in self._placed))
-        return sum(from_ns < at_ns < to_ns for at_ns in known)
 
 
 class _Logged(NamedTuple):

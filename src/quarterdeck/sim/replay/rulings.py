@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.snapshot import Policy
 from quarterdeck.sim.fast.limits import Ruling
+from quarterdeck.sim.replay.cycles import load_cycles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from quarterdeck.ports.cycles import Cycle, CycleLog
+    from quarterdeck.ports.cycles import CycleLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,8 @@ def read_in_force(cycle_log: CycleLog, span_ns: tuple[int, int]) -> InForce:
     policies: list[Policy] = []
     limits: list[Ruling] = []
     plans = 0
-    for cycle in _cycles(cycle_log, span_ns):
+    starts = cycle_log.list_starts()
+    for cycle in (one for start in starts for one in load_cycles(cycle_log, start.number, span_ns)):
         plans += 1
         inputs = cycle.inputs
         if not policies or policies[-1] != inputs.policy:
@@ -38,12 +38,3 @@ def read_in_force(cycle_log: CycleLog, span_ns: tuple[int, int]) -> InForce:
             at_s = (cycle.at_ns - span_ns[0]) / NS_PER_S if limits else 0.0
             limits.append(Ruling(at_s, inputs.limits))
     return InForce(tuple(policies), tuple(limits), plans)
-
-
-def _cycles(cycle_log: CycleLog, span_ns: tuple[int, int]) -> Iterator[Cycle]:
-    from_ns, to_ns = span_ns
-    for start in cycle_log.list_starts():
-        after = 0
-        while page := cycle_log.list_cycles(start.number, after, since_ns=from_ns):
-            yield from (cycle for cycle in page if cycle.at_ns <= to_ns)
-            after = page[-1].number

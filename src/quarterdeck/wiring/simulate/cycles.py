@@ -16,7 +16,8 @@ from quarterdeck.wiring.simulate.records import dropped_told, nothing_recorded
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from quarterdeck.sim.replay.again import Again, Gap
+    from quarterdeck.sim.replay.again import Again
+    from quarterdeck.sim.replay.gaps import Gap
     from quarterdeck.wiring.simulate.records import Records
 
 SHOWN_MAX = 20

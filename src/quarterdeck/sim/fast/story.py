@@ -97,7 +97,7 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What became of a workload: every job ran, in the order of their ends, or could never fit."""
+    """What became of a workload: every job ran, in the order of their ends, or never did."""
 
     nodes: tuple[Node, ...]
     ran: tuple[Ran, ...]

@@ -55,7 +55,7 @@ def _of_one(one: Column) -> Iterator[str]:
         "first submission to the last end."
     )
     if story.never:
-        yield f"{few(len(story.never), 'job')} never ran on this cluster and did not run."
+        yield f"{few(len(story.never), 'job')} never ran on this cluster."
     yield (
         f"Half of all jobs waited {span(figures['wait_p50_s'])} at most, one in a hundred "
         f"{span(figures['wait_p99_s'])} or longer; the mean is {span(figures['wait_mean_s'])}. "

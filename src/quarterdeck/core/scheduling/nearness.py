@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from quarterdeck.basics.quantities import format_span
 from quarterdeck.basics.times import NS_PER_S
-from quarterdeck.core.cluster.demand import Level, Wish
+from quarterdeck.core.cluster.demand import Demand, Level, Wish
 from quarterdeck.core.scheduling.fleet import NOT_THERE
 from quarterdeck.core.scheduling.gangs import choose_nodes
 from quarterdeck.core.scheduling.plan import Blocker, Verdict
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from quarterdeck.core.cluster.demand import Demand
+    from quarterdeck.core.cluster.demand import Resources
     from quarterdeck.core.scheduling.fleet import Fleet
     from quarterdeck.core.scheduling.free import Free
     from quarterdeck.core.scheduling.snapshot import Policy, Waiting
@@ -111,20 +112,31 @@ def reach_of(fleet: Fleet, rows: Sequence[int]) -> Reach:
     return Reach(*found)
 
 
-def usable_rows(free: Free, site: str, demand: Demand) -> NDArray[np.int64]:
-    """The nodes on which a replica could run if nothing else did."""
+def best_reach(free: Free, site: str, demand: Demand) -> Reach:
+    """How near the gang would lie if nothing ran on the nodes that are open."""
     part = free.fleet.sites[site]
-    able = able_rows(free.fleet, demand.resources, np.arange(part.start, part.stop))
-    found: NDArray[np.int64] = able[free.is_open[able]]
+    usable = _is_able(free.fleet, site, demand.resources) & free.is_open[part]
+    return _best_reach(free.fleet, site, demand.nodes, np.packbits(usable).tobytes())
+
+
+@lru_cache(maxsize=256)
+def _is_able(fleet: Fleet, site: str, resources: Resources) -> NDArray[np.bool_]:
+    """Of each node of a site, whether a replica could run there if nothing else did. It is asked
+    again for every gang, and nodes seldom change."""
+    part = fleet.sites[site]
+    found = np.zeros(part.stop - part.start, bool)
+    found[able_rows(fleet, resources, np.arange(part.start, part.stop)) - part.start] = True
     return found
 
 
-def best_reach(fleet: Fleet, site: str, demand: Demand, rows: NDArray[np.int64]) -> Reach:
-    """How near the gang would lie if nothing ran on these nodes. Of its demand nothing but the
-    number of nodes matters."""
+@lru_cache(maxsize=1024)
+def _best_reach(fleet: Fleet, site: str, nodes: int, usable: bytes) -> Reach:
+    """See `best_reach`; `usable` has a bit for each node of the site."""
+    part = fleet.sites[site]
+    bits = np.unpackbits(np.frombuffer(usable, np.uint8), count=part.stop - part.start)
     costs = np.full(len(fleet.nodes), np.inf)
-    costs[rows] = 0.0
-    chosen = choose_nodes(fleet, site, costs, demand)
+    costs[part][bits.astype(bool)] = 0.0
+    chosen = choose_nodes(fleet, site, costs, Demand(nodes))
     assert chosen is not None, "it has room now, so it would have on an empty site"
     return reach_of(fleet, chosen.rows)
 

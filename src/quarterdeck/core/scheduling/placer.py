@@ -24,7 +24,6 @@ from quarterdeck.core.scheduling.nearness import (
     may_insist,
     reach_of,
     too_far_of,
-    usable_rows,
 )
 from quarterdeck.core.scheduling.plan import Placement
 
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.demand import Demand, Grant
     from quarterdeck.core.scheduling.gangs import Chosen
-    from quarterdeck.core.scheduling.nearness import Insists, Reach
+    from quarterdeck.core.scheduling.nearness import Insists
 
 Sites = frozenset[str] | None
 """The sites that a job may be placed at; None is any."""
@@ -53,7 +52,6 @@ class Placer:
         self.free = free
         self.insists = insists
         self._failed: dict[tuple[Demand, Sites, Insists], TooFar | None] = {}
-        self._at_best: dict[tuple[str, int, bytes], Reach] = {}
 
     def place(
         self,
@@ -120,11 +118,7 @@ class Placer:
         lies = reach_of(self.free.fleet, chosen.rows)
         if max(lies) <= 1:
             return None
-        rows = usable_rows(self.free, site, demand)
-        key = (site, demand.nodes, rows.tobytes())
-        if key not in self._at_best:
-            self._at_best[key] = best_reach(self.free.fleet, site, demand, rows)
-        return too_far_of(lies, self._at_best[key], insists)
+        return too_far_of(lies, best_reach(self.free, site, demand), insists)
 
     def could_place(self, demand: Demand, sites: Sites, insists: Insists | None = None) -> bool:
         """Whether it would start now, had it only just come; or with what else it insists on."""

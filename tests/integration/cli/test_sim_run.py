@@ -177,7 +177,7 @@ def test_a_job_that_never_runs_under_one_policy_only_is_told_with_that_policy(
         *("--patience", "0s", "--patience", "1h"),
     )
     assert done.returncode == 0, done.stderr
-    gone = "the nodes that it needs never come back"
+    gone = "nothing happens any more that would let it start"
     assert f"w.csv:3: never runs: {gone}" in done.stderr
     assert f"w.csv:4: never runs under patience 0ms: {gone}" in done.stderr
 

@@ -134,9 +134,10 @@ class Policy:
     `patience_s` bounds how long smaller jobs may pass a waiting one. `min_runtime_s` is how long an
     attempt runs at least before it may have to make room for others.
     `nearness_patience_s` bounds how long a gang that has room waits to lie in as few racks and
-    units as it could, `pod_patience_s` the same of pods; both from its submission, and less for
-    large gangs (`nearness`). On the lingjun lists at a load of 0.9 half as long for pods left half
-    as many gangs again over several pods, a quarter more than twice as many.
+    units as it could, `pod_patience_s` the same of pods; both from its submission, less for large
+    gangs, and never longer than `patience_s` (`nearness`). On the lingjun lists at a load of 0.9
+    half as long for pods left half as many gangs again over several pods, a quarter more than
+    twice as many.
     `moves_max` running jobs are moved at most for a slice that fits nowhere, and no more than
     `moves_percent` of the jobs that started lately (`core/scheduling/moves`).
     """

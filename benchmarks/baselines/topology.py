@@ -174,7 +174,9 @@ def _best_leaf(left: NDArray[np.int64], missing: int) -> int:
 
 def replay(hosts: Sequence[Host], jobs: Sequence[Job], rule: Rule) -> list[Ran]:
     """All jobs to their start, in the order in which they started."""
-    floor, queue, ran = Floor(hosts), [], []
+    floor = Floor(hosts)
+    queue: list[Job] = []
+    ran: list[Ran] = []
     ends: list[tuple[float, int, tuple[int, ...], int]] = []
     coming = list(reversed(jobs))
     while coming or queue:

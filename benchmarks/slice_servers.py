@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
-from time import process_time
+from time import perf_counter
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
@@ -38,7 +38,7 @@ GPUS_PER_NODE: Final = 4
 @dataclass(frozen=True, slots=True)
 class Served:
     """One run: percent of the requests and of their compute slices that were served, moves in
-    percent of the requests that were served, and seconds of a CPU for each decision."""
+    percent of the requests that were served, and seconds for each decision."""
 
     requests: float
     slices: float
@@ -47,8 +47,8 @@ class Served:
 
 
 class Server(Protocol):
-    """A cluster that slices are asked of. `moved` counts moves, and `seconds` are those that a CPU
-    spent on decisions, where they are measured."""
+    """A cluster that slices are asked of. `moved` counts moves, and `seconds` are those
+    that decisions took, where they are measured."""
 
     moved: int
     seconds: float
@@ -113,7 +113,7 @@ class OurServer:
         waiting = Waiting(_id_of(number), Demand(1, wanted), 0, now_ns)
         asked = tuple(self._recent.counts().items())
         snapshot = Snapshot(now_ns, number, self._capacity, (waiting,), asked=asked)
-        began = process_time()
+        began = perf_counter()
         placements = make_plan(snapshot, self._policy, explains=False).placements
         moves: tuple[Move, ...] = ()
         most = moves_left(self._policy, len(self._moved_lately), sum(self._moved_lately))
@@ -121,7 +121,7 @@ class OurServer:
             found = find_moves(replace(snapshot, running=tuple(self._jobs.values())), waiting, most)
             if found is not None:
                 placements, moves = (found.placement,), found.moves
-        self.seconds += process_time() - began
+        self.seconds += perf_counter() - began
         for move in moves:
             self._forget(move.job.job_id)
         for placed, demand in [

@@ -104,12 +104,19 @@ class Fgd:
     def __init__(self, pods: Iterable[Pod]) -> None:
         shapes = Counter((p.cpu_milli, p.gpus, p.gpu_milli, p.models) for p in pods)
         total, seen = sum(shapes.values()), 0
-        self._typical: list[tuple[int, int, int, tuple[str, ...], float]] = []
+        typical: list[tuple[int, int, int, tuple[str, ...]]] = []
+        shares: list[float] = []
         for shape, count in shapes.most_common():
-            self._typical.append((*shape, count / total))
+            typical.append(shape)
+            shares.append(count / total)
             seen += count
             if seen >= TYPICAL_SHARE * total:
                 break
+        self._cpu, self._gpus = (np.array([one[n] for one in typical]) for n in (0, 1))
+        self._models = [one[3] for one in typical]
+        self._share = np.array(shares)
+        # Few sizes of GPU parts are asked for: each is looked at once for all shapes that ask.
+        self._sizes, self._size = np.unique([one[2] for one in typical], return_inverse=True)
 
     def score(
         self, hosts: Hosts, pod: Pod, rows: NDArray[np.int64]
@@ -141,15 +148,12 @@ class Fgd:
     ) -> NDArray[np.float64]:
         """Thousandths of GPUs that a typical pod could not use, on average."""
         idle = gpu.sum(axis=1)
-        found = np.zeros(len(gpu))
-        for cpu_milli, gpus, gpu_milli, models, share in self._typical:
-            if gpus == 0:
-                found += share * idle
-                continue
-            able = np.array([not models or name in models for name in hosts.models])[model]
-            large = gpu >= gpu_milli
-            able = able & (cpu >= cpu_milli) & (large.sum(axis=1) >= gpus)
-            found += share * np.where(able, (gpu * ~large).sum(axis=1), idle)
+        large = gpu[:, None, :] >= self._sizes[:, None]
+        small = (gpu[:, None, :] * ~large).sum(axis=2)[:, self._size]
+        may = np.array([[not m or name in m for m in self._models] for name in hosts.models])
+        able = may[model] & (cpu[:, None] >= self._cpu) & (self._gpus > 0)
+        able &= large.sum(axis=2)[:, self._size] >= self._gpus
+        found: NDArray[np.float64] = np.where(able, small, idle[:, None]) @ self._share
         return found
 
 

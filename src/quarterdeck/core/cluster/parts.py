@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 _PART: Final = re.compile(
@@ -36,6 +37,7 @@ class Part:
         return self.gpu if self.percent == 100 else f"{self.gpu}/{self.percent}%"
 
 
+@lru_cache(maxsize=65536)
 def parse_part(device: str) -> Part:
     """The part that an id names; what is not the id of a part is a whole GPU."""
     match = _PART.fullmatch(device) if "/" in device else None

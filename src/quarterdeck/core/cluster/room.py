@@ -65,8 +65,9 @@ def room_of(
     for grant in grants:
         for device in grant.devices:
             part = parse_part(device)
-            before = held.setdefault(part.gpu, part)
-            assert before is part or _can_share(before, part), f"{grant}: {before} is held"
+            before = held.get(part.gpu)
+            assert before is None or _can_share(before, part), f"{grant}: {before} is held"
+            held.setdefault(part.gpu, part)
             if not part.is_whole:
                 parts.append(device)
         cpus -= grant.cpus

@@ -50,11 +50,13 @@ IDLE: Final = _idle_of_states()
 @dataclass(frozen=True, slots=True, eq=False)
 class Capacity(Sequence[Room]):
     """See the module. `state` has a column for each GPU of a node, 0 for one that is free;
-    `gpus_free` counts those, and `gpus_idle` counts the free parts of the others too."""
+    `gpus_free` counts those, and `gpus_idle` counts the free parts of the others too.
+    `is_cordoned` says so of the node or of any of its GPUs."""
 
     fleet: Fleet
     rooms: tuple[Room, ...]
     is_open: NDArray[np.bool_]
+    is_cordoned: NDArray[np.bool_]
     cpus: NDArray[np.int64]
     memory_bytes: NDArray[np.int64]
     gpus_free: NDArray[np.int64]
@@ -71,6 +73,7 @@ class Capacity(Sequence[Room]):
         made = replace(
             self,
             is_open=self.is_open.copy(),
+            is_cordoned=self.is_cordoned.copy(),
             cpus=self.cpus.copy(),
             memory_bytes=self.memory_bytes.copy(),
             gpus_free=self.gpus_free.copy(),
@@ -108,6 +111,7 @@ def capacity_of(rooms: Iterable[Room]) -> Capacity:
         fleet,
         ordered,
         np.zeros(count, bool),
+        np.zeros(count, bool),
         np.zeros(count, np.int64),
         np.zeros(count, np.int64),
         np.zeros(count, np.int64),
@@ -121,6 +125,7 @@ def capacity_of(rooms: Iterable[Room]) -> Capacity:
 
 def _set_room(capacity: Capacity, row: int, room: Room) -> None:
     capacity.is_open[row] = room.is_open
+    capacity.is_cordoned[row] = bool(room.cordons)
     capacity.cpus[row] = room.free_cpus
     capacity.memory_bytes[row] = room.free_memory_bytes
     capacity.gpus_free[row] = len(room.free_devices)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass
+from heapq import nsmallest
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from quarterdeck.core.cluster.demand import Resources
+    from quarterdeck.core.scheduling.shares import Shares
 
 TYPICAL_MAX: Final = 12
 """Shapes beyond the most frequent ones change little and cost time."""
@@ -33,16 +35,16 @@ RECENT_MAX: Final = 2000
 """Jobs that a site is judged by: a day's or a week's worth."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """So many whole GPUs, CPUs and so much memory on one node."""
+Shape = tuple[int, int, int]
+"""So many whole GPUs, CPUs, and bytes of memory on one node: a plain tuple, as each plan counts
+those of all recent jobs."""
 
-    gpus: int
-    cpus: int = 0
-    memory_bytes: int = 0
-
-
-USUAL: Final = ((Shape(1), 0.5), (Shape(2), 0.15), (Shape(4), 0.15), (Shape(8), 0.2))
+USUAL: Final[dict[Shape, float]] = {
+    (1, 0, 0): 0.5,
+    (2, 0, 0): 0.15,
+    (4, 0, 0): 0.15,
+    (8, 0, 0): 0.2,
+}
 """What is taken for typical until a site has shown its own: most jobs of the public traces ask for
 one GPU or for all eight of a node (Philly, Helios; Hu et al., SC 2021)."""
 USUAL_JOBS: Final = 20
@@ -54,6 +56,7 @@ class Typical:
     """What jobs usually ask of a node, with the share of each shape; one column per shape.
 
     `cpus_per_gpu` and `memory_bytes_per_gpu` are over all jobs with GPUs; 0 while none is known.
+    `shares` are those of single GPUs.
     """
 
     gpus: NDArray[np.int64]
@@ -62,6 +65,7 @@ class Typical:
     share: NDArray[np.float64]
     cpus_per_gpu: float = 0.0
     memory_bytes_per_gpu: float = 0.0
+    shares: Shares = ()
 
     def fragments(
         self,
@@ -116,24 +120,34 @@ class Recent:
 
 def typical_of(asked: Iterable[tuple[Resources, int]]) -> Typical:
     """The typical demand, from what was asked how often, and at first from what is usual."""
-    counts: dict[Shape, float] = {shape: share * USUAL_JOBS for shape, share in USUAL}
+    counts = {shape: share * USUAL_JOBS for shape, share in USUAL.items()}
+    shares: dict[int, int] = {}
     gpus, cpus, memory_bytes = 0.0, 0, 0
-    for resources, count in asked:
-        if resources.gpus:
-            shape = Shape(resources.gpus, resources.cpus, resources.memory_bytes)
+    for wanted, count in asked:
+        if wanted.gpus:
+            shape = (wanted.gpus, wanted.cpus, wanted.memory_bytes)
             counts[shape] = counts.get(shape, 0) + count
-            if resources.gpu_unit is not GpuUnit.SLICE:  # how large one is depends on the GPU
-                gpus += count * resources.gpus * resources.gpu_percent / 100
-                cpus += count * resources.cpus
-                memory_bytes += count * resources.memory_bytes
-    most = sorted(counts.items(), key=lambda item: (-item[1], item[0].gpus, item[0].cpus))
-    shapes = most[:TYPICAL_MAX]
-    total = sum(share for _, share in shapes)
+            if wanted.gpu_unit is not GpuUnit.SLICE:  # how large one is depends on the GPU
+                gpus += count * wanted.gpus * wanted.gpu_percent / 100
+                cpus += count * wanted.cpus
+                memory_bytes += count * wanted.memory_bytes
+            if wanted.gpu_unit is GpuUnit.SHARE:
+                percent = wanted.gpu_percent
+                shares[percent] = shares.get(percent, 0) + count * wanted.gpus
+    shapes = nsmallest(TYPICAL_MAX, counts, key=lambda shape: (-counts[shape], shape[:2]))
+    total = sum(counts[shape] for shape in shapes)
     return Typical(
-        np.array([shape.gpus for shape, _ in shapes], np.int64),
-        np.array([shape.cpus for shape, _ in shapes], np.int64),
-        np.array([shape.memory_bytes for shape, _ in shapes], np.int64),
-        np.array([share / total for _, share in shapes], np.float64),
+        np.array([shape[0] for shape in shapes], np.int64),
+        np.array([shape[1] for shape in shapes], np.int64),
+        np.array([shape[2] for shape in shapes], np.int64),
+        np.array([counts[shape] / total for shape in shapes], np.float64),
         cpus / gpus if gpus else 0.0,
         memory_bytes / gpus if gpus else 0.0,
+        _parts_of(shares),
     )
+
+
+def _parts_of(shares: dict[int, int]) -> Shares:
+    """Each with its part of all; there are at most a hundred."""
+    total = sum(shares.values())
+    return tuple((percent, count / total) for percent, count in sorted(shares.items()))

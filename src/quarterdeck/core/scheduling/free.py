@@ -6,24 +6,26 @@ asks for the same, and only the nodes that something was taken from meanwhile ar
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from quarterdeck.core.cluster.demand import Grant
+from quarterdeck.core.cluster.demand import GpuUnit, Grant
 from quarterdeck.core.cluster.hardware import NodeState
 from quarterdeck.core.cluster.parts import parse_part
 from quarterdeck.core.scheduling.capacity import CLOSED, FREE, IDLE, state_with, state_without
 from quarterdeck.core.scheduling.devices import choose_parts
+from quarterdeck.core.scheduling.shares import costs_of
 from quarterdeck.core.scheduling.wants import want_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from quarterdeck.core.cluster.demand import Resources
-    from quarterdeck.core.cluster.hardware import Device
+    from quarterdeck.core.cluster.hardware import Device, Node
     from quarterdeck.core.cluster.parts import Part
     from quarterdeck.core.scheduling.capacity import Capacity
     from quarterdeck.core.scheduling.fragments import Typical
@@ -57,14 +59,14 @@ class Free:
         self._typical = typical
         self._cpus_most = max(1, int(self.fleet.cpus.max(initial=1)))
         self._taken_from: list[int] = []
-        self._before: list[tuple[int, int, int, int, float, NDArray[np.int16]]] | None = None
+        self._before: list[tuple[NDArray[Any], ...]] | None = None
         self._costs: dict[Resources, _Costs] = {}
 
     def costs(self, resources: Resources) -> NDArray[np.float64]:
         """What a replica would cost on each node; `inf` where it does not fit."""
         known = self._costs.get(resources)
         if known is None:
-            want = want_of(resources, self.fleet.kinds)
+            want = self._want_of(resources)
             known = _Costs(want, self._reckon(want, None), len(self._taken_from))
             self._costs[resources] = known
         elif known.seen < len(self._taken_from):
@@ -73,38 +75,39 @@ class Free:
             known.seen = len(self._taken_from)
         return known.values
 
-    def take(self, row: int, resources: Resources, only: int | None = None) -> Grant:
-        """A replica's part of the node, which has room for it; of the GPUs in the mask `only`."""
-        node = self.fleet.nodes[row]
-        want = want_of(resources, self.fleet.kinds)
-        cpus, memory_bytes = int(self.cpus[row]), int(self.memory_bytes[row])
-        gpus_free, gpus_idle = int(self.gpus_free[row]), float(self.gpus_idle[row])
+    def take(
+        self, rows: Sequence[int], resources: Resources, only: int | None = None
+    ) -> tuple[Grant, ...]:
+        """Of each of these nodes, all different, a replica's part: they have room for it. Its GPUs
+        are of the mask `only`."""
+        want = self._want_of(resources)
+        at = np.asarray(rows)
         if self._before is not None:
-            states = self.state[row].copy()
-            self._before.append((row, cpus, memory_bytes, gpus_free, gpus_idle, states))
-        parts = choose_parts(self.fleet, row, self.state[row], want, only)
+            held = (self.cpus, self.memory_bytes, self.gpus_free, self.gpus_idle, self.state)
+            self._before.append((at, *(values[at] for values in held)))
+        grants = []
+        for row, states in zip(rows, self.state[at], strict=True):
+            parts = choose_parts(self.fleet, row, states, want, only)
+            grants.append(_grant_of(self.fleet.nodes[row], parts, resources))
+            if want.is_whole:
+                self.state[row, [column for column, _ in parts]] = CLOSED
+            else:
+                self._take_parts(row, parts)
         if want.is_whole:
-            self.state[row, [column for column, _ in parts]] = CLOSED
-            self.gpus_free[row] -= len(parts)
-            self.gpus_idle[row] -= len(parts)
-        else:
-            for column, part in parts:
-                before = int(self.state[row, column])
-                self.state[row, column] = state_with(before, part, node.devices[column])
-                self.gpus_free[row] -= before == FREE
-                self.gpus_idle[row] -= IDLE[before] - IDLE[self.state[row, column]]
-        self.cpus[row] -= resources.cpus
-        self.memory_bytes[row] -= resources.memory_bytes
-        self._taken_from.append(row)
-        topology = node.topology
-        nics = topology.nics if topology is not None else ()
-        return Grant(
-            node.name,
-            tuple(str(part) for _, part in parts),
-            resources.cpus,
-            resources.memory_bytes,
-            tuple(dict.fromkeys(nics[column] for column, _ in parts)) if nics else (),
-        )
+            self.gpus_free[at] -= resources.gpus
+            self.gpus_idle[at] -= resources.gpus
+        self.cpus[at] -= resources.cpus
+        self.memory_bytes[at] -= resources.memory_bytes
+        self._taken_from += rows
+        return tuple(grants)
+
+    def _take_parts(self, row: int, parts: Iterable[tuple[int, Part]]) -> None:
+        devices = self.fleet.nodes[row].devices
+        for column, part in parts:
+            before = int(self.state[row, column])
+            self.state[row, column] = state_with(before, part, devices[column])
+            self.gpus_free[row] -= before == FREE
+            self.gpus_idle[row] -= IDLE[before] - IDLE[self.state[row, column]]
 
     def mark(self) -> None:
         """A moment to go back to, until what was taken is kept."""
@@ -116,11 +119,11 @@ class Free:
 
     def go_back(self) -> None:
         """Give back what was taken since the mark."""
-        for row, cpus, memory_bytes, gpus_free, gpus_idle, states in reversed(self._before or ()):
-            self.cpus[row], self.memory_bytes[row] = cpus, memory_bytes
-            self.gpus_free[row], self.gpus_idle[row] = gpus_free, gpus_idle
-            self.state[row] = states
-            self._taken_from.append(row)
+        for at, cpus, memory_bytes, gpus_free, gpus_idle, states in reversed(self._before or ()):
+            self.cpus[at], self.memory_bytes[at] = cpus, memory_bytes
+            self.gpus_free[at], self.gpus_idle[at] = gpus_free, gpus_idle
+            self.state[at] = states
+            self._taken_from += at.tolist()
         self._before = None
 
     def opened(self, rows: Iterable[int]) -> Free:
@@ -162,6 +165,17 @@ class Free:
         made.gpus_free = ((made.state == FREE) & is_there).sum(axis=1)
         made.gpus_idle = np.where(is_there, IDLE[made.state], 0.0).sum(axis=1)
         return made
+
+    def _want_of(self, resources: Resources) -> Want:
+        """The need; what a share of a GPU costs depends on which shares are typical."""
+        known = self._costs.get(resources)
+        if known is not None:
+            return known.want
+        want = want_of(resources, self.fleet.kinds)
+        if resources.gpu_unit is not GpuUnit.SHARE:
+            return want
+        costs = costs_of(resources.gpu_percent, self._typical.shares)
+        return replace(want, costs=np.where(np.isfinite(want.costs), costs, np.inf))
 
     def _with(
         self,
@@ -250,6 +264,17 @@ class _Costs:
         self.want = want
         self.values = values
         self.seen = seen
+
+
+def _grant_of(node: Node, parts: Sequence[tuple[int, Part]], resources: Resources) -> Grant:
+    nics = node.topology.nics if node.topology is not None else ()
+    return Grant(
+        node.name,
+        tuple([str(part) for _, part in parts]),
+        resources.cpus,
+        resources.memory_bytes,
+        tuple(dict.fromkeys([nics[column] for column, _ in parts])) if nics else (),
+    )
 
 
 def _preference(

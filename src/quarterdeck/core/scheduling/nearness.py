@@ -119,7 +119,8 @@ def best_reach(free: Free, site: str, demand: Demand) -> Reach:
     return _best_reach(free.fleet, site, demand.nodes, np.packbits(usable).tobytes())
 
 
-@lru_cache(maxsize=256)
+# Of few fleets, as each is kept with what it is asked about.
+@lru_cache(maxsize=16)
 def _is_able(fleet: Fleet, site: str, resources: Resources) -> NDArray[np.bool_]:
     """Of each node of a site, whether a replica could run there if nothing else did. It is asked
     again for every gang, and nodes seldom change."""
@@ -129,7 +130,7 @@ def _is_able(fleet: Fleet, site: str, resources: Resources) -> NDArray[np.bool_]
     return found
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=64)
 def _best_reach(fleet: Fleet, site: str, nodes: int, usable: bytes) -> Reach:
     """See `best_reach`; `usable` has a bit for each node of the site."""
     part = fleet.sites[site]

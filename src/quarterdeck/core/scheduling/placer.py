@@ -107,8 +107,7 @@ class Placer:
         return None if found is None else self._take_chosen(demand, *found)
 
     def _take_chosen(self, demand: Demand, chosen: Chosen, mask: int | None) -> Taken:
-        grants = (self.free.take(row, demand.resources, mask) for row in chosen.rows)
-        return Taken(chosen, tuple(grants))
+        return Taken(chosen, self.free.take(chosen.rows, demand.resources, mask))
 
     def _find_too_far(
         self, site: str, demand: Demand, chosen: Chosen, insists: Insists

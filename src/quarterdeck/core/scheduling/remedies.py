@@ -46,7 +46,7 @@ def find_resumable(placer: Placer, demand: Demand, sites: Sites, survey: Survey)
     """Which cordoned nodes would have to be resumed, in whole or their GPUs, for the gang to start
     now; none if that alone does not help."""
     free = placer.free
-    shut = [row for row in survey.able.tolist() if free.capacity.rooms[row].cordons]
+    shut = survey.able[free.capacity.is_cordoned[survey.able]].tolist()
     if not shut:
         return ()
     opened = free.opened(shut)

@@ -64,17 +64,18 @@ def survey_of(free: Free, wanted: Resources, sites: Iterable[str]) -> Survey | N
 def numbers_of(free: Free, survey: Survey, wanted: Resources, nodes: int) -> dict[str, int]:
     """The numbers behind a verdict. GPUs are counted as what is wanted of them: whole, in slices
     or in shares."""
-    fleet, rooms = free.fleet, free.capacity.rooms
+    fleet, capacity = free.fleet, free.capacity
     counts = _counts(free, survey.up, wanted)
-    able = survey.able.tolist()
+    closed = [capacity.rooms[row] for row in survey.able[~capacity.is_open[survey.able]].tolist()]
+    cordoned = survey.up[capacity.is_cordoned[survey.up]].tolist()
     return {
         "nodes_wanted": nodes,
         "nodes_free_now": len(survey.fitting),
-        "nodes_able": len(able),
-        "nodes_down": sum(rooms[row].node.state is not NodeState.READY for row in able),
-        "nodes_cordoned": sum(rooms[row].cordon is not None for row in able),
+        "nodes_able": len(survey.able),
+        "nodes_down": sum(room.node.state is not NodeState.READY for room in closed),
+        "nodes_cordoned": sum(room.cordon is not None for room in closed),
         "gpus_cordoned": sum(
-            one.device is not None for row in survey.up.tolist() for one in rooms[row].cordons
+            one.device is not None for row in cordoned for one in capacity.rooms[row].cordons
         ),
         "gpus_wanted": nodes * wanted.gpus,
         "gpus_free_now": int(counts.sum()),

@@ -124,6 +124,6 @@ def _fill(
         for percent in range(1, 101):
             left = (100 - percent) // resources.gpu_percent
             counts[SHARED + percent] = left
-            # The fuller the GPU that still has room, the better: empty ones stay empty.
-            costs[SHARED + percent] = (100 - percent) / 100 if left else math.inf
+            # What it costs depends on what others ask for: see `shares`.
+            costs[SHARED + percent] = 1.0 if left else math.inf
     assert counts[CLOSED] == 0

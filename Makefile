@@ -40,8 +40,11 @@ check: $(STAMPS)/dev ## style, types, imports and the rules of the house
 docs: $(STAMPS)/dev ## write docs/reference again from the code
 	$(BIN)/python -m docs.draw
 
-bench: $(STAMPS)/dev ## measure everything, print it and keep it in docs/benchmarks.md
+bench: $(STAMPS)/dev ## measure the scheduler beside others, and keep it in docs/benchmarks.md
 	$(BIN)/python -m benchmarks --write
+
+bench-server: $(STAMPS)/dev ## measure the server on this machine, and keep it in docs/benchmarks.md
+	$(BIN)/python -m benchmarks --server --write
 
 bench-packing: $(STAMPS)/dev ## GPUs that nobody can use, beside other policies (LISTS=a,b)
 	$(BIN)/python -m benchmarks.packing $(LISTS)

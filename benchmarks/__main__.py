@@ -1,4 +1,8 @@
-"""`python -m benchmarks`: measure everything, print it, exit 1 if a target is missed."""
+"""`python -m benchmarks`: measure the scheduler, or the server, print it, exit 1 if a target is missed.
+
+Without `--server` it is the scheduler: how quickly it decides, and every suite that compares it with
+others on public traces. With it, what a server does on this machine.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +17,22 @@ from benchmarks.suites import SUITES
 from benchmarks.traces import NoTraces
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Mapping
 
     from benchmarks.figures import Figure
+
+    Section = Callable[[], list[Figure]]
 
 
 def main() -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--server", action="store_true", help="measure the server instead")
     parser.add_argument("--jobs", type=int, default=2000, help="jobs of the throughput run")
     parser.add_argument("--probes", type=int, default=50, help="jobs of the latency run")
     parser.add_argument("--clients", type=int, default=4, help="submitters at a time")
     parser.add_argument("--write", action="store_true", help=f"keep it in {DOCS.name}, too")
-    sections: dict[str, Callable[[], list[Figure]]] = {
+    server: dict[str, Section] = {
         "startup": startup.figures,
         "jobs": lambda: jobs.figures(wanted.jobs, wanted.probes, wanted.clients),
         "load": load.figures,
@@ -33,27 +40,33 @@ def main() -> int:
         "permissions": permissions.figures,
         "audit": audit.figures,
         "flood": flood.figures,
-        "scheduling": scheduling.figures,
     }
-    parser.add_argument("--only", choices=[*sections, *SUITES], help="measure nothing else")
+    decisions: dict[str, Section] = {"scheduling": scheduling.figures}
+    names = [*server, *decisions, *SUITES]
+    parser.add_argument("--only", choices=names, help="measure nothing else")
     wanted = parser.parse_args()
-    if wanted.only in sections and wanted.write:
-        parser.error(f"the table that is kept has all of {', '.join(sections)}: leave out --only")
-    names = [name for name in sections if wanted.only in (None, name)]
-    holds = not names or _measure([sections[name] for name in names], is_kept=wanted.write)
-    for name in SUITES:
-        if wanted.only in (None, name):
-            holds &= _compare(name, is_kept=wanted.write)
+    if wanted.only in server and wanted.write:
+        parser.error(f"the table that is kept has all of {', '.join(server)}: leave out --only")
+    if wanted.only:
+        parts = {name: one for name, one in (server | decisions).items() if name == wanted.only}
+        suites = [name for name in SUITES if name == wanted.only]
+    else:
+        parts = server if wanted.server else decisions
+        suites = [] if wanted.server else [*SUITES]
+    mark = "server" if wanted.server else "decisions"
+    holds = not parts or _measure(parts, mark if wanted.write else None)
+    for name in suites:
+        holds &= _compare(name, is_kept=wanted.write)
     return 0 if holds else 1
 
 
-def _measure(sections: Iterable[Callable[[], list[Figure]]], *, is_kept: bool) -> bool:
-    """The table of what this machine does; whether no target is missed."""
-    figures = [figure for section in sections for figure in section()]
+def _measure(sections: Mapping[str, Section], mark: str | None) -> bool:
+    """A table of what this machine does, kept at the mark; whether no target is missed."""
+    figures = [figure for section in sections.values() for figure in section()]
     table = as_table(figures)
     print(table, flush=True)
-    if is_kept:
-        keep("table", table)
+    if mark:
+        keep(mark, table)
     return not any(figure.holds is False for figure in figures)
 
 

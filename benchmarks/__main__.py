@@ -1,7 +1,7 @@
-"""`python -m benchmarks`: measure the scheduler, or the server, print it, exit 1 if a target is missed.
+"""`python -m benchmarks`: measure the scheduler or the server, print it, exit 1 at a missed target.
 
-Without `--server` it is the scheduler: how quickly it decides, and every suite that compares it with
-others on public traces. With it, what a server does on this machine.
+Without `--server` it is the scheduler: how quickly it decides, and every suite that compares it
+with others on public traces. With it, what a server does on this machine.
 """
 
 from __future__ import annotations

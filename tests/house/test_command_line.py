@@ -20,7 +20,8 @@ CHANGES_NOTHING = {
     "audit export", "audit search", "audit verify",
     "completion", "doctor", "explain", "invitation list", "logs", "metrics", "node ls",
     "node show", "openapi",
-    "organization show", "plan", "ps", "queue", "results", "schema", "show", "sim export",
+    "organization show", "plan", "policy check", "policy show", "policy try", "ps", "queue",
+    "results", "schema", "show", "sim export",
     "sim replay", "sim run", "site show", "team list", "team show", "token list", "top",
     "user list", "user show", "validate", "wait", "webhook list", "whoami",
 }  # fmt: skip

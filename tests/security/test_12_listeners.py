@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quarterdeck.basics.errors import Refused
-from quarterdeck.wiring.server import listen
+from quarterdeck.wiring.listener import listen
 from quarterdeck.wiring.settings import Settings
 from tests.e2e.deck import until
 

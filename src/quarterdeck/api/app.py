@@ -30,6 +30,7 @@ from quarterdeck.api.routers import (
     nodes,
     organization,
     plans,
+    policy,
     queue,
     results,
     server,
@@ -53,7 +54,7 @@ DESCRIPTION = (
 
 _ROUTERS = (
     *(jobs, batches, steps, queue, plans, logs, metrics, results),
-    *(events, nodes, snapshots, webhooks, audit, server, gc, health),
+    *(events, nodes, snapshots, webhooks, audit, server, policy, gc, health),
     *(organization, teams, users, invitations, tokens),
 )
 

@@ -23,7 +23,7 @@ class LatestPlan:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._as_of = (-1, -1)
+        self._as_of: tuple[int, int, Policy] | None = None
         self._made: tuple[Snapshot, Plan] | None = None
 
     def look(
@@ -33,11 +33,11 @@ class LatestPlan:
         with self._lock:
             board.catch_up()
             revision = roster.revision if roster is not None else 0
-            as_of = (board.cursor, revision)
+            as_of = (board.cursor, revision, policy)
             if self._made is None or as_of != self._as_of or not _is_fresh(*self._made, now_ns):
                 snapshot = board.snapshot(now_ns, roster.people if roster is not None else None)
                 self._made = (snapshot, make_plan(snapshot, policy))
-                self._as_of = (snapshot.as_of, revision)
+                self._as_of = (snapshot.as_of, revision, policy)
             return self._made
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from quarterdeck.control.holdings import Holdings
 from quarterdeck.control.latest import LatestPlan
+from quarterdeck.control.rules import Rules
 from quarterdeck.control.signal import Signal
-from quarterdeck.core.scheduling.snapshot import Policy
 
 if TYPE_CHECKING:
     from quarterdeck.control.board import Board
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from quarterdeck.control.roster import Roster
     from quarterdeck.control.waits import Waits
     from quarterdeck.core.governance.people import People
+    from quarterdeck.core.scheduling.snapshot import Policy
     from quarterdeck.ports.blobs import Blobs
     from quarterdeck.ports.clock import Clock
     from quarterdeck.ports.disk import Disk
@@ -41,7 +42,7 @@ class ControlPlane:
     ids: Ids
     blobs: Blobs
     board: Board
-    policy: Policy = field(default_factory=Policy)
+    rules: Rules = field(default_factory=Rules)
     changed: Signal = field(default_factory=Signal)
     wished: Signal = field(default_factory=Signal)
     disk: Disk | None = None
@@ -52,6 +53,11 @@ class ControlPlane:
     snapshots_used: dict[str, int] = field(default_factory=dict)
     holdings: Holdings = field(default_factory=Holdings)
     folders_held: Holdings = field(default_factory=Holdings)
+
+    @property
+    def policy(self) -> Policy:
+        """What is in force now."""
+        return self.rules.now.policy
 
     def people(self) -> People | None:
         """Who there is, with their limits; None where there is nobody."""

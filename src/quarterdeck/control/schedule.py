@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from quarterdeck.control.plane import ControlPlane
     from quarterdeck.core.governance.people import People
     from quarterdeck.core.scheduling.plan import Plan
+    from quarterdeck.core.scheduling.snapshot import Policy
     from quarterdeck.ports.store import Transaction
 
 
@@ -27,16 +28,16 @@ class Scheduler:
 
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
-        self._planned_at = (-1, -1)
+        self._planned_at: tuple[int, int, Policy] | None = None
         self._retry: Wait | None = None
 
     def turn(self) -> int:
         """Place what fits now; says how many jobs were placed.
 
         First it settles who waits for a job that has ended meanwhile. Does nothing when nothing
-        has come, gone or ended since the last plan, nor while the disk is full. Raises `Stale` when
-        capacity was taken or a site changed between the look and the commit: then nothing was
-        written, and the next turn looks again.
+        has come, gone, ended or changed since the last plan, nor while the disk is full. Raises
+        `Stale` when capacity was taken or a site changed between the look and the commit: then
+        nothing was written, and the next turn looks again.
         """
         plane = self._plane
         if plane.cycles is not None:
@@ -44,7 +45,8 @@ class Scheduler:
         plane.board.catch_up()
         if settle_needs(plane):
             plane.board.catch_up()
-        stirs = (plane.board.stirs, plane.roster.revision if plane.roster is not None else 0)
+        policy, revision = plane.policy, 0 if plane.roster is None else plane.roster.revision
+        stirs = (plane.board.stirs, revision, policy)
         now_ns = plane.clock.now_ns()
         is_due = self._retry is not None and self._retry.is_over(now_ns)
         if (stirs == self._planned_at and not is_due) or plane.board.count_queued() == 0:
@@ -52,8 +54,8 @@ class Scheduler:
         if find_shortage(plane) is not None:
             return 0  # and `_planned_at` stays, so that the queue goes on by itself
         people = plane.people()
-        made = make_plan(plane.board.snapshot(now_ns, people), plane.policy)
-        placed = self._keep(made, now_ns, people)
+        made = make_plan(plane.board.snapshot(now_ns, people), policy)
+        placed = self._keep(made, now_ns, (policy, people))
         if plane.waits is not None:
             plane.waits.note(made, now_ns)
         self._planned_at = stirs
@@ -61,8 +63,8 @@ class Scheduler:
         self._retry = None if ready_ns is None else Wait(now_ns, ready_ns)
         return placed
 
-    def _keep(self, made: Plan, now_ns: int, people: People | None) -> int:
-        """Commit the plan, and note it with what became of it."""
+    def _keep(self, made: Plan, now_ns: int, given: tuple[Policy, People | None]) -> int:
+        """Commit the plan, and note it with what it was made under and what became of it."""
         plane, placed, outcome = self._plane, 0, Outcome.UNSURE
         try:
             if made.placements:
@@ -75,7 +77,7 @@ class Scheduler:
             raise
         finally:
             if plane.cycles is not None:
-                plane.cycles.note(made, now_ns, (plane.policy, people), (outcome, placed))
+                plane.cycles.note(made, now_ns, given, (outcome, placed))
         return placed
 
     def due_in_s(self) -> float | None:

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from quarterdeck.basics.errors import QuarterdeckError
-from quarterdeck.sdk import requests
+from quarterdeck.sdk import requests, server_requests
 from quarterdeck.sdk.async_connection import AsyncConnection
 from quarterdeck.sdk.audit import AsyncAuditCalls
 from quarterdeck.sdk.calls import FileBody
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     )
     from quarterdeck.wire.v1.metrics import MetricsView, ProgressList
     from quarterdeck.wire.v1.queue import QueueView
-    from quarterdeck.wire.v1.server import ServerView
+    from quarterdeck.wire.v1.server import PolicyView, ServerView
     from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
     from quarterdeck.wire.v1.verdicts import ExplanationView, PlanView, ToldList
     from quarterdeck.wire.v1.webhooks import (
@@ -299,15 +299,19 @@ class AsyncClient:
 
     async def get_server(self) -> ServerView:
         """Who answers."""
-        return await self._send(requests.get_server())
+        return await self._send(server_requests.get_server())
+
+    async def get_policy(self) -> PolicyView:
+        """What the scheduler follows."""
+        return await self._send(server_requests.get_policy())
 
     async def shut_down(self, *, stop_jobs: bool = False) -> None:
         """End the server."""
-        await self._send(requests.shut_down(stop_jobs=stop_jobs))
+        await self._send(server_requests.shut_down(stop_jobs=stop_jobs))
 
     async def sweep(self, *, dry_run: bool = False) -> GcReport:
         """Delete what retention lets go, or say what that would be."""
-        return await self._send(requests.sweep(dry_run=dry_run))
+        return await self._send(server_requests.sweep(dry_run=dry_run))
 
     async def get_openapi(self) -> dict[str, Any]:
         """The API's own description."""

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from quarterdeck.sdk import requests
+from quarterdeck.sdk import requests, server_requests
 from quarterdeck.sdk.audit import AuditCalls
 from quarterdeck.sdk.connection import Connection
 from quarterdeck.sdk.follow import FileFollower, follow_events, follow_log
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     )
     from quarterdeck.wire.v1.metrics import MetricsView, ProgressList
     from quarterdeck.wire.v1.queue import QueueView
-    from quarterdeck.wire.v1.server import ServerView
+    from quarterdeck.wire.v1.server import PolicyView, ServerView
     from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
     from quarterdeck.wire.v1.verdicts import ExplanationView, PlanView, ToldList
     from quarterdeck.wire.v1.webhooks import (
@@ -296,15 +296,19 @@ class Client:
 
     def get_server(self) -> ServerView:
         """Who answers."""
-        return self._send(requests.get_server())
+        return self._send(server_requests.get_server())
+
+    def get_policy(self) -> PolicyView:
+        """What the scheduler follows."""
+        return self._send(server_requests.get_policy())
 
     def shut_down(self, *, stop_jobs: bool = False) -> None:
         """End the server."""
-        self._send(requests.shut_down(stop_jobs=stop_jobs))
+        self._send(server_requests.shut_down(stop_jobs=stop_jobs))
 
     def sweep(self, *, dry_run: bool = False) -> GcReport:
         """Delete what retention lets go, or say what that would be."""
-        return self._send(requests.sweep(dry_run=dry_run))
+        return self._send(server_requests.sweep(dry_run=dry_run))
 
     def get_openapi(self) -> dict[str, Any]:
         """The API's own description."""

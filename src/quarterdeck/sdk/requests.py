@@ -15,7 +15,6 @@ from quarterdeck.basics.errors import Invalid, NotFound
 from quarterdeck.basics.ids import is_job_id
 from quarterdeck.sdk.calls import Call, FileBody, Reply
 from quarterdeck.sdk.problems import NotAServer, unreadable
-from quarterdeck.wire.v1.gc import GcReport
 from quarterdeck.wire.v1.jobs import (
     BatchRequest,
     BatchView,
@@ -28,7 +27,6 @@ from quarterdeck.wire.v1.jobs import (
 )
 from quarterdeck.wire.v1.metrics import MetricsView, ProgressList
 from quarterdeck.wire.v1.queue import QueueView
-from quarterdeck.wire.v1.server import ServerView, ShutdownRequest
 from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
 from quarterdeck.wire.v1.verdicts import ExplanationView, PlanView, ToldList
 from quarterdeck.wire.v1.webhooks import WebhookList, WebhookMade, WebhookRequest, WebhookTest
@@ -272,18 +270,6 @@ def put_blob(digest: str, body: bytes | FileBody) -> Call[None]:
     return Call("PUT", path, _nothing, headers=headers, body=body, answer_s=UPLOAD_S)
 
 
-def get_server() -> Call[ServerView]:
-    """Who answers."""
-    return Call("GET", "/v1/server", _model(ServerView))
-
-
-def shut_down(*, stop_jobs: bool) -> Call[None]:
-    """End the server."""
-    body = _body(ShutdownRequest(stop_jobs=stop_jobs))
-    path = "/v1/server/shutdown"
-    return Call("POST", path, _nothing, headers=JSON, body=body, is_repeatable=False)
-
-
 def add_webhook(request: WebhookRequest, *, dry_run: bool = False) -> Call[WebhookMade]:
     """Have changes of state POSTed to a URL. A second one for the same URL is refused."""
     parse, query, body = _model(WebhookMade), _dry(dry_run), _body(request)
@@ -305,11 +291,6 @@ def remove_webhook(webhook_id: str, *, dry_run: bool = False) -> Call[None]:
 def try_webhook(webhook_id: str, *, dry_run: bool = False) -> Call[WebhookTest]:
     """Send it a message that means nothing."""
     return Call("POST", f"{_webhook(webhook_id)}/test", _model(WebhookTest), query=_dry(dry_run))
-
-
-def sweep(*, dry_run: bool = False) -> Call[GcReport]:
-    """Delete what retention lets go, or say what that would be."""
-    return Call("POST", "/v1/gc", _model(GcReport), query=_dry(dry_run), answer_s=UPLOAD_S)
 
 
 def get_openapi() -> Call[dict[str, Any]]:

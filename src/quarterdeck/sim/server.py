@@ -9,6 +9,7 @@ from quarterdeck.basics.errors import Unavailable
 from quarterdeck.control.board import Board
 from quarterdeck.control.plane import ControlPlane
 from quarterdeck.control.restore import restore
+from quarterdeck.control.rules import InForce, Rules
 from quarterdeck.control.schedule import Scheduler
 from quarterdeck.core.scheduling.snapshot import Policy, Snapshot
 from quarterdeck.ports.store import JobFilter
@@ -137,7 +138,12 @@ class SimServer:
         if before is not None:
             self._compare_boards(before, self._board)
         plane = ControlPlane(
-            self._store, self._clock, self._ids, self._blobs, self._board, self._policy
+            self._store,
+            self._clock,
+            self._ids,
+            self._blobs,
+            self._board,
+            Rules(InForce(self._policy)),
         )
         plane.changed.subscribe(self._tell)
         self._plane = plane

@@ -12,6 +12,9 @@ WIRED = {
         "quarterdeck.wiring.doctor.command:command", "Say what this machine can and cannot do."
     ),
     "site": LazyVerb("quarterdeck.wiring.site.command:command", "Draw, make and import sites."),
+    "policy": LazyVerb(
+        "quarterdeck.wiring.policies:command", "Show, check and try what the scheduler follows."
+    ),
     "audit": LazyVerb("quarterdeck.wiring.audit:command", "Search and verify who did what."),
     "support-bundle": LazyVerb(
         "quarterdeck.wiring.support.command:command", "Collect what helps to find a fault."

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import gc
-import ipaddress
 import logging
 import math
 import os
-import socket
 import sys
 import threading
+from time import time_ns
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -27,7 +26,7 @@ from quarterdeck.adapters.verdicts.sqlite import SqliteVerdictLog
 from quarterdeck.api.app import create_app
 from quarterdeck.api.context import ApiContext, Closing
 from quarterdeck.basics.chance import Chance
-from quarterdeck.basics.errors import Refused, Unavailable
+from quarterdeck.basics.errors import Unavailable
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.control.board import Board
 from quarterdeck.control.cancel import cancel_all
@@ -35,6 +34,7 @@ from quarterdeck.control.cycles import CYCLES_MAX, Cycles
 from quarterdeck.control.cycles import KEPT_S as CYCLES_KEPT_S
 from quarterdeck.control.plane import ControlPlane
 from quarterdeck.control.retention import Sweeper
+from quarterdeck.control.rules import Rules
 from quarterdeck.control.schedule import Scheduler
 from quarterdeck.control.submit import drop_old_replies
 from quarterdeck.control.waits import KEPT_S, Waits
@@ -45,7 +45,10 @@ from quarterdeck.wiring.connection import HEADER_BYTES_MAX, make_protocol
 from quarterdeck.wiring.deliveries import Deliveries
 from quarterdeck.wiring.disk import DiskWatch
 from quarterdeck.wiring.embedded import SITE, EmbeddedSite
+from quarterdeck.wiring.listener import listen
 from quarterdeck.wiring.people import PeopleOfServer
+from quarterdeck.wiring.policy.watch import FILE as POLICY_FILE
+from quarterdeck.wiring.policy.watch import PolicyWatch, load_in_force
 from quarterdeck.wiring.settings import LOOPBACK_NAMES, Settings
 from quarterdeck.wiring.system import RandomHookKeys, RandomIds
 from quarterdeck.wiring.worker import Worker
@@ -63,7 +66,6 @@ STREAMS_END_S_MAX = 3
 SCHEDULE_APART_S = 0.005
 """Hundreds of submits a second would wake the scheduler as often, and all but a few in vain."""
 STOP_LOOK_S = 0.5
-BACKLOG = 2048
 BLOB_BYTES_MAX = 64 * 2**30
 SWITCH_S = 0.001
 """A thread that computes gives way after this long; with Python's 5 ms each hop of a transaction
@@ -79,6 +81,8 @@ class Server:
 
     def __init__(self, settings: Settings, home: Home) -> None:
         prepare_accounts(settings)
+        policy_file = home.root / POLICY_FILE
+        in_force = load_in_force(policy_file, time_ns())
         self._settings = settings
         self._home = home
         self._listener = listen(settings)
@@ -112,6 +116,7 @@ class Server:
             roster=self._people.roster,
             waits=Waits(self._verdicts),
             cycles=self._cycles,
+            rules=Rules(in_force),
         )
         self._disk.on_room(self._plane.changed.ring)
         self._audit = FileAuditLog(
@@ -120,6 +125,7 @@ class Server:
             name=f"quarterdeck.audit/{home.home_id()}",
             make_room=self._disk.make_room,
         )
+        self._policy = PolicyWatch(policy_file, self._plane.rules, clock, self._audit.append)
         self._site = EmbeddedSite(
             home, self._plane, blobs, settings, self._people.make_credentials(self.url)
         )
@@ -161,7 +167,7 @@ class Server:
         finally:
             self._closing.set()
             starting.join()
-            for worker in (self._scheduler, self._housekeeping, self._disk):
+            for worker in (self._policy, self._scheduler, self._housekeeping, self._disk):
                 worker.close()
             for part in (self._site, self._deliveries, self._people, self._store, self._audit):
                 part.close()
@@ -181,6 +187,8 @@ class Server:
             self._plane.changed.subscribe(self._scheduler.wake)
             self._people.roster.changed.subscribe(self._scheduler.wake)
             self._people.start()
+            self._policy.call(self._scheduler.wake)
+            self._policy.start()
             self._scheduler.start()
             self._housekeeping.start()
             self._deliveries.start()
@@ -283,37 +291,3 @@ class _Http(uvicorn.Server):
         """A signal."""
         self._closing.set()
         super().handle_exit(sig, frame)
-
-
-def listen(settings: Settings) -> socket.socket:
-    """A socket that waits for clients. `Refused` for an address that cannot be had."""
-    try:
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        # With the protocol named, asyncio sets TCP_NODELAY: answers do not wait 40 ms for an ACK.
-        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((settings.host, settings.port))
-        listener.listen(BACKLOG)
-    except OSError as error:
-        raise Refused(
-            f"cannot listen on {settings.host} port {settings.port}: {error.strerror}",
-            field="port",
-            hint="use --port 0 for any free port",
-        ) from error
-    _check_where(settings, listener)
-    listener.set_inheritable(False)
-    return listener
-
-
-def _check_where(settings: Settings, listener: socket.socket) -> None:
-    """A name may stand for any address: what counts is where the socket really is."""
-    address = listener.getsockname()[0]
-    is_promised = settings.is_loopback and settings.tls_cert is None and not settings.behind_proxy
-    if is_promised and not ipaddress.ip_address(address).is_loopback:
-        listener.close()
-        raise Refused(
-            f"--host {settings.host} stands for {address}, which is not a loopback address",
-            code="unsafe_listener",
-            field="host",
-            hint="give 127.0.0.1, or --tls-cert and --tls-key",
-        )

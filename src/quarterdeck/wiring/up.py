@@ -128,7 +128,7 @@ def _check_nodes(settings: Settings) -> None:
 
 def _check(settings: Settings, output: str) -> None:
     """Everything that can be checked without writing anything."""
-    from quarterdeck.wiring.server import listen
+    from quarterdeck.wiring.listener import listen
 
     Home(settings.home).check_free()
     listen(settings).close()

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from quarterdeck.basics import errors
-from quarterdeck.sdk import requests
+from quarterdeck.sdk import requests, server_requests
 from quarterdeck.sdk.calls import Reply
 from quarterdeck.sdk.problems import Busy, NotAServer, ServerFault, check
 
@@ -103,4 +103,4 @@ def test_only_what_twice_is_once_may_be_repeated() -> None:
     assert requests.submit.__doc__
     assert requests.cancel("j000000001").is_repeatable
     assert not requests.requeue("j000000001").is_repeatable
-    assert not requests.shut_down(stop_jobs=False).is_repeatable
+    assert not server_requests.shut_down(stop_jobs=False).is_repeatable

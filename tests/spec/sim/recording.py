@@ -14,6 +14,7 @@ from quarterdeck.adapters.locality.recent import RecentNodes
 from quarterdeck.adapters.stores.sql.store import open_store
 from quarterdeck.control.board import Board
 from quarterdeck.control.cycles import Cycles
+from quarterdeck.control.rules import InForce, Rules
 from quarterdeck.control.schedule import Scheduler
 from quarterdeck.core.cluster.hardware import Node
 from quarterdeck.core.scheduling.snapshot import Policy
@@ -44,7 +45,9 @@ class RecordingDesk(Desk):
     def use(self, policy: Policy, board: Board | None = None) -> None:
         """Go on under that policy."""
         board = board or self.plane.board
-        self.plane = replace(self.plane, board=board, cycles=self.cycles, policy=policy)
+        self.plane = replace(
+            self.plane, board=board, cycles=self.cycles, rules=Rules(InForce(policy))
+        )
         self.scheduler = Scheduler(self.plane)
 
     def turn(self) -> int:

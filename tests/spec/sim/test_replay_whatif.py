@@ -20,7 +20,16 @@ from quarterdeck.sim.fast.story import Begun, Outage, Ran, Span, Story
 from quarterdeck.sim.fast.workload import SimJob
 from quarterdeck.sim.replay.more import add_nodes
 from quarterdeck.sim.replay.rulings import read_in_force
-from quarterdeck.sim.replay.whatif import Moved, fidelity_of, moved_most, place, really
+from quarterdeck.sim.replay.whatif import (
+    Moved,
+    TeamMoved,
+    by_team,
+    fidelity_of,
+    most,
+    moved,
+    place,
+    really,
+)
 from quarterdeck.sim.replay.workload import Told
 from quarterdeck.testing.builders import START_NS, a_demand, a_dgx, a_job_spec
 from tests.spec.sim.recording import ALWAYS, a_recording_desk
@@ -136,10 +145,21 @@ def test_those_that_gain_and_lose_most_are_named() -> None:
         ]
         return Story((), tuple(ran), (), 0)
 
-    gained, lost = moved_most(story(10, 20, 30, 40), story(10, 5, 29, 90), 2)
+    gained, lost = most(moved(story(10, 20, 30, 40), story(10, 5, 29, 90)), 2)
     assert gained == [Moved(jobs[1], 20, 5), Moved(jobs[2], 30, 29)]
     assert lost == [Moved(jobs[3], 40, 90)]
     assert lost[0].gained_s == -50
+
+
+def test_what_teams_gain_and_lose_is_told_of_all_their_jobs() -> None:
+    def of(team: str, line: int, wait_s: float, other_wait_s: float) -> Moved:
+        return Moved(replace(a_sim_job(line), team=team), wait_s, other_wait_s)
+
+    jobs = [of("a", 1, 10, 0), of("a", 2, 5, 5.5), of("a", 3, 0, 6.5), of("b", 4, 100, 10)]
+    assert by_team(jobs) == [
+        TeamMoved("b", 1, 1, 0, 100, 10),
+        TeamMoved("a", 3, 1, 1, 5, 4),
+    ]
 
 
 def limits_of(running: int) -> tuple[tuple[Party, Quota], ...]:

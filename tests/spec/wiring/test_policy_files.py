@@ -12,7 +12,7 @@ from quarterdeck.core.scheduling.snapshot import Policy
 from quarterdeck.wiring.policy.keys import KEYS
 from quarterdeck.wiring.policy.reader import load_policy, read_policy
 
-PAGE = Path(__file__).parents[3] / "docs" / "simulator.md"
+PAGE = Path(__file__).parents[3] / "docs" / "policy.md"
 
 
 def test_a_file_says_what_differs_from_the_usual() -> None:

@@ -19,7 +19,8 @@ def has_waiting(job: Job) -> bool:
 
 
 def waiting_of(job: Job) -> Waiting:
-    """The job, or what is left of its array, as the scheduler sees it."""
+    """The job, or what is left of its array, as the scheduler sees it. It is expected to take the
+    time that it has."""
     spec, tasks = job.spec, job.tasks
     if tasks is None or spec.array is None:
         return Waiting(
@@ -31,6 +32,7 @@ def waiting_of(job: Job) -> Waiting:
             waits={} if job.wait is None else {None: job.wait},
             team=spec.team,
             owner=job.actor,
+            expected_s=spec.time_limit_s,
         )
     indices, parallel = spec.array.indices, spec.array.parallel
     return Waiting(
@@ -46,4 +48,5 @@ def waiting_of(job: Job) -> Waiting:
         waits={indices[place]: wait for place, wait in (tasks.waits or {}).items()},
         team=spec.team,
         owner=job.actor,
+        expected_s=spec.time_limit_s,
     )

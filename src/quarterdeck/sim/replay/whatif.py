@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import fmean, median
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.core.cluster.parts import gpu_of
@@ -126,18 +126,54 @@ class Moved:
         return self.wait_s - self.other_wait_s
 
 
-def moved_most(was: Story, other: Story, number: int) -> tuple[list[Moved], list[Moved]]:
-    """The jobs that gain most and those that lose most, so many of each, of those in both."""
+def moved(was: Story, other: Story) -> list[Moved]:
+    """All jobs that start in both, those that gain most first."""
     before = {one.job.line: one for one in was.ran}
-    moved = [
+    found = [
         Moved(one.job, before[one.job.line].wait_s, one.wait_s)
         for one in other.ran
         if one.job.line in before
     ]
-    moved.sort(key=lambda one: (-one.gained_s, one.job.line))
+    return sorted(found, key=lambda one: (-one.gained_s, one.job.line))
+
+
+def most(moved: Sequence[Moved], number: int) -> tuple[list[Moved], list[Moved]]:
+    """The jobs that gain most and those that lose most, so many of each."""
     gained = [one for one in moved[:number] if one.gained_s > 0]
     lost = [one for one in reversed(moved[-number:]) if one.gained_s < 0]
     return gained, lost
+
+
+@dataclass(frozen=True, slots=True)
+class TeamMoved:
+    """The jobs of a team: how many start earlier and later, and what they wait on average."""
+
+    team: str
+    jobs: int
+    earlier: int
+    later: int
+    wait_s: float
+    other_wait_s: float
+
+
+def by_team(moved: Sequence[Moved]) -> list[TeamMoved]:
+    """Who gains and who loses, those that gain most first. What differs by less than a second does
+    not count as earlier or later."""
+    teams: dict[str, list[Moved]] = {}
+    for one in moved:
+        teams.setdefault(one.job.team, []).append(one)
+    found = [
+        TeamMoved(
+            team,
+            len(jobs),
+            sum(one.gained_s >= 1 for one in jobs),
+            sum(one.gained_s <= -1 for one in jobs),
+            fmean(one.wait_s for one in jobs),
+            fmean(one.other_wait_s for one in jobs),
+        )
+        for team, jobs in teams.items()
+    ]
+    return sorted(found, key=lambda one: (one.other_wait_s - one.wait_s, one.team))
 
 
 def _is_there(node: str, devices: Sequence[str], known: dict[str, set[str]]) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from quarterdeck.wire.v1.base import Answer, Request
@@ -17,6 +19,25 @@ class ServerView(Answer):
     actor: str = Field(description="Who the caller is taken for.")
     last_event: int | None = Field(
         default=None, description="`seq` of the newest fact of the event log."
+    )
+
+
+class PolicyView(Answer):
+    """What the scheduler follows now."""
+
+    name: str
+    version: str = Field(description="Names the text of the policy file; empty without one.")
+    since: str = Field(description="When this server began to follow it.")
+    order: Literal["first_come", "shortest", "least_served"] = Field(
+        description="Who goes first among jobs of one priority."
+    )
+    patience_s: float = Field(description="How long smaller jobs may pass one that waits.")
+    nearness_patience_s: float = Field(
+        description="How long a gang with room waits to lie in fewer racks and units."
+    )
+    pod_patience_s: float = Field(description="How long it waits to lie in fewer pods.")
+    refused: str = Field(
+        description="What is wrong with the file as it is now, and is therefore not in force."
     )
 
 

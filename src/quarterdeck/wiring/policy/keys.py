@@ -1,6 +1,6 @@
 """What a policy file may say: each key with the field of `Policy` that it sets.
 
-One table, so that a new field of the scheduler's policy is one line here. docs/simulator.md has the
+One table, so that a new field of the scheduler's policy is one line here. docs/policy.md has the
 same table for people, and a test compares the two.
 """
 

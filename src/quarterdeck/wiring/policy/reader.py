@@ -47,16 +47,18 @@ class NamedPolicy:
 
 def load_policy(path: Path) -> NamedPolicy:
     """The policy in a file; without a name of its own it has the file's."""
+    usual_name = path.stem if path.stem.isprintable() else "policy"
+    return read_policy(read_bytes(path), str(path), usual_name=usual_name)
+
+
+def read_bytes(path: Path) -> bytes:
+    """What is in a policy file, or a byte more than it may have. `Invalid` if it cannot be read."""
     try:
         with path.open("rb") as stream:
-            content = stream.read(BYTES_MAX + 1)
+            return stream.read(BYTES_MAX + 1)
     except OSError as error:
         told = f"the policy file {shown_file(str(path))} cannot be read: {error.strerror}"
-        raise Invalid(
-            told, field="policy", hint="give a file as docs/simulator.md has it"
-        ) from None
-    usual_name = path.stem if path.stem.isprintable() else "policy"
-    return read_policy(content, str(path), usual_name=usual_name)
+        raise Invalid(told, field="policy", hint="give a file as docs/policy.md has it") from None
 
 
 def read_policy(content: bytes, file: str, *, usual_name: str = "policy") -> NamedPolicy:

@@ -21,7 +21,16 @@ from quarterdeck.core.scheduling.snapshot import Policy
 from quarterdeck.sim.fast.figures import Setting
 from quarterdeck.sim.replay.more import add_nodes
 from quarterdeck.sim.replay.rulings import read_in_force
-from quarterdeck.sim.replay.whatif import CLOSE_S, fidelity_of, moved_most, place, really, simulate
+from quarterdeck.sim.replay.whatif import (
+    CLOSE_S,
+    by_team,
+    fidelity_of,
+    most,
+    moved,
+    place,
+    really,
+    simulate,
+)
 from quarterdeck.sim.replay.workload import tell_workload
 from quarterdeck.sim.report.column import column_of
 from quarterdeck.sim.report.page import report
@@ -40,7 +49,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.cluster.hardware import Node
     from quarterdeck.sim.fast.story import Story
     from quarterdeck.sim.replay.rulings import InForce
-    from quarterdeck.sim.replay.whatif import Elsewhere, Fidelity, Moved
+    from quarterdeck.sim.replay.whatif import Elsewhere, Fidelity, Moved, TeamMoved
     from quarterdeck.sim.replay.workload import Told
     from quarterdeck.sim.report.column import Column
     from quarterdeck.wiring.simulate.records import Records
@@ -69,6 +78,7 @@ class Answer:
     other: Column
     real: Column
     fidelity: Fidelity
+    teams: Sequence[TeamMoved]
     gained: Sequence[Moved]
     lost: Sequence[Moved]
     notes: list[str]
@@ -109,13 +119,15 @@ def _compare(
     was_story = _run(AS_IT_WAS, place(told, told.nodes), live.policy, in_force)
     other_story = _run(name, there, other.policy, in_force)
     fidelity = fidelity_of(told, was_story)
-    gained, lost = moved_most(was_story, other_story, MOVED_SHOWN)
+    both = moved(was_story, other_story)
+    gained, lost = most(both, MOVED_SHOWN)
     setting = Setting(other.guarantees)
     return Answer(
         column_of(AS_IT_WAS, was_story, setting),
         column_of(name, other_story, setting),
         column_of(REALLY, really(told, in_force.plans), setting),
         fidelity,
+        by_team(both),
         gained,
         lost,
         [_fidelity_told(fidelity), *_notes(told, in_force, there.remarks)],
@@ -184,13 +196,25 @@ def _moved_told(one: Moved) -> str:
     )
 
 
+def _team_told(one: TeamMoved) -> str:
+    return (
+        f"{one.team or 'no team'}: {one.earlier} of {one.jobs} jobs start earlier, {one.later} "
+        f"later; they wait {format_span(one.other_wait_s)} instead of {format_span(one.wait_s)} "
+        "on average"
+    )
+
+
 def _print(found: Answer) -> None:
     for line in sentences([found.was, found.other]):
         say(line)
-    for heading, moved in (("Most gained:", found.gained), ("Most lost:", found.lost)):
-        if moved:
+    if len(found.teams) > 1:
+        say("By team:")
+        for team in found.teams:
+            say(f"  {_team_told(team)}")
+    for heading, jobs in (("Most gained:", found.gained), ("Most lost:", found.lost)):
+        if jobs:
             say(heading)
-        for one in moved:
+        for one in jobs:
             say(f"  {_moved_told(one)}")
     for note in found.notes:
         say(f"note: {note}")
@@ -210,6 +234,17 @@ def _as_json(found: Answer) -> dict[str, object]:
             "wait_mean_s": found.fidelity.wait_mean_s,
             "really_wait_mean_s": found.fidelity.really_wait_mean_s,
         },
+        "teams": [
+            {
+                "team": one.team,
+                "jobs": one.jobs,
+                "earlier": one.earlier,
+                "later": one.later,
+                "wait_s": one.wait_s,
+                "other_wait_s": one.other_wait_s,
+            }
+            for one in found.teams
+        ],
         "gained": [_moved_as_json(one) for one in found.gained],
         "lost": [_moved_as_json(one) for one in found.lost],
         "notes": list(found.notes),
@@ -229,6 +264,7 @@ def _page(found: Answer, span_ns: tuple[int, int]) -> str:
     title = f"{to_iso(span_ns[0])[:16]} to {to_iso(span_ns[1])[:16]}: {found.other.name}"
     notes = [
         *found.notes,
+        *(_team_told(one) for one in found.teams if len(found.teams) > 1),
         *(f"Most gained: {_moved_told(one)}" for one in found.gained),
         *(f"Most lost: {_moved_told(one)}" for one in found.lost),
     ]

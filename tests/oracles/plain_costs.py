@@ -165,7 +165,10 @@ def cost_on(wanted: Resources, room: Room, most_cpus: int) -> float:
         trusted = sum(count_on(wanted, room, gpu) for gpu in gpus if not gpu.device.is_suspect)
         cost += 100.0 * max(0, wanted.gpus - trusted)
         if not is_whole:
-            cost += min(_small_cost(wanted, room, gpu) for gpu in gpus)
+            least, place = min((_small_cost(wanted, room, gpu), n) for n, gpu in enumerate(gpus))
+            cost += least
+            if wanted.gpu_unit is GpuUnit.SHARE and gpus[place].is_free:
+                left -= 1
     before = fragment(free, room.free_cpus, room.free_memory_bytes)
     return cost + fragment(left, 0, 0) - before
 
@@ -175,7 +178,10 @@ def _small_cost(wanted: Resources, room: Room, gpu: Gpu) -> float:
     if count_on(wanted, room, gpu) == 0:
         return math.inf
     if wanted.gpu_unit is GpuUnit.SHARE:
-        return (100 - gpu.percent_held) / 100
+        # Where nobody is known to ask for shares, all that is left is expected to stay unused.
+        left = (100 - gpu.percent_held) / 100
+        taken = wanted.gpu_percent / 100
+        return 0.1 + left - taken if gpu.is_free else 0.1 * left - taken
     profile, _ = slice_of(wanted, room, gpu.device)
     if profile is None:
         return 1.0

@@ -12,7 +12,7 @@ USUAL: Final = "usual"
 
 
 @dataclass(frozen=True, slots=True)
-class InForce:
+class FollowedPolicy:
     """A policy, what it is called, and since when. `version` names the text that it was written as:
     the same text has the same version, and what nobody wrote has none."""
 
@@ -25,12 +25,12 @@ class InForce:
 class Rules:
     """See the module. Any thread may read, one may change them."""
 
-    def __init__(self, first: InForce | None = None) -> None:
-        self._now = first or InForce(Policy())
+    def __init__(self, first: FollowedPolicy | None = None) -> None:
+        self._now = first or FollowedPolicy(Policy())
         self._refused = ""
 
     @property
-    def now(self) -> InForce:
+    def now(self) -> FollowedPolicy:
         """What is in force."""
         return self._now
 
@@ -39,7 +39,7 @@ class Rules:
         """Why what was written last is not in force; empty if it is."""
         return self._refused
 
-    def put(self, given: InForce) -> None:
+    def put(self, given: FollowedPolicy) -> None:
         """From the next plan on."""
         self._now = given
         self._refused = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.errors import Stale
 from quarterdeck.basics.times import NS_PER_S
@@ -13,6 +13,7 @@ from quarterdeck.control.steps import take_events
 from quarterdeck.core.jobs import decide
 from quarterdeck.core.jobs.tasks import Wait
 from quarterdeck.core.scheduling.make_plan import make_plan
+from quarterdeck.core.scheduling.snapshot import Order
 from quarterdeck.ports.cycles import Outcome
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from quarterdeck.core.scheduling.plan import Plan
     from quarterdeck.core.scheduling.snapshot import Policy
     from quarterdeck.ports.store import Transaction
+
+
+AGED_AFTER_NS: Final = 60 * NS_PER_S
 
 
 class Scheduler:
@@ -59,8 +63,11 @@ class Scheduler:
         if plane.waits is not None:
             plane.waits.note(made, now_ns)
         self._planned_at = stirs
-        ready_ns = made.next_ready_ns
-        self._retry = None if ready_ns is None else Wait(now_ns, ready_ns)
+        ready_ns = [] if made.next_ready_ns is None else [made.next_ready_ns]
+        if policy.order is Order.SHORTEST and made.verdicts:
+            # Who waits counts as shorter by and by, so the order changes though nothing happens.
+            ready_ns.append(now_ns + AGED_AFTER_NS)
+        self._retry = Wait(now_ns, min(ready_ns)) if ready_ns else None
         return placed
 
     def _keep(self, made: Plan, now_ns: int, given: tuple[Policy, People | None]) -> int:

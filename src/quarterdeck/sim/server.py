@@ -9,7 +9,7 @@ from quarterdeck.basics.errors import Unavailable
 from quarterdeck.control.board import Board
 from quarterdeck.control.plane import ControlPlane
 from quarterdeck.control.restore import restore
-from quarterdeck.control.rules import InForce, Rules
+from quarterdeck.control.rules import FollowedPolicy, Rules
 from quarterdeck.control.schedule import Scheduler
 from quarterdeck.core.scheduling.snapshot import Policy, Snapshot
 from quarterdeck.ports.store import JobFilter
@@ -143,7 +143,7 @@ class SimServer:
             self._ids,
             self._blobs,
             self._board,
-            Rules(InForce(self._policy)),
+            Rules(FollowedPolicy(self._policy)),
         )
         plane.changed.subscribe(self._tell)
         self._plane = plane

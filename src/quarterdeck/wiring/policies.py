@@ -50,8 +50,8 @@ def show(output: str) -> None:
 @output_option
 def check(file: Path, output: str) -> None:
     """Say whether a server would follow FILE; exit with 3 and say what is wrong if not."""
+    from quarterdeck.wiring.policy.in_force import check_doable
     from quarterdeck.wiring.policy.reader import load_policy
-    from quarterdeck.wiring.policy.watch import check_doable
 
     named = load_policy(file)
     check_doable(named)

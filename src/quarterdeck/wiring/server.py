@@ -8,6 +8,7 @@ import math
 import os
 import sys
 import threading
+from dataclasses import replace
 from time import time_ns
 from typing import TYPE_CHECKING
 
@@ -47,8 +48,9 @@ from quarterdeck.wiring.disk import DiskWatch
 from quarterdeck.wiring.embedded import SITE, EmbeddedSite
 from quarterdeck.wiring.listener import listen
 from quarterdeck.wiring.people import PeopleOfServer
-from quarterdeck.wiring.policy.watch import FILE as POLICY_FILE
-from quarterdeck.wiring.policy.watch import PolicyWatch, load_in_force
+from quarterdeck.wiring.policy.in_force import FILE as POLICY_FILE
+from quarterdeck.wiring.policy.in_force import load_followed
+from quarterdeck.wiring.policy.watch import PolicyWatch
 from quarterdeck.wiring.settings import LOOPBACK_NAMES, Settings
 from quarterdeck.wiring.system import RandomHookKeys, RandomIds
 from quarterdeck.wiring.worker import Worker
@@ -82,7 +84,7 @@ class Server:
     def __init__(self, settings: Settings, home: Home) -> None:
         prepare_accounts(settings)
         policy_file = home.root / POLICY_FILE
-        in_force = load_in_force(policy_file, time_ns())
+        followed, policy_text = load_followed(policy_file, time_ns())
         self._settings = settings
         self._home = home
         self._listener = listen(settings)
@@ -116,7 +118,7 @@ class Server:
             roster=self._people.roster,
             waits=Waits(self._verdicts),
             cycles=self._cycles,
-            rules=Rules(in_force),
+            rules=Rules(replace(followed, since_ns=clock.now_ns())),
         )
         self._disk.on_room(self._plane.changed.ring)
         self._audit = FileAuditLog(
@@ -125,7 +127,7 @@ class Server:
             name=f"quarterdeck.audit/{home.home_id()}",
             make_room=self._disk.make_room,
         )
-        self._policy = PolicyWatch(policy_file, self._plane.rules, clock, self._audit.append)
+        self._policy = PolicyWatch(policy_file, policy_text, self._plane.rules, clock, self._audit)
         self._site = EmbeddedSite(
             home, self._plane, blobs, settings, self._people.make_credentials(self.url)
         )

@@ -129,8 +129,10 @@ def _check_nodes(settings: Settings) -> None:
 def _check(settings: Settings, output: str) -> None:
     """Everything that can be checked without writing anything."""
     from quarterdeck.wiring.listener import listen
+    from quarterdeck.wiring.policy.in_force import FILE, load_followed
 
     Home(settings.home).check_free()
+    load_followed(settings.home / FILE, 0)
     listen(settings).close()
     told = f"would start a server on the home {settings.home}, listening on {settings.host}"
     print_done(output, told, home=settings.home, host=settings.host, started=False)

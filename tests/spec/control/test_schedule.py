@@ -14,13 +14,16 @@ from quarterdeck.control import schedule
 from quarterdeck.control.board import Board
 from quarterdeck.control.cancel import cancel
 from quarterdeck.control.cycles import Cycles
+from quarterdeck.control.plan import look_ahead
 from quarterdeck.control.plane import ControlPlane
+from quarterdeck.control.rules import FollowedPolicy
 from quarterdeck.control.schedule import Scheduler
 from quarterdeck.core.jobs.manifest import Manifest
 from quarterdeck.core.jobs.spec import Retry
 from quarterdeck.core.jobs.states import JobState
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.plan import Plan
+from quarterdeck.core.scheduling.snapshot import Order, Policy
 from quarterdeck.testing.builders import a_demand, a_dgx, a_job_spec
 from tests.spec.control.desk import Desk, a_desk, lost
 
@@ -33,6 +36,18 @@ def a_second_scheduler(desk: Desk) -> Scheduler:
     return Scheduler(ControlPlane(desk.store, desk.clock, desk.ids, desk.blobs, Board(desk.store)))
 
 
+def count_plans(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
+    """The plans that schedulers make from now on."""
+    plans: list[Plan] = []
+
+    def counted(*given: Any) -> Plan:
+        plans.append(make_plan(*given))
+        return plans[-1]
+
+    monkeypatch.setattr(schedule, "make_plan", counted)
+    return plans
+
+
 def test_a_turn_places_what_fits() -> None:
     desk = a_desk()
     jobs = [desk.submit(SMALL) for _ in range(9)]
@@ -41,13 +56,7 @@ def test_a_turn_places_what_fits() -> None:
 
 
 def test_a_turn_with_nothing_new_does_not_even_plan(monkeypatch: pytest.MonkeyPatch) -> None:
-    plans: list[Plan] = []
-
-    def counted(*given: Any) -> Plan:
-        plans.append(make_plan(*given))
-        return plans[-1]
-
-    monkeypatch.setattr(schedule, "make_plan", counted)
+    plans = count_plans(monkeypatch)
     desk = a_desk()
     desk.submit(SMALL)
     assert desk.scheduler.turn() == 1
@@ -66,6 +75,40 @@ def test_a_freed_node_is_used_by_the_next_turn() -> None:
     assert desk.scheduler.turn() == 0
     desk.end(first)
     assert desk.scheduler.turn() == 1
+
+
+def test_another_policy_is_followed_though_nothing_else_has_changed() -> None:
+    """Without patience what comes free is kept for the large job; with some a small one passes."""
+    desk = a_desk()
+    desk.plane.rules.put(FollowedPolicy(Policy(patience_s=0)))
+    desk.submit(SMALL)
+    desk.scheduler.turn()
+    desk.submit(BIG)
+    small = desk.submit(SMALL)
+    assert desk.scheduler.turn() == 0
+    assert look_ahead(desk.plane)[1].placements == ()
+    desk.plane.rules.put(FollowedPolicy(Policy()))
+    assert [one.job_id for one in look_ahead(desk.plane)[1].placements] == [small.id]
+    assert desk.scheduler.turn() == 1
+
+
+def test_who_waits_is_looked_at_again_where_waiting_changes_the_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plans = count_plans(monkeypatch)
+    desk = a_desk()
+    desk.plane.rules.put(FollowedPolicy(Policy(order=Order.SHORTEST)))
+    desk.submit(SMALL)
+    desk.submit(BIG)
+    assert desk.scheduler.turn() == 1
+    due_s = desk.scheduler.due_in_s()
+    assert due_s is not None
+    desk.clock.pass_s(due_s)
+    assert desk.scheduler.turn() == 0
+    assert len(plans) == 2
+    desk.plane.rules.put(FollowedPolicy(Policy()))
+    desk.scheduler.turn()
+    assert desk.scheduler.due_in_s() is None
 
 
 def test_a_lost_attempt_is_placed_again_under_its_next_number() -> None:

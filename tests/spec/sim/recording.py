@@ -14,7 +14,7 @@ from quarterdeck.adapters.locality.recent import RecentNodes
 from quarterdeck.adapters.stores.sql.store import open_store
 from quarterdeck.control.board import Board
 from quarterdeck.control.cycles import Cycles
-from quarterdeck.control.rules import InForce, Rules
+from quarterdeck.control.rules import FollowedPolicy, Rules
 from quarterdeck.control.schedule import Scheduler
 from quarterdeck.core.cluster.hardware import Node
 from quarterdeck.core.scheduling.snapshot import Policy
@@ -46,7 +46,7 @@ class RecordingDesk(Desk):
         """Go on under that policy."""
         board = board or self.plane.board
         self.plane = replace(
-            self.plane, board=board, cycles=self.cycles, rules=Rules(InForce(policy))
+            self.plane, board=board, cycles=self.cycles, rules=Rules(FollowedPolicy(policy))
         )
         self.scheduler = Scheduler(self.plane)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from quarterdeck.basics.errors import Invalid
+from quarterdeck.adapters.audit.memory import MemoryAuditLog
+from quarterdeck.basics.errors import Invalid, Unavailable
 from quarterdeck.control.rules import Rules
-from quarterdeck.core.audit.record import Entry
+from quarterdeck.core.audit.record import Record, parse_record
 from quarterdeck.core.scheduling.snapshot import Order, Policy
-from quarterdeck.wiring.policy.watch import PolicyWatch, load_in_force
+from quarterdeck.wiring.policy.in_force import load_followed, version_of
+from quarterdeck.wiring.policy.watch import PolicyWatch
 from tests.spec.control.desk import HandClock
 
 
@@ -19,14 +23,21 @@ class Watched:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.rules = Rules(load_in_force(path, 7))
-        self.told: list[Entry] = []
+        clock = HandClock()
+        first, text = load_followed(path, clock.now_ns())
+        self.rules = Rules(first)
+        self.audit = MemoryAuditLog(clock.now_ns)
         self.changes = 0
-        self.watch = PolicyWatch(path, self.rules, HandClock(), self.told.append)
+        self.watch = PolicyWatch(path, text, self.rules, clock, self.audit)
         self.watch.call(self.note)
 
     def note(self) -> None:
         self.changes += 1
+
+    @property
+    def told(self) -> list[Record]:
+        """What the audit log has, without what was told at the start."""
+        return [parse_record(line) for line in self.audit.read_forwards(1, self.audit.size)]
 
     def write(self, text: str) -> None:
         """As an editor does: the new file takes the place of the old one."""
@@ -82,7 +93,9 @@ def test_a_wrong_file_leaves_what_is_in_force_until_it_is_mended(watched: Watche
     assert watched.rules.now is before
     assert "policy.yaml:1:11" in watched.rules.refused
     assert "write for example 30s" in watched.rules.refused
-    assert (watched.told[-1].operation, watched.told[-1].outcome) == ("policy_refused", "refused")
+    refused = watched.told[-1]
+    assert (refused.operation, refused.outcome) == ("policy_refused", "refused")
+    assert refused.target == version_of(b"patience: soon\n")
     watched.write("patience: 1m\n")
     watched.look()
     assert watched.rules.now is before
@@ -103,7 +116,58 @@ def test_a_server_starts_with_what_the_file_says_and_tells_so(tmp_path: Path) ->
     (tmp_path / "policy.yaml").write_text("patience: 2m\n")
     found = Watched(tmp_path / "policy.yaml")
     assert found.rules.now.policy == Policy(patience_s=120.0)
-    assert [entry.operation for entry in found.told] == ["policy_in_force"]
+    (line,) = found.audit.read_forwards(0, 1)
+    first = parse_record(line)
+    assert (first.operation, first.target) == ("policy_in_force", version_of(b"patience: 2m\n"))
+
+
+def test_what_changed_while_the_server_started_is_seen(tmp_path: Path) -> None:
+    path, clock, audit = tmp_path / "policy.yaml", HandClock(), MemoryAuditLog(lambda: 1)
+    first, text = load_followed(path, 0)
+    path.write_text("patience: 9m\n")
+    rules = Rules(first)
+    watch = PolicyWatch(path, text, rules, clock, audit)
+    watch.look()
+    watch.look()
+    assert rules.now.policy.patience_s == 540
+
+
+def test_the_same_size_and_time_does_not_hide_a_change(watched: Watched) -> None:
+    watched.write("patience: 5m\n")
+    watched.look()
+    before = watched.path.stat()
+    watched.path.write_text("patience: 9m\n")
+    os.utime(watched.path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    watched.look()
+    assert watched.rules.now.policy.patience_s == 540
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_what_is_no_file_is_refused_and_holds_nobody_up(
+    watched: Watched, make: Callable[[Path], None]
+) -> None:
+    watched.write("patience: 1m\n")
+    watched.look()
+    watched.path.unlink()
+    make(watched.path)
+    watched.look()
+    assert watched.rules.now.policy.patience_s == 60
+    assert "cannot be read: it is not a file" in watched.rules.refused
+    with pytest.raises(Invalid, match="it is not a file"):
+        load_followed(watched.path, 0)
+
+
+def test_while_the_audit_cannot_be_written_nothing_changes(watched: Watched) -> None:
+    watched.audit.fail(is_failing=True)
+    watched.write("patience: 1m\n")
+    watched.watch.look()
+    with pytest.raises(Unavailable):
+        watched.watch.look()
+    assert watched.rules.now.policy == Policy()
+    watched.audit.fail(is_failing=False)
+    watched.watch.look()
+    assert watched.rules.now.policy.patience_s == 60
+    assert watched.changes == 1
 
 
 @pytest.mark.parametrize(
@@ -111,13 +175,15 @@ def test_a_server_starts_with_what_the_file_says_and_tells_so(tmp_path: Path) ->
     [
         ("order: least_served", "order least_served"),
         ("moves: 2", "moves"),
+        ("moves_percent: 2", "moves_percent"),
+        ("min_runtime: 1h", "min_runtime"),
         ("guarantees: {vision: 8}", "guarantees"),
     ],
 )
 def test_what_a_server_does_not_do_yet_is_refused(tmp_path: Path, text: str, key: str) -> None:
     path = tmp_path / "policy.yaml"
     path.write_text(text)
-    with pytest.raises(Invalid, match=f"{key} needs running jobs to make room") as caught:
-        load_in_force(path, 0)
+    with pytest.raises(Invalid, match=f"{key} is for running jobs that make room") as caught:
+        load_followed(path, 0)
     assert caught.value.code == "not_available"
     assert "qd policy try" in caught.value.hint

@@ -23,7 +23,8 @@ async def show_policy(
     """The policy in force. What is wrong with its file is told to those who look after the
     server."""
     rules = context.plane.rules
-    now, policy = rules.now, rules.now.policy
+    now = rules.now
+    policy = now.policy
     is_told = access.reach(Verb.CORDON, Noun.NODE).is_all
     return answer(
         PolicyView(

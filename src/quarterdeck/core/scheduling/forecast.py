@@ -9,6 +9,7 @@ from quarterdeck.core.cluster.room import room_of
 from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.order import order_of
+from quarterdeck.core.scheduling.snapshot import Order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,11 +43,13 @@ def latest_start(
     snapshot: Snapshot, holds: Sequence[Hold], job_id: JobId, policy: Policy
 ) -> LatestStart | None:
     """The first time limit of those that run after which the job is placed; None if that does not
-    depend on time limits alone.
+    depend on time limits alone, or if what waits may overtake what waits.
 
     It holds unless something goes before it that is not there yet: what is in the queue before it
     is placed first, and is taken to run for ever.
     """
+    if policy.order is not Order.FIRST_COME:
+        return None
     own = next(one for one in snapshot.waiting if one.job_id == job_id)
     order = order_of(snapshot, policy)
     before = tuple(one for one in snapshot.waiting if order(one) <= order(own))

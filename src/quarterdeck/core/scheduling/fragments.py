@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from quarterdeck.core.cluster.demand import GpuUnit
+from quarterdeck.core.scheduling.shares import shares_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -143,11 +144,5 @@ def typical_of(asked: Iterable[tuple[Resources, int]]) -> Typical:
         np.array([counts[shape] / total for shape in shapes], np.float64),
         cpus / gpus if gpus else 0.0,
         memory_bytes / gpus if gpus else 0.0,
-        _parts_of(shares),
+        shares_of(shares),
     )
-
-
-def _parts_of(shares: dict[int, int]) -> Shares:
-    """Each with its part of all; there are at most a hundred."""
-    total = sum(shares.values())
-    return tuple((percent, count / total) for percent, count in sorted(shares.items()))

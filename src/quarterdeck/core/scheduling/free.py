@@ -227,8 +227,13 @@ class Free:
             if want.is_whole:
                 left = gpus - wanted.gpus
             else:
-                cheapest = want.costs[kind, state].min(axis=1)
+                costs = want.costs[kind, state]
+                cheapest = costs.min(axis=1)
                 cost += np.where(np.isfinite(cheapest), cheapest, 0.0)
+                if want.resources.gpu_unit is GpuUnit.SHARE:
+                    # One that it opens is whole no more.
+                    rows_here = np.arange(len(state))
+                    left = gpus - (state[rows_here, costs.argmin(axis=1)] == FREE)
             suspect = fleet.is_suspect[at]
             if suspect.any():
                 trusted = (want.counts[kind, state] * ~suspect).sum(axis=1)

@@ -4,10 +4,11 @@ A GPU of which shares are held fills up with those that come. Each that fits com
 that it is asked for; it is also possible that nobody comes, and that the rest stays unused. So what
 is expected to stay unused of `left` percent follows from what is of less:
 
-    unused(left) = (NOBODY * left + sum(p(s) * unused(left - s))) / (NOBODY + sum(p(s)))
+    unused(left) = (nobody * left + sum(p(s) * unused(left - s))) / (nobody + sum(p(s)))
 
-over the shares s that fit, p(s) being their part of all shares that are asked for. Where most ask
-for half a GPU, one that has half left is worth more to others than it seems.
+over the shares s that fit, p(s) being their part of what was asked for lately, submission by
+submission. Where most ask for half a GPU, one that has half left is worth more to others than it
+seems. While few have asked for any, nobody is likely to come.
 """
 
 from __future__ import annotations
@@ -20,25 +21,35 @@ import numpy as np
 from quarterdeck.core.scheduling.capacity import FREE, SHARED, STATES
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 Shares = tuple[tuple[int, float], ...]
-"""Percents of a GPU that are asked for, with the part of each in all shares."""
+"""Percents of a GPU that are asked for, with the chance of each; what is missing to 1 is that of
+nobody."""
 
-NOBODY: Final = 0.02
-"""How likely a GPU stays as it is, beside the chances of the shares that would fit."""
+USUAL_SHARES: Final = 20
+"""Nobody counts as much as so many submissions: the first few do not yet say what is typical."""
 OPENING: Final = 0.1
 """What a GPU with nothing held yet is worth, in GPUs: jobs that want a whole one may come."""
 LEFT: Final = 0.1
 """Among GPUs that promise alike the fuller one is taken; this is per GPU that is left."""
 
 
+def shares_of(counts: Mapping[int, int]) -> Shares:
+    """The chances, from how often so many percent were asked for."""
+    total = sum(counts.values()) + USUAL_SHARES
+    return tuple((percent, count / total) for percent, count in sorted(counts.items()))
+
+
 @lru_cache(maxsize=64)
 def unused_of(shares: Shares) -> NDArray[np.float64]:
     """How much of a GPU is expected to stay unused, by how many percent of it are left."""
+    nobody = 1 - sum(part for _, part in shares)
     found = [0.0]
     for left in range(1, 101):
-        chance, unused = NOBODY, NOBODY * left / 100
+        chance, unused = nobody, nobody * left / 100
         for percent, part in shares:
             if percent <= left:
                 chance += part

@@ -37,7 +37,8 @@ class PolicyView(Answer):
     )
     pod_patience_s: float = Field(description="How long it waits to lie in fewer pods.")
     refused: str = Field(
-        description="What is wrong with the file as it is now, and is therefore not in force."
+        description="What is wrong with the file as it is now, which is therefore not in force; "
+        "told only to those who look after the server."
     )
 
 

@@ -6,6 +6,9 @@ Strict: a key that is misspelt would otherwise leave the usual value in force, a
 from __future__ import annotations
 
 import difflib
+import errno
+import os
+import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -48,17 +51,34 @@ class NamedPolicy:
 def load_policy(path: Path) -> NamedPolicy:
     """The policy in a file; without a name of its own it has the file's."""
     usual_name = path.stem if path.stem.isprintable() else "policy"
-    return read_policy(read_bytes(path), str(path), usual_name=usual_name)
+    content = read_bytes(path)
+    if content is None:
+        raise _unreadable(path, os.strerror(errno.ENOENT))
+    return read_policy(content, str(path), usual_name=usual_name)
 
 
-def read_bytes(path: Path) -> bytes:
-    """What is in a policy file, or a byte more than it may have. `Invalid` if it cannot be read."""
+def read_bytes(path: Path) -> bytes | None:
+    """What is in a policy file, or a byte more than it may have; None if there is no file.
+    `Invalid` if it cannot be read, or is no file at all."""
     try:
-        with path.open("rb") as stream:
-            return stream.read(BYTES_MAX + 1)
+        # Without waiting: a pipe has nobody at its other end.
+        number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISREG(os.fstat(number).st_mode):
+                raise _unreadable(path, "it is not a file")
+            with os.fdopen(number, "rb", closefd=False) as stream:
+                return stream.read(BYTES_MAX + 1)
+        finally:
+            os.close(number)
+    except FileNotFoundError:
+        return None
     except OSError as error:
-        told = f"the policy file {shown_file(str(path))} cannot be read: {error.strerror}"
-        raise Invalid(told, field="policy", hint="give a file as docs/policy.md has it") from None
+        raise _unreadable(path, error.strerror or str(error)) from None
+
+
+def _unreadable(path: Path, why: str) -> Invalid:
+    told = f"the policy file {shown_file(str(path))} cannot be read: {why}"
+    return Invalid(told, field="policy", hint="give a file as docs/policy.md has it")
 
 
 def read_policy(content: bytes, file: str, *, usual_name: str = "policy") -> NamedPolicy:

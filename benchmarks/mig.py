@@ -33,9 +33,12 @@ TITLE: Final = (
     "Compute slices served, % of those asked for: mean ± standard deviation over the seeds"
 )
 SEEDS: Final = range(42, 62)
+SEEDS_UNMOVED: Final = 5
+"""Without moves ours is looked at for so many of them: nothing is held to it, and it takes long."""
 LOADS: Final = (0.85, 1.0)
 WORKERS: Final = 2
-OURS: Final = {"ours": Policy(), "ours+moves": Policy(moves_max=2, moves_percent=5.0)}
+UNMOVED: Final = "ours"
+OURS: Final = {UNMOVED: Policy(), "ours+moves": Policy(moves_max=2, moves_percent=5.0)}
 CHANCE: Final = "random"
 POLICIES: Final = (*OURS, CHANCE, *RULES)
 PUBLISHED: Final = {
@@ -86,7 +89,7 @@ def run(
         for load in loads
         for name, shares in mixes.items()
         for policy in POLICIES
-        for seed in seeds
+        for seed in (seeds[:SEEDS_UNMOVED] if policy == UNMOVED else seeds)
     ]
     found: Found = {}
     with Pool(WORKERS) as pool:
@@ -104,7 +107,8 @@ def best_rule(by_policy: Mapping[str, Sequence[Served]]) -> str:
 def gain(by_policy: Mapping[str, Sequence[Served]], policy: str) -> tuple[float, float]:
     """How many points of slices a policy serves more than the best rule, and the standard error of
     that, over pairs of the same requests."""
-    pairs = zip(by_policy[policy], by_policy[best_rule(by_policy)], strict=True)
+    mine, best = by_policy[policy], by_policy[best_rule(by_policy)]
+    pairs = zip(mine, best[: len(mine)], strict=True)
     more = [ours.slices - theirs.slices for ours, theirs in pairs]
     return mean(more), stdev(more) / len(more) ** 0.5 if len(more) > 1 else 0.0
 

@@ -10,7 +10,7 @@ from quarterdeck.core.cluster.demand import Demand, Grant
 from quarterdeck.core.cluster.hardware import Cordon
 from quarterdeck.core.cluster.room import room_of
 from quarterdeck.core.scheduling.forecast import Hold, LatestStart, latest_start
-from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
+from quarterdeck.core.scheduling.snapshot import Order, Policy, Snapshot, Waiting
 from quarterdeck.testing.builders import START_NS, a_demand, a_dgx
 
 NODES = [a_dgx(name) for name in ("a", "b", "c")]
@@ -30,7 +30,9 @@ def holds(*ends_h: float | None) -> list[Hold]:
     ]
 
 
-def told(demand: Demand, held: list[Hold], *before: Waiting) -> LatestStart | None:
+def told(
+    demand: Demand, held: list[Hold], *before: Waiting, order: Order = Order.FIRST_COME
+) -> LatestStart | None:
     rooms = [
         room_of(
             "local",
@@ -41,7 +43,7 @@ def told(demand: Demand, held: list[Hold], *before: Waiting) -> LatestStart | No
     ]
     own = Waiting(JobId("own"), demand, 0, START_NS)
     snapshot = Snapshot(START_NS, 1, tuple(rooms), (*before, own))
-    return latest_start(snapshot, held, JobId("own"), Policy())
+    return latest_start(snapshot, held, JobId("own"), Policy(order=order))
 
 
 def test_it_is_the_first_end_that_makes_room_enough() -> None:
@@ -54,6 +56,11 @@ def test_it_is_the_first_end_that_makes_room_enough() -> None:
 def test_nothing_is_told_when_it_waits_for_what_has_no_limit() -> None:
     assert told(a_demand(2, 8), holds(1, None, None)) is None
     assert told(a_demand(1, 8), holds(None, None, None)) is None
+
+
+def test_nothing_is_told_where_who_waits_may_be_overtaken() -> None:
+    assert told(a_demand(1, 8), holds(3, 1, 2)) is not None
+    assert told(a_demand(1, 8), holds(3, 1, 2), order=Order.SHORTEST) is None
 
 
 def test_a_limit_that_is_over_is_now() -> None:

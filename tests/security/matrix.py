@@ -94,6 +94,7 @@ WHOLE: dict[tuple[str, str], Row] = {
     ("GET", "/v1/audit/proofs/inclusion"): (R, N.AUDIT),
     ("GET", "/v1/audit/proofs/consistency"): (R, N.AUDIT),
     ("GET", "/v1/server"): (R, N.SERVER),
+    ("GET", "/v1/policy"): (R, N.SERVER),
     ("POST", "/v1/server/shutdown"): (Verb.STOP, N.SERVER),
     ("POST", "/v1/gc"): (Verb.SWEEP, N.SERVER),
     ("GET", "/v1/whoami"): (R, N.ORGANIZATION),

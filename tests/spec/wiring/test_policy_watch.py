@@ -36,8 +36,8 @@ class Watched:
 
     @property
     def told(self) -> list[Record]:
-        """What the audit log has, without what was told at the start."""
-        return [parse_record(line) for line in self.audit.read_forwards(1, self.audit.size)]
+        """What the audit log has."""
+        return [parse_record(line) for line in self.audit.read_forwards(0, self.audit.size)]
 
     def write(self, text: str) -> None:
         """As an editor does: the new file takes the place of the old one."""

@@ -47,7 +47,8 @@ class PolicyWatch:
         self._taken: Seen = taken
         self._seen: Seen = taken
         self._worker = Worker("policy", self.look, every_s=LOOK_EVERY_S)
-        self._audit.append(_entry(rules.now))
+        if taken is not None:
+            self._audit.append(_entry(rules.now))
 
     def call(self, changed: Callable[[], None]) -> None:
         """Call this whenever another policy is in force."""

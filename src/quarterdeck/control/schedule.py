@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from quarterdeck.basics.errors import Stale
 from quarterdeck.basics.times import NS_PER_S
@@ -13,7 +13,7 @@ from quarterdeck.control.steps import take_events
 from quarterdeck.core.jobs import decide
 from quarterdeck.core.jobs.tasks import Wait
 from quarterdeck.core.scheduling.make_plan import make_plan
-from quarterdeck.core.scheduling.snapshot import Order
+from quarterdeck.core.scheduling.order import order_lasts_s
 from quarterdeck.ports.cycles import Outcome
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from quarterdeck.core.scheduling.plan import Plan
     from quarterdeck.core.scheduling.snapshot import Policy
     from quarterdeck.ports.store import Transaction
-
-
-AGED_AFTER_NS: Final = 60 * NS_PER_S
 
 
 class Scheduler:
@@ -64,9 +61,9 @@ class Scheduler:
             plane.waits.note(made, now_ns)
         self._planned_at = stirs
         ready_ns = [] if made.next_ready_ns is None else [made.next_ready_ns]
-        if policy.order is Order.SHORTEST and made.verdicts:
-            # Who waits counts as shorter by and by, so the order changes though nothing happens.
-            ready_ns.append(now_ns + AGED_AFTER_NS)
+        lasts_s = order_lasts_s(policy)
+        if lasts_s is not None and made.verdicts:
+            ready_ns.append(now_ns + int(lasts_s * NS_PER_S))
         self._retry = Wait(now_ns, min(ready_ns)) if ready_ns else None
         return placed
 

@@ -35,6 +35,8 @@ EXPECTED_S: Final = 3600.0
 AGING: Final = 10.0
 """After waiting for so many times its own length, and an hour, a job counts as half its size."""
 AGING_LEAST_S: Final = 3600.0
+AGES_EVERY_S: Final = 60.0
+"""A minute of waiting changes little beside the hour that halves a short job at the soonest."""
 CLASS_GPU_S: Final = 8 * 3600.0
 CLASS_FACTOR: Final = 10.0
 """The first class is up to an hour of a node with 8 GPUs, each next one reaches ten times as far.
@@ -59,6 +61,12 @@ def order_of(snapshot: Snapshot, policy: Policy) -> Callable[[Waiting], Key]:
         )
 
     return key
+
+
+def order_lasts_s(policy: Policy) -> float | None:
+    """For how long the order is taken to stay the same while nobody comes or goes; None for ever.
+    Who waits counts as shorter by and by, and may overtake though nothing happens."""
+    return AGES_EVERY_S if policy.order is Order.SHORTEST else None
 
 
 def is_late(snapshot: Snapshot, waiting: Waiting) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from quarterdeck.adapters.sites.catalogue import load_catalogue
 from quarterdeck.basics.errors import Invalid
 from quarterdeck.basics.quantities import format_span, parse_span_s
+from quarterdeck.control.rules import USUAL
 from quarterdeck.core.cluster.hardware import Node
 from quarterdeck.core.scheduling.snapshot import Policy
 from quarterdeck.sdk.yamltree import shown, shown_file
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from quarterdeck.core.cluster.siteplan import SitePlan
 
 FILE_BYTES_MAX: Final = 1 << 30
-USUAL: Final = "usual"
 
 
 @dataclass(frozen=True, slots=True)

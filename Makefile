@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check docs bench bench-packing bench-queueing bench-topology \
-	bench-mig sim mutants lock clean
+	bench-mig sim mutants guarantees lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -63,6 +63,9 @@ sim: $(STAMPS)/base ## a thousand jobs and many faults on virtual time (SEED=42)
 
 mutants: $(STAMPS)/dev ## twenty deliberate bugs, each to be noticed by a test (MUTANTS="03 17")
 	$(BIN)/python -m tests.mutants $(MUTANTS)
+
+guarantees: $(STAMPS)/dev ## a million histories of what teams are guaranteed (some hours)
+	QD_TEST_HISTORIES=1000000 $(BIN)/python -m pytest -n $(WORKERS) tests/property/test_guarantees.py
 
 # pip-compile, blind to this machine's own pip settings: a lock holds names, versions and the
 # hashes of the public files, and no address.

@@ -215,7 +215,7 @@ def test_a_policy_is_read_or_refused_with_a_place(
     read = read_policy(content, "p.yaml")
     assert read.name
     assert read.policy.patience_s >= 0
-    assert all(gpus >= 0 for gpus in read.guarantees.values())
+    assert all(cells.count > 0 for pool in read.policy.pools for cells in pool.guarantee)
 
 
 LONG = {

@@ -99,6 +99,7 @@ def _make_exact(keys: dict[str, dict[str, Any]]) -> None:
     keys["needs"] |= {"uniqueItems": True, "maxItems": LIMITS.needs_max, "examples": [["prepare"]]}
     keys["array"] |= {"type": ["string", "integer"], "pattern": _ARRAY, "minimum": 0}
     keys["time_limit"] |= {"pattern": _SPAN}
+    keys["min_runtime"] |= {"pattern": _SPAN}
     retry["limit"] |= {"minimum": 0, "maximum": LIMITS.retries_max}
     retry["on"]["items"] = {"type": "string", "enum": [reason.value for reason in RETRIED]}
     retry["backoff"] |= {"pattern": _SPAN, "examples": ["5s"]}

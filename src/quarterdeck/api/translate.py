@@ -33,12 +33,13 @@ RETRIED: Final = (
     Reason.OUT_OF_MEMORY,
     Reason.TIMED_OUT,
     Reason.SETUP_FAILED,
+    Reason.PREEMPTED,
 )
-"""Ends that another attempt may follow; the others are what somebody asked for."""
+"""Ends that another attempt may follow; the others are what somebody asked for. After having made
+room for others a job starts again in any case: it may be named and changes nothing."""
 
 _RETRIED_BY_CODE: Final = {reason.value: reason for reason in RETRIED}
 NO_NAMES: Final[Mapping[str, JobId]] = {}
-RETRIED_NOT_YET: Final = frozenset({"preempted"})
 QUANTITY_CHARS_MAX: Final = 40
 _LEVELS: Final = {"leaf": "rack"}
 """Other words for a level."""
@@ -84,6 +85,8 @@ def to_request(spec: JobSpec) -> JobRequest:
             "path": spec.checkpoint_path,
         },
         "time_limit": None if spec.time_limit_s is None else _span_text(spec.time_limit_s),
+        "preemptible": spec.is_preemptible,
+        "min_runtime": _span_text(spec.min_runtime_s) if spec.min_runtime_s else None,
         "needs": list(spec.needs),
         "array": None if spec.array is None else str(spec.array),
         "tags": dict(spec.tags),
@@ -155,6 +158,8 @@ def to_spec(
         ),
         checkpoint_path=body.checkpoint.path,
         time_limit_s=None if body.time_limit is None else _span_s(body.time_limit, "time_limit"),
+        is_preemptible=body.preemptible,
+        min_runtime_s=0.0 if body.min_runtime is None else _span_s(body.min_runtime, "min_runtime"),
         needs=tuple(names.get(need) or parse_need(need) for need in body.needs),
         array=None if body.array is None else parse_array(body.array),
         tags=tuple(body.tags.items()),
@@ -257,11 +262,8 @@ def _retry(wanted: RetryRequest) -> Retry:
     reasons: dict[Reason, None] = {}
     for code in wanted.on:
         if code not in _RETRIED_BY_CODE:
-            is_coming = code in RETRIED_NOT_YET
-            said = "is not available on this server yet" if is_coming else "cannot be retried"
             raise Invalid(
-                f"retry.on names {shown(code)}, which {said}",
-                code="not_available" if is_coming else None,
+                f"retry.on names {shown(code)}, which cannot be retried",
                 field="retry.on",
                 hint=f"use any of {', '.join(_RETRIED_BY_CODE)}",
             )

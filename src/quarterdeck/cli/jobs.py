@@ -66,6 +66,12 @@ _OPTIONS = (
     ),
     click.option("--retry", type=int, default=0, help="Attempts more after a node failure."),
     click.option("-t", "--time-limit", metavar="SPAN", help="Stop it after, for example, 2h."),
+    click.option(
+        "--preemptible/--not-preemptible",
+        default=True,
+        help="Whether it may have to make room for others.",
+    ),
+    click.option("--min-runtime", metavar="SPAN", help="Not before it has run, for example, 10m."),
     click.option("--array", metavar="INDICES", help="Many tasks, for example 0-99%10."),
     click.option(
         "--needs",
@@ -121,6 +127,8 @@ def make_request(command: tuple[str, ...], options: dict[str, Any]) -> JobReques
         priority=options["priority"],
         retry=RetryRequest(limit=options["retry"]),
         time_limit=options["time_limit"],
+        preemptible=options["preemptible"],
+        min_runtime=options["min_runtime"],
         array=options["array"],
         needs=list(options["needs"]),
         tags=parse_pairs(options["tag"], "--tag"),

@@ -31,8 +31,8 @@ from quarterdeck.core.scheduling.allowances import allowances_of, parties_of, qu
 from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.forecast import Hold
 from quarterdeck.core.scheduling.fragments import Recent
-from quarterdeck.core.scheduling.queue import has_waiting, waiting_of
-from quarterdeck.core.scheduling.snapshot import Snapshot, Waiting
+from quarterdeck.core.scheduling.queue import has_waiting, running_of, waiting_of
+from quarterdeck.core.scheduling.snapshot import Running, Snapshot, Waiting
 from quarterdeck.ports.engine import AttemptRef
 from quarterdeck.ports.store import JobRecord
 
@@ -62,6 +62,7 @@ class Board:
         self._queued: dict[JobId, Waiting] = {}
         self._needy: dict[JobId, Job] = {}
         self._running: Counter[Party] = Counter()
+        self._attempts: dict[AttemptRef, Running] = {}
         self._quotas: tuple[People, Quotas] | None = None
         self._sites: dict[str, SiteBoard] = {}
         self._capacity = capacity_of(())
@@ -117,6 +118,7 @@ class Board:
                     holder for site in self._sites.values() for holder in site.holders.values()
                 ),
                 asked=tuple(self._asked.counts().items()),
+                running=tuple(self._attempts.values()),
             )
 
     def find_job(self, job_id: JobId) -> Job | None:
@@ -217,6 +219,7 @@ class Board:
                 board.hold(ref, [replica.grant for replica in live.replicas])
                 self._running.update(parties_of(job.spec.team, job.actor))
                 board.wish(ref, active.head, is_gone=False)
+                self._attempts[ref] = running_of(job, live)
 
     def _site(self, name: str) -> SiteBoard:
         if name not in self._sites:
@@ -243,12 +246,22 @@ class Board:
             self._stirs += 1
         if isinstance(record.event, Submitted):
             self._asked.add(after.spec.demand.resources)
+        if isinstance(record.event, Placed | Started | StopRequested | Ended):
+            self._note_attempt(record.event, after)
         if isinstance(record.event, Placed | StopRequested | Ended):
             self._apply_to_site(record.event, before, after, record.seq)
         if isinstance(record.event, Seen | Started | Noted) and not after.state.is_final:
             self._jobs[after.id] = after
         else:
             self._keep(after)
+
+    def _note_attempt(self, event: Placed | Started | StopRequested | Ended, job: Job) -> None:
+        ref = AttemptRef(job.id, event.attempt)
+        live = job.find_live(event.attempt)
+        if live is None:
+            self._attempts.pop(ref, None)
+        else:
+            self._attempts[ref] = running_of(job, live)
 
     def _reopened(self, record: JobRecord) -> Job | None:
         """A finished job that goes on: its past is read from the log, up to this event."""

@@ -19,6 +19,8 @@ from quarterdeck.control.steps import get_job
 from quarterdeck.core.jobs.events import Released
 from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.core.jobs.states import JobState
+from quarterdeck.core.scheduling.capacity import capacity_of
+from quarterdeck.core.scheduling.cover import Cover
 from quarterdeck.core.scheduling.order import order_of
 from quarterdeck.core.scheduling.plan import Blocker, Verdict
 from quarterdeck.core.scheduling.queue import waiting_of
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from quarterdeck.control.plane import ControlPlane
     from quarterdeck.core.jobs.job import Job
     from quarterdeck.core.jobs.tasks import Tasks
-    from quarterdeck.core.scheduling.snapshot import Waiting
+    from quarterdeck.core.scheduling.snapshot import Snapshot, Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,20 @@ def explain(plane: ControlPlane, job_id: JobId, sees: Sees = everything) -> Expl
         return Explanation(job, summary, outlook, len(visible))
     job = get_job(plane, job_id)
     held = _outlook_of_held(plane, job, sees) if job.state is JobState.HELD else None
-    return Explanation(job, _summary(job), held, len(visible))
+    summary = _summary(job) + _told_of_cover(plane, snapshot, job)
+    return Explanation(job, summary, held, len(visible))
+
+
+def _told_of_cover(plane: ControlPlane, snapshot: Snapshot, job: Job) -> str:
+    """Whether what runs of it may have to make room for those who are guaranteed the nodes."""
+    if not plane.policy.pools or not any(one.stop is None for one in job.live_attempts):
+        return ""
+    cover = Cover(capacity_of(snapshot.rooms), snapshot, plane.policy)
+    if not any(one.job_id == job.id for one in cover.borrowed):
+        return "; its team is guaranteed what it runs on"
+    if not job.spec.is_preemptible:
+        return "; it borrows what nobody is guaranteed"
+    return "; it borrows, and makes room when somebody needs what they are guaranteed"
 
 
 def _outlook_of_held(plane: ControlPlane, job: Job, sees: Sees) -> Outlook:

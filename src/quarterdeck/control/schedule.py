@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.errors import Stale
 from quarterdeck.basics.times import NS_PER_S
@@ -14,6 +14,8 @@ from quarterdeck.core.jobs import decide
 from quarterdeck.core.jobs.tasks import Wait
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.order import order_lasts_s
+from quarterdeck.core.scheduling.plan import Because
+from quarterdeck.core.scheduling.queue import has_waiting
 from quarterdeck.ports.cycles import Outcome
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ class Scheduler:
         """Commit the plan, and note it with what it was made under and what became of it."""
         plane, placed, outcome = self._plane, 0, Outcome.UNSURE
         try:
-            if made.placements:
+            if made.placements or made.evictions:
                 placed = plane.store.transact(lambda tx: _commit(tx, made, now_ns))
                 plane.changed.ring()
                 plane.wished.ring()
@@ -112,7 +114,35 @@ def _commit(tx: Transaction, made: Plan, now_ns: int) -> int:
             placing,
             grounds=placement.grounds,
             allreduce_gbytes_s=placement.allreduce_gbytes_s,
+            is_owed=placement.is_owed,
         )
         take_events(tx, job, [placing])
         placed += 1
+    _make_room(tx, made, now_ns)
     return placed
+
+
+def _make_room(tx: Transaction, made: Plan, now_ns: int) -> None:
+    """Stop who must go, and keep what they leave for whom they go. For who was cancelled meanwhile
+    nobody is stopped."""
+    waiting = {one.beneficiary: tx.find_job(one.beneficiary) for one in made.evictions}
+    wanted = {job_id for job_id, job in waiting.items() if job is not None and has_waiting(job)}
+    for job_id, clearance in made.clearances.items():
+        job = waiting.get(job_id)
+        if job is not None and job_id in wanted:
+            take_events(tx, job, decide.clear_room(job, clearance, now_ns))
+    for eviction in made.evictions:
+        job = tx.find_job(eviction.job_id)
+        if job is None or eviction.beneficiary not in wanted:
+            continue
+        for live in job.live_attempts:
+            if live.task == eviction.task:
+                why = _WHY[eviction.because]
+                take_events(tx, job, decide.preempt(job, live.number, why, now_ns))
+
+
+_WHY: Final = {
+    Because.ORDER: "it made room for a job that comes before it",
+    Because.GUARANTEE: "it ran on what another team is guaranteed, which needs it now",
+    Because.PRIORITY: "it made room for a job of its team that has a higher priority",
+}

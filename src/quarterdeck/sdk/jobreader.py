@@ -26,7 +26,7 @@ Path_ = tuple[str | int, ...]
 KEYS: Final = (*(key for key in JobRequest.model_fields if key != "snapshot"), "workdir")
 TEXT_KEPT: Final[frozenset[Path_]] = frozenset(
     {
-        *(("run",), ("env",), ("tags",), ("array",), ("time_limit",)),
+        *(("run",), ("env",), ("tags",), ("array",), ("time_limit",), ("min_runtime",)),
         *(("resources", "memory"), ("checkpoint", "grace"), ("retry", "backoff")),
     }
 )

@@ -51,7 +51,7 @@ def problem_of(answer: Any, status: int) -> dict[str, Any]:
         ),
         ({"run": "x", "checkpoint": {"signal": "KILL"}}, "invalid", "checkpoint.signal"),
         ({"run": "x", "retry": {"on": ["completed"]}}, "invalid", "retry.on"),
-        ({"run": "x", "retry": {"on": ["preempted"]}}, "not_available", "retry.on"),
+        ({"run": "x", "min_runtime": "soon"}, "invalid", "min_runtime"),
         ({"run": "x", "snapshot": "0" * 64}, "invalid", "snapshot"),
         ({"run": "x", "resources": {"gpu": 9}}, "unsatisfiable", "resources"),
         ({"run": "x", "site": "moon"}, "unsatisfiable", "resources"),

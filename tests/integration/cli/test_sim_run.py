@@ -207,9 +207,9 @@ def test_an_option_of_one_format_is_not_for_another(tmp_path: Path) -> None:
 
 def test_a_guarantee_for_nobody_is_told(tmp_path: Path) -> None:
     policy = tmp_path / "p.yaml"
-    policy.write_text("guarantees: {visoin: 16}\n")
+    policy.write_text("pools: {visoin: {guarantee: {nodes: 2}}}\n")
     done = qd("--cluster", CLUSTER, "--workload", short(tmp_path, 3), "--policy", policy)
-    assert "p: team visoin is guaranteed 16 GPUs, and no job is of that team" in done.stderr
+    assert "p: team visoin is guaranteed something, and no job is of that team" in done.stderr
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")

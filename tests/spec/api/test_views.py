@@ -10,6 +10,7 @@ from quarterdeck.core.cluster.demand import Grant
 from quarterdeck.core.cluster.events import SiteReported
 from quarterdeck.core.cluster.hardware import Device, Node
 from quarterdeck.core.jobs import events as ev
+from quarterdeck.core.jobs.clearance import Clearance
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.spec import JobSpec
 from quarterdeck.core.jobs.states import JobState, ReplicaState
@@ -39,6 +40,7 @@ FACTS: list[tuple[ev.JobEvent, str, str | None]] = [
     (ev.Released(AT_NS, "ada"), "released", "queued"),
     (ev.NeedMet(AT_NS, JobId("j000000002")), "need_met", None),
     (ev.Noted(AT_NS, "ada", "look"), "noted", None),
+    (ev.RoomCleared(AT_NS, Clearance("local", ("n1",), 1)), "room_cleared", None),
     # Of an array: only the end of its last task says what has become of the whole.
     (ev.Placed(AT_NS, 1, "local", (Grant("n1"),), task=3), "placed", None),
     (ev.Started(AT_NS, 1, AT_NS, task=3), "started", None),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from quarterdeck.basics.errors import Invalid
+from quarterdeck.core.scheduling.pools import Cells, Pool
 from quarterdeck.core.scheduling.snapshot import Policy
 from quarterdeck.wiring.policy.keys import KEYS
 from quarterdeck.wiring.policy.reader import load_policy, read_policy
@@ -17,11 +18,11 @@ PAGE = Path(__file__).parents[3] / "docs" / "policy.md"
 
 def test_a_file_says_what_differs_from_the_usual() -> None:
     read = read_policy(
-        b"name: brisk\npatience: 1h30m\nguarantees: {vision: 16, '7': 0}\n", "p.yaml"
+        b"name: brisk\npatience: 1h30m\npools: {vision: {guarantee: {nodes: 2}}, '7': {}}\n",
+        "p.yaml",
     )
     assert read.name == "brisk"
-    assert read.policy == Policy(patience_s=5400.0)
-    assert read.guarantees == {"vision": 16, "7": 0}
+    assert read.policy == Policy(patience_s=5400.0, pools=(Pool("7"), Pool("vision", (Cells(2),))))
     assert read_policy(b"{}", "p.yaml").policy == Policy()
 
 
@@ -35,9 +36,9 @@ def test_a_file_without_a_name_has_that_of_its_file(tmp_path: Path) -> None:
 
 
 def test_every_field_of_the_policy_has_a_key_and_every_key_is_in_the_docs() -> None:
-    assert {key.field for key in KEYS} == {one.name for one in fields(Policy)}
+    assert {key.field for key in KEYS} | {"pools"} == {one.name for one in fields(Policy)}
     page = PAGE.read_text(encoding="utf-8")
-    for name in ("name", *(key.name for key in KEYS), "guarantees"):
+    for name in ("name", *(key.name for key in KEYS), "pools"):
         assert f"| `{name}` |" in page
 
 
@@ -52,11 +53,17 @@ def test_every_field_of_the_policy_has_a_key_and_every_key_is_in_the_docs() -> N
         ("patience: 5m\npatience: 6m", "2:1: the key patience is there twice"),
         ("name: 7", "1:7: name is 7, which is no name"),
         ("name: ''", "1:7: name is '', which is no name"),
-        ("guarantees: 5", "1:13: guarantees is not a mapping"),
-        ("guarantees: {a: -1}", "1:17: guarantees.a is -1"),
-        ("guarantees: {a: yes}", "1:17: guarantees.a is 'yes'"),
-        ("guarantees: {a: true}", "1:17: guarantees.a is true"),
-        ("guarantees: {a: 1, a: 2}", "1:20: the key a is there twice"),
+        ("pools: 5", "1:8: pools is not a mapping of teams"),
+        ("pools: {a: 5}", "1:12: pools.a is not a mapping"),
+        ("pools: {'a b': {}}", "1:9: pools.'a b': team is 'a b'"),
+        ("pools: {a: {}, a: {}}", "1:16: the key a is there twice"),
+        ("pools: {a: {garantee: 1}}", "1:13: pools.a has no key garantee"),
+        ("pools: {a: {guarantee: 5}}", "1:24: pools.a.guarantee is not a mapping"),
+        ("pools: {a: {guarantee: {nodes: 0}}}", "1:32: pools.a.guarantee.nodes is 0"),
+        ("pools: {a: {guarantee: {gpu: a/b}}}", "1:30: pools.a.guarantee.gpu is"),
+        ("pools: {a: {guarantee: {within: hall}}}", "1:33: pools.a.guarantee.within is 'hall'"),
+        ("pools: {a: {guarantee: [{node: 1}]}}", "1:26: pools.a.guarantee has no key node"),
+        ("order: least_served\npools: {a: {}}", "1:1: pools and order: least_served both say"),
         ("- patience", "1:1: this is not one mapping"),
         ("", "1:1: this is not one mapping"),
         ("patience: &a 5m", "1:11: anchors"),

@@ -58,6 +58,8 @@ def _print_job(job: JobView) -> None:
             ("memory per node", memory),
             ("priority", job.priority),
             ("time limit", format_span(job.time_limit_s) if job.time_limit_s else None),
+            ("preemptible", None if job.preemptible else "no: it never makes room for others"),
+            ("min runtime", format_span(job.min_runtime_s) if job.min_runtime_s else None),
             ("array", _array_line(job.array)),
             ("failed tasks", _failed_line(job.array)),
             ("needs", ", ".join(_need_line(job, need) for need in job.needs)),

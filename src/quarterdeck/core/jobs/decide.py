@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.demand import Grant
+    from quarterdeck.core.jobs.clearance import Clearance
 
 PEERS_GRACE_S_MAX: Final = 10.0
 """What the rest of a gang gets to stop when one of its replicas has failed: it is lost anyway."""
@@ -45,10 +46,13 @@ _SILENT: Final = {
     Reason.TIMED_OUT: "it ran into its time limit",
     Reason.OUT_OF_MEMORY: "it used more memory than it had asked for",
 }
+_WHOLE_GRACE: Final = (Reason.TIMED_OUT, Reason.PREEMPTED)
+"""Nothing of the attempt has failed, so it may use its time to save what it did."""
 _AFTER_STOP: Final = {
     Reason.CANCELLED_BY_USER: JobState.CANCELLED,
     Reason.REQUEUED_BY_USER: JobState.QUEUED,
     Reason.NODE_DRAINED: JobState.QUEUED,
+    Reason.PREEMPTED: JobState.QUEUED,
 }
 
 
@@ -178,6 +182,20 @@ def evict(job: Job, node: str, actor: str, why: str, at_ns: int) -> list[ev.JobE
     ]
 
 
+def preempt(job: Job, attempt: int, why: str, at_ns: int) -> list[ev.JobEvent]:
+    """Stop an attempt so that others can run. It has its whole grace, counts as no failure, and the
+    job keeps its place in the queue. What is being stopped already goes on stopping."""
+    live = job.find_live(attempt)
+    if live is None or live.stop is not None:
+        return []
+    return [_stop(job, live, Reason.PREEMPTED, why, at_ns)]
+
+
+def clear_room(job: Job, clearance: Clearance, at_ns: int) -> list[ev.JobEvent]:
+    """Others are stopped for a job that waits."""
+    return [] if job.clearance == clearance else [ev.RoomCleared(at_ns, clearance)]
+
+
 def observe(
     job: Job, attempt: int, sightings: Iterable[ev.Sighting], at_ns: int
 ) -> list[ev.JobEvent]:
@@ -289,7 +307,7 @@ def _stop(
     job: Job, attempt: Attempt, reason: Reason, message: str, at_ns: int, *, actor: str = ""
 ) -> ev.StopRequested:
     grace_s = job.spec.stopping.grace_s
-    if not actor and reason is not Reason.TIMED_OUT:
+    if not actor and reason not in _WHOLE_GRACE:
         grace_s = min(grace_s, PEERS_GRACE_S_MAX)
     return ev.StopRequested(
         at_ns, attempt.number, reason, grace_s, message, actor, task=attempt.task

@@ -7,6 +7,7 @@ from typing import Final
 
 from quarterdeck.basics.ids import JobId
 from quarterdeck.core.cluster.demand import Grant
+from quarterdeck.core.jobs.clearance import Clearance
 from quarterdeck.core.jobs.job import RankExit
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.spec import JobSpec
@@ -28,6 +29,7 @@ class Placed:
     """An attempt was granted devices at a site; replica `i` has `grants[i]`.
 
     `grounds` say why it lies there, `allreduce_gbytes_s` how fast its GPUs should add up gradients.
+    It `is_owed` where its team's guarantee covered it.
     In this and the others `task` is the index of the array's task that the attempt is of.
     """
 
@@ -38,6 +40,7 @@ class Placed:
     task: int | None = None
     grounds: tuple[str, ...] = ()
     allreduce_gbytes_s: float | None = None
+    is_owed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +155,15 @@ class NeedMet:
 
 
 @dataclass(frozen=True, slots=True)
+class RoomCleared:
+    """Others are stopped so that the job, or a task of it, can start where its team is guaranteed
+    room."""
+
+    at_ns: int
+    clearance: Clearance
+
+
+@dataclass(frozen=True, slots=True)
 class Noted:
     """Somebody wrote something about the job."""
 
@@ -172,6 +184,7 @@ JobEvent = (
     | Held
     | Released
     | NeedMet
+    | RoomCleared
     | Noted
 )
 
@@ -187,5 +200,6 @@ JOB_EVENTS: Final[tuple[type[JobEvent], ...]] = (
     Held,
     Released,
     NeedMet,
+    RoomCleared,
     Noted,
 )

@@ -147,8 +147,12 @@ def _(event: ev.Placed, job: Job) -> Job:
         task=event.task,
         grounds=event.grounds,
         allreduce_gbytes_s=event.allreduce_gbytes_s,
+        is_owed=event.is_owed,
     )
     after = _stepped(job, event.task, JobSignal.PLACE)
+    if after.clearance is not None:
+        left = after.clearance.without(grant.node for grant in event.grants)
+        after = replace(after, clearance=None if event.task is None else left)
     if after.tasks is not None and event.task is not None:
         position = job.position(event.task)
         tasks = after.tasks.with_attempt(position, event.attempt, event.site)
@@ -291,6 +295,7 @@ def _worth_keeping(job: Job, task: int) -> tuple[Attempt, ...]:
 
 @_apply.register
 def _(event: ev.Cancelled, job: Job) -> Job:
+    job = replace(job, clearance=None)
     message = event.message or f"cancelled by {event.actor} while it was {job.state.value}"
     if job.tasks is None:
         after = _stepped(job, None, JobSignal.CANCEL)
@@ -316,7 +321,7 @@ def _(event: ev.Requeued, job: Job) -> Job:
 
 @_apply.register
 def _(event: ev.Held, job: Job) -> Job:
-    after = _all_stepped(job, JobState.QUEUED, JobSignal.HOLD)
+    after = _all_stepped(replace(job, clearance=None), JobState.QUEUED, JobSignal.HOLD)
     if job.tasks is not None:
         return after
     return replace(after, reason=Reason.HELD_BY_USER, message=f"held by {event.actor}")
@@ -333,6 +338,11 @@ def _(event: ev.Released, job: Job) -> Job:
 @_apply.register
 def _(event: ev.NeedMet, job: Job) -> Job:
     return replace(job, unmet=tuple(need for need in job.unmet if need != event.need))
+
+
+@_apply.register
+def _(event: ev.RoomCleared, job: Job) -> Job:
+    return replace(job, clearance=event.clearance)
 
 
 @_apply.register

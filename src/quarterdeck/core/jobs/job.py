@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.ids import JobId
 from quarterdeck.core.cluster.demand import Grant
+from quarterdeck.core.jobs.clearance import Clearance
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.spec import JobSpec
 from quarterdeck.core.jobs.states import AttemptState, JobState, ReplicaState
@@ -64,7 +65,7 @@ class Attempt:
     """One numbered try. The number is also its fence: a smaller one can do nothing any more.
 
     `task` is the index of the array's task that it is of; None in a job without tasks. `grounds`
-    say why it lies where it does.
+    say why it lies where it does. It `is_owed` where its team's guarantee covered it.
     """
 
     number: int
@@ -81,6 +82,7 @@ class Attempt:
     task: int | None = None
     grounds: tuple[str, ...] = ()
     allreduce_gbytes_s: float | None = None
+    is_owed: bool = False
 
     @property
     def holds_devices(self) -> bool:
@@ -102,8 +104,8 @@ class Job:
     """What was asked, kept for ever, and how it went. `revision` counts its events.
 
     `unmet` are the jobs that it needs and that have not succeeded yet. `wait` is what the next
-    attempt waits for after a fault. An array has `tasks`, and of their attempts those that live
-    and the last few that failed.
+    attempt waits for after a fault, `clearance` where others were stopped for it. An array has
+    `tasks`, and of their attempts those that live and the last few that failed.
     """
 
     id: JobId
@@ -122,6 +124,7 @@ class Job:
     wait: Wait | None = None
     tasks: Tasks | None = None
     notes: tuple[Note, ...] = ()
+    clearance: Clearance | None = None
     story: tuple[str, ...] = field(default=(), repr=False)
 
     @property

@@ -20,6 +20,8 @@ class Reason(StrEnum):
     """A node or the runner on it was lost while the attempt was alive."""
     NODE_DRAINED = "node_drained"
     """A node that it ran on was drained; it goes back into the queue and starts elsewhere."""
+    PREEMPTED = "preempted"
+    """It made room for others; it goes back to its place in the queue and starts again."""
     TIMED_OUT = "timed_out"
     """It ran into its own `time_limit` and was stopped."""
     OUT_OF_MEMORY = "out_of_memory"

@@ -69,7 +69,8 @@ class JobSpec:
 
     `snapshot` is the digest of the work folder's manifest. `checkpoint_path` is a folder of the
     work folder that is kept between attempts; without it only `$QD_CHECKPOINT` is. `roles` are
-    what runs on the nodes of `demand.beside`, in that order.
+    what runs on the nodes of `demand.beside`, in that order. A job that `is_preemptible` may have
+    to make room for others once an attempt has run for `min_runtime_s`.
     """
 
     command: tuple[str, ...]
@@ -84,6 +85,8 @@ class JobSpec:
     stopping: Stopping = field(default_factory=Stopping)
     checkpoint_path: str | None = None
     time_limit_s: float | None = None
+    is_preemptible: bool = True
+    min_runtime_s: float = 0.0
     needs: tuple[JobId, ...] = ()
     array: Array | None = None
     roles: tuple[Role, ...] = ()
@@ -102,6 +105,7 @@ class JobSpec:
         _check_span("checkpoint.grace", self.stopping.grace_s, 0, LIMITS.grace_s_max)
         if self.time_limit_s is not None:
             _check_span("time_limit", self.time_limit_s, 1, LIMITS.time_limit_s_max)
+        _check_span("min_runtime", self.min_runtime_s, 0, LIMITS.time_limit_s_max)
         _check_checkpoint_path(self.checkpoint_path)
         _check_needs(self.needs)
         _check_tags(self.tags)

@@ -13,16 +13,22 @@ from typing import TYPE_CHECKING, NamedTuple
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.order import class_of, is_late, may_oust, next_class_ns
 from quarterdeck.core.scheduling.placer import Placer
-from quarterdeck.core.scheduling.plan import Eviction
+from quarterdeck.core.scheduling.plan import Because, Eviction
 from quarterdeck.core.scheduling.snapshot import Running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.demand import Demand
+    from quarterdeck.core.jobs.clearance import Clearance
     from quarterdeck.core.scheduling.nearness import Insists
     from quarterdeck.core.scheduling.placer import Sites
     from quarterdeck.core.scheduling.plan import Placement
+    from quarterdeck.core.scheduling.reclaim import Reclaimed
     from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
 
 
@@ -35,12 +41,14 @@ class Cleared(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """Who must go for whom."""
+    """Who must go for whom, and on which rows that lies then, if not on any."""
 
     waiting: Waiting
     sites: Sites
     insists: Insists
     victims: tuple[Running, ...]
+    within: NDArray[np.bool_] | None = None
+    clearance: Clearance | None = None
 
 
 class Clearing:
@@ -50,7 +58,10 @@ class Clearing:
         self._cases: list[_Case] = []
         self._snapshot = snapshot
         self._policy = policy
-        self._running = list(snapshot.running) if policy.may_evict else []
+        self._leaving = [one for one in snapshot.running if one.is_leaving]
+        self._running: list[Running] = []
+        if policy.orders_evictions:
+            self._running = [one for one in snapshot.running if not one.is_leaving]
         self._started: list[Running] = []
         self._in_vain: set[tuple[Demand, Sites, Insists, int, int]] = set()
 
@@ -58,7 +69,7 @@ class Clearing:
     def evictions(self) -> tuple[Eviction, ...]:
         """Who must go, in the order in which it was found."""
         return tuple(
-            Eviction(one.job_id, case.waiting.job_id, one.task)
+            Eviction(one.job_id, case.waiting.job_id, one.task, self._because(one, case))
             for case in self._cases
             for one in case.victims
         )
@@ -69,22 +80,26 @@ class Clearing:
         """Room for one more of what waits; None if nobody may be stopped for it (for who is beyond
         a soft limit nobody is), or it would not help. What is free and who may be stopped only
         become fewer within a plan, so what did not help once is not tried again."""
-        if not self._running or is_late(self._snapshot, waiting):
+        if not (self._running or self._leaving) or is_late(self._snapshot, waiting):
+            return None
+        if not self._policy.orders_evictions:
             return None
         served = class_of(waiting.served_gpu_s)
         key = (waiting.demand, sites, insists, waiting.priority, served)
         if key in self._in_vain:
             return None
-        victims = self._victims_for(waiting)
+        going = _without(placer, self._leaving)
+        chosen: list[Running] = []
+        if not self._leaving or not going.could_place(waiting.demand, sites, insists):
 
-        def fits(gone: Sequence[Running]) -> bool:
-            return _without(placer, gone).could_place(waiting.demand, sites, insists)
+            def fits(gone: Sequence[Running]) -> bool:
+                return _without(going, gone).could_place(waiting.demand, sites, insists)
 
-        chosen = choose_victims(victims, fits)
-        if not chosen:
-            self._in_vain.add(key)
-            return None
-        later, cleared = _without(placer, chosen), _without(placer, chosen)
+            chosen = choose_victims(self._victims_for(waiting), fits)
+            if not chosen:
+                self._in_vain.add(key)
+                return None
+        later, cleared = _without(going, chosen), _without(going, chosen)
         placed = cleared.place(waiting.job_id, waiting.demand, sites, insists=insists)
         assert placed is not None, (waiting, chosen)
         meanwhile = placer.free.shared_with(later.free, cleared.free)
@@ -92,6 +107,29 @@ class Clearing:
         gone = set(map(id, chosen))
         self._running = [one for one in self._running if id(one) not in gone]
         return Cleared(Placer(meanwhile, placer.insists), tuple(chosen))
+
+    def note_reclaimed(
+        self, waiting: Waiting, sites: Sites, insists: Insists, found: Reclaimed
+    ) -> None:
+        """These go for a job that is owed what they borrowed."""
+        case = _Case(waiting, sites, insists, found.victims, found.within, found.clearance)
+        self._cases.append(case)
+
+    @property
+    def clearances(self) -> dict[JobId, Clearance]:
+        """Where room is made now for those who are guaranteed it."""
+        found: dict[JobId, Clearance] = {}
+        for case in self._cases:
+            job_id, given = case.waiting.job_id, case.clearance
+            if given is not None and case.victims:
+                known = found.get(job_id)
+                found[job_id] = given if known is None else known.joined(given)
+        return found
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether room is made for nobody."""
+        return not self._cases
 
     def settle(self, before: Placer, placements: Iterable[Placement]) -> list[Waiting]:
         """Look whether the next plan will start all for whom others must go, in their order, after
@@ -107,15 +145,24 @@ class Clearing:
         return let_wait
 
     def _holds(self, start: Placer) -> bool:
-        placer = _without(start, [one for case in self._cases for one in case.victims])
+        victims = [one for case in self._cases for one in case.victims]
+        placer = _without(start, [*self._leaving, *victims])
         return all(
-            placer.place(case.waiting.job_id, case.waiting.demand, case.sites, insists=case.insists)
+            placer.place(
+                case.waiting.job_id, case.waiting.demand, case.sites, insists=case.insists,
+                within=case.within,
+            )
             for case in self._cases
-        )
+        )  # fmt: skip
+
+    def _because(self, victim: Running, case: _Case) -> Because:
+        if self._policy.orders_evictions:
+            return Because.ORDER
+        return Because.PRIORITY if victim.team == case.waiting.team else Because.GUARANTEE
 
     def note_started(self, waiting: Waiting, count: int) -> None:
         """So many attempts of it start by this plan: later ones may have to make room."""
-        if self._policy.may_evict:
+        if self._policy.orders_evictions:
             now_ns = self._snapshot.now_ns
             started = Running(
                 waiting.job_id, "", waiting.demand, (), waiting.priority, waiting.submitted_at_ns,

@@ -56,7 +56,7 @@ class Free:
         self.gpus_free = capacity.gpus_free.copy()
         self.gpus_idle = capacity.gpus_idle.copy()
         self.state = capacity.state.copy()
-        self._typical = typical
+        self.typical = typical
         self._cpus_most = max(1, int(self.fleet.cpus.max(initial=1)))
         self._taken_from: list[int] = []
         self._before: list[tuple[NDArray[Any], ...]] | None = None
@@ -128,7 +128,7 @@ class Free:
 
     def opened(self, rows: Iterable[int]) -> Free:
         """What would be free without the cordons of these nodes; this stays as it is."""
-        made = Free(self.capacity, self._typical)
+        made = Free(self.capacity, self.typical)
         made.cpus, made.memory_bytes = self.cpus, self.memory_bytes
         made.gpus_free, made.gpus_idle = self.gpus_free.copy(), self.gpus_idle.copy()
         made.state = self.state.copy()
@@ -157,7 +157,7 @@ class Free:
     def shared_with(self, later: Free, left: Free) -> Free:
         """What is free now and stays so: `later` is what will be free, too, once others have gone,
         and `left` what who waits for it leaves of that. Of GPUs on which they are nothing is."""
-        made = Free(self.capacity, self._typical)
+        made = Free(self.capacity, self.typical)
         made.cpus = np.minimum(self.cpus, left.cpus)
         made.memory_bytes = np.minimum(self.memory_bytes, left.memory_bytes)
         made.state = np.where(self.state == later.state, left.state, CLOSED).astype(np.int16)
@@ -174,7 +174,7 @@ class Free:
         want = want_of(resources, self.fleet.kinds)
         if resources.gpu_unit is not GpuUnit.SHARE:
             return want
-        costs = costs_of(resources.gpu_percent, self._typical.shares)
+        costs = costs_of(resources.gpu_percent, self.typical.shares)
         return replace(want, costs=np.where(np.isfinite(want.costs), costs, np.inf))
 
     def _with(
@@ -183,7 +183,7 @@ class Free:
         sign: int,
         state_after: Callable[[int, Part, Device], int],
     ) -> Free:
-        made = Free(self.capacity, self._typical)
+        made = Free(self.capacity, self.typical)
         made.cpus, made.memory_bytes = self.cpus.copy(), self.memory_bytes.copy()
         made.gpus_free, made.gpus_idle = self.gpus_free.copy(), self.gpus_idle.copy()
         made.state = self.state.copy()
@@ -238,8 +238,8 @@ class Free:
             if suspect.any():
                 trusted = (want.counts[kind, state] * ~suspect).sum(axis=1)
                 cost += WEIGHT_SUSPECT * np.maximum(0, wanted.gpus - trusted)
-        before = self._typical.fragments(gpus, cpus, memory)
-        after = self._typical.fragments(left, cpus - wanted.cpus, memory - wanted.memory_bytes)
+        before = self.typical.fragments(gpus, cpus, memory)
+        after = self.typical.fragments(left, cpus - wanted.cpus, memory - wanted.memory_bytes)
         cost += after - before
         cost += WEIGHT_STRANDED * self._strands(want, rows, cpus, memory)
         return np.where(fits, cost, np.inf)
@@ -252,7 +252,7 @@ class Free:
         memory_bytes: NDArray[np.int64],
     ) -> NDArray[np.float64]:
         """How many more GPUs of each node would be stranded."""
-        wanted, typical = want.resources, self._typical
+        wanted, typical = want.resources, self.typical
         idle = self.gpus_idle if rows is None else self.gpus_idle[rows]
         after = typical.stranded(
             idle - wanted.gpus * want.part, cpus - wanted.cpus, memory_bytes - wanted.memory_bytes

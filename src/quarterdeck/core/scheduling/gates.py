@@ -31,18 +31,54 @@ def behind(waiting: Waiting, ahead: Waiting) -> Verdict:
     )
 
 
-def making_room(waiting: Waiting, victims: Collection[Running]) -> Verdict:
-    """The verdict of a job for which others are being stopped."""
+def making_room(
+    waiting: Waiting, victims: Collection[Running], lost_gpu_s: float | None = None
+) -> Verdict:
+    """The verdict of a job for which others are being stopped: these, and who is going already.
+    Where they have borrowed what its team is guaranteed, so much work of theirs is lost."""
+    if not victims:
+        return Verdict(
+            waiting.job_id,
+            Blocker.MAKING_ROOM,
+            "what it needs comes free: those that hold it are being stopped",
+            hint="it starts as soon as they have stopped",
+        )
     count = len({one.job_id for one in victims})
     gpus = sum(len(grant.devices) for one in victims for grant in one.grants)
     jobs = f"{count} jobs" if count > 1 else "a job"
+    numbers = {"jobs_stopped": count, "gpus_freed": gpus}
+    who = f"{jobs} that had more GPU time must go"
+    if lost_gpu_s is not None:
+        who = f"its team is guaranteed the room, and {jobs} on it must go"
+        numbers["gpu_seconds_lost"] = round(lost_gpu_s)
     return Verdict(
         waiting.job_id,
         Blocker.MAKING_ROOM,
-        f"{jobs} that had more GPU time must go: {gpus} GPU{'s'[: gpus != 1]} come free for it",
+        f"{who}: {gpus} GPU{'s'[: gpus != 1]} come free for it",
         hint="it starts as soon as they have stopped",
-        numbers={"jobs_stopped": count, "gpus_freed": gpus},
+        numbers=numbers,
         held_by=tuple(dict.fromkeys(one.job_id for one in victims)),
+    )
+
+
+def kept_for_others(waiting: Waiting) -> Verdict:
+    """The verdict of a job for which there is room only on what others are guaranteed, and that
+    could not make way for them."""
+    hint = "it starts when more is free than others are guaranteed"
+    change: tuple[tuple[str, str], ...] = ()
+    if not waiting.is_preemptible:
+        hint = f"with `preemptible: true` it would start now; {hint}"
+        change = (("preemptible", "true"),)
+    elif waiting.min_runtime_s:
+        hint = f"without `min_runtime` it would start now; {hint}"
+        change = (("min_runtime", ""),)
+    return Verdict(
+        waiting.job_id,
+        Blocker.GUARANTEED,
+        "there is room, but other teams are guaranteed it, and a job that cannot make way at once "
+        "does not get it",
+        hint=hint,
+        change=change,
     )
 
 

@@ -6,6 +6,9 @@ for it. A job whose needs could not be met by the nodes that are up, even if tho
 not hold the queue: waiting behind it would help nobody. Nor does a gang that has room and waits to
 lie nearer (`nearness`). Where the policy may evict, running jobs that come after one make room for
 it (`evictions`), and what they leave is kept for it.
+
+Where teams are guaranteed something, what that covers is placed first, on what is free or on what
+those leave who have borrowed it (`guarantees`); then all others in the same order.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from quarterdeck.core.scheduling.gangs import largest_gang
 from quarterdeck.core.scheduling.gates import (
     at_limit,
     behind,
+    kept_for_others,
     making_room,
     not_ready,
     opened,
@@ -37,13 +41,16 @@ from quarterdeck.core.scheduling.nearness import (
     not_near,
 )
 from quarterdeck.core.scheduling.order import order_of
+from quarterdeck.core.scheduling.owed import Owed
 from quarterdeck.core.scheduling.placer import Placer
 from quarterdeck.core.scheduling.plan import Blocker, Placement, Plan, Verdict
 from quarterdeck.core.scheduling.survey import able_rows
 from quarterdeck.core.scheduling.verdicts import explain_no_room, never_fits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.demand import Demand
@@ -59,7 +66,9 @@ def make_plan(snapshot: Snapshot, policy: Policy, *, explains: bool = True) -> P
     nothing: most of a plan's time goes into what would help them.
     """
     planning = _Planning(snapshot, policy)
-    for waiting in sorted(snapshot.waiting, key=order_of(snapshot, policy)):
+    ordered = sorted(snapshot.waiting, key=order_of(snapshot, policy))
+    planning.take_owed(ordered)
+    for waiting in ordered:
         planning.take(waiting)
     planning.settle()
     if explains:
@@ -77,6 +86,7 @@ class _Planning:
         self._placer = Placer(free, insists_at_first(policy))
         self._tally = Tally(snapshot.allowances)
         self._clearing = Clearing(snapshot, policy)
+        self._owed = Owed(snapshot, policy, free) if policy.pools else None
         self._placements: list[Placement] = []
         self._verdicts: dict[JobId, Verdict] = {}
         self._left: list[Waiting] = []
@@ -87,7 +97,8 @@ class _Planning:
     def take(self, waiting: Waiting) -> None:
         """The next job in the order."""
         now_ns, tally, verdicts = self._snapshot.now_ns, self._tally, self._verdicts
-        ready = waiting.ready(now_ns)
+        owed = self._owed.count(waiting) if self._owed is not None else 0
+        ready = waiting.ready(now_ns)[owed:]
         narrowest = tally.narrowest(waiting.team, waiting.owner)
         if narrowest is not None and len(ready) > narrowest[0]:
             verdicts[waiting.job_id] = at_limit(waiting, narrowest)
@@ -99,16 +110,52 @@ class _Planning:
             return
         sites = tally.sites(waiting.team, waiting.owner)
         insists = insists_of(waiting, now_ns, self._policy)
-        placed = _place(waiting, ready, self._placer, sites, insists)
+        within = self._owed.rows_for(waiting) if self._owed is not None else None
+        placed = _place(waiting, ready, self._placer, sites, insists, within)
+        if self._owed is not None and within is not None:
+            self._owed.note_stayers(placed)
         self._placements += placed
         tally.start(waiting.team, waiting.owner, len(placed))
         self._clearing.note_started(waiting, len(placed))
         if len(placed) < len(ready):
+            if within is not None and self._placer.could_place(waiting.demand, sites):
+                verdicts[waiting.job_id] = kept_for_others(waiting)
+                return
             self._keep_waiting(waiting, sites, insists)
-        elif len(placed) < len(waiting.tasks) and waiting.job_id not in verdicts:
-            verdicts[waiting.job_id] = not_ready(waiting, len(placed), now_ns)
-        if self._ahead is None and len(placed) == len(ready) < len(waiting.tasks):
-            self._gated.append((waiting, len(placed)))
+        elif len(placed) + owed < len(waiting.tasks) and waiting.job_id not in verdicts:
+            verdicts[waiting.job_id] = not_ready(waiting, len(placed) + owed, now_ns)
+        if self._ahead is None and len(placed) == len(ready) < len(waiting.tasks) - owed:
+            self._gated.append((waiting, len(placed) + owed))
+
+    def take_owed(self, ordered: Sequence[Waiting]) -> None:
+        """All of these, as far as the guarantees of their teams cover them."""
+        if self._owed is None:
+            return
+        for waiting in self._owed.order(ordered):
+            if self._owed.is_open_to(waiting):
+                self._take_owed(waiting, self._owed)
+
+    def _take_owed(self, waiting: Waiting, owed: Owed) -> None:
+        now_ns, tally = self._snapshot.now_ns, self._tally
+        ready = waiting.ready(now_ns)
+        narrowest = tally.narrowest(waiting.team, waiting.owner)
+        if narrowest is not None:
+            ready = ready[: max(0, narrowest[0])]
+        sites = tally.sites(waiting.team, waiting.owner)
+        insists = insists_of(waiting, now_ns, self._policy)
+        for task in ready:
+            placement = owed.place(self._placer, waiting, task, sites, insists)
+            if placement is not None:
+                self._placements.append(placement)
+            else:
+                found = owed.make_room(self._placer, waiting, sites, insists)
+                if found is None:
+                    break
+                self._placer = found.placer
+                self._clearing.note_reclaimed(waiting, sites, insists, found)
+                verdict = making_room(waiting, found.victims, found.lost_gpu_s)
+                self._verdicts.setdefault(waiting.job_id, verdict)
+            tally.start(waiting.team, waiting.owner, 1)
 
     def _keep_waiting(self, waiting: Waiting, sites: Sites, insists: Insists) -> None:
         """Something of it is ready, and was not placed: it waits to lie nearer, others make room
@@ -132,7 +179,7 @@ class _Planning:
 
     def settle(self) -> None:
         """Nobody is stopped for a job that the next plan would not start."""
-        if not self._clearing.evictions:
+        if self._clearing.is_empty:
             return
         capacity, asked = self._placer.free.capacity, self._snapshot.asked
         before = Placer(Free(capacity, typical_of(asked)), self._placer.insists)
@@ -149,12 +196,15 @@ class _Planning:
     def plan(self) -> Plan:
         """All of it."""
         turns = self._clearing.turns_ns() if self._left else []
+        if self._owed is not None and (at_ns := self._owed.next_turn_ns()) is not None:
+            turns.append(at_ns)
         return Plan(
             self._snapshot.as_of,
             tuple(self._placements),
             self._verdicts,
             min([*self._next_ready, *turns], default=None),
             self._clearing.evictions,
+            self._clearing.clearances,
         )
 
 
@@ -164,12 +214,15 @@ def _place(
     placer: Placer,
     sites: Sites,
     insists: Insists,
+    within: NDArray[np.bool_] | None = None,
 ) -> list[Placement]:
-    """As many of them as fit, in order."""
+    """As many of them as fit, in order, on these rows or on any."""
     placed = []
     data_at = dict(waiting.data_at)
     for task in ready:
-        placement = placer.place(waiting.job_id, waiting.demand, sites, task, data_at, insists)
+        placement = placer.place(
+            waiting.job_id, waiting.demand, sites, task, data_at, insists, within=within
+        )
         if placement is None:
             break
         placed.append(placement)

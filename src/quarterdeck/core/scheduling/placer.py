@@ -28,7 +28,7 @@ from quarterdeck.core.scheduling.nearness import (
 from quarterdeck.core.scheduling.plan import Placement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from quarterdeck.core.cluster.demand import Demand, Grant
     from quarterdeck.core.scheduling.gangs import Chosen
     from quarterdeck.core.scheduling.nearness import Insists
+
+    Rows = NDArray[np.bool_] | None
 
 Sites = frozenset[str] | None
 """The sites that a job may be placed at; None is any."""
@@ -61,24 +63,37 @@ class Placer:
         task: int | None = None,
         data_at: Mapping[str, float] | None = None,
         insists: Insists = ON_NOTHING,
+        *,
+        within: Rows = None,
+        accepts: Callable[[str, tuple[Grant, ...]], bool] | None = None,
     ) -> Placement | None:
         """The whole gang gets its grants at the first site that fits it, or nothing is taken.
-        `data_at` is the share of the job's input that is at a node already."""
+        `data_at` is the share of the job's input that is at a node already. Only rows that are
+        `within` come into question, and only what `accepts` takes, given the site and the
+        grants."""
         if (demand, sites, insists) in self._failed:
             return None
         too_far: TooFar | None = None
         for site in self.sites_for(demand, sites):
             nodes_free = int((self.free.costs(demand.resources) < np.inf).sum())
-            taken = self._take_all(site, demand, data_at, insists)
-            self.free.keep()
+            if accepts is not None:
+                self.free.mark()
+            taken = self._take_all(site, demand, data_at, insists, within)
+            grants: tuple[Grant, ...] = ()
             if isinstance(taken, TooFar):
-                too_far = too_far or taken
+                too_far, taken = too_far or taken, None
             elif taken is not None:
-                said, speed = grounds_of(self.free.fleet, demand, taken, nodes_free)
                 grants = tuple(grant for one in taken for grant in one.grants)
+                if accepts is not None and not accepts(site, grants):
+                    self.free.go_back()
+                    taken = None
+            self.free.keep()
+            if taken is not None:
+                said, speed = grounds_of(self.free.fleet, demand, taken, nodes_free)
                 said = (*said, *_with_data(grants, data_at or {}))
                 return Placement(job_id, site, grants, task, said, speed)
-        self._failed[demand, sites, insists] = too_far
+        if within is None and accepts is None:
+            self._failed[demand, sites, insists] = too_far
         return None
 
     def find_too_far(self, demand: Demand, sites: Sites, insists: Insists) -> TooFar | None:
@@ -91,19 +106,21 @@ class Placer:
         demand: Demand,
         data_at: Mapping[str, float] | None = None,
         insists: Insists = ON_NOTHING,
+        within: Rows = None,
     ) -> tuple[Taken, ...] | TooFar | None:
         """What each group of the gang gets, or nothing is taken."""
         if demand.beside:
-            return take_groups(self.free, site, demand, partial(self._take, site))
-        found = self._choose(site, demand, data_at)
+            return take_groups(self.free, site, demand, partial(self._take, site, within))
+        found = self._choose(site, demand, data_at, within)
         if found is None:
             return None
         too_far = self._find_too_far(site, demand, found[0], insists)
         return too_far or (self._take_chosen(demand, *found),)
 
-    def _take(self, site: str, demand: Demand, within: NDArray[np.bool_] | None) -> Taken | None:
-        """What one group gets of these rows, or of any."""
-        found = self._choose(site, demand, None, within)
+    def _take(self, site: str, within: Rows, demand: Demand, near: Rows) -> Taken | None:
+        """What one group gets of the rows that are in both, where any may do."""
+        both = near if within is None else within if near is None else within & near
+        found = self._choose(site, demand, None, both)
         return None if found is None else self._take_chosen(demand, *found)
 
     def _take_chosen(self, demand: Demand, chosen: Chosen, mask: int | None) -> Taken:
@@ -119,18 +136,26 @@ class Placer:
             return None
         return too_far_of(lies, best_reach(self.free, site, demand), insists)
 
-    def could_place(self, demand: Demand, sites: Sites, insists: Insists | None = None) -> bool:
-        """Whether it would start now, had it only just come; or with what else it insists on."""
+    def could_place(
+        self,
+        demand: Demand,
+        sites: Sites,
+        insists: Insists | None = None,
+        *,
+        within: Rows = None,
+    ) -> bool:
+        """Whether it would start now, had it only just come; or with what else it insists on, or
+        only on rows that are `within`."""
         insists = self.insists if insists is None else insists
         for site in self.sites_for(demand, sites):
             if not demand.beside:
-                found = self._choose(site, demand, None)
+                found = self._choose(site, demand, None, within)
                 has_room = (
                     found is not None
                     and self._find_too_far(site, demand, found[0], insists) is None
                 )
             else:
-                has_room = self._take_all(site, demand) is not None
+                has_room = self._take_all(site, demand, within=within) is not None
                 self.free.go_back()
             if has_room:
                 return True
@@ -147,7 +172,7 @@ class Placer:
         site: str,
         demand: Demand,
         data_at: Mapping[str, float] | None,
-        within: NDArray[np.bool_] | None = None,
+        within: Rows = None,
     ) -> tuple[Chosen, int | None] | None:
         fleet = self.free.fleet
         costs = self.free.costs(demand.resources)

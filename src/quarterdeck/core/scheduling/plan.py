@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from quarterdeck.basics.ids import JobId
 from quarterdeck.core.cluster.demand import Grant
+from quarterdeck.core.jobs.clearance import Clearance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,6 +47,8 @@ class Blocker(StrEnum):
     """Not now: somebody keeps it from starting until it is released."""
     MAKING_ROOM = "making_room"
     """Not yet: others are being stopped to make room for it."""
+    GUARANTEED = "guaranteed"
+    """Not now: there is room, but others are guaranteed it, and this job could not make way."""
     ARRAY_LIMIT = "array_limit"
     """Not now: as many of its tasks run as the array allows at once."""
 
@@ -55,7 +58,8 @@ class Placement:
     """Grants for one job, or one task of it: replica `i` gets `grants[i]`.
 
     `grounds` say why it lies there; `allreduce_gbytes_s` is the bus bandwidth of an all-reduce
-    over all its GPUs, as far as it can be foretold.
+    over all its GPUs, as far as it can be foretold. It `is_owed` where its team's guarantee covers
+    it.
     """
 
     job_id: JobId
@@ -64,6 +68,7 @@ class Placement:
     task: int | None = None
     grounds: tuple[str, ...] = ()
     allreduce_gbytes_s: float | None = None
+    is_owed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,17 @@ class Verdict:
     change: tuple[tuple[str, str], ...] = ()
 
 
+class Because(StrEnum):
+    """Why somebody has to make room."""
+
+    ORDER = "order"
+    """The other one comes before it in the policy's order."""
+    GUARANTEE = "guarantee"
+    """It borrowed what the other one's team is guaranteed."""
+    PRIORITY = "priority"
+    """The other one is of its team, and has a higher priority."""
+
+
 @dataclass(frozen=True, slots=True)
 class Eviction:
     """A running job, or a task of it, that has to make room for another one."""
@@ -91,13 +107,15 @@ class Eviction:
     job_id: JobId
     beneficiary: JobId
     task: int | None = None
+    because: Because = Because.ORDER
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Placements in the order of the queue; every job of which something is left has a verdict.
 
-    `evictions` make room for jobs that are placed once those have gone. `next_ready_ns` is when the
+    `evictions` make room for jobs that are placed once those have gone, and `clearances` say where
+    that is, for those who are guaranteed it. `next_ready_ns` is when the
     plan is worth making again though nothing has come, gone or ended: a retry's wait is over, or a
     gang's patience to lie nearer, or a running job comes after one that waits.
     """
@@ -107,3 +125,4 @@ class Plan:
     verdicts: Mapping[JobId, Verdict] = field(default_factory=dict)
     next_ready_ns: int | None = None
     evictions: tuple[Eviction, ...] = ()
+    clearances: Mapping[JobId, Clearance] = field(default_factory=dict)

@@ -1,14 +1,14 @@
-"""What of a job is in the queue."""
+"""What of a job is in the queue, and what of it runs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from quarterdeck.core.jobs.states import JobState
-from quarterdeck.core.scheduling.snapshot import Waiting
+from quarterdeck.core.scheduling.snapshot import Running, Waiting
 
 if TYPE_CHECKING:
-    from quarterdeck.core.jobs.job import Job
+    from quarterdeck.core.jobs.job import Attempt, Job
 
 
 def has_waiting(job: Job) -> bool:
@@ -33,6 +33,9 @@ def waiting_of(job: Job) -> Waiting:
             team=spec.team,
             owner=job.actor,
             expected_s=spec.time_limit_s,
+            is_preemptible=spec.is_preemptible,
+            min_runtime_s=spec.min_runtime_s,
+            clearance=job.clearance,
         )
     indices, parallel = spec.array.indices, spec.array.parallel
     return Waiting(
@@ -49,4 +52,30 @@ def waiting_of(job: Job) -> Waiting:
         team=spec.team,
         owner=job.actor,
         expected_s=spec.time_limit_s,
+        is_preemptible=spec.is_preemptible,
+        min_runtime_s=spec.min_runtime_s,
+        clearance=job.clearance,
+    )
+
+
+def running_of(job: Job, attempt: Attempt) -> Running:
+    """An attempt that holds devices, as the scheduler sees it. One that has not started yet counts
+    from when it was placed."""
+    spec = job.spec
+    return Running(
+        job.id,
+        attempt.site,
+        spec.demand,
+        tuple(replica.grant for replica in attempt.replicas),
+        spec.priority.rank,
+        job.submitted_at_ns,
+        attempt.started_at_ns or attempt.placed_at_ns,
+        0.0,
+        is_preemptible=spec.is_preemptible,
+        task=attempt.task,
+        team=spec.team,
+        min_runtime_s=spec.min_runtime_s,
+        keeps_checkpoints=spec.checkpoint_path is not None,
+        is_owed=attempt.is_owed,
+        is_leaving=attempt.stop is not None,
     )

@@ -11,8 +11,10 @@ from quarterdeck.basics.ids import JobId
 from quarterdeck.core.cluster.demand import Demand, Grant, Resources
 from quarterdeck.core.cluster.room import Room
 from quarterdeck.core.jobs.array import Array
+from quarterdeck.core.jobs.clearance import Clearance
 from quarterdeck.core.jobs.tasks import Wait
 from quarterdeck.core.scheduling.allowances import Allowance, Party
+from quarterdeck.core.scheduling.pools import Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +25,9 @@ class Waiting:
     own limit lets start; `array` is all of them. `unmet` are jobs that must succeed first, `waits`
     what a retry waits for.
     `data_at` are nodes that have a share of its input already. `expected_s` is how long it should
-    run, None where nothing is known; `served_gpu_s` is the GPU time that earlier attempts had.
+    run, None where nothing is known; `served_gpu_s` is the GPU time that earlier attempts had. A
+    job that `is_preemptible` may have to make room once it has run for `min_runtime_s`.
+    `clearance` is where others were stopped for it.
     """
 
     job_id: JobId
@@ -41,6 +45,9 @@ class Waiting:
     array: Array | None = None
     expected_s: float | None = None
     served_gpu_s: float = 0.0
+    is_preemptible: bool = True
+    min_runtime_s: float = 0.0
+    clearance: Clearance | None = None
 
     def ready(self, now_ns: int) -> tuple[int | None, ...]:
         """What of it may be placed now, if there is room; `(None,)` for a job without tasks."""
@@ -72,7 +79,10 @@ class Waiting:
 class Running:
     """An attempt that holds devices, where it may have to make room for others.
 
-    `served_gpu_s` is the GPU time that all attempts of the job had until now.
+    `served_gpu_s` is the GPU time that all attempts of the job had until now. It
+    `keeps_checkpoints` where a stop costs it little, `is_owed` where it was started within its
+    team's guarantee, and `is_leaving` once it is being stopped, whatever for. `min_runtime_s` is
+    its own.
     """
 
     job_id: JobId
@@ -85,6 +95,11 @@ class Running:
     served_gpu_s: float
     is_preemptible: bool = True
     task: int | None = None
+    team: str = ""
+    min_runtime_s: float = 0.0
+    keeps_checkpoints: bool = False
+    is_owed: bool = False
+    is_leaving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +153,8 @@ class Policy:
     gangs, and never longer than `patience_s` (`nearness`). On the lingjun lists at a load of 0.9
     half as long for pods left half as many gangs again over several pods, a quarter more than
     twice as many.
+    `pools` are what teams are guaranteed; `reclaim_after_s` is how long a run that borrows lasts at
+    least before it may have to go for who is owed the nodes.
     `moves_max` running jobs are moved at most for a slice that fits nowhere, and no more than
     `moves_percent` of the jobs that started lately (`core/scheduling/moves`).
     """
@@ -149,8 +166,15 @@ class Policy:
     min_runtime_s: float = 600.0
     moves_max: int = 0
     moves_percent: float = 5.0
+    pools: tuple[Pool, ...] = ()
+    reclaim_after_s: float = 0.0
+
+    @property
+    def orders_evictions(self) -> bool:
+        """Whether who comes before another in the order may take its place."""
+        return self.order is Order.LEAST_SERVED
 
     @property
     def may_evict(self) -> bool:
         """Whether running jobs may have to make room."""
-        return self.order is Order.LEAST_SERVED
+        return self.orders_evictions or bool(self.pools)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class JobRun:
     """`busy_s` is how long earlier attempts ran; `began_s`, `grants` and `overhead_s` are of the
-    one that runs now, and while none does there are no grants."""
+    one that runs now, and while none does there are no grants. It `is_owed` where its team's
+    guarantee covered it when it started."""
 
     job: SimJob
     progress: Progress
@@ -25,6 +26,7 @@ class JobRun:
     overhead_s: float = 0.0
     busy_s: float = 0.0
     spans: list[Span] = field(default_factory=list)
+    is_owed: bool = False
 
     @classmethod
     def of(cls, job: SimJob) -> JobRun:

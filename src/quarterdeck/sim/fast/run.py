@@ -143,6 +143,7 @@ class _Run:
             owner=job.user,
             expected_s=job.estimate_s,
             served_gpu_s=one.served_gpu_s(0.0),
+            is_preemptible=job.is_preemptible,
         )
 
     def _next_end_s(self) -> float:
@@ -196,7 +197,7 @@ class _Run:
         plan = make_plan(snapshot, self._policy, explains=False)
         for placement in plan.placements:
             del self._waiting[placement.job_id]
-            self._start(placement.job_id, placement.grants, now_s)
+            self._start(placement.job_id, placement.grants, now_s, is_owed=placement.is_owed)
         for eviction in plan.evictions:
             self._cut(eviction.job_id, now_s, Cut.PREEMPTED)
             self._wait(eviction.job_id)
@@ -243,13 +244,19 @@ class _Run:
                 round(one.began_s * NS_PER_S),
                 one.served_gpu_s(now_s),
                 is_preemptible=one.job.is_preemptible,
+                team=one.job.team,
+                keeps_checkpoints=one.job.checkpoint_s is not None,
+                is_owed=one.is_owed,
             )
             for job_id in self._running
             for one in (self._jobs[job_id],)
         )
 
-    def _start(self, job_id: JobId, grants: tuple[Grant, ...], now_s: float) -> None:
+    def _start(
+        self, job_id: JobId, grants: tuple[Grant, ...], now_s: float, *, is_owed: bool = False
+    ) -> None:
         one = self._jobs[job_id]
+        one.is_owed = is_owed
         one.start(now_s, grants, self._restart_s)
         self._moved_lately.append(0)
         self._running[job_id] = None

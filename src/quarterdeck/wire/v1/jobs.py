@@ -16,7 +16,7 @@ FINAL_STATES: frozenset[StateName] = frozenset({"succeeded", "failed", "cancelle
 
 KEYS_NOT_YET: frozenset[str] = frozenset(
     {
-        *("image", "inputs", "launcher", "min_runtime", "outputs", "preemptible", "secrets"),
+        *("image", "inputs", "launcher", "outputs", "secrets"),
     }
 )
 """Keys of the job file that later versions of the server will take: refused, never ignored."""
@@ -136,6 +136,17 @@ class JobRequest(Request):
         default=None,
         description="How long an attempt may run before it is warned and stopped.",
         examples=["2h"],
+    )
+    preemptible: Flag = Field(
+        default=True,
+        description="Whether it may have to make room for others: it is warned, keeps its "
+        "checkpoint and its place in the queue, and starts again. A job that may not gets no "
+        "GPUs that another team is guaranteed.",
+    )
+    min_runtime: str | None = Field(
+        default=None,
+        description="For how long an attempt runs at least before it may have to make room.",
+        examples=["10m"],
     )
     needs: list[str] = Field(
         default=[],
@@ -307,6 +318,8 @@ class JobView(Answer):
         description="All of them; of an array those that live and the last that failed."
     )
     time_limit_s: float | None = None
+    preemptible: bool = True
+    min_runtime_s: float = 0.0
     retries: int = Field(default=0, description="How often it was tried again by itself.")
     retry_at: str | None = Field(default=None, description="Not before then, after a fault.")
     needs: list[str] = Field(default=[], description="Jobs that must succeed first.")

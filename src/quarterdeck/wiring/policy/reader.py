@@ -9,43 +9,38 @@ import difflib
 import errno
 import os
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from quarterdeck.basics.errors import Invalid
 from quarterdeck.core.scheduling.snapshot import Policy
 from quarterdeck.sdk.yamltree import (
-    Broken,
     Entries,
     Fault,
-    Items,
     Place,
-    Scalar,
-    Tree,
     read_documents,
     shown,
     shown_file,
     shown_key,
 )
 from quarterdeck.wiring.policy.keys import KEYS, Plain
+from quarterdeck.wiring.policy.parts import Wrong, entries_of, scalar_of
+from quarterdeck.wiring.policy.pools import read_pools
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 BYTES_MAX: Final = 1 << 20
 NAME_CHARS_MAX: Final = 60
-GPUS_MAX: Final = 1_000_000
-NAMES: Final = ("name", *(key.name for key in KEYS), "guarantees")
+NAMES: Final = ("name", *(key.name for key in KEYS), "pools")
 
 
 @dataclass(frozen=True, slots=True)
 class NamedPolicy:
-    """What a file says: the policy, its name, and of teams how many GPUs each is guaranteed."""
+    """What a file says: the policy and its name."""
 
     name: str
     policy: Policy
-    guarantees: Mapping[str, int] = field(default_factory=dict)
 
 
 def load_policy(path: Path) -> NamedPolicy:
@@ -95,61 +90,36 @@ def read_policy(content: bytes, file: str, *, usual_name: str = "policy") -> Nam
         raise Fault(place, told, f"keys: {', '.join(NAMES)}").to_error(file)
     try:
         return _read(documents[0].root, usual_name)
-    except _Wrong as wrong:
+    except Wrong as wrong:
         raise wrong.fault.to_error(file) from None
-
-
-class _Wrong(Exception):
-    """The first thing that is wrong."""
-
-    def __init__(self, place: Place, told: str, hint: str, name: str, code: str = "") -> None:
-        super().__init__(told)
-        self.fault = Fault(place, told, hint, name, code or None)
 
 
 def _read(root: Entries, usual_name: str) -> NamedPolicy:
     fields: dict[str, Any] = {}
-    name, guarantees = usual_name[:NAME_CHARS_MAX], {}
+    name = usual_name[:NAME_CHARS_MAX]
     known = {key.name: key for key in KEYS}
-    for key, tree in _entries(root, ""):
+    for key, tree in entries_of(root, ""):
         if key.text == "name":
-            name = _name(_scalar(tree, "name"), tree.place)
-        elif key.text == "guarantees":
-            guarantees = _guarantees(tree)
+            name = _name(scalar_of(tree, "name"), tree.place)
+        elif key.text == "pools":
+            fields["pools"] = read_pools(tree)
         elif key.text in known:
-            value = _scalar(tree, key.text)
+            value = scalar_of(tree, key.text)
             try:
                 fields[known[key.text].field] = known[key.text].read(value, key.text)
             except Invalid as error:
-                raise _Wrong(tree.place, error.message, error.hint, key.text) from None
+                raise Wrong(tree.place, error.message, error.hint, key.text) from None
         else:
             close = difflib.get_close_matches(key.text[:100], NAMES, n=1)
             hint = f"did you mean {close[0]}? " if close else ""
             told = f"there is no key {shown_key(key.text)}"
             hint = f"{hint}keys: {', '.join(NAMES)}"
-            raise _Wrong(key.place, told, hint, key.text, "unknown_field")
-    return NamedPolicy(name, Policy(**fields), guarantees)
-
-
-def _entries(tree: Entries, above: str) -> Iterator[tuple[Scalar, Tree]]:
-    """Each key with its value; the same key twice is refused."""
-    seen: set[str] = set()
-    for key, value in tree.entries:
-        if key.text in seen:
-            told = f"the key {shown_key(key.text)} is there twice"
-            raise _Wrong(key.place, told, "keep one", above + key.text)
-        seen.add(key.text)
-        yield key, value
-
-
-def _scalar(tree: Tree, name: str) -> Plain:
-    if isinstance(tree, Items | Entries | Broken):
-        told = f"{name} is a list or a mapping, and one value is wanted"
-        raise _Wrong(tree.place, told, f"write {name}: and its value on one line", name)
-    if tree.is_null:
-        told = f"{name} has no value"
-        raise _Wrong(tree.place, told, "give it one, or leave the key out", name)
-    return tree.value
+            raise Wrong(key.place, told, hint, key.text, "unknown_field")
+    policy = Policy(**fields)
+    if policy.pools and policy.orders_evictions:
+        told = f"pools and order: {policy.order.value} both say who makes room for whom"
+        raise Wrong(root.place, told, "leave one of them out", "pools")
+    return NamedPolicy(name, policy)
 
 
 def _name(value: Plain, place: Place) -> str:
@@ -157,23 +127,5 @@ def _name(value: Plain, place: Place) -> str:
     if not is_name:
         told = f"name is {shown(value)}, which is no name for a policy"
         hint = f"use 1 to {NAME_CHARS_MAX} printable characters, in quotes if they are digits"
-        raise _Wrong(place, told, hint, "name")
+        raise Wrong(place, told, hint, "name")
     return str(value)
-
-
-def _guarantees(tree: Tree) -> dict[str, int]:
-    """How many GPUs each team is guaranteed."""
-    if not isinstance(tree, Entries):
-        told = "guarantees is not a mapping of teams and GPUs"
-        raise _Wrong(tree.place, told, "write for example guarantees: {vision: 16}", "guarantees")
-    found: dict[str, int] = {}
-    for key, inner in _entries(tree, "guarantees."):
-        name = f"guarantees.{shown_key(key.text)}"
-        value = _scalar(inner, name)
-        is_count = isinstance(value, int) and not isinstance(value, bool)
-        if not is_count or not 0 <= int(value) <= GPUS_MAX:
-            told = f"{name} is {shown(value)}, which is not a number of GPUs"
-            hint = f"write a whole number from 0 to {GPUS_MAX}, without quotes"
-            raise _Wrong(inner.place, told, hint, name)
-        found[key.text] = int(value)
-    return found

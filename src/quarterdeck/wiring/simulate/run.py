@@ -15,7 +15,7 @@ from quarterdeck.wiring.simulate.files import check_writable, write
 from quarterdeck.wiring.simulate.formats import Format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from quarterdeck.sim.fast.formats.outages import Outages
     from quarterdeck.sim.fast.story import Story
@@ -180,13 +180,15 @@ def _run_all(
     is_full: bool,
 ) -> list[Column]:
     from quarterdeck.sim.fast.figures import Setting
+    from quarterdeck.sim.fast.measures.guarantees import guaranteed_gpus
     from quarterdeck.sim.report.column import column_of
 
-    usual: Mapping[str, int] = next((one.guarantees for one in named if one.guarantees), {})
+    usual = next((one.policy.pools for one in named if one.policy.pools), ())
     columns = []
     for one in named:
         story = _run(cluster, read, one, away, is_full=is_full)
-        setting = Setting(one.guarantees or usual, cluster.watts)
+        guaranteed = guaranteed_gpus(one.policy.pools or usual, cluster.nodes)
+        setting = Setting(guaranteed, cluster.watts)
         columns.append(column_of(one.name, story, setting))
     return columns
 
@@ -229,10 +231,10 @@ def _input_of(
         told += [Told(outages.name, one.line, one.what) for one in away.remarks]
     teams = {job.team for job in read.jobs}
     notes = [
-        f"{one.name}: team {team} is guaranteed {gpus} GPUs, and no job is of that team"
+        f"{one.name}: team {pool.team} is guaranteed something, and no job is of that team"
         for one in named
-        for team, gpus in sorted(one.guarantees.items())
-        if team not in teams
+        for pool in one.policy.pools
+        if pool.team not in teams
     ]
     return Input(
         jobs=len(read.jobs),

@@ -19,6 +19,7 @@ from quarterdeck.core.cluster.hardware import Location
 from quarterdeck.core.cluster.nodetype import nodes_of
 from quarterdeck.core.scheduling.snapshot import Policy
 from quarterdeck.sim.fast.figures import Setting
+from quarterdeck.sim.fast.measures.guarantees import guaranteed_gpus
 from quarterdeck.sim.replay.more import add_nodes
 from quarterdeck.sim.replay.rulings import read_in_force
 from quarterdeck.sim.replay.whatif import (
@@ -121,7 +122,7 @@ def _compare(
     fidelity = fidelity_of(told, was_story)
     both = moved(was_story, other_story)
     gained, lost = most(both, MOVED_SHOWN)
-    setting = Setting(other.guarantees)
+    setting = Setting(guaranteed_gpus(other.policy.pools, nodes))
     return Answer(
         column_of(AS_IT_WAS, was_story, setting),
         column_of(name, other_story, setting),

@@ -13,13 +13,26 @@ from typing import TYPE_CHECKING, Final
 from quarterdeck.sim.fast.measures.usage import Holding, waits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from quarterdeck.core.cluster.hardware import Node
+    from quarterdeck.core.scheduling.pools import Pool
     from quarterdeck.sim.fast.story import Ran, Story
 
 PATIENCE_S: Final = 60.0
 _ABOUT: Final = 1e-9
 """Parts of GPUs add up to whole ones but for the last digits."""
+
+
+def guaranteed_gpus(pools: Iterable[Pool], nodes: Sequence[Node]) -> dict[str, int]:
+    """How many GPUs each team is guaranteed in all; a whole node counts as the largest there is."""
+    largest = max((len(node.devices) for node in nodes), default=0)
+    return {
+        pool.team: sum(
+            cells.count * min(cells.resources.gpus or largest, largest) for cells in pool.guarantee
+        )
+        for pool in pools
+    }
 
 
 def guarantee_figures(story: Story, guarantees: Mapping[str, int]) -> dict[str, float]:

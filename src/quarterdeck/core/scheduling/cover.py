@@ -1,0 +1,181 @@
+"""Which of the running jobs the cells of their teams cover, in one plan, and which borrow.
+
+Those that were started within the guarantee come first, so that nobody loses cover because somebody
+else has gone; then what this plan starts. Cells that are left cover what borrows, but not those for
+which jobs of the team wait that come before it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.core.scheduling.cells import CellBook
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from quarterdeck.core.cluster.demand import Grant
+    from quarterdeck.core.scheduling.capacity import Capacity
+    from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
+
+Turn = tuple[bool, int, int, str]
+
+
+class Cover:
+    """See the module."""
+
+    def __init__(self, capacity: Capacity, snapshot: Snapshot, policy: Policy) -> None:
+        self.book = CellBook(capacity, policy.pools)
+        self._now_ns = snapshot.now_ns
+        self._reclaim_after_s = policy.reclaim_after_s
+        self._running: dict[str, list[Running]] = defaultdict(list)
+        for one in sorted(snapshot.running, key=_by_right):
+            if not one.is_leaving:
+                self._running[one.team].append(one)
+        self._queues = self._queues_of(snapshot)
+        self._granted: dict[str, list[tuple[str, tuple[Grant, ...]]]] = defaultdict(list)
+        self._stayers: list[tuple[str, tuple[Grant, ...]]] = []
+        self._short = 0
+        self.cells_last = 0
+        """How many cells the last grant took that were bound to nothing."""
+        self._covered: dict[str, list[Running]] = {}
+        self._borrowed: dict[str, list[Running]] = {}
+        for team in self._running:
+            self._cover(team, ())
+        self._settle()
+
+    @property
+    def borrowed(self) -> list[Running]:
+        """All that no cells cover."""
+        return [one for held in self._borrowed.values() for one in held]
+
+    @property
+    def shortfall(self) -> int:
+        """How many guaranteed cells no node is left for: some are down, or too much was said."""
+        return self._short
+
+    @property
+    def granted(self) -> list[tuple[str, Grant]]:
+        """What this plan gives to jobs that are covered, and promises them of what comes free."""
+        held = (pair for pairs in self._granted.values() for pair in pairs)
+        return [(site, grant) for site, grants in held for grant in grants]
+
+    def covered_of(self, team: str) -> list[Running]:
+        """Those of a team that its cells cover."""
+        return self._covered.get(team, [])
+
+    def may_go_ns(self, one: Running) -> int:
+        """From when on somebody who borrows may be made to go for who is owed the nodes."""
+        least_s = max(one.min_runtime_s, self._reclaim_after_s)
+        return one.started_at_ns + round(least_s * NS_PER_S)
+
+    def may_go(self, one: Running) -> bool:
+        """Whether that is now."""
+        return one.is_preemptible and self.may_go_ns(one) <= self._now_ns
+
+    def grant(self, team: str, site: str, grants: tuple[Grant, ...]) -> bool:
+        """Whether cells of the team cover this and leave nodes for all other cells: then they do
+        from now on."""
+        binding = self.book.bind(team, site, grants)
+        if binding is None:
+            return False
+        if binding.steps:
+            short = self.book.shortfall()
+            if short > self._short:
+                self.book.undo(binding)
+                return False
+            self._short = short
+        self._granted[team].append((site, grants))
+        self.cells_last = len(binding.steps)
+        return True
+
+    def take_back(self, team: str) -> None:
+        """What was granted last to a team is not."""
+        self._granted[team].pop()
+
+    def go_without(self, team: str, gone: Sequence[Running]) -> None:
+        """The cells of a team as if these of its jobs had gone."""
+        self._cover(team, gone)
+        self._settle()
+
+    def drop(self, team: str, gone: Sequence[Running]) -> None:
+        """These will go for a job of their team."""
+        left = set(map(id, gone))
+        self._running[team] = [one for one in self._running[team] if id(one) not in left]
+
+    def note_stayer(self, site: str, grants: tuple[Grant, ...]) -> None:
+        """This was placed on what nobody's cells need."""
+        self._stayers.append((site, grants))
+        self._settle()
+
+    def _cover(self, team: str, gone: Sequence[Running]) -> None:
+        covered: list[Running] = []
+        borrowed: list[Running] = []
+        self._covered[team], self._borrowed[team] = covered, borrowed
+        left = set(map(id, gone))
+        here = [one for one in self._running[team] if id(one) not in left]
+        if not self.book.has(team):
+            borrowed += here
+            return
+        self.book.release(team)
+        for one in here:
+            if one.is_owed:
+                is_bound = self.book.bind(team, one.site, one.grants) is not None
+                (covered if is_bound else borrowed).append(one)
+        for site, grants in self._granted[team]:
+            self.book.bind(team, site, grants)
+        for one in here:
+            if not one.is_owed:
+                (covered if self._covers(one) else borrowed).append(one)
+
+    def _covers(self, one: Running) -> bool:
+        """Whether cells cover it that no job waits for which comes before it."""
+        binding = self.book.bind(one.team, one.site, one.grants)
+        if binding is None:
+            return False
+        left = self.book.count_left(one.team)
+        if binding.steps and self._claimed(one, left + len(binding.steps)) > left:
+            self.book.undo(binding)
+            return False
+        return True
+
+    def _claimed(self, one: Running, cells: int) -> int:
+        """How many of so many cells jobs of its team wait for that come before it, of those for
+        which there are enough."""
+        turn, claimed = _turn_of(one), 0
+        for other, each, count in self._queues[one.team]:
+            if other < turn:
+                claimed += each * min(count, (cells - claimed) // max(1, each))
+        return claimed
+
+    def _settle(self) -> None:
+        stay = [(one.site, one.grants) for one in self.borrowed if not self.may_go(one)]
+        self.book.set_stuck([*stay, *self._stayers])
+        self._short = self.book.shortfall()
+
+    def _queues_of(self, snapshot: Snapshot) -> dict[str, list[tuple[Turn, int, int]]]:
+        """Of each team, who waits, how many cells each needs, and how many there are of it. For
+        whom room was made it is known how many cells that takes."""
+        queues: dict[str, list[tuple[Turn, int, int]]] = defaultdict(list)
+        for one in snapshot.waiting:
+            if self.book.has(one.team) and (ready := one.ready(snapshot.now_ns)):
+                clearance = one.clearance
+                turn = _turn_of(one, is_cleared=clearance is not None)
+                cells = one.demand.nodes if clearance is None else clearance.cells
+                count = len(ready) if clearance is None else 1
+                queues[one.team].append((turn, cells, count))
+        for queue in queues.values():
+            queue.sort()
+        return queues
+
+
+def _turn_of(one: Running | Waiting, *, is_cleared: bool = False) -> Turn:
+    """Its place among the jobs of its team: before all others if others were stopped for it."""
+    return (not is_cleared, -one.priority, one.submitted_at_ns, one.job_id)
+
+
+def _by_right(one: Running) -> tuple[bool, int, Turn, int]:
+    started_ns = one.started_at_ns if one.is_owed else 0
+    return (not one.is_owed, started_ns, _turn_of(one), one.task or 0)

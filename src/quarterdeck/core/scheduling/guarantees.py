@@ -1,0 +1,260 @@
+"""What each team is owed in one plan, and who must go for it.
+
+A job that its team's cells cover goes before all that only borrow. Where it finds no room, those
+that borrow make some for it: as cheaply as can be, and only if it starts by that. What cannot be
+made to go (a job that may not be preempted, or not so soon) gets no node that somebody's cells
+need. So whatever a team could run alone on its cells it can run here, one grace period later at
+most.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.core.scheduling.cells import EPS
+from quarterdeck.core.scheduling.cover import Cover
+from quarterdeck.core.scheduling.free import Free
+from quarterdeck.core.scheduling.nearness import ON_NOTHING
+from quarterdeck.core.scheduling.reclaim import Seeker, find_cheapest, loss_gpu_s
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from quarterdeck.basics.ids import JobId
+    from quarterdeck.core.cluster.demand import Demand
+    from quarterdeck.core.scheduling.fleet import Fleet
+    from quarterdeck.core.scheduling.nearness import Insists
+    from quarterdeck.core.scheduling.placer import Placer, Sites
+    from quarterdeck.core.scheduling.plan import Placement
+    from quarterdeck.core.scheduling.reclaim import Reclaimed
+    from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
+
+OUTRANKED_TRIED_MAX: Final = 8
+"""So many jobs of a lower priority are tried to be let off."""
+
+
+class Guarantees:
+    """See the module."""
+
+    def __init__(self, free: Free, snapshot: Snapshot, policy: Policy) -> None:
+        self._policy = policy
+        self._now_ns = snapshot.now_ns
+        self._cover = Cover(free.capacity, snapshot, policy)
+        self._capacity, self._typical = free.capacity, free.typical
+        self._going = [one for one in snapshot.running if one.is_leaving]
+        self._cleared = _cleared_rows(free.capacity.fleet, snapshot.waiting)
+        self._in_vain: set[tuple[str, Demand, Sites, Insists, int]] = set()
+
+    def covers(self, waiting: Waiting) -> bool:
+        """Whether its team is guaranteed anything."""
+        return self._cover.book.has(waiting.team)
+
+    def could_cover(self, waiting: Waiting) -> bool:
+        """Whether its team's cells would do if nothing else of the team ran."""
+        return self._cover.book.has_cells_for(waiting.team, waiting.demand)
+
+    def must_stay(self, waiting: Waiting) -> bool:
+        """Whether it could not be made to go as soon as somebody is owed what it runs on."""
+        return not waiting.is_preemptible or waiting.min_runtime_s > self._policy.reclaim_after_s
+
+    def place(
+        self, placer: Placer, waiting: Waiting, task: int | None, sites: Sites, insists: Insists
+    ) -> Placement | None:
+        """A placement that its team's cells cover, on what is free; None if there is none."""
+        data_at = dict(waiting.data_at)
+        for demand, mask in self._ways(waiting):
+            placement = placer.place(
+                waiting.job_id, demand, sites, task, data_at, insists,
+                within=mask,
+                accepts=lambda site, grants: self._cover.grant(waiting.team, site, grants),
+            )  # fmt: skip
+            if placement is not None:
+                return placement
+        return None
+
+    def make_room(
+        self, placer: Placer, waiting: Waiting, sites: Sites, insists: Insists
+    ) -> Reclaimed | None:
+        """Room for a job that its team's cells would cover; None if nobody is in its way, or
+        stopping those who may be stopped would not help."""
+        key = (waiting.team, waiting.demand, sites, insists, waiting.priority)
+        if key in self._in_vain:
+            return None
+        found = self._reclaim(placer, waiting, sites, insists, ())
+        if found is None:
+            found = self._over_own(placer, waiting, sites, insists)
+        if found is None:
+            self._in_vain.add(key)
+            return None
+        self._going += found.victims
+        return found
+
+    def mask_for_stayer(self, demand: Demand) -> NDArray[np.bool_]:
+        """Where a job may lie that cannot be made to go: on what nobody's cells need."""
+        book = self._cover.book
+        mask: NDArray[np.bool_] = book.spare() >= book.largest_replica(demand) - EPS
+        return mask
+
+    def note_stayer(self, placement: Placement) -> None:
+        """It was placed there."""
+        self._cover.note_stayer(placement.site, placement.grants)
+
+    def next_turn_ns(self) -> int | None:
+        """When the next of those that borrow has run so long that it may be made to go."""
+        later = (self._cover.may_go_ns(one) for one in self._cover.borrowed if one.is_preemptible)
+        return min((at_ns for at_ns in later if at_ns > self._now_ns), default=None)
+
+    def _ways(self, waiting: Waiting) -> Iterator[tuple[Demand, NDArray[np.bool_]]]:
+        """What it asks for and where, in the order in which it is tried: of a gang that takes what
+        is free the most first, then the least."""
+        for mask in self._masks(waiting, waiting.demand):
+            yield waiting.demand, mask
+            if waiting.demand.nodes_max is not None:
+                yield _least(waiting.demand), mask
+
+    def _masks(self, waiting: Waiting, demand: Demand) -> Iterator[NDArray[np.bool_]]:
+        """Where it may lie to be covered. For whom room was made that is there first, and nowhere
+        where room was made for somebody else."""
+        if waiting.clearance is None:
+            yield from self._cover.book.masks(waiting.team, demand)
+            return
+        own = self._cleared[waiting.job_id]
+        yield own
+        of_others = np.zeros(len(own), bool)
+        for job_id, rows in self._cleared.items():
+            if job_id != waiting.job_id:
+                of_others |= rows
+        for mask in self._cover.book.masks(waiting.team, demand):
+            yield mask & ~of_others
+
+    def _reclaim(
+        self,
+        placer: Placer,
+        waiting: Waiting,
+        sites: Sites,
+        insists: Insists,
+        gone: Sequence[Running],
+    ) -> Reclaimed | None:
+        """Room made by those that borrow, after these of its own team have gone in any case."""
+        demand = _least(waiting.demand)
+        going_gone = set(map(id, (*self._going, *gone)))
+        victims = [
+            one
+            for one in self._cover.borrowed
+            if id(one) not in going_gone and self._may_oust(waiting, one)
+        ]
+        leaving = [*self._going, *gone]
+        going = self._free_when_gone(leaving)
+        best: tuple[float, int] | None = None
+        masks = list(self._masks(waiting, demand))
+
+        def find_in(mask: NDArray[np.bool_]) -> Reclaimed | None:
+            found = find_cheapest(
+                (placer, going),
+                Seeker(replace(waiting, demand=demand), sites, insists, mask),
+                victims,
+                lambda site, grants: self._cover.grant(waiting.team, site, grants),
+                self._now_ns,
+            )
+            if found is None:
+                return None
+            return replace(found, clearance=replace(found.clearance, cells=self._cover.cells_last))
+
+        for number, mask in enumerate(masks):
+            if not gone and placer.could_place(demand, sites, ON_NOTHING, within=mask):
+                continue  # It has room, and waits for a nearer one.
+            found = find_in(mask)
+            if found is None or not found.victims:
+                if found is not None:
+                    return found
+                continue
+            self._cover.take_back(waiting.team)
+            self._cover.go_without(waiting.team, gone)
+            if best is None or found.lost_gpu_s < best[0]:
+                best = (found.lost_gpu_s, number)
+        return None if best is None else find_in(masks[best[1]])
+
+    def _free_when_gone(self, leaving: Iterable[Running]) -> Free:
+        """What will be free once these have gone, without what this plan gives away and promises of
+        it."""
+        freed = [(one.site, grant) for one in leaving for grant in one.grants]
+        return Free(self._capacity, self._typical).returned(freed).granted(self._cover.granted)
+
+    def _over_own(
+        self, placer: Placer, waiting: Waiting, sites: Sites, insists: Insists
+    ) -> Reclaimed | None:
+        """The same on cells of jobs of its own team that have a lower priority: these go first, as
+        few as will do, then those that borrow."""
+        team = waiting.team
+        gone: list[Running] = []
+        found = None
+        for one in self._outranked(waiting):
+            gone.append(one)
+            self._cover.go_without(team, gone)
+            found = self._reclaim(placer, waiting, sites, insists, gone)
+            if found is not None:
+                break
+        if found is None:
+            if gone:
+                self._cover.go_without(team, ())
+            return None
+        for one in gone[:OUTRANKED_TRIED_MAX]:
+            fewer = [other for other in gone if other is not one]
+            if not fewer:
+                break
+            self._cover.take_back(team)
+            self._cover.go_without(team, fewer)
+            other = self._reclaim(placer, waiting, sites, insists, fewer)
+            if other is not None:
+                gone, found = fewer, other
+            else:
+                self._cover.go_without(team, gone)
+                found = self._reclaim(placer, waiting, sites, insists, gone)
+                assert found is not None
+        self._cover.drop(team, gone)
+        lost = found.lost_gpu_s + sum(loss_gpu_s(one, self._now_ns) for one in gone)
+        return replace(found, victims=(*gone, *found.victims), lost_gpu_s=lost)
+
+    def _outranked(self, waiting: Waiting) -> list[Running]:
+        """Those of its team that its cells cover and that it may oust, the cheapest first."""
+        least_s = self._policy.min_runtime_s
+        found = [
+            one
+            for one in self._cover.covered_of(waiting.team)
+            if one.priority < waiting.priority
+            and one.is_preemptible
+            and (self._now_ns - one.started_at_ns) / NS_PER_S >= max(one.min_runtime_s, least_s)
+        ]
+        return sorted(found, key=lambda one: (one.priority, loss_gpu_s(one, self._now_ns)))
+
+    def _may_oust(self, waiting: Waiting, one: Running) -> bool:
+        """Whether one that borrows may be made to go for a job that is owed its room. Within a team
+        it is priority that counts."""
+        if not self._cover.may_go(one):
+            return False
+        return one.team != waiting.team or one.priority < waiting.priority
+
+
+def _cleared_rows(fleet: Fleet, waiting: Iterable[Waiting]) -> dict[JobId, NDArray[np.bool_]]:
+    """The rows that were cleared for each job that waits for them."""
+    found = {}
+    for one in waiting:
+        if one.clearance is not None:
+            rows = np.zeros(len(fleet.nodes), bool)
+            for node in one.clearance.nodes:
+                row = fleet.rows.get((one.clearance.site, node))
+                if row is not None:
+                    rows[row] = True
+            found[one.job_id] = rows
+    return found
+
+
+def _least(demand: Demand) -> Demand:
+    """As few nodes as it takes."""
+    return demand if demand.nodes_max is None else replace(demand, nodes_max=None)

@@ -1,0 +1,40 @@
+"""What each team is guaranteed of a cluster, as values.
+
+A guarantee is held in *cells*, not in counts: eight single GPUs on eight nodes are no room for a
+job that needs a node (Zhao et al., "HiveD", OSDI 2020). A cell is room for one replica on one node,
+as a job file asks for it: so many GPUs of a model, or a whole node. Cells may have to lie within
+one rack or unit, all of them together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from quarterdeck.core.cluster.demand import Level, Resources
+
+WHOLE_NODE: Final = Resources()
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """So many cells of one shape, each on a node or a part of one: `resources.gpus` GPUs with the
+    CPUs and the memory that go with them, or a whole node where that is 0. Slices and shares are
+    held as the whole GPUs that they fill. `within`: all of them in one of these."""
+
+    count: int
+    resources: Resources = WHOLE_NODE
+    within: Level | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """What one team is guaranteed."""
+
+    team: str
+    guarantee: tuple[Cells, ...] = ()
+
+    @property
+    def gpus(self) -> int:
+        """The GPUs of its cells, as far as they name any; whole nodes count as none."""
+        return sum(cells.count * cells.resources.gpus for cells in self.guarantee)

@@ -1,0 +1,223 @@
+"""The cheapest way to make room for one job on nodes where others borrow.
+
+What a stop costs is the work that is lost by it, times the GPUs: all since the start, or little
+where the job keeps checkpoints. Nodes are taken in the order of what it costs to clear them for a
+replica; of a gang as many of the cheapest as it needs, and more only where its shape asks for it.
+The job is then placed, for proof, on what its victims leave.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.core.cluster.demand import GpuUnit
+from quarterdeck.core.cluster.parts import parse_part
+from quarterdeck.core.jobs.clearance import Clearance
+from quarterdeck.core.scheduling.order import gpus_of
+from quarterdeck.core.scheduling.placer import Placer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from quarterdeck.core.cluster.demand import Demand, Grant, Resources
+    from quarterdeck.core.scheduling.free import Free
+    from quarterdeck.core.scheduling.nearness import Insists
+    from quarterdeck.core.scheduling.placer import Sites
+    from quarterdeck.core.scheduling.plan import Placement
+    from quarterdeck.core.scheduling.snapshot import Running, Waiting
+
+    Rows = NDArray[np.bool_]
+
+KEPT_LOSS_S: Final = 60.0
+"""What a job that keeps checkpoints loses by a stop: it saves when warned, and loads again."""
+PRIORITY_WEIGHT: Final = 4.0
+"""So many times dearer is the work of a job of the next higher priority."""
+PRUNED_MAX: Final = 32
+"""Of so many victims each is tried to be let off; larger sets are as the nodes gave them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reclaimed:
+    """Room for one job: what others may take meanwhile, who must go for it (nobody if those that
+    are going already are enough), on which rows it may lie, and where it then would.
+    `lost_gpu_s` is the work that is lost."""
+
+    placer: Placer
+    victims: tuple[Running, ...]
+    within: Rows
+    lost_gpu_s: float
+    clearance: Clearance
+
+
+def loss_gpu_s(one: Running, now_ns: int) -> float:
+    """What is lost when it is stopped now, in GPU seconds; a job without GPUs counts as a
+    hundredth of one."""
+    ran_s = max(0.0, (now_ns - one.started_at_ns) / NS_PER_S)
+    lost_s = min(ran_s, KEPT_LOSS_S) if one.keeps_checkpoints else ran_s
+    return lost_s * max(0.01, gpus_of(one.demand))
+
+
+@dataclass(frozen=True, slots=True)
+class Seeker:
+    """A job that needs room, and where it may lie."""
+
+    waiting: Waiting
+    sites: Sites
+    insists: Insists
+    within: Rows
+
+    def place(
+        self,
+        placer: Placer,
+        rows: Rows,
+        accepts: Callable[[str, tuple[Grant, ...]], bool] | None = None,
+    ) -> Placement | None:
+        """Where it would lie on these rows."""
+        job_id, demand = self.waiting.job_id, self.waiting.demand
+        return placer.place(
+            job_id, demand, self.sites, insists=self.insists, within=rows, accepts=accepts
+        )
+
+
+def find_cheapest(
+    free: tuple[Placer, Free],
+    seeker: Seeker,
+    candidates: Sequence[Running],
+    accepts: Callable[[str, tuple[Grant, ...]], bool],
+    now_ns: int,
+) -> Reclaimed | None:
+    """Room for a job, made by those who may be stopped. `free` is what others may take now, and
+    what will be free once those have gone who are going already. `accepts` hears what the job would
+    hold, and may refuse it."""
+    placer, going = free
+    demand, within = seeker.waiting.demand, seeker.within
+    ranked = sorted(candidates, key=lambda one: _cheapest_first(one, now_ns))
+    costs, chosen_of = _clearing_costs(going, demand, ranked, within, now_ns)
+    everything = going.returned(_grants(ranked)) if ranked else going
+    for rows in _wider_and_wider(costs, within, demand.nodes):
+        probe = Placer(everything.returned(()), placer.insists)
+        placement = seeker.place(probe, rows)
+        if placement is None:
+            continue
+        taken = (everything.fleet.rows[placement.site, one.node] for one in placement.grants)
+        victims = _unique(one for row in taken for one in chosen_of.get(row, ()))
+        victims = _pruned(going, seeker, rows, victims, now_ns)
+        proven = Placer(_without(going, victims), placer.insists)
+        later = proven.free.returned(())
+        proof = seeker.place(proven, rows, accepts)
+        if proof is None:
+            continue
+        meanwhile = placer.free.shared_with(later, proven.free)
+        lost = sum(loss_gpu_s(one, now_ns) for one in victims)
+        clearance = Clearance(proof.site, tuple(grant.node for grant in proof.grants))
+        return Reclaimed(Placer(meanwhile, placer.insists), tuple(victims), rows, lost, clearance)
+    return None
+
+
+def _cheapest_first(one: Running, now_ns: int) -> tuple[float, int, str, int]:
+    return (_price(one, now_ns), -one.started_at_ns, one.job_id, one.task or 0)
+
+
+def _price(one: Running, now_ns: int) -> float:
+    return loss_gpu_s(one, now_ns) * PRIORITY_WEIGHT**one.priority
+
+
+def _clearing_costs(
+    free: Free, demand: Demand, ranked: Sequence[Running], within: Rows, now_ns: int
+) -> tuple[NDArray[np.float64], dict[int, list[Running]]]:
+    """What it costs to clear each row for a replica, `inf` where that cannot be done, and who goes
+    there for it."""
+    fleet = free.fleet
+    parts = [part.resources for part in demand.parts]
+    fits = np.logical_and.reduce([free.costs(wanted) < np.inf for wanted in parts])
+    costs = np.where(within & fits, 0.0, np.inf)
+    on_row: dict[int, list[tuple[Running, Grant]]] = defaultdict(list)
+    for one in ranked:
+        for grant in one.grants:
+            row = fleet.rows.get((one.site, grant.node))
+            if row is not None and within[row] and not fits[row]:
+                on_row[row].append((one, grant))
+    chosen_of: dict[int, list[Running]] = {}
+    for row, held in on_row.items():
+        chosen = _enough(free, row, parts, held)
+        if chosen:
+            # A gang goes from all its nodes at once, of which the job may need several.
+            costs[row] = sum(
+                _price(one, now_ns) / min(demand.nodes, len(one.grants)) for one in chosen
+            )
+            chosen_of[row] = chosen
+    return costs, chosen_of
+
+
+def _enough(
+    free: Free, row: int, parts: Sequence[Resources], held: Sequence[tuple[Running, Grant]]
+) -> list[Running]:
+    """The first so many with which a replica has room on a node: all of them where that depends on
+    more than numbers."""
+    whole = all(wanted.gpu_unit is GpuUnit.WHOLE for wanted in parts)
+    if not whole:
+        return [one for one, _ in held]
+    gpus = max(wanted.gpus for wanted in parts) - int(free.gpus_free[row])
+    cpus = max(wanted.cpus for wanted in parts) - int(free.cpus[row])
+    memory = max(wanted.memory_bytes for wanted in parts) - int(free.memory_bytes[row])
+    chosen: list[Running] = []
+    for one, grant in held:
+        if gpus <= 0 and cpus <= 0 and memory <= 0:
+            break
+        gpus -= sum(parse_part(device).is_whole for device in grant.devices)
+        cpus -= grant.cpus
+        memory -= grant.memory_bytes
+        chosen.append(one)
+    return chosen
+
+
+def _wider_and_wider(costs: NDArray[np.float64], within: Rows, nodes: int) -> Iterable[Rows]:
+    """The cheapest rows, as many as a gang has nodes, then twice as many and so on, then all."""
+    able = np.flatnonzero(np.isfinite(costs))
+    if len(able) < nodes:
+        return
+    order = able[np.argsort(costs[able], kind="stable")]
+    count = nodes
+    while count < len(order):
+        # What costs the same as the last of them is as good.
+        count = int(np.searchsorted(costs[order], costs[order[count - 1]], side="right"))
+        rows = np.zeros(len(within), bool)
+        rows[order[:count]] = True
+        yield rows
+        count *= 2
+    rows = np.zeros(len(within), bool)
+    rows[order] = True
+    yield rows
+
+
+def _pruned(
+    free: Free, seeker: Seeker, rows: Rows, victims: list[Running], now_ns: int
+) -> list[Running]:
+    """Without those that are not in the way, the dearest first."""
+    if len(victims) > PRUNED_MAX:
+        return victims
+    kept = victims
+    for one in sorted(victims, key=lambda one: -_price(one, now_ns)):
+        fewer = [other for other in kept if other is not one]
+        if seeker.place(Placer(_without(free, fewer)), rows) is not None:
+            kept = fewer
+    return kept
+
+
+def _without(free: Free, gone: Sequence[Running]) -> Free:
+    return free.returned(_grants(gone))
+
+
+def _grants(running: Iterable[Running]) -> list[tuple[str, Grant]]:
+    return [(one.site, grant) for one in running for grant in one.grants]
+
+
+def _unique(running: Iterable[Running]) -> list[Running]:
+    return list({id(one): one for one in running}.values())

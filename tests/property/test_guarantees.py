@@ -1,0 +1,99 @@
+"""What a team could run alone on what it is guaranteed it can run in the shared cluster, and nobody
+is stopped in vain or twice for the same."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from quarterdeck.basics.chance import Chance
+from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.core.scheduling.plan import Because, Blocker
+from tests.property.guarantee_world import STEP_S, World
+
+HISTORIES = int(os.environ.get("QD_TEST_HISTORIES", "10000"))
+PARTS = 20
+STEPS = 8
+
+
+def check_owed(world: World) -> None:
+    """The first job of each team that its guarantee has room for starts, or room is made for it."""
+    plan = world.plan()
+    started = {one.job_id for one in plan.placements}
+    for team in world.owned:
+        mine = [job for job in world.waiting.values() if job.team == team]
+        mine.sort(key=lambda job: (-job.priority, job.submitted_at_ns, job.job_id))
+        if mine and world.is_owed(mine[0]) and mine[0].job_id not in started:
+            verdict = plan.verdicts[mine[0].job_id]
+            assert verdict.blocked_by is Blocker.MAKING_ROOM, (mine[0], verdict, world.running)
+
+
+def check_victims(world: World) -> None:
+    """They may be stopped, and borrowed, or are outranked in their own team."""
+    plan = world.plan()
+    assert len({one.job_id for one in plan.evictions}) == len(plan.evictions)
+    for one in plan.evictions:
+        key = world.key_of(one)
+        victim, winner = world.running[key], world.waiting[one.beneficiary]
+        ran_s = (world.now_ns - victim.started_at_ns) / NS_PER_S
+        assert victim.is_preemptible
+        assert not victim.is_leaving
+        assert ran_s >= victim.min_runtime_s
+        if one.because is Because.PRIORITY:
+            assert (victim.team, victim.priority < winner.priority) == (winner.team, True)
+        else:
+            assert victim.team != winner.team
+            assert not world.is_within_guarantee(victim.team), (victim, world.running)
+        pair = (*key, winner.job_id)
+        assert pair not in world.pairs
+        world.pairs.add(pair)
+
+
+def check_not_in_vain(world: World, chance: Chance) -> None:
+    """Whoever others go for starts once they have gone, if nothing else happens meanwhile; until
+    then nobody else has to go for it."""
+    plan = world.plan()
+    winners = {one.beneficiary for one in plan.evictions}
+    world.follow(plan)
+    if not winners:
+        return
+    if chance.happens(0.5):
+        again = world.plan()
+        others = {one.beneficiary for one in again.evictions}
+        assert not others & winners, again.evictions
+        winners |= others
+        early = {one.job_id for one in again.placements}
+        for job_id in winners - early:
+            assert again.verdicts[job_id].blocked_by is Blocker.MAKING_ROOM
+        world.follow(again)
+        winners -= early
+    world.leave()
+    then = world.plan()
+    assert winners <= {one.job_id for one in then.placements}
+    world.follow(then)
+
+
+def run_history(seed: int) -> None:
+    world = World.of(seed)
+    chance = world.chance.split()
+    for _ in range(STEPS):
+        for _ in range(chance.below(4)):
+            world.come()
+        if chance.happens(0.6):
+            world.end()
+        check_owed(world)
+        check_victims(world)
+        check_not_in_vain(world, chance)
+        world.now_ns += STEP_S * NS_PER_S
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_guarantees_hold_in_every_history(part: int) -> None:
+    """10,000 in all; 1,000,000 by `make guarantees`."""
+    count = HISTORIES // PARTS
+    for seed in range(part * count, (part + 1) * count):
+        try:
+            run_history(seed)
+        except AssertionError as error:
+            raise AssertionError(f"history {seed}") from error

@@ -8,6 +8,7 @@ which jobs of the team wait that come before it.
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from quarterdeck.basics.times import NS_PER_S
@@ -18,9 +19,19 @@ if TYPE_CHECKING:
 
     from quarterdeck.core.cluster.demand import Grant
     from quarterdeck.core.scheduling.capacity import Capacity
+    from quarterdeck.core.scheduling.cells import Binding
     from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
 
 Turn = tuple[bool, int, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Granted:
+    """What this plan gives to a job, and what covers it."""
+
+    site: str
+    grants: tuple[Grant, ...]
+    binding: Binding | None
 
 
 class Cover:
@@ -35,7 +46,7 @@ class Cover:
             if not one.is_leaving:
                 self._running[one.team].append(one)
         self._queues = self._queues_of(snapshot)
-        self._granted: dict[str, list[tuple[str, tuple[Grant, ...]]]] = defaultdict(list)
+        self._granted: dict[str, list[_Granted]] = defaultdict(list)
         self._stayers: list[tuple[str, tuple[Grant, ...]]] = []
         self._short = 0
         self.cells_last = 0
@@ -59,8 +70,8 @@ class Cover:
     @property
     def granted(self) -> list[tuple[str, Grant]]:
         """What this plan gives to jobs that are covered, and promises them of what comes free."""
-        held = (pair for pairs in self._granted.values() for pair in pairs)
-        return [(site, grant) for site, grants in held for grant in grants]
+        given = (one for granted in self._granted.values() for one in granted)
+        return [(one.site, grant) for one in given for grant in one.grants]
 
     def covered_of(self, team: str) -> list[Running]:
         """Those of a team that its cells cover."""
@@ -87,13 +98,17 @@ class Cover:
                 self.book.undo(binding)
                 return False
             self._short = short
-        self._granted[team].append((site, grants))
+        self._granted[team].append(_Granted(site, grants, binding))
         self.cells_last = len(binding.steps)
         return True
 
     def take_back(self, team: str) -> None:
         """What was granted last to a team is not."""
-        self._granted[team].pop()
+        binding = self._granted[team].pop().binding
+        if binding is not None:
+            self.book.undo(binding)
+            if binding.steps:
+                self._short = self.book.shortfall()
 
     def go_without(self, team: str, gone: Sequence[Running]) -> None:
         """The cells of a team as if these of its jobs had gone."""
@@ -124,8 +139,10 @@ class Cover:
             if one.is_owed:
                 is_bound = self.book.bind(team, one.site, one.grants) is not None
                 (covered if is_bound else borrowed).append(one)
-        for site, grants in self._granted[team]:
-            self.book.bind(team, site, grants)
+        self._granted[team] = [
+            replace(one, binding=self.book.bind(team, one.site, one.grants))
+            for one in self._granted[team]
+        ]
         for one in here:
             if not one.is_owed:
                 (covered if self._covers(one) else borrowed).append(one)

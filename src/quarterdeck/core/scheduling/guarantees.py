@@ -19,7 +19,7 @@ from quarterdeck.core.scheduling.cells import EPS
 from quarterdeck.core.scheduling.cover import Cover
 from quarterdeck.core.scheduling.free import Free
 from quarterdeck.core.scheduling.nearness import ON_NOTHING
-from quarterdeck.core.scheduling.reclaim import Seeker, find_cheapest, loss_gpu_s
+from quarterdeck.core.scheduling.reclaim import Borrowers, Seeker, find_cheapest, loss_gpu_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -49,6 +49,8 @@ class Guarantees:
         self._capacity, self._typical = free.capacity, free.typical
         self._going = [one for one in snapshot.running if one.is_leaving]
         self._cleared = _cleared_rows(free.capacity.fleet, snapshot.waiting)
+        self._borrowers: Borrowers | None = None
+        self._left: Free | None = None
         self._in_vain: set[tuple[str, Demand, Sites, Insists, int]] = set()
 
     def covers(self, waiting: Waiting) -> bool:
@@ -75,6 +77,7 @@ class Guarantees:
                 accepts=lambda site, grants: self._cover.grant(waiting.team, site, grants),
             )  # fmt: skip
             if placement is not None:
+                self._left = None
                 return placement
         return None
 
@@ -93,6 +96,7 @@ class Guarantees:
             self._in_vain.add(key)
             return None
         self._going += found.victims
+        self._left = found.left
         return found
 
     def mask_for_stayer(self, demand: Demand) -> NDArray[np.bool_]:
@@ -143,14 +147,11 @@ class Guarantees:
     ) -> Reclaimed | None:
         """Room made by those that borrow, after these of its own team have gone in any case."""
         demand = _least(waiting.demand)
-        going_gone = set(map(id, (*self._going, *gone)))
-        victims = [
-            one
-            for one in self._cover.borrowed
-            if id(one) not in going_gone and self._may_oust(waiting, one)
-        ]
-        leaving = [*self._going, *gone]
-        going = self._free_when_gone(leaving)
+        borrowers = self._list_borrowers() if gone or self._borrowers is None else self._borrowers
+        if not gone:
+            self._borrowers = borrowers
+        borrowers.drop((*self._going, *gone))
+        going = self._free_when_gone(gone)
         best: tuple[float, int] | None = None
         masks = list(self._masks(waiting, demand))
 
@@ -158,7 +159,7 @@ class Guarantees:
             found = find_cheapest(
                 (placer, going),
                 Seeker(replace(waiting, demand=demand), sites, insists, mask),
-                victims,
+                borrowers,
                 lambda site, grants: self._cover.grant(waiting.team, site, grants),
                 self._now_ns,
             )
@@ -170,19 +171,26 @@ class Guarantees:
             if not gone and placer.could_place(demand, sites, ON_NOTHING, within=mask):
                 continue  # It has room, and waits for a nearer one.
             found = find_in(mask)
-            if found is None or not found.victims:
-                if found is not None:
-                    return found
+            if found is None:
                 continue
+            if not found.victims or (best is None and number == len(masks) - 1):
+                return found
             self._cover.take_back(waiting.team)
-            self._cover.go_without(waiting.team, gone)
             if best is None or found.lost_gpu_s < best[0]:
                 best = (found.lost_gpu_s, number)
         return None if best is None else find_in(masks[best[1]])
 
-    def _free_when_gone(self, leaving: Iterable[Running]) -> Free:
-        """What will be free once these have gone, without what this plan gives away and promises of
-        it."""
+    def _list_borrowers(self) -> Borrowers:
+        """Those that borrow, and may go now."""
+        may_go = [one for one in self._cover.borrowed if self._cover.may_go(one)]
+        return Borrowers(may_go, self._capacity.fleet, self._now_ns, _may_oust)
+
+    def _free_when_gone(self, gone: Sequence[Running]) -> Free:
+        """What will be free once these and all that are going have gone, without what this plan
+        gives away and promises of it."""
+        if self._left is not None and not gone:
+            return self._left
+        leaving = (*self._going, *gone)
         freed = [(one.site, grant) for one in leaving for grant in one.grants]
         return Free(self._capacity, self._typical).returned(freed).granted(self._cover.granted)
 
@@ -204,6 +212,7 @@ class Guarantees:
             if gone:
                 self._cover.go_without(team, ())
             return None
+        self._borrowers = None
         for one in gone[:OUTRANKED_TRIED_MAX]:
             fewer = [other for other in gone if other is not one]
             if not fewer:
@@ -233,12 +242,11 @@ class Guarantees:
         ]
         return sorted(found, key=lambda one: (one.priority, loss_gpu_s(one, self._now_ns)))
 
-    def _may_oust(self, waiting: Waiting, one: Running) -> bool:
-        """Whether one that borrows may be made to go for a job that is owed its room. Within a team
-        it is priority that counts."""
-        if not self._cover.may_go(one):
-            return False
-        return one.team != waiting.team or one.priority < waiting.priority
+
+def _may_oust(waiting: Waiting, one: Running) -> bool:
+    """Whether one that borrows may be made to go for a job that is owed its room. Within a team it
+    is priority that counts."""
+    return one.team != waiting.team or one.priority < waiting.priority
 
 
 def _cleared_rows(fleet: Fleet, waiting: Iterable[Waiting]) -> dict[JobId, NDArray[np.bool_]]:

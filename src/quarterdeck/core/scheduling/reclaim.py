@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from quarterdeck.core.cluster.demand import Demand, Grant, Resources
+    from quarterdeck.core.cluster.demand import Grant, Resources
+    from quarterdeck.core.scheduling.fleet import Fleet
     from quarterdeck.core.scheduling.free import Free
     from quarterdeck.core.scheduling.nearness import Insists
     from quarterdeck.core.scheduling.placer import Sites
@@ -47,13 +48,15 @@ PRUNED_MAX: Final = 32
 class Reclaimed:
     """Room for one job: what others may take meanwhile, who must go for it (nobody if those that
     are going already are enough), on which rows it may lie, and where it then would.
-    `lost_gpu_s` is the work that is lost."""
+    `lost_gpu_s` is the work that is lost, `left` what will be free once all have gone and it lies
+    there."""
 
     placer: Placer
     victims: tuple[Running, ...]
     within: Rows
     lost_gpu_s: float
     clearance: Clearance
+    left: Free
 
 
 def loss_gpu_s(one: Running, now_ns: int) -> float:
@@ -86,10 +89,54 @@ class Seeker:
         )
 
 
+class Borrowers:
+    """Those that may be made to go, on each node the cheapest first. `may_oust` says for whom."""
+
+    def __init__(
+        self,
+        running: Iterable[Running],
+        fleet: Fleet,
+        now_ns: int,
+        may_oust: Callable[[Waiting, Running], bool],
+    ) -> None:
+        self._may_oust = may_oust
+        self._gone: set[int] = set()
+        self._price = {id(one): _price(one, now_ns) for one in running}
+        self._on_row: dict[int, list[tuple[Running, Grant]]] = defaultdict(list)
+        for one in sorted(running, key=self._cheapest_first):
+            for grant in one.grants:
+                row = fleet.rows.get((one.site, grant.node))
+                if row is not None:
+                    self._on_row[row].append((one, grant))
+
+    def price(self, one: Running) -> float:
+        """What it costs to stop it."""
+        return self._price[id(one)]
+
+    def drop(self, gone: Iterable[Running]) -> None:
+        """These go already."""
+        self._gone.update(map(id, gone))
+
+    def rows(self, within: Rows) -> list[int]:
+        """The rows of these where some are."""
+        return [row for row in self._on_row if within[row]]
+
+    def on(self, row: int, waiting: Waiting) -> list[tuple[Running, Grant]]:
+        """Who may be made to go there for somebody."""
+        return [
+            pair
+            for pair in self._on_row[row]
+            if id(pair[0]) not in self._gone and self._may_oust(waiting, pair[0])
+        ]
+
+    def _cheapest_first(self, one: Running) -> tuple[float, int, str, int]:
+        return (self.price(one), -one.started_at_ns, one.job_id, one.task or 0)
+
+
 def find_cheapest(
     free: tuple[Placer, Free],
     seeker: Seeker,
-    candidates: Sequence[Running],
+    borrowers: Borrowers,
     accepts: Callable[[str, tuple[Grant, ...]], bool],
     now_ns: int,
 ) -> Reclaimed | None:
@@ -97,32 +144,29 @@ def find_cheapest(
     what will be free once those have gone who are going already. `accepts` hears what the job would
     hold, and may refuse it."""
     placer, going = free
-    demand, within = seeker.waiting.demand, seeker.within
-    ranked = sorted(candidates, key=lambda one: _cheapest_first(one, now_ns))
-    costs, chosen_of = _clearing_costs(going, demand, ranked, within, now_ns)
-    everything = going.returned(_grants(ranked)) if ranked else going
-    for rows in _wider_and_wider(costs, within, demand.nodes):
-        probe = Placer(everything.returned(()), placer.insists)
+    nodes, within = seeker.waiting.demand.nodes, seeker.within
+    costs, chosen_of = _clearing_costs(going, seeker, borrowers)
+    for rows in _wider_and_wider(costs, within, nodes):
+        freed = _unique(
+            one for row in np.flatnonzero(rows).tolist() for one in chosen_of.get(row, ())
+        )
+        probe = Placer(_without(going, freed), placer.insists)
         placement = seeker.place(probe, rows)
         if placement is None:
             continue
-        taken = (everything.fleet.rows[placement.site, one.node] for one in placement.grants)
+        taken = (going.fleet.rows[placement.site, one.node] for one in placement.grants)
         victims = _unique(one for row in taken for one in chosen_of.get(row, ()))
-        victims = _pruned(going, seeker, rows, victims, now_ns)
+        victims = _pruned(going, seeker, rows, victims, borrowers)
         proven = Placer(_without(going, victims), placer.insists)
         later = proven.free.returned(())
         proof = seeker.place(proven, rows, accepts)
         if proof is None:
             continue
-        meanwhile = placer.free.shared_with(later, proven.free)
+        meanwhile = Placer(placer.free.shared_with(later, proven.free), placer.insists)
         lost = sum(loss_gpu_s(one, now_ns) for one in victims)
         clearance = Clearance(proof.site, tuple(grant.node for grant in proof.grants))
-        return Reclaimed(Placer(meanwhile, placer.insists), tuple(victims), rows, lost, clearance)
+        return Reclaimed(meanwhile, tuple(victims), rows, lost, clearance, proven.free)
     return None
-
-
-def _cheapest_first(one: Running, now_ns: int) -> tuple[float, int, str, int]:
-    return (_price(one, now_ns), -one.started_at_ns, one.job_id, one.task or 0)
 
 
 def _price(one: Running, now_ns: int) -> float:
@@ -130,27 +174,21 @@ def _price(one: Running, now_ns: int) -> float:
 
 
 def _clearing_costs(
-    free: Free, demand: Demand, ranked: Sequence[Running], within: Rows, now_ns: int
+    free: Free, seeker: Seeker, borrowers: Borrowers
 ) -> tuple[NDArray[np.float64], dict[int, list[Running]]]:
     """What it costs to clear each row for a replica, `inf` where that cannot be done, and who goes
     there for it."""
-    fleet = free.fleet
+    demand, within = seeker.waiting.demand, seeker.within
     parts = [part.resources for part in demand.parts]
     fits = np.logical_and.reduce([free.costs(wanted) < np.inf for wanted in parts])
     costs = np.where(within & fits, 0.0, np.inf)
-    on_row: dict[int, list[tuple[Running, Grant]]] = defaultdict(list)
-    for one in ranked:
-        for grant in one.grants:
-            row = fleet.rows.get((one.site, grant.node))
-            if row is not None and within[row] and not fits[row]:
-                on_row[row].append((one, grant))
     chosen_of: dict[int, list[Running]] = {}
-    for row, held in on_row.items():
-        chosen = _enough(free, row, parts, held)
+    for row in borrowers.rows(within & ~fits):
+        chosen = _enough(free, row, parts, borrowers.on(row, seeker.waiting))
         if chosen:
             # A gang goes from all its nodes at once, of which the job may need several.
             costs[row] = sum(
-                _price(one, now_ns) / min(demand.nodes, len(one.grants)) for one in chosen
+                borrowers.price(one) / min(demand.nodes, len(one.grants)) for one in chosen
             )
             chosen_of[row] = chosen
     return costs, chosen_of
@@ -186,8 +224,9 @@ def _wider_and_wider(costs: NDArray[np.float64], within: Rows, nodes: int) -> It
     order = able[np.argsort(costs[able], kind="stable")]
     count = nodes
     while count < len(order):
-        # What costs the same as the last of them is as good.
-        count = int(np.searchsorted(costs[order], costs[order[count - 1]], side="right"))
+        if nodes > 1:
+            # What costs the same as the last of them is as good, and may be nearer.
+            count = int(np.searchsorted(costs[order], costs[order[count - 1]], side="right"))
         rows = np.zeros(len(within), bool)
         rows[order[:count]] = True
         yield rows
@@ -198,13 +237,13 @@ def _wider_and_wider(costs: NDArray[np.float64], within: Rows, nodes: int) -> It
 
 
 def _pruned(
-    free: Free, seeker: Seeker, rows: Rows, victims: list[Running], now_ns: int
+    free: Free, seeker: Seeker, rows: Rows, victims: list[Running], borrowers: Borrowers
 ) -> list[Running]:
     """Without those that are not in the way, the dearest first."""
     if len(victims) > PRUNED_MAX:
         return victims
     kept = victims
-    for one in sorted(victims, key=lambda one: -_price(one, now_ns)):
+    for one in sorted(victims, key=lambda one: -borrowers.price(one)):
         fewer = [other for other in kept if other is not one]
         if seeker.place(Placer(_without(free, fewer)), rows) is not None:
             kept = fewer

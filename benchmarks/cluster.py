@@ -24,7 +24,9 @@ from quarterdeck.core.scheduling.allowances import allowances_of, parties_of, qu
 from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.fragments import Recent
 from quarterdeck.core.scheduling.make_plan import make_plan
-from quarterdeck.core.scheduling.snapshot import Holder, Policy, Snapshot, Waiting
+from quarterdeck.core.scheduling.pools import Cells, Pool
+from quarterdeck.core.scheduling.queue import running_of
+from quarterdeck.core.scheduling.snapshot import Holder, Policy, Running, Snapshot, Waiting
 from quarterdeck.testing.people import a_large_organization
 
 if TYPE_CHECKING:
@@ -86,6 +88,11 @@ def limited_people() -> People:
     return People(Organization("ACME"), teams, users)
 
 
+def guaranteed(people: People, nodes: int) -> Policy:
+    """Each of these people's teams is guaranteed so many whole nodes."""
+    return Policy(pools=tuple(Pool(team, (Cells(nodes),)) for team in sorted(people.teams)))
+
+
 def single_demand(rng: Random) -> Demand:
     """What a job of one node asks for, of 48 shapes."""
     gpus = rng.choices(GPUS, SHARES)[0]
@@ -104,9 +111,13 @@ def gang_demand(rng: Random, sizes: Sequence[int]) -> Demand:
 class Cluster:
     """See the module."""
 
-    def __init__(self, nodes: Sequence[Node], people: People, rng: Random) -> None:
+    def __init__(
+        self, nodes: Sequence[Node], people: People, rng: Random, policy: Policy | None = None
+    ) -> None:
         self.rng = rng
         self.people = people
+        self.policy = policy or Policy()
+        self._attempts: dict[JobId, Running] = {}
         self.capacity = capacity_of(rooms_of(nodes))
         self.gpus = GPUS_PER_NODE * len(nodes)
         self.gpus_held = 0
@@ -147,7 +158,8 @@ class Cluster:
                 job, _ = self.submit(demand)
                 devices, left = tuple(left[: wanted.gpus]), left[wanted.gpus :]
                 grant = Grant(node.name, devices, wanted.cpus, wanted.memory_bytes)
-                self._hold(job, (grant,))
+                event = decide.place(job, SITE, (grant,), AT_NS)
+                self._hold(evolve(job, job.id, event), (grant,))
         self.capacity = capacity_of(
             [room_of(SITE, one.node, self._held[one.node.name].values()) for one in self.capacity]
         )
@@ -162,17 +174,21 @@ class Cluster:
             tuple(self._holders.values()),
             allowances_of(self._quotas, self._running, dict),
             tuple(self.recent.counts().items()),
+            tuple(self._attempts.values()),
         )
 
     def decide(self, job: Job, waiting: Waiting) -> tuple[float, Plan]:
         """Seconds of one whole decision: snapshot, plan (with the verdict where it does not fit),
         the record of it, and the update of what is free."""
         began = perf_counter()
-        plan = make_plan(self.snapshot((waiting,)), Policy())
+        plan = make_plan(self.snapshot((waiting,)), self.policy)
         for placed in plan.placements:
             event = decide.place(job, placed.site, placed.grants, AT_NS)
             event = replace(
-                event, grounds=placed.grounds, allreduce_gbytes_s=placed.allreduce_gbytes_s
+                event,
+                grounds=placed.grounds,
+                allreduce_gbytes_s=placed.allreduce_gbytes_s,
+                is_owed=placed.is_owed,
             )
             self._hold(evolve(job, job.id, event), placed.grants)
             self._renew(placed.grants)
@@ -187,7 +203,7 @@ class Cluster:
             jobs[place], jobs[-1] = jobs[-1], jobs[place]
             job, grants = jobs.pop()
             self._running.subtract(parties_of(job.spec.team, job.actor))
-            del self._holders[job.id]
+            del self._holders[job.id], self._attempts[job.id]
             for grant in grants:
                 del self._held[grant.node][job.id]
                 self.gpus_held -= len(grant.devices)
@@ -200,6 +216,7 @@ class Cluster:
         gpus = sum(len(grant.devices) for grant in grants)
         cpus = sum(grant.cpus for grant in grants)
         self._holders[job.id] = Holder(job.id, SITE, len(grants), gpus, cpus)
+        self._attempts[job.id] = running_of(job, job.attempts[-1])
         self.gpus_held += gpus
         for grant in grants:
             self._held[grant.node][job.id] = grant

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import fairness, mig, openb, packing, plot, queueing, topology
+from benchmarks import fairness, guarantees, mig, openb, packing, plot, queueing, topology
 from benchmarks.traces import NoTraces, folder
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ SUITES: Final[dict[str, Callable[[], Told]]] = {
     "packing": _packing,
     "queueing": _queueing,
     "fairness": lambda: fairness.tell(fairness.run()),
+    "guarantees": lambda: guarantees.tell(guarantees.run()),
     "topology": lambda: topology.tell(topology.run(topology.LOADS)),
     "mig": lambda: mig.tell(mig.run(mig.MIXES)),
 }

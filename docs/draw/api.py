@@ -79,6 +79,7 @@ def read_document() -> dict[str, Any]:
         home_id="",
         started_at_ns=0,
         shutdown=lambda _stop_jobs: None,
+        put_pools=lambda _text, _is_dry_run: plane.rules.now,
         is_ready=lambda: True,
     )
     return create_app(context).openapi()

@@ -31,6 +31,7 @@ from quarterdeck.api.routers import (
     organization,
     plans,
     policy,
+    pools,
     queue,
     results,
     server,
@@ -54,7 +55,7 @@ DESCRIPTION = (
 
 _ROUTERS = (
     *(jobs, batches, steps, queue, plans, logs, metrics, results),
-    *(events, nodes, snapshots, webhooks, audit, server, policy, gc, health),
+    *(events, nodes, snapshots, webhooks, audit, server, policy, pools, gc, health),
     *(organization, teams, users, invitations, tokens),
 )
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from quarterdeck.control.plane import ControlPlane
     from quarterdeck.control.retention import Sweeper
     from quarterdeck.control.roster import Roster
+    from quarterdeck.control.rules import FollowedPolicy
     from quarterdeck.control.webhooks import Webhooks
     from quarterdeck.ports.audit import AuditLog
     from quarterdeck.ports.identity import Identity
@@ -52,6 +53,8 @@ class ApiContext:
     `files` holds each site's logs and results by the site's name. `allowed_hosts` are further host
     names, without port, under which the server may be asked; loopback names always are. `shutdown`
     is told whether to cancel all jobs first; it only asks for the end and returns at once.
+    `put_pools` writes other pools to the policy file and follows them, or in a dry run only says
+    what that would be.
     `is_ready` is called on the event loop, so it looks at what is in memory. `sweeper` does what
     retention says, where there is one. `audit` takes a record of every request.
     """
@@ -68,6 +71,7 @@ class ApiContext:
     home_id: str
     started_at_ns: int
     shutdown: Callable[[bool], None]
+    put_pools: Callable[[str, bool], FollowedPolicy]
     is_ready: Callable[[], bool]
     allowed_hosts: frozenset[str] = frozenset()
     blob_bytes_max: int = 16 * 2**30

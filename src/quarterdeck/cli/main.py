@@ -68,6 +68,7 @@ VERBS = {
     "logout": LazyVerb("quarterdeck.cli.verbs.login:logout", "Let a server's token go."),
     "whoami": LazyVerb("quarterdeck.cli.verbs.whoami:command", "Say who you are, and by what."),
     "organization": LazyVerb("quarterdeck.cli.verbs.organization:command", "Say who owns it all."),
+    "pool": LazyVerb("quarterdeck.cli.verbs.pool:command", "What teams are guaranteed."),
     "team": LazyVerb("quarterdeck.cli.verbs.team:command", "Teams, members and limits."),
     "user": LazyVerb("quarterdeck.cli.verbs.user:command", "People, and who comes in."),
     "invitation": LazyVerb("quarterdeck.cli.verbs.invitation:command", "Invitations not used."),

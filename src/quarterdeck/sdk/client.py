@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         TaskList,
     )
     from quarterdeck.wire.v1.metrics import MetricsView, ProgressList
+    from quarterdeck.wire.v1.pools import PoolList, PoolsAnswer
     from quarterdeck.wire.v1.queue import QueueView
     from quarterdeck.wire.v1.server import PolicyView, ServerView
     from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
@@ -301,6 +302,14 @@ class Client:
     def get_policy(self) -> PolicyView:
         """What the scheduler follows."""
         return self._send(server_requests.get_policy())
+
+    def list_pools(self) -> PoolList:
+        """What teams are guaranteed, and hold."""
+        return self._send(server_requests.list_pools())
+
+    def put_pools(self, text: str, *, dry_run: bool = False) -> PoolsAnswer:
+        """Other guarantees, as YAML with the key `pools`."""
+        return self._send(server_requests.put_pools(text, dry_run=dry_run))
 
     def shut_down(self, *, stop_jobs: bool = False) -> None:
         """End the server."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from quarterdeck.sdk.calls import Call
 from quarterdeck.sdk.requests import JSON, UPLOAD_S, as_model, body_of, dry, nothing
 from quarterdeck.wire.v1.gc import GcReport
+from quarterdeck.wire.v1.pools import PoolList, PoolsAnswer, PoolsRequest
 from quarterdeck.wire.v1.server import PolicyView, ServerView, ShutdownRequest
 
 
@@ -16,6 +17,19 @@ def get_server() -> Call[ServerView]:
 def get_policy() -> Call[PolicyView]:
     """What the scheduler follows."""
     return Call("GET", "/v1/policy", as_model(PolicyView))
+
+
+def list_pools() -> Call[PoolList]:
+    """What teams are guaranteed, and hold."""
+    return Call("GET", "/v1/pools", as_model(PoolList))
+
+
+def put_pools(text: str, *, dry_run: bool = False) -> Call[PoolsAnswer]:
+    """Other guarantees, as YAML with the key `pools`."""
+    body = body_of(PoolsRequest(text=text))
+    return Call(
+        "PUT", "/v1/pools", as_model(PoolsAnswer), query=dry(dry_run), headers=JSON, body=body
+    )
 
 
 def shut_down(*, stop_jobs: bool) -> Call[None]:

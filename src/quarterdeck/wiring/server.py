@@ -258,6 +258,7 @@ class Server:
             started_at_ns=self._plane.clock.now_ns(),
             allowed_hosts=LOOPBACK_NAMES | settings.allowed_hosts | {settings.host},
             shutdown=self._shut_down,
+            put_pools=self._policy.put_pools,
             is_ready=self._is_ready.is_set,
             closing=self._closing,
             blob_bytes_max=BLOB_BYTES_MAX,

@@ -35,6 +35,7 @@ from quarterdeck.control.founding import found
 from quarterdeck.control.plane import ControlPlane
 from quarterdeck.control.reconcile import reconcile
 from quarterdeck.control.roster import Roster
+from quarterdeck.control.rules import FollowedPolicy
 from quarterdeck.control.schedule import Scheduler
 from quarterdeck.control.sign_in import SignIn
 from quarterdeck.control.webhooks import Webhooks
@@ -44,6 +45,8 @@ from quarterdeck.core.jobs.job import RankExit
 from quarterdeck.core.jobs.states import ReplicaState
 from quarterdeck.ports.engine import AttemptRef, Observation
 from quarterdeck.ports.site import LogChunk, LogMatches, Report, ResultFile
+from quarterdeck.wiring.policy.in_force import followed
+from quarterdeck.wiring.policy.section import with_pools
 from quarterdeck.wiring.system import RandomHookKeys, RandomSecrets
 
 if TYPE_CHECKING:
@@ -229,6 +232,13 @@ def make_house(blob_bytes_max: int = 2**20, limits: DoorLimits = TRIED) -> House
     notifier = WebhookNotifier(plane.clock, "0.1.0", may_be_private=True)
     webhooks = Webhooks(plane, MemoryHooks(), notifier, RandomHookKeys(), Chance(1))
     audit = MemoryAuditLog(plane.clock.now_ns)
+
+    def put_pools(text: str, is_dry_run: bool) -> FollowedPolicy:
+        given = followed(with_pools(None, text), Path("policy.yaml"), plane.clock.now_ns())
+        if not is_dry_run:
+            plane.rules.put(given)
+        return given
+
     context = ApiContext(
         plane=plane,
         identity=SignIn(roster, [HomeToken(TOKEN, owner), signed]),
@@ -243,6 +253,7 @@ def make_house(blob_bytes_max: int = 2**20, limits: DoorLimits = TRIED) -> House
         started_at_ns=START_NS,
         allowed_hosts=frozenset({"deck.example.org"}),
         shutdown=shutdowns.append,
+        put_pools=put_pools,
         is_ready=lambda: house.is_ready,
         blob_bytes_max=blob_bytes_max,
         limits=limits,

@@ -98,6 +98,11 @@ class CellBook:
         ]
         return _Holding(groups, np.zeros(len(self.total)), np.zeros(len(self.total)))
 
+    @property
+    def teams(self) -> tuple[str, ...]:
+        """Those that are guaranteed anything."""
+        return tuple(self._held)
+
     def has(self, team: str) -> bool:
         """Whether it is guaranteed anything."""
         return team in self._held

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.cells import CellBook
@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
 
 Turn = tuple[bool, int, int, str]
+
+
+class _Claim(NamedTuple):
+    """A job that waits: how many cells it needs, and how many there are of it. One that
+    `holds_all` is not passed on cells of its team any more."""
+
+    turn: Turn
+    cells: int
+    tasks: int
+    holds_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,7 @@ class Cover:
         self.book = CellBook(capacity, policy.pools)
         self._now_ns = snapshot.now_ns
         self._reclaim_after_s = policy.reclaim_after_s
+        self._patience_s = policy.patience_s
         self._running: dict[str, list[Running]] = defaultdict(list)
         for one in sorted(snapshot.running, key=_by_right):
             if not one.is_leaving:
@@ -159,12 +170,14 @@ class Cover:
         return True
 
     def _claimed(self, one: Running, cells: int) -> int:
-        """How many of so many cells jobs of its team wait for that come before it, of those for
-        which there are enough."""
+        """How many of so many cells jobs of its team wait for that come before it: of those for
+        which there are enough, and all while one has waited for the policy's patience."""
         turn, claimed = _turn_of(one), 0
-        for other, each, count in self._queues[one.team]:
-            if other < turn:
-                claimed += each * min(count, (cells - claimed) // max(1, each))
+        for other in self._queues[one.team]:
+            if other.turn < turn:
+                if other.holds_all:
+                    return cells
+                claimed += other.cells * min(other.tasks, (cells - claimed) // max(1, other.cells))
         return claimed
 
     def _settle(self) -> None:
@@ -172,17 +185,22 @@ class Cover:
         self.book.set_stuck([*stay, *self._stayers])
         self._short = self.book.shortfall()
 
-    def _queues_of(self, snapshot: Snapshot) -> dict[str, list[tuple[Turn, int, int]]]:
-        """Of each team, who waits, how many cells each needs, and how many there are of it. For
-        whom room was made it is known how many cells that takes."""
-        queues: dict[str, list[tuple[Turn, int, int]]] = defaultdict(list)
+    def _queues_of(self, snapshot: Snapshot) -> dict[str, list[_Claim]]:
+        """Of each team, who waits, in its order. For whom room was made it is known how many cells
+        that takes."""
+        queues: dict[str, list[_Claim]] = defaultdict(list)
         for one in snapshot.waiting:
-            if self.book.has(one.team) and (ready := one.ready(snapshot.now_ns)):
-                clearance = one.clearance
-                turn = _turn_of(one, is_cleared=clearance is not None)
-                cells = one.demand.nodes if clearance is None else clearance.cells
-                count = len(ready) if clearance is None else 1
-                queues[one.team].append((turn, cells, count))
+            if not self.book.has(one.team) or not (ready := one.ready(snapshot.now_ns)):
+                continue
+            if one.clearance is not None:
+                claim = _Claim(_turn_of(one, is_cleared=True), one.clearance.cells, 1)
+            else:
+                waited_s = (snapshot.now_ns - one.submitted_at_ns) / NS_PER_S
+                holds_all = waited_s >= self._patience_s and self.book.has_cells_for(
+                    one.team, one.demand
+                )
+                claim = _Claim(_turn_of(one), one.demand.nodes, len(ready), holds_all)
+            queues[one.team].append(claim)
         for queue in queues.values():
             queue.sort()
         return queues

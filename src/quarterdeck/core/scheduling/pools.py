@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from quarterdeck.core.cluster.demand import Level, Resources
+from quarterdeck.core.cluster.gpus import format_gpus
 
 WHOLE_NODE: Final = Resources()
 
@@ -25,6 +26,14 @@ class Cells:
     count: int
     resources: Resources = WHOLE_NODE
     within: Level | None = None
+
+    def __str__(self) -> str:
+        """For people, for example `10 nodes` or `2 × A100:4 within one rack`."""
+        if self.resources.gpus:
+            said = f"{self.count} × {format_gpus(self.resources)}"
+        else:
+            said = f"{self.count} node{'s'[: self.count > 1]}"
+        return said if self.within is None else f"{said} within one {self.within.value}"
 
 
 @dataclass(frozen=True, slots=True)

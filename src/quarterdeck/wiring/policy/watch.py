@@ -6,6 +6,7 @@ A file that is wrong leaves what is in force, and says so in the log, in the aud
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,7 @@ from quarterdeck.basics.errors import QuarterdeckError, Unavailable
 from quarterdeck.core.audit.record import Entry
 from quarterdeck.wiring.policy.in_force import followed, version_of
 from quarterdeck.wiring.policy.reader import read_bytes
+from quarterdeck.wiring.policy.section import replace_file, with_pools
 from quarterdeck.wiring.worker import Worker
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class PolicyWatch:
         self._changed: Callable[[], None] = lambda: None
         self._taken: Seen = taken
         self._seen: Seen = taken
+        self._lock = threading.Lock()
         self._worker = Worker("policy", self.look, every_s=LOOK_EVERY_S)
         if taken is not None:
             self._audit.append(_entry(rules.now))
@@ -62,10 +65,27 @@ class PolicyWatch:
         """Look no more."""
         self._worker.close()
 
+    def put_pools(self, text: str, is_dry_run: bool) -> FollowedPolicy:
+        """Write these pools to the file and follow what it says then, or say what that would be.
+        `Invalid` if anything is wrong with it; then nothing is changed."""
+        with self._lock:
+            content = with_pools(read_bytes(self._path), text)
+            given = followed(content, self._path, self._clock.now_ns())
+            if is_dry_run:
+                return given
+            replace_file(self._path, content)
+            self._follow(given)
+            self._taken = self._seen = content
+            return self._rules.now
+
     def look(self) -> None:
         """Take what is in the file, if that is new. What is not the same as at the look before is
         still being written: then the next look will do. `Unavailable` while the audit log cannot
         take the record: then nothing changes, and the next look tries again."""
+        with self._lock:
+            self._look()
+
+    def _look(self) -> None:
         before, self._seen = self._seen, _read(self._path)
         if _is_same(self._seen, self._taken) or not _is_same(self._seen, before):
             return

@@ -65,7 +65,7 @@ def explain(plane: ControlPlane, job_id: JobId, sees: Sees = everything) -> Expl
 
 def _told_of_cover(plane: ControlPlane, snapshot: Snapshot, job: Job) -> str:
     """Whether what runs of it may have to make room for those who are guaranteed the nodes."""
-    if not plane.policy.pools or not any(one.stop is None for one in job.live_attempts):
+    if not plane.policy.guarantees or not any(one.stop is None for one in job.live_attempts):
         return ""
     cover = Cover(capacity_of(snapshot.rooms), snapshot, plane.policy)
     if not any(one.job_id == job.id for one in cover.borrowed):

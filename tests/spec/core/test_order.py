@@ -11,7 +11,7 @@ from quarterdeck.basics.ids import JobId
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.cluster.demand import Demand, Group, Resources
 from quarterdeck.core.scheduling.allowances import Allowance, Party
-from quarterdeck.core.scheduling.order import class_of, gpus_of, may_oust, next_class_ns, order_of
+from quarterdeck.core.scheduling.order import class_of, may_oust, next_class_ns, order_of
 from quarterdeck.core.scheduling.snapshot import Order, Policy, Running, Snapshot, Waiting
 from quarterdeck.testing.builders import START_NS, a_demand
 
@@ -116,4 +116,4 @@ def test_who_makes_room_for_whom() -> None:
 
 def test_shares_and_groups_count_as_what_they_hold() -> None:
     share = Demand(2, Resources(1, gpu_percent=25), beside=(Group(1, Resources(4)),))
-    assert gpus_of(share) == 2 * 0.25 + 4
+    assert share.gpus == 2 * 0.25 + 4

@@ -109,6 +109,15 @@ class Demand:
         return self.nodes if self.nodes_max is None else self.nodes_max
 
     @property
+    def gpus(self) -> float:
+        """On all nodes, of all groups; a part of a GPU's time counts as that part."""
+        groups = (
+            (self.nodes, self.resources),
+            *((one.nodes, one.resources) for one in self.beside),
+        )
+        return sum(nodes * one.gpus * one.gpu_percent / 100 for nodes, one in groups)
+
+    @property
     def nodes_beside(self) -> int:
         """How many grants the groups beside the first one get."""
         return sum(group.nodes for group in self.beside)

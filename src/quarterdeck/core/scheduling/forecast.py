@@ -48,7 +48,7 @@ def latest_start(
     It holds unless something goes before it that is not there yet: what is in the queue before it
     is placed first, and is taken to run for ever.
     """
-    if policy.order is not Order.FIRST_COME or policy.pools:
+    if policy.order is not Order.FIRST_COME or policy.guarantees:
         return None
     own = next(one for one in snapshot.waiting if one.job_id == job_id)
     order = order_of(snapshot, policy)

@@ -86,7 +86,7 @@ class _Planning:
         self._placer = Placer(free, insists_at_first(policy))
         self._tally = Tally(snapshot.allowances)
         self._clearing = Clearing(snapshot, policy)
-        self._owed = Owed(snapshot, policy, free) if policy.pools else None
+        self._owed = Owed(snapshot, policy, free) if policy.guarantees else None
         self._placements: list[Placement] = []
         self._verdicts: dict[JobId, Verdict] = {}
         self._left: list[Waiting] = []

@@ -11,6 +11,8 @@ Priority comes first, and whoever is beyond a soft limit goes last. Among the ot
   8 GPUs, to 10, to 100 … (discretised least attained service; Gu et al., "Tiresias", NSDI 2019), in
   a class those that need fewer GPUs first. It needs no durations: most jobs are short, and end in
   the first classes.
+- *fair share*: teams take turns by what they hold now for their weight, and so do the people of a
+  team (`fair`); priority counts within a team.
 """
 
 from __future__ import annotations
@@ -20,12 +22,12 @@ from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.allowances import parties_of
+from quarterdeck.core.scheduling.fair import fair_ranks
 from quarterdeck.core.scheduling.snapshot import Order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from quarterdeck.core.cluster.demand import Demand
     from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
 
     Key = tuple[bool, int, float, float, int, str]
@@ -50,6 +52,8 @@ eighth it is the same within 2 % on the traces."""
 
 def order_of(snapshot: Snapshot, policy: Policy) -> Callable[[Waiting], Key]:
     """The key to sort the queue by. It is total: the id settles ties."""
+    if policy.order is Order.FAIR_SHARE:
+        return _fair_key(snapshot, policy)
 
     def key(waiting: Waiting) -> Key:
         return (
@@ -59,6 +63,16 @@ def order_of(snapshot: Snapshot, policy: Policy) -> Callable[[Waiting], Key]:
             waiting.submitted_at_ns,
             waiting.job_id,
         )
+
+    return key
+
+
+def _fair_key(snapshot: Snapshot, policy: Policy) -> Callable[[Waiting], Key]:
+    ranks = fair_ranks(snapshot, policy.pools)
+
+    def key(waiting: Waiting) -> Key:
+        rank = float(ranks[waiting.job_id])
+        return (is_late(snapshot, waiting), 0, rank, 0.0, waiting.submitted_at_ns, waiting.job_id)
 
     return key
 
@@ -84,7 +98,7 @@ def class_of(served_gpu_s: float) -> int:
 
 def next_class_ns(running: Running, now_ns: int) -> int | None:
     """When a running job comes into its next class; None for one without GPUs."""
-    gpus = gpus_of(running.demand)
+    gpus = running.demand.gpus
     if not gpus:
         return None
     reach_gpu_s = CLASS_GPU_S * CLASS_FACTOR ** class_of(running.served_gpu_s)
@@ -98,16 +112,8 @@ def may_oust(waiting: Waiting, running: Running) -> bool:
     its = (-running.priority, class_of(running.served_gpu_s))
     if mine != its:
         return mine < its
-    gpus = gpus_of(waiting.demand)
-    return 0 < gpus * SMALLER_FACTOR <= gpus_of(running.demand)
-
-
-def gpus_of(demand: Demand) -> float:
-    """On all nodes; a part of a GPU's time counts as that part."""
-    found = demand.nodes * demand.resources.gpus * demand.resources.gpu_percent / 100
-    for group in demand.beside:
-        found += group.nodes * group.resources.gpus * group.resources.gpu_percent / 100
-    return found
+    gpus = waiting.demand.gpus
+    return 0 < gpus * SMALLER_FACTOR <= running.demand.gpus
 
 
 def _rank(waiting: Waiting, policy: Policy, now_ns: int) -> tuple[float, float]:
@@ -116,7 +122,7 @@ def _rank(waiting: Waiting, policy: Policy, now_ns: int) -> tuple[float, float]:
         waited_s = max(0, now_ns - waiting.submitted_at_ns) / NS_PER_S
         aged = 1 + waited_s / (AGING * expected_s + AGING_LEAST_S)
         # A job without GPUs takes none from anybody: it counts as one that needs very few.
-        return (expected_s * max(0.01, gpus_of(waiting.demand)) / aged, 0.0)
+        return (expected_s * max(0.01, waiting.demand.gpus) / aged, 0.0)
     if policy.order is Order.LEAST_SERVED:
-        return (class_of(waiting.served_gpu_s), gpus_of(waiting.demand))
+        return (class_of(waiting.served_gpu_s), waiting.demand.gpus)
     return (0.0, 0.0)

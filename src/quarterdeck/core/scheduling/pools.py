@@ -38,10 +38,11 @@ class Cells:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """What one team is guaranteed."""
+    """What one team is guaranteed, and its weight where teams take turns."""
 
     team: str
     guarantee: tuple[Cells, ...] = ()
+    weight: float = 1.0
 
     @property
     def gpus(self) -> int:

@@ -78,4 +78,5 @@ def running_of(job: Job, attempt: Attempt) -> Running:
         keeps_checkpoints=spec.checkpoint_path is not None,
         is_owed=attempt.is_owed,
         is_leaving=attempt.stop is not None,
+        owner=job.actor,
     )

@@ -18,7 +18,6 @@ from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.cluster.demand import GpuUnit
 from quarterdeck.core.cluster.parts import parse_part
 from quarterdeck.core.jobs.clearance import Clearance
-from quarterdeck.core.scheduling.order import gpus_of
 from quarterdeck.core.scheduling.placer import Placer
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def loss_gpu_s(one: Running, now_ns: int) -> float:
     hundredth of one."""
     ran_s = max(0.0, (now_ns - one.started_at_ns) / NS_PER_S)
     lost_s = min(ran_s, KEPT_LOSS_S) if one.keeps_checkpoints else ran_s
-    return lost_s * max(0.01, gpus_of(one.demand))
+    return lost_s * max(0.01, one.demand.gpus)
 
 
 @dataclass(frozen=True, slots=True)

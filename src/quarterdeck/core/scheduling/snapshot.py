@@ -100,6 +100,7 @@ class Running:
     keeps_checkpoints: bool = False
     is_owed: bool = False
     is_leaving: bool = False
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +141,8 @@ class Order(StrEnum):
     """Who should need least GPU time; waiting makes a job count as smaller."""
     LEAST_SERVED = "least_served"
     """Who had least GPU time so far, which needs no durations; others make room for it."""
+    FAIR_SHARE = "fair_share"
+    """Teams take turns by what they hold now, and the people of each team likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,4 +180,9 @@ class Policy:
     @property
     def may_evict(self) -> bool:
         """Whether running jobs may have to make room."""
-        return self.orders_evictions or bool(self.pools)
+        return self.orders_evictions or self.guarantees
+
+    @property
+    def guarantees(self) -> bool:
+        """Whether any team is guaranteed anything."""
+        return any(pool.guarantee for pool in self.pools)

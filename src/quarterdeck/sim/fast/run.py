@@ -12,7 +12,7 @@ from quarterdeck.core.scheduling.fragments import Recent
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.moves import LATELY, find_moves, moves_left
 from quarterdeck.core.scheduling.order import order_of
-from quarterdeck.core.scheduling.snapshot import Running, Snapshot, Waiting
+from quarterdeck.core.scheduling.snapshot import Order, Running, Snapshot, Waiting
 from quarterdeck.sim.fast.attempts import JobRun
 from quarterdeck.sim.fast.limits import Limits
 from quarterdeck.sim.fast.site import SITE, FastSite
@@ -71,6 +71,7 @@ class _Run:
             JobId(format_id("j", n)): JobRun.of(job) for n, job in enumerate(jobs, start=1)
         }
         self._policy = policy
+        self._needs_running = policy.may_evict or policy.order is Order.FAIR_SHARE
         self._tell = tell
         self._outages = tuple(sorted(outages, key=lambda one: (one.at_s, one.node, one.kind)))
         self._restart_s = restart_s
@@ -193,7 +194,7 @@ class _Run:
 
     def _plan(self, now_s: float) -> None:
         self._plans += 1
-        snapshot = self._snapshot(now_s, is_running_of_use=self._policy.may_evict)
+        snapshot = self._snapshot(now_s, is_running_of_use=self._needs_running)
         plan = make_plan(snapshot, self._policy, explains=False)
         for placement in plan.placements:
             del self._waiting[placement.job_id]
@@ -247,6 +248,7 @@ class _Run:
                 team=one.job.team,
                 keeps_checkpoints=one.job.checkpoint_s is not None,
                 is_owed=one.is_owed,
+                owner=one.job.user,
             )
             for job_id in self._running
             for one in (self._jobs[job_id],)

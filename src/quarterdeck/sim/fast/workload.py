@@ -15,7 +15,6 @@ from quarterdeck.basics.quantities import parse_bytes
 from quarterdeck.core.cluster.demand import Demand, Resources
 from quarterdeck.core.cluster.gpus import parse_gpus
 from quarterdeck.core.jobs.spec import Priority
-from quarterdeck.core.scheduling.order import gpus_of
 from quarterdeck.sim.fast.cells import count, find, rows_of, seconds, shown
 from quarterdeck.sim.fast.remarks import Remark, Remarks
 
@@ -56,7 +55,7 @@ class SimJob:
     @property
     def gpus(self) -> float:
         """On all its nodes; a part of a GPU's time counts as that part."""
-        return gpus_of(self.demand)
+        return self.demand.gpus
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from quarterdeck.wiring.policy.parts import Wrong, entries_of, scalar_of
 
 CELLS_MAX: Final = 100_000
 POOLS_MAX: Final = 1000
-POOL_KEYS: Final = ("guarantee",)
+POOL_KEYS: Final = ("guarantee", "weight")
+WEIGHT_MAX: Final = 1_000_000
 CELL_KEYS: Final = ("nodes", "gpu", "within")
 WITHIN: Final = {
     "rack": Level.RACK,
@@ -47,12 +48,16 @@ def read_pools(tree: Tree) -> tuple[Pool, ...]:
 
 def _pool(team: str, tree: Entries, above: str) -> Pool:
     guarantee: tuple[Cells, ...] = ()
+    weight = 1
     for key, inner in entries_of(tree, f"{above}."):
-        if key.text != "guarantee":
+        if key.text == "weight":
+            weight = _count(inner, f"{above}.weight", WEIGHT_MAX, "a weight")
+        elif key.text == "guarantee":
+            groups = inner.items if isinstance(inner, Items) else (inner,)
+            guarantee = tuple(_cells(group, f"{above}.guarantee") for group in groups)
+        else:
             _refuse_key(key.text, key, above, POOL_KEYS)
-        groups = inner.items if isinstance(inner, Items) else (inner,)
-        guarantee = tuple(_cells(group, f"{above}.guarantee") for group in groups)
-    return Pool(team, guarantee)
+    return Pool(team, guarantee, float(weight))
 
 
 def _cells(tree: Tree, above: str) -> Cells:
@@ -66,10 +71,7 @@ def _cells(tree: Tree, above: str) -> Cells:
             _refuse_key(key.text, key, above, CELL_KEYS)
         value = scalar_of(inner, name)
         if key.text == "nodes":
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= CELLS_MAX:
-                told = f"{name} is {shown(value)}, which is not a number of nodes"
-                raise Wrong(inner.place, told, f"write a whole number from 1 to {CELLS_MAX}", name)
-            count = value
+            count = _count(inner, name, CELLS_MAX, "a number of nodes")
         elif key.text == "gpu":
             try:
                 resources = parse_gpus(str(value), field=name)
@@ -82,6 +84,14 @@ def _cells(tree: Tree, above: str) -> Cells:
                 raise Wrong(inner.place, told, f"use one of {', '.join(WITHIN)}", name)
             within = level
     return Cells(count, resources, within)
+
+
+def _count(tree: Tree, name: str, most: int, what: str) -> int:
+    value = scalar_of(tree, name)
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        told = f"{name} is {shown(value)}, which is not {what}"
+        raise Wrong(tree.place, told, f"write a whole number from 1 to {most}, in digits", name)
+    return value
 
 
 def _refuse_key(text: str, key: Tree, above: str, known: tuple[str, ...]) -> None:

@@ -116,7 +116,7 @@ def _read(root: Entries, usual_name: str) -> NamedPolicy:
             hint = f"{hint}keys: {', '.join(NAMES)}"
             raise Wrong(key.place, told, hint, key.text, "unknown_field")
     policy = Policy(**fields)
-    if policy.pools and policy.orders_evictions:
+    if policy.guarantees and policy.orders_evictions:
         told = f"pools and order: {policy.order.value} both say who makes room for whom"
         raise Wrong(root.place, told, "leave one of them out", "pools")
     return NamedPolicy(name, policy)

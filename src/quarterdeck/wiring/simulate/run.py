@@ -183,11 +183,13 @@ def _run_all(
     from quarterdeck.sim.fast.measures.guarantees import guaranteed_gpus
     from quarterdeck.sim.report.column import column_of
 
-    usual = next((one.policy.pools for one in named if one.policy.pools), ())
+    usual = next((one.policy.pools for one in named if one.policy.guarantees), ())
     columns = []
     for one in named:
         story = _run(cluster, read, one, away, is_full=is_full)
-        guaranteed = guaranteed_gpus(one.policy.pools or usual, cluster.nodes)
+        guaranteed = guaranteed_gpus(
+            one.policy.pools if one.policy.guarantees else usual, cluster.nodes
+        )
         setting = Setting(guaranteed, cluster.watts)
         columns.append(column_of(one.name, story, setting))
     return columns
@@ -234,7 +236,7 @@ def _input_of(
         f"{one.name}: team {pool.team} is guaranteed something, and no job is of that team"
         for one in named
         for pool in one.policy.pools
-        if pool.team not in teams
+        if pool.guarantee and pool.team not in teams
     ]
     return Input(
         jobs=len(read.jobs),

@@ -32,6 +32,7 @@ def guaranteed_gpus(pools: Iterable[Pool], nodes: Sequence[Node]) -> dict[str, i
             cells.count * min(cells.resources.gpus or largest, largest) for cells in pool.guarantee
         )
         for pool in pools
+        if pool.guarantee
     }
 
 

@@ -52,7 +52,7 @@ class Clearing:
         self._policy = policy
         self._running = list(snapshot.running) if policy.may_evict else []
         self._started: list[Running] = []
-        self._in_vain: set[tuple[Demand, Sites, Insists, int, int]] = set()
+        self._in_vain: set[tuple[Demand, Sites, Insists, int, int, int]] = set()
 
     @property
     def evictions(self) -> tuple[Eviction, ...]:
@@ -72,7 +72,8 @@ class Clearing:
         if not self._running or is_late(self._snapshot, waiting):
             return None
         served = class_of(waiting.served_gpu_s)
-        key = (waiting.demand, sites, insists, waiting.priority, served)
+        barred = id(placer.free.barred)
+        key = (waiting.demand, sites, insists, waiting.priority, served, barred)
         if key in self._in_vain:
             return None
         victims = self._victims_for(waiting)

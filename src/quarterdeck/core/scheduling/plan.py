@@ -46,6 +46,8 @@ class Blocker(StrEnum):
     """Not now: somebody keeps it from starting until it is released."""
     MAKING_ROOM = "making_room"
     """Not yet: others are being stopped to make room for it."""
+    RESERVED = "reserved"
+    """Not now: it would fit, but for nodes that somebody has booked before it could be over."""
     ARRAY_LIMIT = "array_limit"
     """Not now: as many of its tasks run as the array allows at once."""
 
@@ -99,7 +101,8 @@ class Plan:
 
     `evictions` make room for jobs that are placed once those have gone. `next_ready_ns` is when the
     plan is worth making again though nothing has come, gone or ended: a retry's wait is over, or a
-    gang's patience to lie nearer, or a running job comes after one that waits.
+    gang's patience to lie nearer, a booking begins or ends, or a running job comes after one that
+    waits.
     """
 
     as_of: int

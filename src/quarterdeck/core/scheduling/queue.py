@@ -33,6 +33,8 @@ def waiting_of(job: Job) -> Waiting:
             team=spec.team,
             owner=job.actor,
             expected_s=spec.time_limit_s,
+            limit_s=spec.time_limit_s,
+            grace_s=spec.stopping.grace_s,
         )
     indices, parallel = spec.array.indices, spec.array.parallel
     return Waiting(
@@ -49,4 +51,6 @@ def waiting_of(job: Job) -> Waiting:
         team=spec.team,
         owner=job.actor,
         expected_s=spec.time_limit_s,
+        limit_s=spec.time_limit_s,
+        grace_s=spec.stopping.grace_s,
     )

@@ -13,6 +13,7 @@ from quarterdeck.core.cluster.room import Room
 from quarterdeck.core.jobs.array import Array
 from quarterdeck.core.jobs.tasks import Wait
 from quarterdeck.core.scheduling.allowances import Allowance, Party
+from quarterdeck.core.scheduling.booked import Bookings
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Waiting:
     what a retry waits for.
     `data_at` are nodes that have a share of its input already. `expected_s` is how long it should
     run, None where nothing is known; `served_gpu_s` is the GPU time that earlier attempts had.
+    `limit_s` is its time limit, None without one, and `grace_s` what it has to end after that.
     """
 
     job_id: JobId
@@ -41,6 +43,13 @@ class Waiting:
     array: Array | None = None
     expected_s: float | None = None
     served_gpu_s: float = 0.0
+    limit_s: float | None = None
+    grace_s: float = 0.0
+
+    @property
+    def runs_s(self) -> float | None:
+        """For how long it may hold its nodes; None without a time limit."""
+        return None if self.limit_s is None else self.limit_s + self.grace_s
 
     def ready(self, now_ns: int) -> tuple[int | None, ...]:
         """What of it may be placed now, if there is room; `(None,)` for a job without tasks."""
@@ -105,6 +114,7 @@ class Snapshot:
     A plan made on it holds until capacity is taken or a site changes; capacity that only comes
     free leaves it right. `rooms` is a `Capacity` where that is at hand; `asked` is what jobs have
     asked of a node lately, and how often. `running` is looked at by policies that evict.
+    `bookings` are the calendar's of the coming days.
     """
 
     now_ns: int
@@ -115,6 +125,7 @@ class Snapshot:
     allowances: Mapping[Party, Allowance] = field(default_factory=dict)
     asked: tuple[tuple[Resources, int], ...] = ()
     running: tuple[Running, ...] = ()
+    bookings: Bookings = field(default_factory=Bookings)
 
 
 class Order(StrEnum):
@@ -140,6 +151,7 @@ class Policy:
     twice as many.
     `moves_max` running jobs are moved at most for a slice that fits nowhere, and no more than
     `moves_percent` of the jobs that started lately (`core/scheduling/moves`).
+    A reservation that its owner has not used `release_after_s` after it began is given back.
     """
 
     patience_s: float = 300.0
@@ -149,6 +161,7 @@ class Policy:
     min_runtime_s: float = 600.0
     moves_max: int = 0
     moves_percent: float = 5.0
+    release_after_s: float = 1800.0
 
     @property
     def may_evict(self) -> bool:

@@ -20,6 +20,7 @@ from quarterdeck.api.rates import RefusalRate, TokenRate
 from quarterdeck.api.routers import (
     audit,
     batches,
+    bookings,
     events,
     gc,
     health,
@@ -54,7 +55,7 @@ DESCRIPTION = (
 
 _ROUTERS = (
     *(jobs, batches, steps, queue, plans, logs, metrics, results),
-    *(events, nodes, snapshots, webhooks, audit, server, policy, gc, health),
+    *(events, nodes, bookings, snapshots, webhooks, audit, server, policy, gc, health),
     *(organization, teams, users, invitations, tokens),
 )
 

@@ -17,8 +17,8 @@ from quarterdeck.wire.v1.jobs import FINAL_STATES, StateName
 from quarterdeck.wiring.entry import WIRED
 
 CHANGES_NOTHING = {
-    "audit export", "audit search", "audit verify",
-    "completion", "doctor", "explain", "invitation list", "logs", "metrics", "node ls",
+    "audit export", "audit search", "audit verify", "calendar ls", "calendar show",
+    "completion", "doctor", "explain", "invitation list", "lease ls", "logs", "metrics", "node ls",
     "node show", "openapi",
     "organization show", "plan", "policy check", "policy show", "policy try", "pool ls",
     "pool show", "pool tree", "ps", "queue",

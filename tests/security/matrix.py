@@ -22,7 +22,7 @@ from quarterdeck.core.governance.permissions import (
 from tests.security.acme import TEAMS, Asker, Reply, ask_app, invitation_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.security.acme import Acme
 
@@ -60,6 +60,7 @@ OF_TEAMS: dict[tuple[str, str], Row] = {
     ("PUT", "/v1/teams/{team}/members/{user}"): (Verb.STAFF, N.TEAM),
     ("DELETE", "/v1/teams/{team}/members/{user}"): (Verb.STAFF, N.TEAM),
     ("POST", "/v1/invitations"): (C, N.INVITATION),
+    ("POST", "/v1/bookings"): (C, N.BOOKING),
     ("DELETE", "/v1/invitations/{invitation_id}"): (D, N.INVITATION),
 }
 OF_USERS: dict[tuple[str, str], Row] = {
@@ -108,6 +109,12 @@ WHOLE: dict[tuple[str, str], Row] = {
     ("POST", "/v1/teams"): (C, N.TEAM),
     ("GET", "/v1/users"): (R, N.USER),
     ("GET", "/v1/invitations"): (R, N.INVITATION),
+    ("GET", "/v1/bookings"): (R, N.BOOKING),
+    ("GET", "/v1/calendar.ics"): (R, N.BOOKING),
+    ("GET", "/v1/bookings/{booking_id}"): (R, N.BOOKING),
+    ("POST", "/v1/bookings/{booking_id}/cancel"): (Verb.CANCEL, N.BOOKING),
+    ("POST", "/v1/bookings/{booking_id}/approve"): (Verb.APPROVE, N.BOOKING),
+    ("POST", "/v1/bookings/{booking_id}/amend"): (C, N.BOOKING),
 }
 """About no thing in particular: refused only to who may do it to nothing at all."""
 ROUTES = OF_JOBS | OF_TEAMS | OF_USERS | WHOLE
@@ -131,7 +138,15 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PUT", "/v1/teams/{team}/members/{user}"): {"role": "viewer"},
     ("PUT", "/v1/users/{user}/role"): {"role": None},
     ("PUT", "/v1/users/{user}/limits"): {},
+    ("POST", "/v1/bookings/{booking_id}/amend"): {"start": "now", "nodes": 1},
 }
+FOR_A_TEAM: dict[tuple[str, str], Callable[[str], Any]] = {
+    ("POST", "/v1/batches"): lambda team: {"jobs": [{"run": "true", "team": team}]},
+    ("POST", "/v1/bookings"): lambda team: {
+        "team": team, "count": 1, "start": "+1h", "span": "1h",
+    },
+    ("POST", "/v1/invitations"): lambda team: {"user": "guest-nine", "teams": {team: "member"}},
+}  # fmt: skip
 QUERIES = {
     ("GET", "/v1/audit/proofs/inclusion"): "seq=0",
     ("GET", "/v1/audit/proofs/consistency"): "from=0",
@@ -268,13 +283,12 @@ def _cell(acme: Acme, asker: Asker, method: str, route: str, thing: Thing) -> Ce
     path = route.replace("{job_id}", thing.id).replace("{team}", thing.team or "nowhere")
     path = path.replace("{node_rank}", "0").replace("{path:path}", "x")
     path = path.replace("{digest}", "0" * 64).replace("{webhook_id}", "w000000001")
+    path = path.replace("{booking_id}", "b000000001")
     path = path.replace("{user}", "mate" if key in OF_TEAMS else thing.id)
     if key in (("POST", "/v1/jobs"), ("POST", "/v1/plans")):
         body = {"run": "true", "team": thing.team or "nowhere"}
-    elif key == ("POST", "/v1/batches"):
-        body = {"jobs": [{"run": "true", "team": thing.team}]}
-    elif key == ("POST", "/v1/invitations"):
-        body = {"user": "guest-nine", "teams": {thing.team: "member"}}
+    elif key in FOR_A_TEAM:
+        body = FOR_A_TEAM[key](thing.team)
     elif "{invitation_id}" in route:
         known = acme.things.get(("invitation", thing.team), "i999999999")
         path = route.replace("{invitation_id}", known)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from schemathesis.transport.serialization import Binary
@@ -53,6 +54,11 @@ def things_for(server: Address, path: str, who: str, token: str, job_id: str) ->
     if "{invitation_id}" in path:
         invited = {"user": f"guest-{number}", "teams": {"default": "viewer"}}
         things["invitation_id"] = _made(server, "/v1/invitations", invited)["id"]
+    if "{booking_id}" in path:
+        booked: dict[str, Any] = a_booking(number)
+        if path.endswith("/amend"):
+            booked = {**booked, "kind": "lease", "start": "2100-01-01", "span": "365d"}
+        things["booking_id"] = _made(server, "/v1/bookings", booked)["id"]
     return things
 
 
@@ -78,6 +84,18 @@ def make_sensible(case: Any, things: dict[str, str]) -> None:
         body["jobs"] = [{"run": "true"}, {"run": ["true"], "name": f"chance-{number}"}]
     if case.path == "/v1/invitations" and "user" in body:
         body.update(user=f"chance-{number}", teams={"default": "viewer"}, role=None, expires="7d")
+    if case.path == "/v1/bookings" and "start" in body:
+        body.clear()
+        body.update(a_booking(number))
+    if case.path.endswith("/amend") and "start" in body:
+        body.update(start="2100-02-01", nodes=1)
+
+
+def a_booking(number: int) -> dict[str, Any]:
+    """Of half an hour years from now, another one for each number: nobody waits for it."""
+    start = datetime(2031, 1, 1, tzinfo=UTC) + timedelta(hours=number)
+    when = {"start": start.strftime("%Y-%m-%d %H:%M"), "span": "30m"}
+    return {"team": "default", "count": 1, **when}
 
 
 def _made(server: Address, target: str, body: dict[str, Any]) -> Any:

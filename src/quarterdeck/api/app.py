@@ -20,6 +20,7 @@ from quarterdeck.api.rates import RefusalRate, TokenRate
 from quarterdeck.api.routers import (
     audit,
     batches,
+    bookings,
     events,
     gc,
     health,
@@ -55,7 +56,7 @@ DESCRIPTION = (
 
 _ROUTERS = (
     *(jobs, batches, steps, queue, plans, logs, metrics, results),
-    *(events, nodes, snapshots, webhooks, audit, server, policy, pools, gc, health),
+    *(events, nodes, bookings, snapshots, webhooks, audit, server, policy, pools, gc, health),
     *(organization, teams, users, invitations, tokens),
 )
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.ids import JobId
 from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.control.held import held_of
 from quarterdeck.control.siteboard import SiteBoard
 from quarterdeck.core.cluster.events import SiteReported, evolve_site
 from quarterdeck.core.cluster.hardware import Site
@@ -28,6 +29,7 @@ from quarterdeck.core.jobs.events import (
 )
 from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.core.scheduling.allowances import allowances_of, parties_of, quotas_of
+from quarterdeck.core.scheduling.booked import Bookings
 from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.forecast import Hold
 from quarterdeck.core.scheduling.fragments import Recent
@@ -39,11 +41,13 @@ from quarterdeck.ports.store import JobRecord
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from quarterdeck.core.calendar.occurrences import Occurrence
     from quarterdeck.core.cluster.demand import Grant
     from quarterdeck.core.cluster.room import Room
     from quarterdeck.core.governance.people import People
     from quarterdeck.core.jobs.job import Job
     from quarterdeck.core.scheduling.allowances import Allowance, Party, Quotas
+    from quarterdeck.core.scheduling.booked import Held
     from quarterdeck.core.scheduling.capacity import Capacity
     from quarterdeck.ports.locality import Locality
     from quarterdeck.ports.store import History, Record
@@ -120,6 +124,26 @@ class Board:
                 asked=tuple(self._asked.counts().items()),
                 running=tuple(self._attempts.values()),
             )
+
+    def booked_snapshot(
+        self, now_ns: int, people: People | None, times: tuple[Occurrence, ...]
+    ) -> Snapshot:
+        """The same, with these times of the calendar and who holds which nodes meanwhile."""
+        with self._lock:
+            snapshot = self.snapshot(now_ns, people)
+            if not times:
+                return snapshot
+            return replace(snapshot, bookings=Bookings(times, tuple(self.list_held(now_ns))))
+
+    def list_held(self, now_ns: int) -> list[Held]:
+        """Who holds something of which node, and until when at the latest."""
+        with self._lock:
+            return [
+                held
+                for site in self._sites.values()
+                for ref in site.wished_at
+                for held in held_of(self._jobs[ref.job_id], ref.attempt, now_ns)
+            ]
 
     def find_job(self, job_id: JobId) -> Job | None:
         """An unfinished job, or None."""

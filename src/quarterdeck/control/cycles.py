@@ -10,10 +10,14 @@ from quarterdeck.core.scheduling.imprint import imprint_of
 from quarterdeck.ports.cycles import Cycle, Inputs
 
 if TYPE_CHECKING:
+    from quarterdeck.core.calendar.occurrences import Occurrence
     from quarterdeck.core.governance.people import People
     from quarterdeck.core.scheduling.plan import Plan
     from quarterdeck.core.scheduling.snapshot import Policy
     from quarterdeck.ports.cycles import CycleLog, Outcome
+
+Given = tuple["Policy", "People | None", "tuple[Occurrence, ...]"]
+"""What a plan was made under."""
 
 APART_S: Final = 0.25
 """Cycles are handed over not more often than this: of hundreds of plans a second, each takes a
@@ -33,19 +37,19 @@ class Cycles:
         self._number = 0
         self._pending: list[Cycle] = []
         self._written_ns = 0
-        self._known: tuple[Policy, People | None, Inputs] | None = None
+        self._known: tuple[Given, Inputs] | None = None
 
     def note(
         self,
         made: Plan,
         at_ns: int,
-        given: tuple[Policy, People | None],
+        given: Given,
         became: tuple[Outcome, int],
     ) -> None:
-        """A plan was made at that time under this policy and these people's limits, and this became
-        of it: how many of its placements were committed."""
+        """A plan was made at that time under this policy, these people's limits and these bookings,
+        and this became of it: how many of its placements were committed."""
         self._number += 1
-        inputs = self._inputs_of(*given)
+        inputs = self._inputs_of(given)
         outcome, kept = became
         cycle = Cycle(self._number, at_ns, made.as_of, imprint_of(made), inputs, outcome, kept)
         self._pending.append(cycle)
@@ -74,9 +78,11 @@ class Cycles:
         if pending:
             self._log.add(pending)
 
-    def _inputs_of(self, policy: Policy, people: People | None) -> Inputs:
+    def _inputs_of(self, given: Given) -> Inputs:
         """The same object for as long as nobody changes anything."""
-        if self._known is None or self._known[0] is not policy or self._known[1] is not people:
+        known = self._known
+        if known is None or any(one is not old for one, old in zip(given, known[0], strict=True)):
+            policy, people, times = given
             limits = quotas_of(people).of.items() if people is not None else ()
-            self._known = (policy, people, Inputs(policy, tuple(limits)))
-        return self._known[2]
+            self._known = known = (given, Inputs(policy, tuple(limits), times))
+        return known[1]

@@ -11,6 +11,7 @@ from quarterdeck.core.scheduling.make_plan import make_plan
 if TYPE_CHECKING:
     from quarterdeck.control.board import Board
     from quarterdeck.control.roster import Roster
+    from quarterdeck.core.calendar.occurrences import Occurrence
     from quarterdeck.core.scheduling.plan import Plan
     from quarterdeck.core.scheduling.snapshot import Policy, Snapshot
 
@@ -24,18 +25,27 @@ class LatestPlan:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._as_of: tuple[int, int, Policy] | None = None
+        self._times: tuple[Occurrence, ...] = ()
         self._made: tuple[Snapshot, Plan] | None = None
 
     def look(
-        self, board: Board, roster: Roster | None, policy: Policy, now_ns: int
+        self,
+        board: Board,
+        roster: Roster | None,
+        policy: Policy,
+        now_ns: int,
+        times: tuple[Occurrence, ...] = (),
     ) -> tuple[Snapshot, Plan]:
         """The plan, and what it was made on: the present, as of the end of the log."""
         with self._lock:
             board.catch_up()
             revision = roster.revision if roster is not None else 0
             as_of = (board.cursor, revision, policy)
-            if self._made is None or as_of != self._as_of or not _is_fresh(*self._made, now_ns):
-                snapshot = board.snapshot(now_ns, roster.people if roster is not None else None)
+            is_other = as_of != self._as_of or times is not self._times
+            if self._made is None or is_other or not _is_fresh(*self._made, now_ns):
+                people = roster.people if roster is not None else None
+                snapshot = board.booked_snapshot(now_ns, people, times)
+                self._times = times
                 self._made = (snapshot, make_plan(snapshot, policy))
                 self._as_of = (snapshot.as_of, revision, policy)
             return self._made

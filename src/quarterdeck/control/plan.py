@@ -77,13 +77,15 @@ def plan(
 
 def look_ahead(plane: ControlPlane) -> tuple[Snapshot, Plan]:
     """The plan that the scheduler would make now, and what it would look at."""
-    return plane.latest.look(plane.board, plane.roster, plane.policy, plane.clock.now_ns())
+    now_ns = plane.clock.now_ns()
+    return plane.latest.look(plane.board, plane.roster, plane.policy, now_ns, plane.times(now_ns))
 
 
 def outlook_with(plane: ControlPlane, waiting: Waiting, sees: Sees) -> Outlook:
     """The outlook of a job that is not in the queue, if it were."""
     plane.board.catch_up()
-    snapshot = plane.board.snapshot(plane.clock.now_ns(), plane.people())
+    now_ns = plane.clock.now_ns()
+    snapshot = plane.board.booked_snapshot(now_ns, plane.people(), plane.times(now_ns))
     imagined = replace(snapshot, waiting=(*snapshot.waiting, waiting))
     visible = visible_of(plane, imagined, sees, waiting.job_id)
     made = make_plan(imagined, plane.policy)

@@ -11,10 +11,12 @@ from quarterdeck.control.rules import Rules
 from quarterdeck.control.signal import Signal
 
 if TYPE_CHECKING:
+    from quarterdeck.control.agenda import Agenda
     from quarterdeck.control.board import Board
     from quarterdeck.control.cycles import Cycles
     from quarterdeck.control.roster import Roster
     from quarterdeck.control.waits import Waits
+    from quarterdeck.core.calendar.occurrences import Occurrence
     from quarterdeck.core.governance.people import People
     from quarterdeck.core.scheduling.snapshot import Policy
     from quarterdeck.ports.blobs import Blobs
@@ -33,6 +35,7 @@ class ControlPlane:
     keeps what waiting jobs were told and `cycles` every plan that was made, None for a plane that
     forgets; `latest` is the plan that is told to who asks. `disk` is where the site keeps what jobs
     write; None for a plane that need not care.
+    `agenda` is the calendar, None for a plane without one.
     `snapshots_used` says when each work folder was last seen whole (see `snapshots`), `holdings`
     who has sent which files, and `folders_held` who may name which work folders.
     """
@@ -49,6 +52,7 @@ class ControlPlane:
     roster: Roster | None = None
     waits: Waits | None = None
     cycles: Cycles | None = None
+    agenda: Agenda | None = None
     latest: LatestPlan = field(default_factory=LatestPlan)
     snapshots_used: dict[str, int] = field(default_factory=dict)
     holdings: Holdings = field(default_factory=Holdings)
@@ -58,6 +62,10 @@ class ControlPlane:
     def policy(self) -> Policy:
         """What is in force now."""
         return self.rules.now.policy
+
+    def times(self, now_ns: int) -> tuple[Occurrence, ...]:
+        """What is booked now and in the coming days."""
+        return self.agenda.times(now_ns) if self.agenda is not None else ()
 
     def people(self) -> People | None:
         """Who there is, with their limits; None where there is nobody."""

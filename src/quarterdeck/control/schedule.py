@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.errors import Stale
 from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.control.calendar import keep_calendar
 from quarterdeck.control.disk import find_shortage
 from quarterdeck.control.needs import settle_needs
 from quarterdeck.control.steps import take_events
@@ -19,8 +20,9 @@ from quarterdeck.core.scheduling.queue import has_waiting
 from quarterdeck.ports.cycles import Outcome
 
 if TYPE_CHECKING:
+    from quarterdeck.control.cycles import Given
     from quarterdeck.control.plane import ControlPlane
-    from quarterdeck.core.governance.people import People
+    from quarterdeck.core.calendar.occurrences import Occurrence
     from quarterdeck.core.scheduling.plan import Plan
     from quarterdeck.core.scheduling.snapshot import Policy
     from quarterdeck.ports.store import Transaction
@@ -31,7 +33,7 @@ class Scheduler:
 
     def __init__(self, plane: ControlPlane) -> None:
         self._plane = plane
-        self._planned_at: tuple[int, int, Policy] | None = None
+        self._planned_at: tuple[int, int, int, Policy] | None = None
         self._retry: Wait | None = None
 
     def turn(self) -> int:
@@ -46,19 +48,21 @@ class Scheduler:
         if plane.cycles is not None:
             plane.cycles.hand_over(plane.clock.now_ns())
         plane.board.catch_up()
-        if settle_needs(plane):
+        if settle_needs(plane) | keep_calendar(plane):
             plane.board.catch_up()
         policy, revision = plane.policy, 0 if plane.roster is None else plane.roster.revision
-        stirs = (plane.board.stirs, revision, policy)
+        calendar = 0 if plane.agenda is None else plane.agenda.revision
+        stirs = (plane.board.stirs, revision, calendar, policy)
         now_ns = plane.clock.now_ns()
         is_due = self._retry is not None and self._retry.is_over(now_ns)
         if (stirs == self._planned_at and not is_due) or plane.board.count_queued() == 0:
             return 0
         if find_shortage(plane) is not None:
             return 0  # and `_planned_at` stays, so that the queue goes on by itself
-        people = plane.people()
-        made = make_plan(plane.board.snapshot(now_ns, people), policy)
-        placed = self._keep(made, now_ns, (policy, people))
+        people, times = plane.people(), plane.times(now_ns)
+        made = make_plan(plane.board.booked_snapshot(now_ns, people, times), policy)
+        placed = self._keep(made, now_ns, (policy, people, times))
+        keep_calendar(plane)
         if plane.waits is not None:
             plane.waits.note(made, now_ns)
         self._planned_at = stirs
@@ -69,12 +73,12 @@ class Scheduler:
         self._retry = Wait(now_ns, min(ready_ns)) if ready_ns else None
         return placed
 
-    def _keep(self, made: Plan, now_ns: int, given: tuple[Policy, People | None]) -> int:
+    def _keep(self, made: Plan, now_ns: int, given: Given) -> int:
         """Commit the plan, and note it with what it was made under and what became of it."""
         plane, placed, outcome = self._plane, 0, Outcome.UNSURE
         try:
             if made.placements or made.evictions:
-                placed = plane.store.transact(lambda tx: _commit(tx, made, now_ns))
+                placed = plane.store.transact(lambda tx: self._commit(tx, made, now_ns, given[2]))
                 plane.changed.ring()
                 plane.wished.ring()
             outcome = Outcome.KEPT
@@ -86,9 +90,16 @@ class Scheduler:
                 plane.cycles.note(made, now_ns, given, (outcome, placed))
         return placed
 
+    def _commit(
+        self, tx: Transaction, made: Plan, now_ns: int, times: tuple[Occurrence, ...]
+    ) -> int:
+        if self._plane.times(now_ns) != times:
+            raise Stale("the calendar changed while the plan was made", hint="look again")
+        return _commit(tx, made, now_ns)
+
     def due_in_s(self) -> float | None:
-        """How long what no commit tells still waits: the next retry, and cycles that are to be
-        handed over; None for none.
+        """How long what no commit tells still waits: the next retry, a booking's begin or end, and
+        cycles that are to be handed over; None for none.
 
         A retry whose wait is over counts as none: if the last turn left it, it cannot be placed
         now.
@@ -97,7 +108,10 @@ class Scheduler:
         left_ns = 0 if self._retry is None else self._retry.left_ns(now_ns)
         retry_s = left_ns / NS_PER_S if left_ns else None
         record_s = None if cycles is None else cycles.due_in_s(now_ns)
-        return min((one for one in (retry_s, record_s) if one is not None), default=None)
+        agenda = self._plane.agenda
+        booked_s = None if agenda is None else agenda.due_in_s(now_ns)
+        due_s = (retry_s, record_s, booked_s)
+        return min((one for one in due_s if one is not None), default=None)
 
 
 def _commit(tx: Transaction, made: Plan, now_ns: int) -> int:

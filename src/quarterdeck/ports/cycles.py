@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
+from quarterdeck.core.calendar.occurrences import Occurrence
 from quarterdeck.core.governance.limits import Quota
 from quarterdeck.core.scheduling.allowances import Party
 from quarterdeck.core.scheduling.imprint import Imprint
@@ -33,10 +34,12 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a plan depends on that stays as it is for long: the policy, and everybody's limits."""
+    """What a plan depends on that stays as it is for long: the policy, everybody's limits, and the
+    times of the calendar as instants, so that later rules of time zones change nothing of it."""
 
     policy: Policy = field(default_factory=Policy)
     limits: tuple[tuple[Party, Quota], ...] = ()
+    times: tuple[Occurrence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

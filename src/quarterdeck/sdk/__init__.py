@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from quarterdeck.sdk.async_client import AsyncClient
     from quarterdeck.sdk.client import Client
+    from quarterdeck.wire.v1.bookings import BookingRequest
     from quarterdeck.wire.v1.jobs import JobRequest
 
-__all__ = ["AsyncClient", "Client", "JobRequest"]
+__all__ = ["AsyncClient", "BookingRequest", "Client", "JobRequest"]
 
 _HOMES = {
     "AsyncClient": "quarterdeck.sdk.async_client",
+    "BookingRequest": "quarterdeck.wire.v1.bookings",
     "Client": "quarterdeck.sdk.client",
     "JobRequest": "quarterdeck.wire.v1.jobs",
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - one of the three above
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - one of those above
     """Import what is asked for, and only that: the command line starts quickly."""
     import importlib
 

@@ -10,6 +10,7 @@ from quarterdeck.basics.errors import QuarterdeckError
 from quarterdeck.sdk import requests, server_requests
 from quarterdeck.sdk.async_connection import AsyncConnection
 from quarterdeck.sdk.audit import AsyncAuditCalls
+from quarterdeck.sdk.calendar import AsyncCalendarCalls
 from quarterdeck.sdk.calls import FileBody
 from quarterdeck.sdk.follow import FileFollower, follow_events, follow_log
 from quarterdeck.sdk.nodes import AsyncNodeCalls
@@ -69,6 +70,7 @@ class AsyncClient:
         self._send, self._follow = self._connection.send, self._connection.follow
         self.nodes = AsyncNodeCalls(self._send)
         self.people = AsyncPeopleCalls(self._send)
+        self.calendar = AsyncCalendarCalls(self._send)
         self.audit = AsyncAuditCalls(self._send, self._follow)
 
     async def __aenter__(self) -> Self:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from quarterdeck.sdk import requests, server_requests
 from quarterdeck.sdk.audit import AuditCalls
+from quarterdeck.sdk.calendar import CalendarCalls
 from quarterdeck.sdk.connection import Connection
 from quarterdeck.sdk.follow import FileFollower, follow_events, follow_log
 from quarterdeck.sdk.nodes import NodeCalls
@@ -71,6 +72,7 @@ class Client:
         self._send, self._follow = self._connection.send, self._connection.follow
         self.nodes = NodeCalls(self._send)
         self.people = PeopleCalls(self._send)
+        self.calendar = CalendarCalls(self._send)
         self.audit = AuditCalls(self._send, self._follow)
 
     def __enter__(self) -> Self:

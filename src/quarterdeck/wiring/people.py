@@ -19,6 +19,8 @@ from quarterdeck.wiring.system import RandomSecrets
 from quarterdeck.wiring.worker import Worker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from quarterdeck.adapters.identity.signed import SignedTokens
     from quarterdeck.ports.clock import Clock
     from quarterdeck.ports.directory import Directory
@@ -34,7 +36,7 @@ _LOOPBACK: Final = {4: "127.0.0.1", 6: "::1"}
 
 class PeopleOfServer:
     """See the module. `is_alone`: no other server can have the directory, so there is nothing to
-    look for."""
+    look for. `refresh_more` is called as often, to look for what else others may have changed."""
 
     def __init__(
         self,
@@ -44,11 +46,13 @@ class PeopleOfServer:
         signed: SignedTokens,
         *,
         is_alone: bool,
+        refresh_more: Callable[[], object] = lambda: None,
     ) -> None:
         self.owner = found(directory, _account(), clock.now_ns())
         self.roster = Roster(directory, clock, RandomSecrets())
         self.signed = signed
         self.sign_in = SignIn(self.roster, [HomeToken(home_token, self.owner), signed])
+        self._refresh_more = refresh_more
         self._saved_at_s = monotonic()
         self._worker = Worker(
             "people", self._turn, every_s=SAVE_EVERY_S if is_alone else REFRESH_EVERY_S
@@ -88,6 +92,7 @@ class PeopleOfServer:
 
     def _turn(self) -> None:
         self.roster.refresh()
+        self._refresh_more()
         if monotonic() - self._saved_at_s >= SAVE_EVERY_S:
             self._saved_at_s = monotonic()
             self.roster.save_uses()

@@ -39,6 +39,7 @@ def show(output: str) -> None:
                 ("patience", format_span(view.patience_s)),
                 ("nearness_patience", format_span(view.nearness_patience_s)),
                 ("pod_patience", format_span(view.pod_patience_s)),
+                ("release_after", format_span(view.release_after_s)),
             ]
         )
         if view.refused:

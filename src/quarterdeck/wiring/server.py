@@ -29,7 +29,9 @@ from quarterdeck.api.context import ApiContext, Closing
 from quarterdeck.basics.chance import Chance
 from quarterdeck.basics.errors import Unavailable
 from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.control.agenda import Agenda
 from quarterdeck.control.board import Board
+from quarterdeck.control.calendar import forget_old
 from quarterdeck.control.cancel import cancel_all
 from quarterdeck.control.cycles import CYCLES_MAX, Cycles
 from quarterdeck.control.cycles import KEPT_S as CYCLES_KEPT_S
@@ -52,7 +54,7 @@ from quarterdeck.wiring.policy.in_force import FILE as POLICY_FILE
 from quarterdeck.wiring.policy.in_force import load_followed
 from quarterdeck.wiring.policy.watch import PolicyWatch
 from quarterdeck.wiring.settings import LOOPBACK_NAMES, Settings
-from quarterdeck.wiring.system import RandomHookKeys, RandomIds
+from quarterdeck.wiring.system import RandomHookKeys, RandomIds, RandomSecrets
 from quarterdeck.wiring.worker import Worker
 
 if TYPE_CHECKING:
@@ -96,6 +98,7 @@ class Server:
         self._store = open_store(store_url, self._disk.make_room)
         clock = SteadyClock(find_last_stamp(self._store))
         board = Board(self._store, RecentNodes())
+        self._agenda = Agenda(self._store.calendar, RandomSecrets())
         self._people = PeopleOfServer(
             self._store.directory,
             clock,
@@ -103,6 +106,7 @@ class Server:
             SignedTokens(home.signing_key(), home.home_id(), clock, board.has_live),
             # One file has one server: the home's lock and the check of its file system see to that.
             is_alone=store_url.startswith("sqlite:"),
+            refresh_more=self._agenda.refresh,
         )
         self._verdicts = SqliteVerdictLog(home.root / "verdicts.db")
         self._cycle_log = open_cycle_log(home.root / "cycles.db")
@@ -118,6 +122,7 @@ class Server:
             roster=self._people.roster,
             waits=Waits(self._verdicts),
             cycles=self._cycles,
+            agenda=self._agenda,
             rules=Rules(replace(followed, since_ns=clock.now_ns())),
         )
         self._disk.on_room(self._plane.changed.ring)
@@ -188,6 +193,7 @@ class Server:
                     return
             self._plane.changed.subscribe(self._scheduler.wake)
             self._people.roster.changed.subscribe(self._scheduler.wake)
+            self._agenda.changed.subscribe(self._scheduler.wake)
             self._people.start()
             self._policy.call(self._scheduler.wake)
             self._policy.start()
@@ -212,6 +218,7 @@ class Server:
         """What is due once in a while; says whether there is more of it."""
         drop_old_replies(self._plane)
         now_ns = self._plane.clock.now_ns()
+        forget_old(self._agenda, now_ns)
         self._verdicts.drop(now_ns - int(KEPT_S * NS_PER_S))
         self._cycle_log.drop(now_ns - int(CYCLES_KEPT_S * NS_PER_S), CYCLES_MAX)
         return self._sweeper.turn()

@@ -21,6 +21,7 @@ from quarterdeck.adapters.identity.signed import SignedTokens
 from quarterdeck.adapters.identity.token import HomeToken
 from quarterdeck.adapters.notifiers.webhook import WebhookNotifier
 from quarterdeck.adapters.stores.memory import MemoryStore
+from quarterdeck.adapters.stores.memory_calendar import MemoryCalendar
 from quarterdeck.adapters.stores.memory_directory import MemoryDirectory
 from quarterdeck.adapters.stores.memory_hooks import MemoryHooks
 from quarterdeck.api.app import create_app
@@ -30,6 +31,7 @@ from quarterdeck.basics.chance import Chance
 from quarterdeck.basics.errors import NotFound
 from quarterdeck.basics.ids import JobId, format_id
 from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.control.agenda import Agenda
 from quarterdeck.control.board import Board
 from quarterdeck.control.founding import found
 from quarterdeck.control.plane import ControlPlane
@@ -223,7 +225,10 @@ def make_house(blob_bytes_max: int = 2**20, limits: DoorLimits = TRIED) -> House
     clock, directory = Clock(), MemoryDirectory()
     owner = found(directory, "ada", clock.now_ns())
     roster = Roster(directory, clock, RandomSecrets())
-    plane = ControlPlane(store, clock, Ids(), MemoryBlobs(), Board(store), roster=roster)
+    agenda = Agenda(MemoryCalendar(), RandomSecrets())
+    plane = ControlPlane(
+        store, clock, Ids(), MemoryBlobs(), Board(store), roster=roster, agenda=agenda
+    )
     signed = SignedTokens(b"k" * 32, "h0me", clock, plane.board.has_live)
     files, closing = Files(), Closing()
     folder = tempfile.TemporaryDirectory()

@@ -34,6 +34,8 @@ PROMISED = {
     "probe_readiness", "add_webhook", "list_webhooks", "remove_webhook", "test_webhook", "sweep",
     "search_audit", "export_audit", "show_audit_checkpoint", "prove_audit_inclusion",
     "prove_audit_consistency",
+    "show_calendar", "export_calendar", "add_booking", "show_booking", "cancel_booking",
+    "approve_booking", "amend_lease",
 }  # fmt: skip
 
 

@@ -89,7 +89,7 @@ def complete(*words: str, url: str | None = None, home: Path | None = None) -> s
     ("words", "offers"),
     [
         (("qd", "su"), {"submit", "support-bundle"}),
-        (("qd", "ca"), {"cancel"}),
+        (("qd", "ca"), {"calendar", "cancel"}),
         (("qd", "run", "--ret"), {"--retry"}),
         (("qd", "ps", "-o", ""), {"table", "json", "name"}),
         (("qd", "ps", "-o", "js"), {"json"}),

@@ -35,6 +35,7 @@ async def show_policy(
             patience_s=policy.patience_s,
             nearness_patience_s=policy.nearness_patience_s,
             pod_patience_s=policy.pod_patience_s,
+            release_after_s=policy.release_after_s,
             refused=rules.refused if is_told else "",
         )
     )

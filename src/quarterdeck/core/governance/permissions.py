@@ -40,6 +40,7 @@ class Noun(StrEnum):
     TOKEN = "token"  # noqa: S105 - a noun
     SERVICE_TOKEN = "service token"  # noqa: S105 - a noun
     AUDIT = "audit"
+    BOOKING = "booking"
 
 
 class Verb(StrEnum):
@@ -63,6 +64,7 @@ class Verb(StrEnum):
     TRANSFER = "transfer"
     APPLY = "apply"
     CORDON = "cordon"
+    APPROVE = "approve"
 
 
 class Reach(StrEnum):
@@ -146,6 +148,11 @@ _TABLE: Final[dict[tuple[Verb, Noun], Cells]] = {
     (Verb.CREATE, Noun.SERVICE_TOKEN): _LEADS,
     (Verb.DELETE, Noun.SERVICE_TOKEN): _LEADS,
     (Verb.READ, Noun.AUDIT): _BOSSES,
+    # That nodes are booked and when concerns everybody who runs jobs; for whom is of the team.
+    (Verb.READ, Noun.BOOKING): {**_ALL_ORG, **dict.fromkeys(_CREW, _ORG)},
+    (Verb.CREATE, Noun.BOOKING): {**_ALL_ORG, Role.LEAD: _TEAM},
+    (Verb.CANCEL, Noun.BOOKING): {**_ALL_ORG, Role.LEAD: _TEAM},
+    (Verb.APPROVE, Noun.BOOKING): _ALL_ORG,
 }
 
 TABLE: Final[Mapping[tuple[Verb, Noun], Mapping[Role, Reach]]] = MappingProxyType(
@@ -189,7 +196,9 @@ _OF_JOBS: Final = frozenset(
 _OF_ALL: Final = frozenset({Noun.NODE, Noun.SERVER, Noun.DOCUMENT, Noun.ORGANIZATION})
 # A job names its team, and a team that the asker does not see is none.
 _AROUND_JOBS: Final = _OF_ALL | {Noun.TEAM}
-_OF_TEAMS: Final = _OF_JOBS | {Noun.TEAM, Noun.SERVICE_ACCOUNT, Noun.SERVICE_TOKEN, Noun.INVITATION}
+_OF_TEAMS: Final = _OF_JOBS | {
+    Noun.TEAM, Noun.SERVICE_ACCOUNT, Noun.SERVICE_TOKEN, Noun.INVITATION, Noun.BOOKING,
+}  # fmt: skip
 
 
 def is_for_all(verb: Verb, noun: Noun) -> bool:

@@ -63,7 +63,7 @@ class Clearing:
         if policy.orders_evictions:
             self._running = [one for one in snapshot.running if not one.is_leaving]
         self._started: list[Running] = []
-        self._in_vain: set[tuple[Demand, Sites, Insists, int, int]] = set()
+        self._in_vain: set[tuple[Demand, Sites, Insists, int, int, int]] = set()
 
     @property
     def evictions(self) -> tuple[Eviction, ...]:
@@ -85,7 +85,8 @@ class Clearing:
         if not self._policy.orders_evictions:
             return None
         served = class_of(waiting.served_gpu_s)
-        key = (waiting.demand, sites, insists, waiting.priority, served)
+        barred = id(placer.free.barred)
+        key = (waiting.demand, sites, insists, waiting.priority, served, barred)
         if key in self._in_vain:
             return None
         going = _without(placer, self._leaving)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.cluster.room import room_of
+from quarterdeck.core.scheduling.bookings import START_S
 from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.order import order_of
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.demand import Grant
     from quarterdeck.core.scheduling.capacity import Capacity
-    from quarterdeck.core.scheduling.snapshot import Policy, Snapshot
+    from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ def latest_start(
     depend on time limits alone, or if what waits may overtake what waits.
 
     It holds unless something goes before it that is not there yet: what is in the queue before it
-    is placed first, and is taken to run for ever.
+    is placed first, and is taken to run for ever. Nothing is told of who a booking may keep back by
+    then.
     """
     if policy.order is not Order.FIRST_COME or policy.guarantees:
         return None
@@ -76,7 +79,20 @@ def latest_start(
             low = middle
     last = ends[high - 1]
     assert last.ends_at_ns is not None
-    return LatestStart(max(last.ends_at_ns, snapshot.now_ns), last.job_id)
+    at_ns = max(last.ends_at_ns, snapshot.now_ns)
+    if _may_be_kept_back(own, snapshot, at_ns):
+        return None
+    return LatestStart(at_ns, last.job_id)
+
+
+def _may_be_kept_back(own: Waiting, snapshot: Snapshot, at_ns: int) -> bool:
+    """Whether something is booked for others that begins before the job is over if it starts then:
+    the plans that were tried knew only what is booked before it would be over now."""
+    over_ns = None if own.runs_s is None else at_ns + int((own.runs_s + START_S) * NS_PER_S)
+    return any(
+        (over_ns is None or time.start_ns < over_ns) and not time.is_for(own.team, own.owner)
+        for time in snapshot.bookings.times
+    )
 
 
 def _without(capacity: Capacity, left: Sequence[Hold], ended: Sequence[Hold]) -> Capacity:

@@ -61,6 +61,8 @@ class Free:
         self._taken_from: list[int] = []
         self._before: list[tuple[NDArray[Any], ...]] | None = None
         self._costs: dict[Resources, _Costs] = {}
+        self.barred: NDArray[np.bool_] | None = None
+        """Rows on which nothing fits for the job that is looked at: somebody has booked them."""
 
     def costs(self, resources: Resources) -> NDArray[np.float64]:
         """What a replica would cost on each node; `inf` where it does not fit."""
@@ -73,6 +75,8 @@ class Free:
             rows = np.array(sorted({*self._taken_from[known.seen :]}), np.int64)
             known.values[rows] = self._reckon(known.want, rows)
             known.seen = len(self._taken_from)
+        if self.barred is not None:
+            return np.where(self.barred, np.inf, known.values)
         return known.values
 
     def take(
@@ -129,6 +133,7 @@ class Free:
     def opened(self, rows: Iterable[int]) -> Free:
         """What would be free without the cordons of these nodes; this stays as it is."""
         made = Free(self.capacity, self.typical)
+        made.barred = self.barred
         made.cpus, made.memory_bytes = self.cpus, self.memory_bytes
         made.gpus_free, made.gpus_idle = self.gpus_free.copy(), self.gpus_idle.copy()
         made.state = self.state.copy()
@@ -158,6 +163,7 @@ class Free:
         """What is free now and stays so: `later` is what will be free, too, once others have gone,
         and `left` what who waits for it leaves of that. Of GPUs on which they are nothing is."""
         made = Free(self.capacity, self.typical)
+        made.barred = self.barred
         made.cpus = np.minimum(self.cpus, left.cpus)
         made.memory_bytes = np.minimum(self.memory_bytes, left.memory_bytes)
         made.state = np.where(self.state == later.state, left.state, CLOSED).astype(np.int16)
@@ -184,6 +190,7 @@ class Free:
         state_after: Callable[[int, Part, Device], int],
     ) -> Free:
         made = Free(self.capacity, self.typical)
+        made.barred = self.barred
         made.cpus, made.memory_bytes = self.cpus.copy(), self.memory_bytes.copy()
         made.gpus_free, made.gpus_idle = self.gpus_free.copy(), self.gpus_idle.copy()
         made.state = self.state.copy()

@@ -51,7 +51,9 @@ class Guarantees:
         self._cleared = _cleared_rows(free.capacity.fleet, snapshot.waiting)
         self._borrowers: Borrowers | None = None
         self._left: Free | None = None
-        self._in_vain: set[tuple[str, Demand, Sites, Insists, int]] = set()
+        self._in_vain: set[tuple[str, Demand, Sites, Insists, int, int]] = set()
+        self.barred: NDArray[np.bool_] | None = None
+        """Rows that the job which is looked at may not use: somebody has booked them."""
 
     def covers(self, waiting: Waiting) -> bool:
         """Whether its team is guaranteed anything."""
@@ -86,7 +88,7 @@ class Guarantees:
     ) -> Reclaimed | None:
         """Room for a job that its team's cells would cover; None if nobody is in its way, or
         stopping those who may be stopped would not help."""
-        key = (waiting.team, waiting.demand, sites, insists, waiting.priority)
+        key = (waiting.team, waiting.demand, sites, insists, waiting.priority, id(self.barred))
         if key in self._in_vain:
             return None
         found = self._reclaim(placer, waiting, sites, insists, ())
@@ -125,17 +127,17 @@ class Guarantees:
     def _masks(self, waiting: Waiting, demand: Demand) -> Iterator[NDArray[np.bool_]]:
         """Where it may lie to be covered. For whom room was made that is there first, and nowhere
         where room was made for somebody else."""
-        if waiting.clearance is None:
-            yield from self._cover.book.masks(waiting.team, demand)
-            return
-        own = self._cleared[waiting.job_id]
-        yield own
-        of_others = np.zeros(len(own), bool)
-        for job_id, rows in self._cleared.items():
-            if job_id != waiting.job_id:
-                of_others |= rows
+        shut = np.zeros(len(self._capacity), bool)
+        if self.barred is not None:
+            shut |= self.barred
+        if waiting.clearance is not None:
+            own = self._cleared[waiting.job_id]
+            yield own & ~shut
+            for job_id, rows in self._cleared.items():
+                if job_id != waiting.job_id:
+                    shut |= rows
         for mask in self._cover.book.masks(waiting.team, demand):
-            yield mask & ~of_others
+            yield mask & ~shut
 
     def _reclaim(
         self,

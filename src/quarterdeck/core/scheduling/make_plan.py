@@ -20,6 +20,7 @@ import numpy as np
 
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.allowances import Tally
+from quarterdeck.core.scheduling.bookings import Bound
 from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.evictions import Clearing
 from quarterdeck.core.scheduling.fragments import typical_of
@@ -44,6 +45,7 @@ from quarterdeck.core.scheduling.order import order_of
 from quarterdeck.core.scheduling.owed import Owed
 from quarterdeck.core.scheduling.placer import Placer
 from quarterdeck.core.scheduling.plan import Blocker, Placement, Plan, Verdict
+from quarterdeck.core.scheduling.reserved import explain_reserved
 from quarterdeck.core.scheduling.survey import able_rows
 from quarterdeck.core.scheduling.verdicts import explain_no_room, never_fits
 
@@ -80,7 +82,9 @@ class _Planning:
     """One plan as it is made."""
 
     def __init__(self, snapshot: Snapshot, policy: Policy) -> None:
-        free = Free(capacity_of(snapshot.rooms), typical_of(snapshot.asked))
+        capacity = capacity_of(snapshot.rooms)
+        free = Free(capacity, typical_of(snapshot.asked))
+        self._bound = Bound(snapshot.bookings, capacity, snapshot.now_ns, policy.release_after_s)
         self._snapshot = snapshot
         self._policy = policy
         self._placer = Placer(free, insists_at_first(policy))
@@ -105,19 +109,27 @@ class _Planning:
             ready = ready[: max(0, narrowest[0])]
         if waiting.waits and (at_ns := waiting.next_ready_ns(now_ns)) is not None:
             self._next_ready.append(at_ns)
-        if self._ahead is not None and ready:
+        own = self._bound.own(waiting)
+        if self._ahead is not None and ready and own is None:
             verdicts[waiting.job_id] = behind(waiting, self._ahead)
             return
         sites = tally.sites(waiting.team, waiting.owner)
         insists = insists_of(waiting, now_ns, self._policy)
         within = self._owed.rows_for(waiting) if self._owed is not None else None
-        placed = _place(waiting, ready, self._placer, sites, insists, within)
-        if self._owed is not None and within is not None:
-            self._owed.note_stayers(placed)
+        placed = self._place_own(waiting, ready, sites, insists)
+        self._placer.bar(self._bound.bars(waiting))
+        if self._ahead is None:
+            left = ready[len(placed) :]
+            others = _place(waiting, left, self._placer, sites, insists, within)
+            if self._owed is not None and within is not None:
+                self._owed.note_stayers(others)
+            placed += others
         self._placements += placed
         tally.start(waiting.team, waiting.owner, len(placed))
         self._clearing.note_started(waiting, len(placed))
-        if len(placed) < len(ready):
+        if len(placed) < len(ready) and self._ahead is not None:
+            verdicts[waiting.job_id] = behind(waiting, self._ahead)
+        elif len(placed) < len(ready):
             if within is not None and self._placer.could_place(waiting.demand, sites):
                 verdicts[waiting.job_id] = kept_for_others(waiting)
                 return
@@ -143,7 +155,14 @@ class _Planning:
             ready = ready[: max(0, narrowest[0])]
         sites = tally.sites(waiting.team, waiting.owner)
         insists = insists_of(waiting, now_ns, self._policy)
-        for task in ready:
+        booked = self._place_own(waiting, ready, sites, insists)
+        self._placements += booked
+        tally.start(waiting.team, waiting.owner, len(booked))
+        owed.note_booked(waiting, len(booked))
+        bars = self._bound.bars(waiting)
+        self._placer.bar(bars)
+        owed.bar(None if bars is None else bars.rows)
+        for task in ready[len(booked) :]:
             placement = owed.place(self._placer, waiting, task, sites, insists)
             if placement is not None:
                 self._placements.append(placement)
@@ -156,6 +175,16 @@ class _Planning:
                 verdict = making_room(waiting, found.victims, found.lost_gpu_s)
                 self._verdicts.setdefault(waiting.job_id, verdict)
             tally.start(waiting.team, waiting.owner, 1)
+
+    def _place_own(
+        self, waiting: Waiting, ready: Sequence[int | None], sites: Sites, insists: Insists
+    ) -> list[Placement]:
+        """What of it fits on what is booked for it, where nobody is before it."""
+        own = self._bound.own(waiting)
+        if own is None:
+            return []
+        self._placer.bar(own)
+        return _place(waiting, ready, self._placer, sites, insists)
 
     def _keep_waiting(self, waiting: Waiting, sites: Sites, insists: Insists) -> None:
         """Something of it is ready, and was not placed: it waits to lie nearer, others make room
@@ -190,14 +219,17 @@ class _Planning:
     def explain(self) -> None:
         """What would help those that wait."""
         now_ns, placer, tally = self._snapshot.now_ns, self._placer, self._tally
-        self._verdicts |= _opened(self._gated, self._verdicts, placer, tally, now_ns)
-        self._verdicts |= _explain(self._left, placer, self._snapshot, tally)
+        bound = self._bound
+        self._verdicts |= _opened(self._gated, self._verdicts, placer, tally, now_ns, bound)
+        self._verdicts |= _explain(self._left, placer, self._snapshot, tally, bound)
 
     def plan(self) -> Plan:
         """All of it."""
         turns = self._clearing.turns_ns() if self._left else []
         if self._owed is not None and (at_ns := self._owed.next_turn_ns()) is not None:
             turns.append(at_ns)
+        if self._bound.next_ns is not None:
+            turns.append(self._bound.next_ns)
         return Plan(
             self._snapshot.as_of,
             tuple(self._placements),
@@ -235,38 +267,47 @@ def _opened(
     placer: Placer,
     tally: Tally,
     now_ns: int,
+    bound: Bound,
 ) -> dict[JobId, Verdict]:
     """What would let those start that have room but are kept back, each with how much of it was
     placed; jobs alike share the reckoning."""
-    has_room: dict[tuple[Demand, Sites], bool] = {}
+    has_room: dict[tuple[Demand, Sites, int], bool] = {}
     found = {}
     for waiting, placed in gated:
         free, verdict = opened(waiting, verdicts[waiting.job_id], tally)
         if not verdict.change or len(free.ready(now_ns)) <= placed:
             continue
-        key = (waiting.demand, tally.sites(waiting.team, waiting.owner))
+        bars = bound.bars(waiting)
+        sites = tally.sites(waiting.team, waiting.owner)
+        key = (waiting.demand, sites, id(bars))
         if key not in has_room:
-            has_room[key] = placer.could_place(*key)
+            placer.bar(bars)
+            has_room[key] = placer.could_place(waiting.demand, sites)
         if has_room[key]:
             found[waiting.job_id] = verdict
     return found
 
 
 def _explain(
-    left: Iterable[Waiting], placer: Placer, snapshot: Snapshot, tally: Tally
+    left: Iterable[Waiting], placer: Placer, snapshot: Snapshot, tally: Tally, bound: Bound
 ) -> dict[JobId, Verdict]:
     """One verdict per job, from what is free after the plan; jobs alike share the reckoning."""
-    by_demand: dict[tuple[Demand, Sites], Verdict] = {}
+    by_demand: dict[tuple[Demand, Sites, int, float | None], Verdict] = {}
     verdicts: dict[JobId, Verdict] = {}
     for waiting in left:
         sites = tally.sites(waiting.team, waiting.owner)
-        verdict = by_demand.get((waiting.demand, sites))
+        bars = bound.bars(waiting)
+        key = (waiting.demand, sites, id(bars), None if bars is None else waiting.runs_s)
+        verdict = by_demand.get(key)
         if verdict is None:
+            placer.bar(bars)
             verdict = explain_no_room(waiting.demand, placer, sites, snapshot.holders)
             is_never = verdict.blocked_by is Blocker.UNSATISFIABLE
             if sites is not None and is_never and not _is_never(waiting.demand, placer):
                 verdict = shut_out(waiting, sites)
-            by_demand[waiting.demand, sites] = verdict
+            if bars is not None:
+                verdict = explain_reserved(waiting, verdict, bars, placer, sites, bound)
+            by_demand[key] = verdict
         verdicts[waiting.job_id] = replace(verdict, job_id=waiting.job_id)
     return verdicts
 
@@ -294,4 +335,7 @@ def _could_be_placed(demand: Demand, placer: Placer, site: str) -> bool:
     part = free.fleet.sites[site]
     able = able_rows(free.fleet, demand.resources, np.arange(part.start, part.stop))
     up = able[free.is_open[able]]
+    if free.barred is not None:
+        # Who waits for a booking to be over would hold up those who are over before.
+        up = up[~free.barred[up]]
     return largest_gang(free.fleet, site, up, demand.topology)[0] >= demand.nodes

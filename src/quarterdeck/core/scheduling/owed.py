@@ -55,6 +55,14 @@ class Owed:
         """How much of it was placed, or has room made for it."""
         return self._counts[waiting.job_id]
 
+    def note_booked(self, waiting: Waiting, count: int) -> None:
+        """So much of it was placed on what is booked for it."""
+        self._counts[waiting.job_id] += count
+
+    def bar(self, rows: NDArray[np.bool_] | None) -> None:
+        """From now on it is about a job that may not use these rows."""
+        self._guarantees.barred = rows
+
     def place(
         self, placer: Placer, waiting: Waiting, task: int | None, sites: Sites, insists: Insists
     ) -> Placement | None:

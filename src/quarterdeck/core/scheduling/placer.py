@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.demand import Demand, Grant
+    from quarterdeck.core.scheduling.bookings import Bars
     from quarterdeck.core.scheduling.gangs import Chosen
     from quarterdeck.core.scheduling.nearness import Insists
 
@@ -53,7 +54,13 @@ class Placer:
     def __init__(self, free: Free, insists: Insists = ON_NOTHING) -> None:
         self.free = free
         self.insists = insists
-        self._failed: dict[tuple[Demand, Sites, Insists], TooFar | None] = {}
+        self._failed: dict[tuple[Demand, Sites, Insists, int], TooFar | None] = {}
+        self._bars: Bars | None = None
+
+    def bar(self, bars: Bars | None) -> None:
+        """From now on it is about a job that may not use these rows."""
+        self._bars = bars
+        self.free.barred = None if bars is None else bars.rows
 
     def place(
         self,
@@ -71,7 +78,8 @@ class Placer:
         `data_at` is the share of the job's input that is at a node already. Only rows that are
         `within` come into question, and only what `accepts` takes, given the site and the
         grants."""
-        if (demand, sites, insists) in self._failed:
+        key = (demand, sites, insists, id(self._bars))
+        if key in self._failed:
             return None
         too_far: TooFar | None = None
         for site in self.sites_for(demand, sites):
@@ -93,12 +101,12 @@ class Placer:
                 said = (*said, *_with_data(grants, data_at or {}))
                 return Placement(job_id, site, grants, task, said, speed)
         if within is None and accepts is None:
-            self._failed[demand, sites, insists] = too_far
+            self._failed[key] = too_far
         return None
 
     def find_too_far(self, demand: Demand, sites: Sites, insists: Insists) -> TooFar | None:
         """Why it was not placed though it has room; None if it has not, or was placed."""
-        return self._failed.get((demand, sites, insists))
+        return self._failed.get((demand, sites, insists, id(self._bars)))
 
     def _take_all(
         self,

@@ -49,6 +49,8 @@ class Blocker(StrEnum):
     """Not yet: others are being stopped to make room for it."""
     GUARANTEED = "guaranteed"
     """Not now: there is room, but others are guaranteed it, and this job could not make way."""
+    RESERVED = "reserved"
+    """Not now: it would fit, but for nodes that somebody has booked before it could be over."""
     ARRAY_LIMIT = "array_limit"
     """Not now: as many of its tasks run as the array allows at once."""
 
@@ -117,7 +119,8 @@ class Plan:
     `evictions` make room for jobs that are placed once those have gone, and `clearances` say where
     that is, for those who are guaranteed it. `next_ready_ns` is when the
     plan is worth making again though nothing has come, gone or ended: a retry's wait is over, or a
-    gang's patience to lie nearer, or a running job comes after one that waits.
+    gang's patience to lie nearer, a booking begins or ends, or a running job comes after one that
+    waits.
     """
 
     as_of: int

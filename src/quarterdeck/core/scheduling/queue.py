@@ -36,6 +36,8 @@ def waiting_of(job: Job) -> Waiting:
             is_preemptible=spec.is_preemptible,
             min_runtime_s=spec.min_runtime_s,
             clearance=job.clearance,
+            limit_s=spec.time_limit_s,
+            grace_s=spec.stopping.grace_s,
         )
     indices, parallel = spec.array.indices, spec.array.parallel
     return Waiting(
@@ -55,6 +57,8 @@ def waiting_of(job: Job) -> Waiting:
         is_preemptible=spec.is_preemptible,
         min_runtime_s=spec.min_runtime_s,
         clearance=job.clearance,
+        limit_s=spec.time_limit_s,
+        grace_s=spec.stopping.grace_s,
     )
 
 

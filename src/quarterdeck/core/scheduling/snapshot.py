@@ -14,6 +14,7 @@ from quarterdeck.core.jobs.array import Array
 from quarterdeck.core.jobs.clearance import Clearance
 from quarterdeck.core.jobs.tasks import Wait
 from quarterdeck.core.scheduling.allowances import Allowance, Party
+from quarterdeck.core.scheduling.booked import Bookings
 from quarterdeck.core.scheduling.pools import Pool
 
 
@@ -27,7 +28,8 @@ class Waiting:
     `data_at` are nodes that have a share of its input already. `expected_s` is how long it should
     run, None where nothing is known; `served_gpu_s` is the GPU time that earlier attempts had. A
     job that `is_preemptible` may have to make room once it has run for `min_runtime_s`.
-    `clearance` is where others were stopped for it.
+    `clearance` is where others were stopped for it. `limit_s` is its time limit, None without one,
+    and `grace_s` what it has to end after that.
     """
 
     job_id: JobId
@@ -48,6 +50,13 @@ class Waiting:
     is_preemptible: bool = True
     min_runtime_s: float = 0.0
     clearance: Clearance | None = None
+    limit_s: float | None = None
+    grace_s: float = 0.0
+
+    @property
+    def runs_s(self) -> float | None:
+        """For how long it may hold its nodes; None without a time limit."""
+        return None if self.limit_s is None else self.limit_s + self.grace_s
 
     def ready(self, now_ns: int) -> tuple[int | None, ...]:
         """What of it may be placed now, if there is room; `(None,)` for a job without tasks."""
@@ -121,6 +130,7 @@ class Snapshot:
     A plan made on it holds until capacity is taken or a site changes; capacity that only comes
     free leaves it right. `rooms` is a `Capacity` where that is at hand; `asked` is what jobs have
     asked of a node lately, and how often. `running` is looked at by policies that evict.
+    `bookings` are the calendar's of the coming days.
     """
 
     now_ns: int
@@ -131,6 +141,7 @@ class Snapshot:
     allowances: Mapping[Party, Allowance] = field(default_factory=dict)
     asked: tuple[tuple[Resources, int], ...] = ()
     running: tuple[Running, ...] = ()
+    bookings: Bookings = field(default_factory=Bookings)
 
 
 class Order(StrEnum):
@@ -160,6 +171,7 @@ class Policy:
     least before it may have to go for who is owed the nodes.
     `moves_max` running jobs are moved at most for a slice that fits nowhere, and no more than
     `moves_percent` of the jobs that started lately (`core/scheduling/moves`).
+    A reservation that its owner has not used `release_after_s` after it began is given back.
     """
 
     patience_s: float = 300.0
@@ -169,6 +181,7 @@ class Policy:
     min_runtime_s: float = 600.0
     moves_max: int = 0
     moves_percent: float = 5.0
+    release_after_s: float = 1800.0
     pools: tuple[Pool, ...] = ()
     reclaim_after_s: float = 0.0
 

@@ -36,7 +36,10 @@ class JobRun:
     @property
     def end_s(self) -> float:
         """When the attempt that runs now ends, if nothing cuts it short."""
-        return self.began_s + self.overhead_s + self.job.duration_s - self.progress.done_s
+        left_s = self.overhead_s + self.job.duration_s - self.progress.done_s
+        return self.began_s + (
+            left_s if self.job.limit_s is None else min(left_s, self.job.limit_s)
+        )
 
     def served_gpu_s(self, now_s: float) -> float:
         """GPU time that all its attempts had until now."""

@@ -14,6 +14,7 @@ from quarterdeck.core.scheduling.moves import LATELY, find_moves, moves_left
 from quarterdeck.core.scheduling.order import order_of
 from quarterdeck.core.scheduling.snapshot import Order, Running, Snapshot, Waiting
 from quarterdeck.sim.fast.attempts import JobRun
+from quarterdeck.sim.fast.booked import Booked
 from quarterdeck.sim.fast.limits import Limits
 from quarterdeck.sim.fast.site import SITE, FastSite
 from quarterdeck.sim.fast.story import Begun, Cut, Outage, OutageKind, Ran, Story
@@ -21,6 +22,7 @@ from quarterdeck.sim.fast.story import Begun, Cut, Outage, OutageKind, Ran, Stor
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from quarterdeck.core.calendar.booking import Booking
     from quarterdeck.core.cluster.demand import Demand, Grant
     from quarterdeck.core.cluster.hardware import Node
     from quarterdeck.core.scheduling.snapshot import Policy
@@ -33,7 +35,7 @@ SOON_S: Final = 0.001
 finer than that by much, and a run must get on."""
 
 
-def run(
+def run(  # noqa: PLR0913 - all that a run may be given
     nodes: Sequence[Node],
     jobs: Sequence[SimJob],
     policy: Policy,
@@ -43,14 +45,17 @@ def run(
     begun: Sequence[Begun] = (),
     restart_s: float = 0.0,
     limits: Sequence[Ruling] = (),
+    bookings: Sequence[Booking] = (),
 ) -> Story:
     """Run all jobs to their end. `tell` hears how many have ended or never will start.
 
     An attempt after the first spends `restart_s` before it goes on from the last checkpoint. A job
     that would not even fit if all nodes were there and empty never starts and holds up nobody; one
-    that lacks room only because of an outage that never ends is told at the end.
+    that lacks room only because of an outage that never ends is told at the end. `bookings` are the
+    calendar's; with them seconds count from the epoch.
     """
-    return _Run(nodes, jobs, policy, tell, (outages, limits), restart_s).run(begun)
+    given = (outages, limits, bookings)
+    return _Run(nodes, jobs, policy, tell, given, restart_s).run(begun)
 
 
 class _Run:
@@ -62,10 +67,11 @@ class _Run:
         jobs: Sequence[SimJob],
         policy: Policy,
         tell: Callable[[int], None],
-        given: tuple[Sequence[Outage], Sequence[Ruling]],
+        given: tuple[Sequence[Outage], Sequence[Ruling], Sequence[Booking]],
         restart_s: float,
     ) -> None:
-        outages, limits = given
+        outages, limits, bookings = given
+        self._booked = Booked(bookings, policy.release_after_s)
         self._site = FastSite(nodes)
         self._jobs = {
             JobId(format_id("j", n)): JobRun.of(job) for n, job in enumerate(jobs, start=1)
@@ -102,13 +108,19 @@ class _Run:
                 self._turns[0][0] if self._turns else NEVER_S,
                 self._again_s,
                 self._limits.next_s(self._now_s),
+                self._booked.drains_next_s(self._now_s) if self._running else NEVER_S,
             )
             self._now_s = now_s
-            if now_s == NEVER_S:
+            is_idle = not (coming or self._running)
+            if now_s == NEVER_S or self._booked.is_in_vain(now_s, is_idle=is_idle):
                 self._give_up()
                 break
             self._end_until(now_s)
             self._turn_nodes(now_s)
+            for node in self._booked.drained(now_s):
+                for job_id in self._site.holders_of(node):
+                    self._cut(job_id, now_s, Cut.DRAINED)
+                    self._wait(job_id)
             while coming and coming[-1][0] <= now_s:
                 self._submit(coming.pop()[1])
             self._again_s = NEVER_S
@@ -145,6 +157,7 @@ class _Run:
             expected_s=job.estimate_s,
             served_gpu_s=one.served_gpu_s(0.0),
             is_preemptible=job.is_preemptible,
+            limit_s=job.limit_s,
         )
 
     def _next_end_s(self) -> float:
@@ -190,6 +203,7 @@ class _Run:
             allowances=self._limits.allowances(now_s, self._waiting.values()),
             asked=tuple(self._recent.counts().items()),
             running=self._list_running(now_s) if is_running_of_use else (),
+            bookings=self._booked.bind(now_s, SITE, (self._jobs[one] for one in self._running)),
         )
 
     def _plan(self, now_s: float) -> None:
@@ -260,6 +274,7 @@ class _Run:
         one = self._jobs[job_id]
         one.is_owed = is_owed
         one.start(now_s, grants, self._restart_s)
+        self._booked.note_started(SITE, one)
         self._moved_lately.append(0)
         self._running[job_id] = None
         self._limits.count(one.job, 1)

@@ -37,6 +37,7 @@ class SimJob:
     scheduler knows of its duration. Cut short, it goes on from a checkpoint that it makes every
     `checkpoint_s`; without any it starts again from nothing. `since_s` is from when on its place
     in the queue counts, if not from its submission: something else kept it from starting before.
+    `limit_s` is its time limit: an attempt ends then.
     """
 
     line: int
@@ -51,6 +52,7 @@ class SimJob:
     checkpoint_s: float | None = None
     is_preemptible: bool = True
     since_s: float | None = None
+    limit_s: float | None = None
 
     @property
     def gpus(self) -> float:

@@ -127,7 +127,8 @@ class _Replay:
             self._gaps.note_cycle(start, last, cycle)
             past.head = cycle.as_of
             board.catch_up()
-            made = make_plan(board.snapshot(cycle.at_ns, people), cycle.inputs.policy)
+            snapshot = board.booked_snapshot(cycle.at_ns, people, cycle.inputs.times)
+            made = make_plan(snapshot, cycle.inputs.policy)
             self._compare(start, cycle, made)
             last = cycle
         if past is not None and last is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from quarterdeck.core.calendar.booking import Kind
+from quarterdeck.core.calendar.occurrences import Occurrence
 from quarterdeck.core.governance.limits import Bound, Quota
 from quarterdeck.core.scheduling.imprint import Imprint
 from quarterdeck.core.scheduling.snapshot import Policy
@@ -21,6 +23,11 @@ LIMITS = Inputs(
     (
         (("team", "red"), Quota(running_jobs=Bound(4))),
         (("owner", "ada"), Quota(queued_jobs=Bound(9, is_hard=False), sites=("local",))),
+    ),
+    (
+        Occurrence("b1", Kind.MAINTENANCE, START_NS, START_NS + 1, nodes=("d0",), site="local"),
+        Occurrence("b2", Kind.LEASE, 1, 2**62, "red", ("ada",), count=3, gpu_model="A100"),
+        Occurrence("b3", Kind.RESERVATION, 1, 2, zone="Europe/Berlin", is_used=True, count=1),
     ),
 )
 

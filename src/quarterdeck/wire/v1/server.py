@@ -36,6 +36,9 @@ class PolicyView(Answer):
         description="How long a gang with room waits to lie in fewer racks and units."
     )
     pod_patience_s: float = Field(description="How long it waits to lie in fewer pods.")
+    release_after_s: float = Field(
+        default=1800.0, description="When a reservation that nobody uses is given back."
+    )
     refused: str = Field(
         description="What is wrong with the file as it is now, which is therefore not in force; "
         "told only to those who look after the server."

@@ -13,8 +13,8 @@ class VerdictView(Answer):
 
     blocked_by: str = Field(
         description="no_capacity, fragmented, cordoned, topology, gpu_model, mig_shape, "
-        "behind_others, unsatisfiable, needs, backoff, held, array_limit, limit, disk_full or "
-        "making_room."
+        "behind_others, unsatisfiable, needs, backoff, held, array_limit, limit, disk_full, "
+        "making_room or reserved."
     )
     message: str
     hint: str

@@ -71,6 +71,7 @@ KEYS: Final = (
     Key("pod_patience", "pod_patience_s", span_s),
     Key("min_runtime", "min_runtime_s", span_s),
     Key("reclaim_after", "reclaim_after_s", span_s),
+    Key("release_after", "release_after_s", span_s),
     Key("moves", "moves_max", count),
     Key("moves_percent", "moves_percent", count),
 )

@@ -11,7 +11,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-REVISION: Final = "0004"
+REVISION: Final = "0005"
 """The newest migration: what a database must be at before this code uses it."""
 
 metadata = sa.MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s"})
@@ -99,6 +99,9 @@ whoever remembers jobs forgets them when it has moved."""
 PEOPLE: Final = "people"
 """Counts the changes of people, teams and tokens."""
 
+CALENDAR: Final = "calendar"
+"""Counts the changes of bookings."""
+
 count_rewrite = (
     sa.update(meta)
     .where(meta.c.key == REWRITES)
@@ -120,6 +123,13 @@ people = sa.Table(
     metadata,
     sa.Column("kind", sa.Text, primary_key=True),
     sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("document", sa.Text, nullable=False),
+)
+
+bookings = sa.Table(
+    "bookings",
+    metadata,
+    sa.Column("booking_id", sa.Text, primary_key=True),
     sa.Column("document", sa.Text, nullable=False),
 )
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from quarterdeck.adapters.stores.sql import schema
+from quarterdeck.adapters.stores.sql.calendar import SqlCalendar
 from quarterdeck.adapters.stores.sql.codec import encode
 from quarterdeck.adapters.stores.sql.database import as_unavailable, open_database, unavailable
 from quarterdeck.adapters.stores.sql.directory import SqlDirectory
@@ -69,6 +70,7 @@ class SqlStore:
         self._reads = Reads(database)
         self.hooks = SqlHooks(database)
         self.directory = SqlDirectory(database)
+        self.calendar = SqlCalendar(database)
         self._writer = Writer(database)
         self._closing = threading.Lock()
 

@@ -1,0 +1,30 @@
+"""Which nodes an attempt holds for whom, and until when at the latest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.core.scheduling.booked import Held
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from quarterdeck.core.jobs.job import Job
+
+
+def held_of(job: Job, number: int, now_ns: int) -> Iterator[Held]:
+    """Of each of its nodes once. One that has not started yet is taken to start now, and one that
+    is being stopped to have all the time still that it was given for that."""
+    attempt = job.find_live(number)
+    assert attempt is not None, (number, job.story)
+    spec, ends_at_ns = job.spec, None
+    if spec.time_limit_s is not None:
+        started_at_ns = now_ns if attempt.started_at_ns is None else attempt.started_at_ns
+        most_s = spec.time_limit_s + spec.stopping.grace_s
+        ends_at_ns = started_at_ns + int(most_s * NS_PER_S)
+    if attempt.stop is not None:
+        over_ns = now_ns + int(attempt.stop.grace_s * NS_PER_S)
+        ends_at_ns = over_ns if ends_at_ns is None else min(ends_at_ns, over_ns)
+    for node in dict.fromkeys(replica.grant.node for replica in attempt.replicas):
+        yield Held(attempt.site, node, spec.team, job.actor, attempt.placed_at_ns, ends_at_ns)

@@ -84,6 +84,10 @@ def make_sensible(case: Any, things: dict[str, str]) -> None:
         body["jobs"] = [{"run": "true"}, {"run": ["true"], "name": f"chance-{number}"}]
     if case.path == "/v1/invitations" and "user" in body:
         body.update(user=f"chance-{number}", teams={"default": "viewer"}, role=None, expires="7d")
+    if case.path == "/v1/pools" and "text" in body:
+        body["text"] = "pools: {}"
+    if "run" in body and body.get("min_runtime") is not None:
+        body["min_runtime"] = "10m"
     if case.path == "/v1/bookings" and "start" in body:
         body.clear()
         body.update(a_booking(number))

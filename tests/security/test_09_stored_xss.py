@@ -28,6 +28,7 @@ SAFE = {
 INERT = (
     "application/json", "application/problem+json", "application/octet-stream",
     "text/plain; charset=utf-8", "text/event-stream; charset=utf-8", "application/x-ndjson",
+    "text/calendar; charset=utf-8",
 )  # fmt: skip
 
 

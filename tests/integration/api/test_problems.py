@@ -38,7 +38,7 @@ def problem_of(answer: Any, status: int) -> dict[str, Any]:
         ({"run": "x", "nodes": 0}, "invalid", "nodes"),
         ({"run": "x", "nodes": "many"}, "invalid", "nodes"),
         ({"run": "x", "nodez": 2}, "unknown_field", "nodez"),
-        ({"run": "x", "min_runtime": "2h"}, "not_available", "min_runtime"),
+        ({"run": "x", "image": "python:3.12"}, "not_available", "image"),
         ({"run": "x", "resources": {"gpu": "H100|V100:4"}}, "unsatisfiable", "resources"),
         ({"run": "x", "resources": {"gpu": "mig-1g.10gb:1"}}, "unsatisfiable", "resources"),
         ({"run": "x", "resources": {"memory": "64"}}, "invalid", "resources.memory"),

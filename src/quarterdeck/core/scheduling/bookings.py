@@ -10,13 +10,14 @@ after it began is given back until its next time.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.calendar.booking import Kind
 from quarterdeck.core.scheduling.allotment import NEVER_NS, Allotted, Readiness, allot
+from quarterdeck.core.scheduling.backfill import START_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
     from quarterdeck.core.scheduling.booked import Bookings, Held
     from quarterdeck.core.scheduling.capacity import Capacity
     from quarterdeck.core.scheduling.snapshot import Waiting
-
-START_S: Final = 5.0
-"""From a plan until the limit of what it starts begins to count, and from the kill at its end until
-its nodes are free: so much earlier a job has to be over."""
 
 
 class Bars(NamedTuple):

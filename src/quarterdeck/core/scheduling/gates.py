@@ -14,9 +14,29 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from quarterdeck.core.scheduling.allowances import Allowance, Party, Tally
+    from quarterdeck.core.scheduling.backfill import Shadow
     from quarterdeck.core.scheduling.snapshot import Running, Waiting
 
 NEEDS_SHOWN_MAX: Final = 5
+
+
+def behind_shadow(waiting: Waiting, shadow: Shadow, now_ns: int, *, would_start: bool) -> Verdict:
+    """The verdict of a job that would make one before it start later. If it had room but for that,
+    it hears which time limit would let it start."""
+    ahead = shadow.waiting
+    told = behind(waiting, ahead)
+    left_s = (shadow.start_ns - now_ns) / NS_PER_S
+    told = replace(
+        told,
+        message=f"{ahead.job_id} is before it ({ahead.demand}) and starts in {format_span(left_s)} "
+        "at the latest; what may still run then starts only on other nodes",
+        numbers={"ahead_starts_s": math.ceil(left_s)},
+    )
+    limit = shadow.limit_for(waiting, now_ns) if would_start else None
+    if limit is None:
+        return told
+    hint = f"with time_limit: {limit} it would start now; {told.hint}"
+    return replace(told, hint=hint, change=(("time_limit", limit),))
 
 
 def behind(waiting: Waiting, ahead: Waiting) -> Verdict:

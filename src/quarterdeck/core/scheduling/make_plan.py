@@ -1,11 +1,12 @@
 """Snapshot in, plan out: the one function that schedules, plans and explains.
 
 The order is the policy's (`order`). A job that does not fit now lets later ones pass, but only
-until it has waited `policy.patience_s`: from then on nothing passes it, so what comes free collects
-for it. A job whose needs could not be met by the nodes that are up, even if those were empty, does
-not hold the queue: waiting behind it would help nobody. Nor does a gang that has room and waits to
-lie nearer (`nearness`). Where the policy may evict, running jobs that come after one make room for
-it (`evictions`), and what they leave is kept for it.
+until it has waited `policy.patience_s`: from then on nothing passes it that could make it start
+later (`backfill`), so what comes free collects for it. A job whose needs could not be met by the
+nodes that are up, even if those were empty, does not hold the queue: waiting behind it would help
+nobody. Nor does a gang that has room and waits to lie nearer (`nearness`). Where the policy may
+evict, running jobs that come after one make room for it (`evictions`), and what they leave is kept
+for it.
 
 Where teams are guaranteed something, what that covers is placed first, on what is free or on what
 those leave who have borrowed it (`guarantees`); then all others in the same order.
@@ -20,6 +21,7 @@ import numpy as np
 
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.allowances import Tally
+from quarterdeck.core.scheduling.backfill import find_shadow
 from quarterdeck.core.scheduling.bookings import Bound
 from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.evictions import Clearing
@@ -29,6 +31,7 @@ from quarterdeck.core.scheduling.gangs import largest_gang
 from quarterdeck.core.scheduling.gates import (
     at_limit,
     behind,
+    behind_shadow,
     kept_for_others,
     making_room,
     not_ready,
@@ -56,9 +59,12 @@ if TYPE_CHECKING:
 
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.demand import Demand
+    from quarterdeck.core.scheduling.backfill import Shadow
     from quarterdeck.core.scheduling.nearness import Insists
     from quarterdeck.core.scheduling.placer import Sites
     from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
+
+    Rows = NDArray[np.bool_] | None
 
 
 def make_plan(snapshot: Snapshot, policy: Policy, *, explains: bool = True) -> Plan:
@@ -97,6 +103,7 @@ class _Planning:
         self._gated: list[tuple[Waiting, int]] = []
         self._next_ready: list[int] = []
         self._ahead: Waiting | None = None
+        self._shadow: Shadow | None = None
 
     def take(self, waiting: Waiting) -> None:
         """The next job in the order."""
@@ -110,7 +117,7 @@ class _Planning:
         if waiting.waits and (at_ns := waiting.next_ready_ns(now_ns)) is not None:
             self._next_ready.append(at_ns)
         own = self._bound.own(waiting)
-        if self._ahead is not None and ready and own is None:
+        if self._ahead is not None and self._shadow is None and ready and own is None:
             verdicts[waiting.job_id] = behind(waiting, self._ahead)
             return
         sites = tally.sites(waiting.team, waiting.owner)
@@ -118,9 +125,10 @@ class _Planning:
         within = self._owed.rows_for(waiting) if self._owed is not None else None
         placed = self._place_own(waiting, ready, sites, insists)
         self._placer.bar(self._bound.bars(waiting))
-        if self._ahead is None:
+        if self._ahead is None or self._shadow is not None:
             left = ready[len(placed) :]
-            others = _place(waiting, left, self._placer, sites, insists, within)
+            rows = self._rows_beside_shadow(waiting, within)
+            others = _place(waiting, left, self._placer, sites, insists, rows)
             if self._owed is not None and within is not None:
                 self._owed.note_stayers(others)
             placed += others
@@ -128,7 +136,7 @@ class _Planning:
         tally.start(waiting.team, waiting.owner, len(placed))
         self._clearing.note_started(waiting, len(placed))
         if len(placed) < len(ready) and self._ahead is not None:
-            verdicts[waiting.job_id] = behind(waiting, self._ahead)
+            verdicts[waiting.job_id] = self._behind(waiting, self._ahead, sites, within)
         elif len(placed) < len(ready):
             if within is not None and self._placer.could_place(waiting.demand, sites):
                 verdicts[waiting.job_id] = kept_for_others(waiting)
@@ -205,6 +213,21 @@ class _Planning:
         self._left.append(waiting)
         if _holds_the_queue(waiting, self._snapshot, self._policy, self._placer, self._tally):
             self._ahead = waiting
+            running, now_ns = self._snapshot.running, self._snapshot.now_ns
+            self._shadow = find_shadow(self._placer, waiting, (sites, insists), running, now_ns)
+
+    def _rows_beside_shadow(self, waiting: Waiting, within: Rows) -> Rows:
+        """Where it may lie so that who is before it does not start later."""
+        shadow = self._shadow
+        if shadow is None or shadow.lets_pass(waiting, self._snapshot.now_ns):
+            return within
+        return ~shadow.rows if within is None else within & ~shadow.rows
+
+    def _behind(self, waiting: Waiting, ahead: Waiting, sites: Sites, within: Rows) -> Verdict:
+        if self._shadow is None:
+            return behind(waiting, ahead)
+        has_room = self._placer.could_place(waiting.demand, sites, within=within)
+        return behind_shadow(waiting, self._shadow, self._snapshot.now_ns, would_start=has_room)
 
     def settle(self) -> None:
         """Nobody is stopped for a job that the next plan would not start."""
@@ -237,6 +260,7 @@ class _Planning:
             min([*self._next_ready, *turns], default=None),
             self._clearing.evictions,
             self._clearing.clearances,
+            None if self._shadow is None else (self._shadow.waiting.job_id, self._shadow.start_ns),
         )
 
 
@@ -246,7 +270,7 @@ def _place(
     placer: Placer,
     sites: Sites,
     insists: Insists,
-    within: NDArray[np.bool_] | None = None,
+    within: Rows = None,
 ) -> list[Placement]:
     """As many of them as fit, in order, on these rows or on any."""
     placed = []

@@ -116,8 +116,9 @@ class Eviction:
 class Plan:
     """Placements in the order of the queue; every job of which something is left has a verdict.
 
-    `evictions` make room for jobs that are placed once those have gone, and `clearances` say where
-    that is, for those who are guaranteed it. `next_ready_ns` is when the
+    `head` is who nothing may make start later any more, and when that starts at the latest, where
+    time limits tell. `evictions` make room for jobs that are placed once those have gone, and
+    `clearances` say where that is, for those who are guaranteed it. `next_ready_ns` is when the
     plan is worth making again though nothing has come, gone or ended: a retry's wait is over, or a
     gang's patience to lie nearer, a booking begins or ends, or a running job comes after one that
     waits.
@@ -129,3 +130,4 @@ class Plan:
     next_ready_ns: int | None = None
     evictions: tuple[Eviction, ...] = ()
     clearances: Mapping[JobId, Clearance] = field(default_factory=dict)
+    head: tuple[JobId, int] | None = None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.jobs.states import JobState
+from quarterdeck.core.scheduling.backfill import START_S
 from quarterdeck.core.scheduling.snapshot import Running, Waiting
 
 if TYPE_CHECKING:
@@ -83,4 +85,15 @@ def running_of(job: Job, attempt: Attempt) -> Running:
         is_owed=attempt.is_owed,
         is_leaving=attempt.stop is not None,
         owner=job.actor,
+        ends_at_ns=_ends_at_ns(job, attempt),
     )
+
+
+def _ends_at_ns(job: Job, attempt: Attempt) -> int | None:
+    """When its nodes are free at the latest, by its time limit."""
+    if job.spec.time_limit_s is None:
+        return None
+    began_ns = attempt.started_at_ns
+    if began_ns is None:
+        began_ns = attempt.placed_at_ns + int(START_S * NS_PER_S)
+    return began_ns + int((job.spec.time_limit_s + job.spec.stopping.grace_s) * NS_PER_S)

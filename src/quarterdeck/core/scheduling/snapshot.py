@@ -91,7 +91,7 @@ class Running:
     `served_gpu_s` is the GPU time that all attempts of the job had until now. It
     `keeps_checkpoints` where a stop costs it little, `is_owed` where it was started within its
     team's guarantee, and `is_leaving` once it is being stopped, whatever for. `min_runtime_s` is
-    its own.
+    its own. `ends_at_ns` is when its time limit and grace are over; None without a limit.
     """
 
     job_id: JobId
@@ -110,6 +110,7 @@ class Running:
     is_owed: bool = False
     is_leaving: bool = False
     owner: str = ""
+    ends_at_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,11 @@ class _Run:
             JobId(format_id("j", n)): JobRun.of(job) for n, job in enumerate(jobs, start=1)
         }
         self._policy = policy
-        self._needs_running = policy.may_evict or policy.order is Order.FAIR_SHARE
+        self._needs_running = (
+            policy.may_evict
+            or policy.order is Order.FAIR_SHARE
+            or any(job.limit_s is not None for job in jobs)
+        )
         self._tell = tell
         self._outages = tuple(sorted(outages, key=lambda one: (one.at_s, one.node, one.kind)))
         self._restart_s = restart_s
@@ -263,6 +267,9 @@ class _Run:
                 keeps_checkpoints=one.job.checkpoint_s is not None,
                 is_owed=one.is_owed,
                 owner=one.job.user,
+                ends_at_ns=None
+                if one.job.limit_s is None
+                else round((one.began_s + one.job.limit_s) * NS_PER_S),
             )
             for job_id in self._running
             for one in (self._jobs[job_id],)

@@ -13,10 +13,10 @@ from quarterdeck.core.calendar.occurrences import Occurrence
 from quarterdeck.core.cluster.demand import Demand, Grant, Resources
 from quarterdeck.core.cluster.hardware import Location
 from quarterdeck.core.cluster.room import room_of
-from quarterdeck.core.scheduling.backfill import START_S
 from quarterdeck.core.scheduling.booked import Bookings, Held
 from quarterdeck.core.scheduling.bookings import Bound
 from quarterdeck.core.scheduling.capacity import Capacity, capacity_of
+from quarterdeck.core.scheduling.latency import START_S
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
 from quarterdeck.testing.builders import START_NS, a_job_id, a_node

@@ -14,9 +14,9 @@ from quarterdeck.core.calendar.booking import Kind
 from quarterdeck.core.calendar.occurrences import Occurrence
 from quarterdeck.core.cluster.demand import Grant
 from quarterdeck.core.cluster.hardware import Location
-from quarterdeck.core.scheduling.backfill import START_S
 from quarterdeck.core.scheduling.booked import Bookings, Held
 from quarterdeck.core.scheduling.forecast import Hold, latest_start
+from quarterdeck.core.scheduling.latency import START_S
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.plan import Blocker, Plan
 from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting

@@ -16,6 +16,7 @@ import numpy as np
 
 from quarterdeck.basics.quantities import format_span
 from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.core.scheduling.latency import START_S
 from quarterdeck.core.scheduling.placer import Placer
 
 if TYPE_CHECKING:
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from quarterdeck.core.scheduling.placer import Sites
     from quarterdeck.core.scheduling.snapshot import Running, Waiting
 
-START_S: Final = 5.0
-"""From a plan until the limit of what it starts begins to count, and from the end of a run until
-its nodes are free: so much earlier a job has to be over."""
 SLACK_S: Final = 60.0
 """A proposed time limit is shorter by so much at most: whoever reads it has to type."""
 

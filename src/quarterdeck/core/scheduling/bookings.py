@@ -17,7 +17,7 @@ import numpy as np
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.calendar.booking import Kind
 from quarterdeck.core.scheduling.allotment import NEVER_NS, Allotted, Readiness, allot
-from quarterdeck.core.scheduling.backfill import START_S
+from quarterdeck.core.scheduling.latency import START_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

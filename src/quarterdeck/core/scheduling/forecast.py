@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.cluster.room import room_of
-from quarterdeck.core.scheduling.backfill import START_S
 from quarterdeck.core.scheduling.capacity import capacity_of
+from quarterdeck.core.scheduling.latency import START_S
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.order import order_of
 from quarterdeck.core.scheduling.snapshot import Order

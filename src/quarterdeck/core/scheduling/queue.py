@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.jobs.states import JobState
-from quarterdeck.core.scheduling.backfill import START_S
+from quarterdeck.core.scheduling.latency import START_S
 from quarterdeck.core.scheduling.snapshot import Running, Waiting
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import numpy as np
 from quarterdeck.basics.quantities import format_span, parse_span_s
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.calendar.zones import say_when
-from quarterdeck.core.scheduling.backfill import START_S
+from quarterdeck.core.scheduling.latency import START_S
 from quarterdeck.core.scheduling.plan import Blocker, Verdict
 
 if TYPE_CHECKING:

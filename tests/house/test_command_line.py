@@ -21,7 +21,7 @@ CHANGES_NOTHING = {
     "completion", "doctor", "explain", "invitation list", "logs", "metrics", "node ls",
     "node show", "openapi",
     "organization show", "plan", "policy check", "policy show", "policy try", "ps", "queue",
-    "results", "schema", "show", "sim export",
+    "results", "schema", "show", "sim export", "stats promises",
     "sim replay", "sim run", "site show", "team list", "team show", "token list", "top",
     "user list", "user show", "validate", "wait", "webhook list", "whoami",
 }  # fmt: skip

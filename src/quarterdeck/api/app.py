@@ -35,6 +35,7 @@ from quarterdeck.api.routers import (
     results,
     server,
     snapshots,
+    stats,
     steps,
     teams,
     tokens,
@@ -54,7 +55,7 @@ DESCRIPTION = (
 
 _ROUTERS = (
     *(jobs, batches, steps, queue, plans, logs, metrics, results),
-    *(events, nodes, snapshots, webhooks, audit, server, policy, gc, health),
+    *(events, nodes, snapshots, webhooks, audit, server, policy, stats, gc, health),
     *(organization, teams, users, invitations, tokens),
 )
 

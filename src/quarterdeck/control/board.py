@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.ids import JobId
 from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.control.learned import Learned
 from quarterdeck.control.siteboard import SiteBoard
 from quarterdeck.core.cluster.events import SiteReported, evolve_site
 from quarterdeck.core.cluster.hardware import Site
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.cluster.demand import Grant
     from quarterdeck.core.cluster.room import Room
     from quarterdeck.core.governance.people import People
-    from quarterdeck.core.jobs.job import Job
+    from quarterdeck.core.jobs.job import Attempt, Job
     from quarterdeck.core.scheduling.allowances import Allowance, Party, Quotas
     from quarterdeck.core.scheduling.capacity import Capacity
     from quarterdeck.ports.locality import Locality
@@ -67,6 +68,7 @@ class Board:
         self._capacity = capacity_of(())
         self._are_nodes_new = True
         self._asked = Recent()
+        self.learned = Learned()
         self._cursor = self._loaded_at = 0
         self._stirs = 0
         self._load()
@@ -162,6 +164,17 @@ class Board:
                 _hold_of(self._jobs[ref.job_id], ref)
                 for site in self._sites.values()
                 for ref in site.wished_at
+            ]
+
+    def list_live(self) -> list[tuple[Job, Attempt]]:
+        """Every attempt that holds devices, with its job."""
+        with self._lock:
+            return [
+                (job, attempt)
+                for site in self._sites.values()
+                for ref in site.wished_at
+                if (job := self._jobs.get(ref.job_id)) is not None
+                and (attempt := job.find_live(ref.attempt)) is not None
             ]
 
     def list_free(self) -> Capacity:
@@ -277,6 +290,7 @@ class Board:
         elif isinstance(event, Ended):
             board.release(ref, grants)
             self._running.subtract(parties)
+            self.learned.note(after, attempt, event.at_ns, event.reason)
         board.wish(ref, seq, is_gone=isinstance(event, Ended))
 
     def _keep(self, job: Job) -> None:

@@ -13,6 +13,7 @@ from quarterdeck.control.signal import Signal
 if TYPE_CHECKING:
     from quarterdeck.control.board import Board
     from quarterdeck.control.cycles import Cycles
+    from quarterdeck.control.promises import Promises
     from quarterdeck.control.roster import Roster
     from quarterdeck.control.waits import Waits
     from quarterdeck.core.governance.people import People
@@ -30,8 +31,8 @@ class ControlPlane:
     `wished` after those that may change what a site is to run: a submit alone does not.
 
     `roster` is who there is, None for a plane without people, such as the simulator's. `waits`
-    keeps what waiting jobs were told and `cycles` every plan that was made, None for a plane that
-    forgets; `latest` is the plan that is told to who asks. `disk` is where the site keeps what jobs
+    keeps what waiting jobs were told, `promises` what they were promised and `cycles` every plan
+    that was made, None for a plane that forgets; `latest` is the plan that is told to who asks. `disk` is where the site keeps what jobs
     write; None for a plane that need not care.
     `snapshots_used` says when each work folder was last seen whole (see `snapshots`), `holdings`
     who has sent which files, and `folders_held` who may name which work folders.
@@ -48,6 +49,7 @@ class ControlPlane:
     disk: Disk | None = None
     roster: Roster | None = None
     waits: Waits | None = None
+    promises: Promises | None = None
     cycles: Cycles | None = None
     latest: LatestPlan = field(default_factory=LatestPlan)
     snapshots_used: dict[str, int] = field(default_factory=dict)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         TaskList,
     )
     from quarterdeck.wire.v1.metrics import MetricsView, ProgressList
+    from quarterdeck.wire.v1.promises import PromiseList, PromiseStats
     from quarterdeck.wire.v1.queue import QueueView
     from quarterdeck.wire.v1.server import PolicyView, ServerView
     from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
@@ -146,6 +147,10 @@ class AsyncClient:
     async def list_verdicts(self, job_id: str, limit: int = 100) -> ToldList:
         """What a job was told while it waited, oldest first: the last so many."""
         return await self._send(requests.list_verdicts(job_id, limit))
+
+    async def list_promises(self, job_id: str, limit: int = 100) -> PromiseList:
+        """When the job was promised to start, oldest first: the last so many."""
+        return await self._send(requests.list_promises(job_id, limit))
 
     async def explain(self, job_id: str) -> ExplanationView:
         """Why the job is where it is."""
@@ -304,6 +309,10 @@ class AsyncClient:
     async def get_policy(self) -> PolicyView:
         """What the scheduler follows."""
         return await self._send(server_requests.get_policy())
+
+    async def count_promises(self, days: int = 14) -> PromiseStats:
+        """How many promised starts were kept, on the last so many days that had any."""
+        return await self._send(server_requests.count_promises(days))
 
     async def shut_down(self, *, stop_jobs: bool = False) -> None:
         """End the server."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from quarterdeck.sdk.calls import Call
 from quarterdeck.sdk.requests import JSON, UPLOAD_S, as_model, body_of, dry, nothing
 from quarterdeck.wire.v1.gc import GcReport
+from quarterdeck.wire.v1.promises import PromiseStats
 from quarterdeck.wire.v1.server import PolicyView, ServerView, ShutdownRequest
 
 
@@ -16,6 +17,11 @@ def get_server() -> Call[ServerView]:
 def get_policy() -> Call[PolicyView]:
     """What the scheduler follows."""
     return Call("GET", "/v1/policy", as_model(PolicyView))
+
+
+def count_promises(days: int) -> Call[PromiseStats]:
+    """How many promised starts were kept, on the last so many days that had any."""
+    return Call("GET", "/v1/stats/promises", as_model(PromiseStats), query={"days": days})
 
 
 def shut_down(*, stop_jobs: bool) -> Call[None]:

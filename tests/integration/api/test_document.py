@@ -23,6 +23,7 @@ PROMISED = {
     "plan_job",
     "read_log", "stream_log", "list_results", "read_result", "stream_events", "list_nodes",
     "show_node", "cordon_node", "resume_node", "list_verdicts",
+    "list_promises", "count_promises",
     "keep_snapshot", "put_blob", "show_server", "show_policy", "shut_down_server", "probe_health",
     "whoami", "show_organization", "transfer_ownership", "export_people", "apply_people",
     "list_teams", "create_team", "show_team", "close_team", "limit_team", "list_members",

@@ -20,6 +20,8 @@ from quarterdeck.cli.output import (
     say,
 )
 
+from quarterdeck.cli.promises import print_promises
+
 if TYPE_CHECKING:
     from quarterdeck.wire.v1.jobs import ArrayView, JobView
 
@@ -33,12 +35,14 @@ def command(job_id: str, output: str) -> None:
 
     with Client() as client:
         job = client.get_job(job_id)
+        promises = client.list_promises(job_id).promises if output == "table" else []
     if output == "json":
         print_json(job)
     elif output == "name":
         say(job.id)
     else:
         _print_job(job)
+        print_promises(promises)
 
 
 def _print_job(job: JobView) -> None:

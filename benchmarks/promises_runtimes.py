@@ -89,8 +89,8 @@ class _Rules:
     def add(self, job: SimJob) -> None:
         like = _like(job)
         self.ours.add(like, job.duration_s)
-        self.last[like.who].append(job.duration_s)
-        self.by_user[like.who].append(job.duration_s)
+        self.last[like.who or like.team].append(job.duration_s)
+        self.by_user[like.who or like.team].append(job.duration_s)
         self.by_shape[like.shape].append(job.duration_s)
 
     def foretell(self, job: SimJob) -> dict[str, float]:
@@ -99,9 +99,9 @@ class _Rules:
         found = {}
         if known := self.ours.find(like):
             found["ours"] = known.median_s
-        if last := self.last.get(like.who):
+        if last := self.last.get(like.who or like.team):
             found["last two"] = mean(last)
-        if runs := self.by_user.get(like.who):
+        if runs := self.by_user.get(like.who or like.team):
             found["user's mean"] = mean(runs)
         if runs := self.by_shape.get(like.shape):
             found["shape's median"] = median(runs)
@@ -163,7 +163,7 @@ def _factor(told_s: float, ran_s: float) -> float:
 
 def _like(job: SimJob) -> Likeness:
     program = job.name if job.name.startswith("program ") else ""
-    return Likeness(job.user or job.team, program, shape_of(job.demand))
+    return Likeness(job.user, program, shape_of(job.demand), job.team)
 
 
 def _two() -> deque[float]:

@@ -1,7 +1,8 @@
 """What the present knows of run times: fed by attempts that end, and asked for jobs that come.
 
-It is no truth of its own: what was foretold of a job is recorded when it is submitted (`Submitted`),
-so a server that starts again may have learned a little less without any plan being another one.
+It is no truth of its own: what was foretold of a job is recorded when it is submitted
+(`Submitted`), so a server that starts again may have learned a little less, and makes the same
+plans.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from quarterdeck.ports.store import JobFilter
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from quarterdeck.control.board import Board
     from quarterdeck.core.jobs.job import Attempt, Job
     from quarterdeck.core.jobs.spec import JobSpec
     from quarterdeck.core.scheduling.runtimes import RunTime
@@ -88,12 +88,12 @@ class Learned:
         return None if known is None else round(known.median_s, 3)
 
 
-def load_learned(board: Board, store: Store) -> None:
+def load_learned(learned: Learned, store: Store) -> None:
     """What a server that starts learns from the newest jobs that have ended."""
     states = tuple(state for state in JobState if state.is_final)
-    board.learned.load(store.list_jobs(JobFilter(states=states, limit=JOBS_MAX)))
+    learned.load(store.list_jobs(JobFilter(states=states, limit=JOBS_MAX)))
 
 
 def likeness_of(spec: JobSpec, actor: str) -> Likeness:
     """What a job is known by."""
-    return Likeness(actor or spec.team, general_name(spec.name), shape_of(spec.demand))
+    return Likeness(actor, general_name(spec.name), shape_of(spec.demand), spec.team)

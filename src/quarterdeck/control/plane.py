@@ -32,8 +32,8 @@ class ControlPlane:
 
     `roster` is who there is, None for a plane without people, such as the simulator's. `waits`
     keeps what waiting jobs were told, `promises` what they were promised and `cycles` every plan
-    that was made, None for a plane that forgets; `latest` is the plan that is told to who asks. `disk` is where the site keeps what jobs
-    write; None for a plane that need not care.
+    that was made, None for a plane that forgets; `latest` is the plan that is told to who asks.
+    `disk` is where the site keeps what jobs write; None for a plane that need not care.
     `snapshots_used` says when each work folder was last seen whole (see `snapshots`), `holdings`
     who has sent which files, and `folders_held` who may name which work folders.
     """

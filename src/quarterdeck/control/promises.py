@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from quarterdeck.basics.ids import JobId
-    from quarterdeck.control.plane import ControlPlane
+    from quarterdeck.control.present import Present
     from quarterdeck.core.jobs.job import Job
     from quarterdeck.core.scheduling.plan import Plan, Verdict
     from quarterdeck.core.scheduling.promises import Promise
@@ -77,7 +77,7 @@ class Promises:
         """The scheduler has made a plan: who it keeps waiting, and why, counts from now on."""
         self._verdicts = made.verdicts
 
-    def turn(self, plane: ControlPlane) -> None:
+    def turn(self, plane: Present) -> None:
         """Settle what has started, and promise what is new or has changed."""
         with self._lock:
             if not self._told and plane.board.count_queued() == 0:
@@ -89,7 +89,7 @@ class Promises:
             self._settle(plane, {one.job_id for one in snapshot.waiting})
             self._promise(plane, snapshot)
 
-    def find(self, plane: ControlPlane, job_id: JobId, made: Plan) -> Promise | None:
+    def find(self, plane: Present, job_id: JobId, made: Plan) -> Promise | None:
         """What a waiting job is promised now; `made` is the plan that says why it waits. None for
         one that does not wait for room, or for ever as far as can be seen."""
         with self._lock:
@@ -110,7 +110,7 @@ class Promises:
             return told.promise if told is not None else None
 
     def imagine(
-        self, plane: ControlPlane, snapshot: Snapshot, made: Plan, waiting: Waiting
+        self, plane: Present, snapshot: Snapshot, made: Plan, waiting: Waiting
     ) -> Promise | None:
         """What a job would be promised that is not in the queue, in a snapshot where it is."""
         verdict = made.verdicts.get(waiting.job_id)
@@ -122,7 +122,7 @@ class Promises:
             if guess_s is None:
                 return None
             now_ns = snapshot.now_ns
-            spread = self._calibration.spread(now_ns / NS_PER_S, guess_s)
+            spread = self._calibration.spread(guess_s)
             return promise_of(waiting.job_id, now_ns, guess_s, spread, (Because.FIRST, ""))
 
     def _load(self) -> None:
@@ -144,7 +144,7 @@ class Promises:
                 at_s = at_ns / NS_PER_S
                 self._calibration.promise(one.job_id, at_s, one.guess_s, _spread_of(one))
 
-    def _settle(self, plane: ControlPlane, waiting: Iterable[JobId]) -> None:
+    def _settle(self, plane: Present, waiting: Iterable[JobId]) -> None:
         """Promises of those who wait no more, or of whose array a task has started."""
         still = set(waiting)
         settled: list[Settled] = []
@@ -165,7 +165,7 @@ class Promises:
         if settled:
             self.log.settle(settled)
 
-    def _promise(self, plane: ControlPlane, snapshot: Snapshot) -> None:
+    def _promise(self, plane: Present, snapshot: Snapshot) -> None:
         queue = _for_room(plane, snapshot, self._verdicts)
         guesses = self._guesses.look(plane, snapshot, queue)
         nodes_up = int(plane.board.list_free().is_open.sum())
@@ -178,7 +178,7 @@ class Promises:
                 continue
             facts = (plane.policy, nodes_up, overtakers[job_id])
             told = self._told.get(job_id)
-            spread = self._calibration.spread(now_ns / NS_PER_S, guess_s)
+            spread = self._calibration.spread(guess_s)
             why = (Because.FIRST, "")
             if told is not None:
                 if not _is_another(told.promise, spread, now_ns):
@@ -193,7 +193,7 @@ class Promises:
         if made:
             self.log.add(made)
 
-    def _may_promise(self, plane: ControlPlane, job_id: JobId) -> bool:
+    def _may_promise(self, plane: Present, job_id: JobId) -> bool:
         """Whether it is known to wait for room. Of an array only the first start is promised."""
         verdict = self._verdicts.get(job_id)
         if verdict is None or verdict.blocked_by not in FOR_ROOM:
@@ -203,7 +203,7 @@ class Promises:
 
 
 def _for_room(
-    plane: ControlPlane, snapshot: Snapshot, verdicts: Mapping[JobId, Verdict]
+    plane: Present, snapshot: Snapshot, verdicts: Mapping[JobId, Verdict]
 ) -> list[Waiting]:
     """Who waits for room, in order; those of whom nothing was said yet may get it."""
     found = []

@@ -111,7 +111,7 @@ class Server:
             is_alone=store_url.startswith("sqlite:"),
         )
         self._verdicts = SqliteVerdictLog(home.root / "verdicts.db")
-        load_learned(board, self._store)
+        load_learned(board.learned, self._store)
         self._promise_log = SqlitePromiseLog(home.root / "promises.db")
         promises = Promises(self._promise_log)
         self._cycle_log = open_cycle_log(home.root / "cycles.db")

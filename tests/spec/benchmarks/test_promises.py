@@ -16,7 +16,11 @@ from quarterdeck.sim.fast.workload import SimJob
 
 GOOD = Row(1000, 0.5, 0.9, 100.0, 300.0, 50.0)
 HISTORY = Row(1000, 0.2, 0.5, 80.0, 200.0, 90.0)
-LEARNED = Learned(100, {"ours": 0.6, "user's mean": 0.5, "shape's median": 0.4}, {})
+LEARNED = Learned(
+    100,
+    {"ours": 0.6, "user's mean": 0.5, "shape's median": 0.4},
+    {"ours": 1.5, "user's mean": 2.5, "shape's median": 3.0},
+)
 
 
 def missed(ours: Row, history: Row = HISTORY) -> list[str]:
@@ -68,9 +72,7 @@ def test_the_history_knows_only_waits_that_are_over() -> None:
     """The third comes when the first has started and the second waits still: it is told five."""
     rows = rows_of([made(0.0, 5.0), made(1.0, 500.0), made(6.0, 7.0)])
     assert rows["history by shape"].starts == 1
-    assert rows["history by shape"].pinball_s == pytest.approx(
-        promises.pinball_s(7.0, (5.0,) * 5)
-    )
+    assert rows["history by shape"].pinball_s == pytest.approx(promises.pinball_s(7.0, (5.0,) * 5))
     assert rows["ours"].pinball_s == 0
 
 

@@ -187,7 +187,7 @@ def test_it_is_told_that_what_was_before_it_is_gone(office: Office) -> None:
 
 def test_no_word_of_it_names_another_job(office: Office) -> None:
     test_it_is_told_that_others_went_before_it(office)
-    ids = {job_id for job_id in office.store.jobs}
+    ids = set(office.store.jobs)
     whys = [one.promise.why for job_id in ids for one in office.log.list_promises(job_id, 99)]
     assert any(whys)
     assert not any(job_id in why for job_id in ids for why in whys)

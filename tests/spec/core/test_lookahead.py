@@ -42,7 +42,8 @@ def queued(name: str, demand: Demand, expected_s: float = 100.0, **more: float) 
 
 
 def foresee(capacity: Capacity, running: list[Runs], *queue: Queued) -> dict[str, float]:
-    return {**LookAhead().foresee(capacity, running, queue)}
+    found = LookAhead().foresee(capacity, running, queue)
+    return {str(job_id): start_s for job_id, start_s in found.items()}
 
 
 def test_who_has_room_starts_now_and_who_has_none_when_what_runs_has_ended() -> None:
@@ -80,6 +81,11 @@ def test_gpus_of_two_nodes_are_not_together() -> None:
 def test_who_never_has_room_is_not_foreseen() -> None:
     assert foresee(site_of(1), [], queued("a", a_demand(2, 8))) == {}
     assert foresee(site_of(1, free=0), [], queued("a", a_demand(1, 8))) == {}
+
+
+def test_who_never_has_room_holds_up_nobody() -> None:
+    never = queued("a", a_demand(2, 8), holds_in_s=0.0)
+    assert foresee(site_of(1), [], never, queued("b", a_demand(1, 8))) == {"b": 0.0}
 
 
 def test_of_an_array_the_first_task_is_told_and_all_of_them_take_room() -> None:

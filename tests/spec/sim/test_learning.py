@@ -64,9 +64,7 @@ def test_what_the_workload_says_of_a_job_goes_before_what_was_learned() -> None:
 
 def test_nothing_is_known_of_what_has_not_ended_yet() -> None:
     """The same jobs with all of the past still to come: nothing was learned."""
-    later = [
-        job(one.name, one.submit_s + 50_000, one.duration_s, user="ada") for one in past()
-    ]
+    later = [job(one.name, one.submit_s + 50_000, one.duration_s, user="ada") for one in past()]
     starts = order_of_starts([*COMING, *later], SHORTEST, learned=True)
     assert starts[:3] == ["blocks", "slow-7", "quick-7"]
 
@@ -85,5 +83,8 @@ def test_who_waits_in_a_run_is_promised_a_start_and_who_does_not_is_not() -> Non
 
 def test_watching_changes_nothing() -> None:
     jobs = [*past(), *COMING]
-    alone, watched = run([a_dgx()], jobs, Policy()), run([a_dgx()], jobs, Policy(), watch=Promising())
+    alone, watched = (
+        run([a_dgx()], jobs, Policy()),
+        run([a_dgx()], jobs, Policy(), watch=Promising()),
+    )
     assert alone == watched

@@ -19,7 +19,6 @@ from quarterdeck.cli.output import (
     print_table,
     say,
 )
-
 from quarterdeck.cli.promises import print_promises
 
 if TYPE_CHECKING:

@@ -1,12 +1,13 @@
 """How long jobs should run, learned from those that have ended.
 
 A job is compared with what ended before it and is like it: of the same person, name and shape (what
-it asks for), then of fewer of these. Each wider group fills in for what a narrower one is too small
-to tell, so two earlier runs of the same name count half, ten of them nearly all. That what somebody
-ran last says more than any estimate is from Tsafrir et al., "Backfilling Using System-Generated
-Predictions Rather than User Runtime Estimates" (IEEE TPDS 2007); names and people as what jobs are
-known by are from the QSSF scheduler of Hu et al., "Characterization and Prediction of Deep Learning
-Workloads in Large-Scale GPU Datacenters" (SC 2021).
+it asks for), then of fewer of these, then of the same team and shape. Each wider group fills in for
+what a narrower one is too small to tell, so one earlier run of the same name counts half, a few of
+them nearly all. That what somebody ran last says more than any estimate is from Tsafrir et al.,
+"Backfilling Using System-Generated Predictions Rather than User Runtime Estimates" (IEEE TPDS
+2007); names and people as what jobs are known by are from the QSSF scheduler of Hu et al.,
+"Characterization and Prediction of Deep Learning Workloads in Large-Scale GPU Datacenters" (SC
+2021).
 
 Runs that were cut short say only that they would have taken longer: they count by the product-limit
 estimator (Kaplan and Meier, JASA 1958). Everything is quantiles, so a few runs that are wrong by a
@@ -28,16 +29,17 @@ if TYPE_CHECKING:
 
 POINTS: Final = 25
 """What a run time is told by: the mean of each 25th of the runs, from the shortest on."""
-FILLS_IN: Final = 2.0
-"""A wider group counts as much as so many runs of the narrower one."""
+FILLS_IN: Final = 1.0
+"""A wider group counts as much as so many runs of the narrower one: from 1 to 4 it makes a
+difference of a point or two on the log of HPC2N."""
 BEYOND: Final = 2.0
 """Of a job of which nothing like it has ended it is told that it takes twice as long as it has run:
 half of those whose lives have the tail that is usual for processes do (Harchol-Balter and Downey,
 "Exploiting Process Lifetime Distributions for Dynamic Load Balancing", ACM TOCS 1997)."""
 NARROW_RUNS: Final = 32
-NARROW_HALF: Final = 8.0
-WIDE_RUNS: Final = 512
-WIDE_HALF: Final = 128.0
+NARROW_HALF: Final = 3.0
+WIDE_RUNS: Final = 256
+WIDE_HALF: Final = 40.0
 """How many runs of a group are kept, and after how many further ones a run counts half."""
 GROUPS_MAX: Final = 10_000
 """The groups that ended something lately; about 10 MB at most."""
@@ -49,12 +51,13 @@ _TAIL = re.compile(r"(?:^|[-_.:+ ]+|(?<=[a-z]))(?:\d+|(?=[0-9a-f]*\d)[0-9a-f]{6,
 
 @dataclass(frozen=True, slots=True)
 class Likeness:
-    """What a job is known by before it runs. `who` is its person, or its team where nobody is
-    named; `name` and `shape` as `general_name` and `shape_of` say them."""
+    """What a job is known by before it runs. `who` is its person, empty where nobody is named;
+    `name` and `shape` are as `general_name` and `shape_of` say them."""
 
     who: str = ""
     name: str = ""
     shape: str = ""
+    team: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +72,17 @@ class RunTime:
         """As many should run longer as shorter."""
         return self.points_s[len(self.points_s) // 2]
 
-    @property
-    def mean_s(self) -> float:
-        """What many of them take together, for each of them."""
-        return sum(self.points_s) / len(self.points_s)
-
     def quantile_s(self, share: float) -> float:
         """What this share of the runs does not exceed."""
         return self.points_s[min(len(self.points_s) - 1, int(share * len(self.points_s)))]
 
-    def left_s(self, ran_s: float, share: float | None = None) -> float:
-        """How much longer one runs that has run so long already: the mean, or what this share of
-        those that got so far does not exceed. Where none got so far: as long again."""
+    def left_s(self, ran_s: float, share: float) -> float:
+        """How much longer one runs that has run so long already: what this share of those that got
+        so far does not exceed. Where none got so far: as long again."""
         first = bisect_right(self.points_s, ran_s)
         beyond = self.points_s[first:]
         if not beyond:
             return max(LEAST_S, ran_s * (BEYOND - 1))
-        if share is None:
-            return sum(beyond) / len(beyond) - ran_s
         return beyond[min(len(beyond) - 1, int(share * len(beyond)))] - ran_s
 
     def within(self, limit_s: float | None) -> RunTime:
@@ -183,6 +179,7 @@ def _keys_of(like: Likeness) -> Iterator[tuple[tuple[str, ...], bool]]:
     if like.who:
         yield ("who shape", like.who, like.shape), False
         yield ("who", like.who), False
+    yield ("team shape", like.team, like.shape), True
     yield ("shape", like.shape), True
     yield ("all",), True
 
@@ -208,7 +205,8 @@ def _points_of(runs: Sequence[tuple[float, bool, float]]) -> tuple[float, ...]:
 def _means_of(masses: Sequence[tuple[float, float]]) -> tuple[float, ...]:
     """Values in order with their masses, as the means of equal shares."""
     size = sum(mass for _, mass in masses) / POINTS
-    means, value, room = [], 0.0, size
+    means: list[float] = []
+    value, room = 0.0, size
     for one, mass in masses:
         left = mass
         while left >= room and len(means) < POINTS - 1:

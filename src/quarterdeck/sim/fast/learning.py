@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def likeness_of(job: SimJob) -> Likeness:
     """What a job of a workload is known by."""
-    return Likeness(job.user or job.team, general_name(job.name), shape_of(job.demand))
+    return Likeness(job.user, general_name(job.name), shape_of(job.demand), job.team)
 
 
 class Learning:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from quarterdeck.basics.times import NS_PER_S
-from quarterdeck.core.scheduling.lookahead import LookAhead, Queued, Runs, held_of
+from quarterdeck.core.scheduling.lookahead import Draws, LookAhead, Queued, Runs, held_of
 from quarterdeck.core.scheduling.order import EXPECTED_S, order_of
 from quarterdeck.core.scheduling.promises import Calibration
 from quarterdeck.sim.fast.learning import Learning
@@ -46,6 +46,7 @@ class Promising:
         self.promised: dict[JobId, Promised] = {}
         self._learning = Learning()
         self._ahead = LookAhead()
+        self._draws = Draws()
         self._calibration = Calibration()
         self._held: dict[JobId, Held] = {}
 
@@ -75,7 +76,7 @@ class Promising:
             if job_id in self.promised or job_id not in guesses:
                 continue
             guess_s, job = guesses[job_id], moment.jobs[job_id].job
-            spread = self._calibration.spread(moment.at_s, guess_s)
+            spread = self._calibration.spread(guess_s)
             self._calibration.promise(job_id, moment.at_s, guess_s, spread)
             self.promised[job_id] = Promised(job, moment.at_s, guess_s, spread)
 
@@ -84,7 +85,8 @@ class Promising:
         queue = []
         for one in waiting:
             known = self._learning.expect(one.job_id, moment.jobs[one.job_id].job)
-            expected_s = EXPECTED_S if known is None else known.mean_s
+            share = self._draws.share(one.job_id)
+            expected_s = EXPECTED_S if known is None else known.quantile_s(share)
             left_s = max(0.0, patience_s - (now_ns - one.submitted_at_ns) / NS_PER_S)
             queue.append(Queued(one.job_id, one.demand, expected_s, left_s))
         return queue
@@ -94,5 +96,8 @@ class Promising:
             one = moment.jobs[job_id]
             ran_s = moment.at_s - one.began_s
             known = self._learning.expect(job_id, one.job)
-            left_s = max(EXPECTED_S - ran_s, ran_s) if known is None else known.left_s(ran_s)
+            if known is None:
+                left_s = max(EXPECTED_S - ran_s, ran_s)
+            else:
+                left_s = known.left_s(ran_s, self._draws.share(job_id))
             yield Runs(self._held[job_id], left_s)

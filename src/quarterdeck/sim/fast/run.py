@@ -36,7 +36,7 @@ SOON_S: Final = 0.001
 finer than that by much, and a run must get on."""
 
 
-def run(
+def run(  # noqa: PLR0913 - one for each thing that a run may have
     nodes: Sequence[Node],
     jobs: Sequence[SimJob],
     policy: Policy,

@@ -216,9 +216,7 @@ def _run(runs: _Runs, one: NamedPolicy) -> Story:
         if not runs.is_full:
             from quarterdeck.sim.fast.run import run as run_fast
 
-            return run_fast(
-                nodes, jobs, one.policy, tell, outages=outages, learned=runs.is_learned
-            )
+            return run_fast(nodes, jobs, one.policy, tell, outages=outages, learned=runs.is_learned)
         from quarterdeck.adapters.blobs.memory import MemoryBlobs
         from quarterdeck.adapters.stores.memory import MemoryStore
         from quarterdeck.sim.full.run import Backing, run_full

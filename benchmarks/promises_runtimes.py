@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 LEARNED_ON: Final = ("hpc2n", "philly", "itp02", "itp03", "itp04")
+FIRST: Final = 5_000
+"""Jobs of each, as all of them would take minutes."""
 RULES: Final = ("ours", "last two", "user's mean", "shape's median", "asked")
 SIMPLE: Final = ("user's mean", "shape's median")
-PHILLY_JOBS: Final = 12_000
-"""The first so many, as all of them would take minutes."""
 FACTOR: Final = 2.0
 
 
@@ -52,8 +52,8 @@ def read_runs(name: str) -> list[SimJob]:
     if name == "hpc2n":
         return read_hpc2n()
     if name == "philly":
-        return philly.read_jobs()[:PHILLY_JOBS]
-    return [*read_trace(name).jobs]
+        return philly.read_jobs()[:FIRST]
+    return [*read_trace(name).jobs[:FIRST]]
 
 
 def read_hpc2n() -> list[SimJob]:

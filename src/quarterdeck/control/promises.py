@@ -178,6 +178,9 @@ class Promises:
                 continue
             facts = (plane.policy, nodes_up, overtakers[job_id])
             told = self._told.get(job_id)
+            if told is not None and not _may_be_another(told.promise, guess_s, now_ns):
+                told.facts = told.facts or facts
+                continue
             spread = self._calibration.spread(guess_s)
             why = (Because.FIRST, "")
             if told is not None:
@@ -239,11 +242,17 @@ def _spread_of(one: Promise) -> Spread:
     return Spread(*((end_ns - one.made_at_ns) / NS_PER_S for end_ns in ends))
 
 
+def _may_be_another(told: Promise, guess_s: float, now_ns: int) -> bool:
+    """Whether it is worth reckoning what would be promised now: the guessed start has moved by a
+    good part of what was promised to half of all starts, and that is not just so."""
+    since_s = (now_ns - told.made_at_ns) / NS_PER_S
+    moved_s = abs(since_s + guess_s - told.guess_s)
+    return since_s >= APART_S and moved_s > (told.half.to_ns - told.half.from_ns) / NS_PER_S / 4
+
+
 def _is_another(told: Promise, spread: Spread, now_ns: int) -> bool:
     """Whether what would be promised now differs much: it lies outside of what half of all starts
     were promised to be in."""
-    if now_ns - told.made_at_ns < APART_S * NS_PER_S:
-        return False
     return not told.half.holds(now_ns + round(spread.middle_s * NS_PER_S))
 
 

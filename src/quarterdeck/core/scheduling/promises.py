@@ -35,8 +35,9 @@ HALF_AFTER: Final = 600.0
 """After so many further ones a settled promise counts half."""
 NEAR: Final = 1.25
 """Guesses that differ by this (as a natural logarithm) count 0.6, by twice it 0.14."""
-STEP: Final = 0.0015
-"""How far a start outside moves the quantile that is taken for a bound."""
+STEP: Final = 0.01
+"""How far a start outside moves the quantile that is taken for a bound, as a share of what that
+leaves outside: the outer bounds move as much less as fewer starts lie beyond them."""
 PRIOR: Final = (-1.2, -0.6, -0.2, 0.0, 0.2, 0.6, 1.2)
 """What is taken to be so before anything is known: most waits are within threefold of the guess."""
 PRIOR_WEIGHT: Final = 25.0
@@ -44,7 +45,7 @@ PRIOR_WEIGHT: Final = 25.0
 LEVELS: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 """The quantiles of a spread: half of all starts between the inner ones, nine in ten between the
 outer ones."""
-ROOM: Final = ((0.002, 0.12), (0.1, 0.35), (0.5, 0.5), (0.65, 0.9), (0.88, 0.998))
+ROOM: Final = ((0.005, 0.12), (0.1, 0.35), (0.5, 0.5), (0.65, 0.9), (0.88, 0.995))
 """Between which quantiles each of these may move."""
 EVER_S: Final = 10 * 365 * 86400.0
 
@@ -148,6 +149,8 @@ class Calibration:
         self._errors: list[float] = []
         self._open: dict[JobId, _Open] = {}
         self._levels = [*LEVELS]
+        self._past: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]] | None
+        self._past = None
 
     def spread(self, guess_s: float) -> Spread:
         """How long somebody waits of whom this is guessed."""
@@ -167,12 +170,13 @@ class Calibration:
         if one is None:
             return
         wait_s = max(0.0, now_s - one.since_s)
+        self._past = None
         self._sizes.append(one.size)
         self._errors.append(_size_of(wait_s) - one.size)
         if len(self._errors) > 2 * KEPT:
             del self._sizes[:-KEPT], self._errors[:-KEPT]
         for number, (level, bound_s) in enumerate(zip(LEVELS, one.spread, strict=True)):
-            self._move(number, STEP * ((wait_s > bound_s) - (1 - level)))
+            self._move(number, STEP * min(level, 1 - level) * ((wait_s > bound_s) - (1 - level)))
 
     def drop(self, job_id: JobId) -> None:
         """The job will not start, or not in this wait."""
@@ -185,15 +189,23 @@ class Calibration:
 
     def _shares(self, size: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Errors in order, and which share of all waits of about this size are off by no more."""
+        if self._past is None:
+            self._past = self._sorted()
+        errors, sizes, weights = self._past
+        apart = np.where(np.isnan(sizes), 0.0, (sizes - size) / NEAR)
+        shares = np.cumsum(weights * np.exp(-(apart**2) / 2))
+        return errors, shares / shares[-1]
+
+    def _sorted(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """The errors of the past in order, each with the size of its guess (none for what is only
+        taken to be so) and what it counts by its age."""
+        count = min(KEPT, len(self._errors))
         errors = np.array([*self._errors[-KEPT:], *PRIOR])
-        sizes = np.array(self._sizes[-KEPT:])
-        ages = np.arange(len(sizes) - 1, -1, -1)
+        sizes = np.array([*self._sizes[-KEPT:], *(math.nan for _ in PRIOR)])
         weights = np.full(len(errors), PRIOR_WEIGHT / len(PRIOR))
-        apart = (sizes - size) / NEAR
-        weights[: len(sizes)] = 0.5 ** (ages / HALF_AFTER) * np.exp(-(apart**2) / 2)
+        weights[:count] = 0.5 ** (np.arange(count - 1, -1, -1) / HALF_AFTER)
         order = np.argsort(errors, kind="stable")
-        shares = np.cumsum(weights[order])
-        return errors[order], shares / shares[-1]
+        return errors[order], sizes[order], weights[order]
 
 
 def _size_of(wait_s: float) -> float:

@@ -14,6 +14,7 @@ from quarterdeck.control.explain import explain
 from quarterdeck.control.hold import hold
 from quarterdeck.control.plan import plan
 from quarterdeck.control.promises import Promises
+from quarterdeck.control.requeue import requeue
 from quarterdeck.core.cluster.hardware import NodeState
 from quarterdeck.core.jobs.events import Sighting
 from quarterdeck.core.jobs.job import Job
@@ -254,6 +255,19 @@ def test_a_start_that_nobody_saw_is_settled_later(office: Office) -> None:
     office.restart()
     office.turn()
     assert office.log.list_promises(waiting.id, 9)[0].started_at_ns == started_ns
+
+
+def test_an_earlier_attempt_settles_nothing_of_a_later_wait(office: Office) -> None:
+    again = office.run(big())
+    office.turn()
+    office.clock.pass_s(60)
+    parked(office)
+    requeue(office.plane, again.id, "ada")
+    office.turn()
+    office.clock.pass_s(60)
+    office.turn()
+    assert [one.job_id for one in office.log.list_open()] == [again.id]
+    assert len(office.told(again)) == 1
 
 
 def test_bounds_grow_where_starts_are_missed(office: Office) -> None:

@@ -41,6 +41,14 @@ def print_starts_of(client: Client, job_id: str) -> None:
     print_starts(explanation.promise)
 
 
+def promises_of(client: Client, job_id: str) -> list[KeptView]:
+    """What a job was promised; nothing where that cannot be found out, as from an older server."""
+    try:
+        return client.list_promises(job_id).promises
+    except QuarterdeckError:
+        return []
+
+
 def print_promises(promises: Sequence[KeptView]) -> None:
     """What a job was promised, and whether it was kept; nothing for one that was promised
     nothing."""

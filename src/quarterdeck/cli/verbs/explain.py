@@ -7,7 +7,7 @@ import click
 from quarterdeck.cli.completion import job_argument
 from quarterdeck.cli.jobs import print_grounds, print_prospects
 from quarterdeck.cli.output import examples, output_option, print_json, print_table, say
-from quarterdeck.cli.promises import print_promises
+from quarterdeck.cli.promises import print_promises, promises_of
 
 
 @click.command(epilog=examples("qd explain j7k2m9q4xw", "qd explain --history j7k2m9q4xw"))
@@ -45,7 +45,7 @@ def _print_history(job_id: str, output: str) -> None:
 
     with Client() as client:
         listed = client.list_verdicts(job_id)
-        promises = client.list_promises(job_id).promises if output == "table" else []
+        promises = promises_of(client, job_id) if output == "table" else []
     if output == "json":
         print_json(listed)
         return

@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check docs bench bench-packing bench-queueing bench-topology \
-	bench-mig sim mutants guarantees lock clean
+	bench-mig bench-promises sim mutants guarantees lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -57,6 +57,9 @@ bench-topology: $(STAMPS)/dev ## how near gangs lie, beside other rules (LOADS="
 
 bench-mig: $(STAMPS)/dev ## MIG slices that find a place, beside other rules (MIXES="small big")
 	$(BIN)/python -m benchmarks.mig $(MIXES)
+
+bench-promises: $(STAMPS)/dev ## starts that are kept as promised, and run times (TRACES=a,b)
+	$(BIN)/python -m benchmarks.promises $(TRACES)
 
 sim: $(STAMPS)/base ## a thousand jobs and many faults on virtual time (SEED=42)
 	$(BIN)/qd sim --seed $(SEED)

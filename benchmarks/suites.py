@@ -6,7 +6,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import fairness, guarantees, mig, openb, packing, plot, queueing, topology
+from benchmarks import (
+    fairness,
+    guarantees,
+    mig,
+    openb,
+    packing,
+    plot,
+    promises,
+    queueing,
+    topology,
+)
 from benchmarks.traces import NoTraces, folder
 
 if TYPE_CHECKING:
@@ -31,6 +41,7 @@ def _queueing() -> Told:
 SUITES: Final[dict[str, Callable[[], Told]]] = {
     "packing": _packing,
     "queueing": _queueing,
+    "promises": lambda: promises.tell(promises.run()),
     "fairness": lambda: fairness.tell(fairness.run()),
     "guarantees": lambda: guarantees.tell(guarantees.run()),
     "topology": lambda: topology.tell(topology.run(topology.LOADS)),

@@ -22,7 +22,7 @@ CHANGES_NOTHING = {
     "node show", "openapi",
     "organization show", "plan", "policy check", "policy show", "policy try", "pool ls",
     "pool show", "pool tree", "ps", "queue",
-    "results", "schema", "show", "sim export",
+    "results", "schema", "show", "sim export", "stats promises",
     "sim replay", "sim run", "site show", "team list", "team show", "token list", "top",
     "user list", "user show", "validate", "wait", "webhook list", "whoami",
 }  # fmt: skip

@@ -37,6 +37,7 @@ from quarterdeck.api.routers import (
     results,
     server,
     snapshots,
+    stats,
     steps,
     teams,
     tokens,
@@ -56,7 +57,8 @@ DESCRIPTION = (
 
 _ROUTERS = (
     *(jobs, batches, steps, queue, plans, logs, metrics, results),
-    *(events, nodes, bookings, snapshots, webhooks, audit, server, policy, pools, gc, health),
+    *(events, nodes, bookings, snapshots, webhooks, audit, server, policy, pools, stats),
+    *(gc, health),
     *(organization, teams, users, invitations, tokens),
 )
 

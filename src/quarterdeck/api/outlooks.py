@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from quarterdeck.api.promise_views import promise_view
 from quarterdeck.api.views import grant_views
 from quarterdeck.basics.times import to_iso
 from quarterdeck.wire.v1.queue import QueueEntry
@@ -58,6 +59,7 @@ def plan_view(outlook: Outlook) -> PlanView:
         grounds=list(placement.grounds) if placement else [],
         allreduce_gbytes_s=placement.allreduce_gbytes_s if placement else None,
         latest=_latest_view(outlook.latest),
+        promise=promise_view(outlook.promise),
     )
 
 
@@ -76,6 +78,7 @@ def explanation_view(told: Explanation, job: JobView) -> ExplanationView:
         grounds=list(lies.grounds) if lies else [],
         allreduce_gbytes_s=lies.allreduce_gbytes_s if lies else None,
         latest=_latest_view(outlook.latest) if outlook else None,
+        promise=promise_view(outlook.promise) if outlook else None,
     )
 
 

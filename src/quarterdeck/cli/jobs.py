@@ -12,6 +12,7 @@ from quarterdeck.basics.errors import QuarterdeckError, Refused
 from quarterdeck.cli.completion import job_ids
 from quarterdeck.cli.errors import show_error
 from quarterdeck.cli.output import print_json, say
+from quarterdeck.cli.promises import print_starts, print_starts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -173,6 +174,13 @@ def print_job(job: JobView, output: str, would: str = "") -> None:
         say(f"{job.id} {job.state}")
 
 
+def print_new_job(client: Client, job: JobView, output: str) -> None:
+    """A job that was just submitted; if it has to wait, with when it should start."""
+    print_job(job, output)
+    if output == "table" and job.state == "queued":
+        print_starts_of(client, job.id)
+
+
 def print_warnings(job: JobView, output: str) -> None:
     """Which soft limits a job that was just submitted goes beyond."""
     if output != "name":
@@ -201,8 +209,9 @@ def print_plan(plan: PlanView, output: str) -> None:
 
 
 def print_prospects(outlook: PlanView | ExplanationView) -> None:
-    """When it starts at the latest, and what would let it start now."""
+    """When it should start, when at the latest, and what would let it start now."""
     latest, verdict = outlook.latest, outlook.verdict
+    print_starts(outlook.promise)
     if latest is not None:
         after = (
             f", when {latest.when_ended} has reached its time limit" if latest.when_ended else ""

@@ -54,6 +54,7 @@ VERBS = {
     "metrics": LazyVerb("quarterdeck.cli.verbs.metrics:command", "Show what a job told of itself."),
     "top": LazyVerb("quarterdeck.cli.verbs.top:command", "Watch what runs and how far it is."),
     "explain": LazyVerb("quarterdeck.cli.verbs.explain:command", "Say why a job is where it is."),
+    "stats": LazyVerb("quarterdeck.cli.verbs.stats:command", "Show totals of the server."),
     "plan": LazyVerb("quarterdeck.cli.verbs.plan:command", "Say what would happen to a job."),
     "cancel": LazyVerb("quarterdeck.cli.verbs.cancel:command", "Stop jobs for good."),
     "requeue": LazyVerb("quarterdeck.cli.verbs.requeue:command", "Give a job another attempt."),

@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.ids import JobId
-from quarterdeck.basics.times import NS_PER_S
-from quarterdeck.control.held import held_of
+from quarterdeck.control.held import held_of, hold_of
+from quarterdeck.control.learned import Learned
 from quarterdeck.control.siteboard import SiteBoard
 from quarterdeck.core.cluster.events import SiteReported, evolve_site
 from quarterdeck.core.cluster.hardware import Site
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.cluster.demand import Grant
     from quarterdeck.core.cluster.room import Room
     from quarterdeck.core.governance.people import People
-    from quarterdeck.core.jobs.job import Job
+    from quarterdeck.core.jobs.job import Attempt, Job
     from quarterdeck.core.scheduling.allowances import Allowance, Party, Quotas
     from quarterdeck.core.scheduling.booked import Held
     from quarterdeck.core.scheduling.capacity import Capacity
@@ -72,6 +72,7 @@ class Board:
         self._capacity = capacity_of(())
         self._are_nodes_new = True
         self._asked = Recent()
+        self.learned = Learned()
         self._cursor = self._loaded_at = 0
         self._stirs = 0
         self._load()
@@ -185,9 +186,20 @@ class Board:
         included. One that has not started yet has no such time."""
         with self._lock:
             return [
-                _hold_of(self._jobs[ref.job_id], ref)
+                hold_of(self._jobs[ref.job_id], ref)
                 for site in self._sites.values()
                 for ref in site.wished_at
+            ]
+
+    def list_live(self) -> list[tuple[Job, Attempt]]:
+        """Every attempt that holds devices, with its job."""
+        with self._lock:
+            return [
+                (job, attempt)
+                for site in self._sites.values()
+                for ref in site.wished_at
+                if (job := self._jobs.get(ref.job_id)) is not None
+                and (attempt := job.find_live(ref.attempt)) is not None
             ]
 
     def list_free(self) -> Capacity:
@@ -314,6 +326,7 @@ class Board:
         elif isinstance(event, Ended):
             board.release(ref, grants)
             self._running.subtract(parties)
+            self.learned.note(after, attempt, event.at_ns, event.reason)
         board.wish(ref, seq, is_gone=isinstance(event, Ended))
 
     def _keep(self, job: Job) -> None:
@@ -366,17 +379,6 @@ class Board:
 def _jobs_of(refs: Iterable[AttemptRef]) -> list[JobId]:
     """Each job once, in order."""
     return list(dict.fromkeys(ref.job_id for ref in refs))
-
-
-def _hold_of(job: Job, ref: AttemptRef) -> Hold:
-    attempt = job.find_live(ref.attempt)
-    assert attempt is not None, (ref, job.story)
-    limit_s, ends_at_ns = job.spec.time_limit_s, None
-    if limit_s is not None and attempt.started_at_ns is not None:
-        most_s = limit_s + job.spec.stopping.grace_s
-        ends_at_ns = attempt.started_at_ns + int(most_s * NS_PER_S)
-    grants = tuple(replica.grant for replica in attempt.replicas)
-    return Hold(job.id, attempt.site, grants, ends_at_ns)
 
 
 def _newer(changed_at: dict[AttemptRef, int], since: int) -> list[AttemptRef]:

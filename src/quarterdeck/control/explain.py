@@ -51,6 +51,8 @@ def explain(plane: ControlPlane, job_id: JobId, sees: Sees = everything) -> Expl
     visible = visible_of(plane, snapshot, sees, job_id)
     if job_id in visible:
         outlook = outlook_of(plane, job_id, visible, snapshot, made)
+        if plane.promises is not None:
+            outlook = replace(outlook, promise=plane.promises.find(plane, job_id, made))
         outlook = discreet_outlook(plane, outlook, sees)
         job = get_job(plane, job_id)
         summary = _summary_of_queued(outlook)

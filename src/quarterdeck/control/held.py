@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.booked import Held
+from quarterdeck.core.scheduling.forecast import Hold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from quarterdeck.core.jobs.job import Job
+    from quarterdeck.ports.engine import AttemptRef
 
 
 def held_of(job: Job, number: int, now_ns: int) -> Iterator[Held]:
@@ -28,3 +30,15 @@ def held_of(job: Job, number: int, now_ns: int) -> Iterator[Held]:
         ends_at_ns = over_ns if ends_at_ns is None else min(ends_at_ns, over_ns)
     for node in dict.fromkeys(replica.grant.node for replica in attempt.replicas):
         yield Held(attempt.site, node, spec.team, job.actor, attempt.placed_at_ns, ends_at_ns)
+
+
+def hold_of(job: Job, ref: AttemptRef) -> Hold:
+    """What an attempt holds, and when its time limit ends it: the grace after it included."""
+    attempt = job.find_live(ref.attempt)
+    assert attempt is not None, (ref, job.story)
+    limit_s, ends_at_ns = job.spec.time_limit_s, None
+    if limit_s is not None and attempt.started_at_ns is not None:
+        most_s = limit_s + job.spec.stopping.grace_s
+        ends_at_ns = attempt.started_at_ns + int(most_s * NS_PER_S)
+    grants = tuple(replica.grant for replica in attempt.replicas)
+    return Hold(job.id, attempt.site, grants, ends_at_ns)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.jobs.spec import JobSpec
     from quarterdeck.core.scheduling.forecast import LatestStart
     from quarterdeck.core.scheduling.plan import Placement, Plan, Verdict
+    from quarterdeck.core.scheduling.promises import Promise
     from quarterdeck.core.scheduling.snapshot import Snapshot, Waiting
 
 PLANNED = JobId("planned")
@@ -51,7 +52,7 @@ class Outlook:
 
     `position` counts from 1 and is its place in the queue of `queue_length` jobs, both
     among those that the asker may know of; None for one that is held. `latest` is when it starts at
-    the latest, where time limits tell.
+    the latest, where time limits tell; `promise` when it should start.
     """
 
     placement: Placement | None
@@ -59,6 +60,7 @@ class Outlook:
     position: int | None
     queue_length: int
     latest: LatestStart | None = None
+    promise: Promise | None = None
 
 
 def plan(
@@ -71,7 +73,9 @@ def plan(
     """The outlook of a job that does not exist; the same refusals as `submit`."""
     check_acceptable(plane, spec, sees, holder)
     check_limits(plane, plane.store, [spec], actor)
-    submitted = evolve(None, PLANNED, Submitted(plane.clock.now_ns(), actor, spec))
+    expected_s = plane.board.learned.expected_s(spec, actor)
+    event = Submitted(plane.clock.now_ns(), actor, spec, expected_s=expected_s)
+    submitted = evolve(None, PLANNED, event)
     return discreet_outlook(plane, outlook_with(plane, waiting_of(submitted), sees), sees)
 
 
@@ -89,7 +93,10 @@ def outlook_with(plane: ControlPlane, waiting: Waiting, sees: Sees) -> Outlook:
     imagined = replace(snapshot, waiting=(*snapshot.waiting, waiting))
     visible = visible_of(plane, imagined, sees, waiting.job_id)
     made = make_plan(imagined, plane.policy)
-    return outlook_of(plane, waiting.job_id, visible, imagined, made)
+    outlook = outlook_of(plane, waiting.job_id, visible, imagined, made)
+    if plane.promises is None:
+        return outlook
+    return replace(outlook, promise=plane.promises.imagine(plane, imagined, made, waiting))
 
 
 def discreet_outlook(plane: ControlPlane, outlook: Outlook, sees: Sees) -> Outlook:

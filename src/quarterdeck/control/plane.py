@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from quarterdeck.control.agenda import Agenda
     from quarterdeck.control.board import Board
     from quarterdeck.control.cycles import Cycles
+    from quarterdeck.control.promises import Promises
     from quarterdeck.control.roster import Roster
     from quarterdeck.control.waits import Waits
     from quarterdeck.core.calendar.occurrences import Occurrence
@@ -32,9 +33,9 @@ class ControlPlane:
     `wished` after those that may change what a site is to run: a submit alone does not.
 
     `roster` is who there is, None for a plane without people, such as the simulator's. `waits`
-    keeps what waiting jobs were told and `cycles` every plan that was made, None for a plane that
-    forgets; `latest` is the plan that is told to who asks. `disk` is where the site keeps what jobs
-    write; None for a plane that need not care.
+    keeps what waiting jobs were told, `promises` what they were promised and `cycles` every plan
+    that was made, None for a plane that forgets; `latest` is the plan that is told to who asks.
+    `disk` is where the site keeps what jobs write; None for a plane that need not care.
     `agenda` is the calendar, None for a plane without one.
     `snapshots_used` says when each work folder was last seen whole (see `snapshots`), `holdings`
     who has sent which files, and `folders_held` who may name which work folders.
@@ -51,6 +52,7 @@ class ControlPlane:
     disk: Disk | None = None
     roster: Roster | None = None
     waits: Waits | None = None
+    promises: Promises | None = None
     cycles: Cycles | None = None
     agenda: Agenda | None = None
     latest: LatestPlan = field(default_factory=LatestPlan)

@@ -65,6 +65,8 @@ class Scheduler:
         keep_calendar(plane)
         if plane.waits is not None:
             plane.waits.note(made, now_ns)
+        if plane.promises is not None:
+            plane.promises.note(made)
         self._planned_at = stirs
         ready_ns = [] if made.next_ready_ns is None else [made.next_ready_ns]
         lasts_s = order_lasts_s(policy)

@@ -94,6 +94,7 @@ def submit(
     if refusal is not None and asked is None:
         raise refusal
     now_ns = plane.clock.now_ns()
+    expected_s = plane.board.learned.expected_s(spec, actor)
 
     def work(tx: Transaction) -> Accepted:
         earlier = _find_earlier(tx, asked, now_ns)
@@ -107,7 +108,7 @@ def submit(
         job_id = plane.ids.new_job_id()
         while tx.find_job(job_id) is not None:
             job_id = plane.ids.new_job_id()
-        event = Submitted(now_ns, actor, spec, is_held)
+        event = Submitted(now_ns, actor, spec, is_held, expected_s)
         job = evolve(None, job_id, event)
         tx.append(None, [event], job)
         if asked is not None:
@@ -144,6 +145,7 @@ def submit_all(
     """
     refusal = _find_refusal_of_all(plane, wanted, holder)
     now_ns = plane.clock.now_ns()
+    expected = [plane.board.learned.expected_s(one.spec, actor) for one in wanted]
 
     def work(tx: Transaction) -> tuple[list[JobId], bool]:
         earlier = _find_earlier(tx, asked, now_ns)
@@ -156,8 +158,8 @@ def submit_all(
             raise Stale("an id was taken meanwhile", hint="submit again")
         _check_needs_of_all(tx, wanted, sees)
         check_limits(plane, tx, (one.spec for one in wanted), actor)
-        for one in wanted:
-            event = Submitted(now_ns, actor, one.spec, one.is_held)
+        for one, expected_s in zip(wanted, expected, strict=True):
+            event = Submitted(now_ns, actor, one.spec, one.is_held, expected_s)
             tx.append(None, [event], evolve(None, one.job_id, event))
         if asked is not None:
             tx.keep_reply(KeptReply(asked.kept_key, asked.request_digest, tuple(ids), now_ns))

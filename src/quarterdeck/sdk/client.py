@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
     from quarterdeck.wire.v1.metrics import MetricsView, ProgressList
     from quarterdeck.wire.v1.pools import PoolList, PoolsAnswer
+    from quarterdeck.wire.v1.promises import PromiseList, PromiseStats
     from quarterdeck.wire.v1.queue import QueueView
     from quarterdeck.wire.v1.server import PolicyView, ServerView
     from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
@@ -151,6 +152,10 @@ class Client:
     def list_verdicts(self, job_id: str, limit: int = 100) -> ToldList:
         """What a job was told while it waited, oldest first: the last so many."""
         return self._send(requests.list_verdicts(job_id, limit))
+
+    def list_promises(self, job_id: str, limit: int = 100) -> PromiseList:
+        """When the job was promised to start, oldest first: the last so many."""
+        return self._send(requests.list_promises(job_id, limit))
 
     def explain(self, job_id: str) -> ExplanationView:
         """Why the job is where it is."""
@@ -312,6 +317,10 @@ class Client:
     def put_pools(self, text: str, *, dry_run: bool = False) -> PoolsAnswer:
         """Other guarantees, as YAML with the key `pools`."""
         return self._send(server_requests.put_pools(text, dry_run=dry_run))
+
+    def count_promises(self, days: int = 14) -> PromiseStats:
+        """How many promised starts were kept, on the last so many days that had any."""
+        return self._send(server_requests.count_promises(days))
 
     def shut_down(self, *, stop_jobs: bool = False) -> None:
         """End the server."""

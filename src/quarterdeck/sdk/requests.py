@@ -26,6 +26,7 @@ from quarterdeck.wire.v1.jobs import (
     TaskList,
 )
 from quarterdeck.wire.v1.metrics import MetricsView, ProgressList
+from quarterdeck.wire.v1.promises import PromiseList
 from quarterdeck.wire.v1.queue import QueueView
 from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
 from quarterdeck.wire.v1.verdicts import ExplanationView, PlanView, ToldList
@@ -104,6 +105,11 @@ def list_jobs(
 def list_verdicts(job_id: str, limit: int = 100) -> Call[ToldList]:
     """What a job was told while it waited, oldest first: the last so many."""
     return Call("GET", f"/v1/jobs/{_part(job_id)}/verdicts", _model(ToldList), {"limit": limit})
+
+
+def list_promises(job_id: str, limit: int = 100) -> Call[PromiseList]:
+    """When a job was promised to start, oldest first: the last so many."""
+    return Call("GET", f"/v1/jobs/{_part(job_id)}/promises", _model(PromiseList), {"limit": limit})
 
 
 def explain(job_id: str) -> Call[ExplanationView]:

@@ -6,6 +6,7 @@ from quarterdeck.sdk.calls import Call
 from quarterdeck.sdk.requests import JSON, UPLOAD_S, as_model, body_of, dry, nothing
 from quarterdeck.wire.v1.gc import GcReport
 from quarterdeck.wire.v1.pools import PoolList, PoolsAnswer, PoolsRequest
+from quarterdeck.wire.v1.promises import PromiseStats
 from quarterdeck.wire.v1.server import PolicyView, ServerView, ShutdownRequest
 
 
@@ -30,6 +31,11 @@ def put_pools(text: str, *, dry_run: bool = False) -> Call[PoolsAnswer]:
     return Call(
         "PUT", "/v1/pools", as_model(PoolsAnswer), query=dry(dry_run), headers=JSON, body=body
     )
+
+
+def count_promises(days: int) -> Call[PromiseStats]:
+    """How many promised starts were kept, on the last so many days that had any."""
+    return Call("GET", "/v1/stats/promises", as_model(PromiseStats), query={"days": days})
 
 
 def shut_down(*, stop_jobs: bool) -> Call[None]:

@@ -9,6 +9,7 @@ home_id         a random name, by which processes of this home are told from ano
 store           the store's address, when it is not the SQLite file of the home
 quarterdeck.db  jobs, sites and the event log
 verdicts.db     what waiting jobs were told
+promises.db     when they were promised to start, and whether it was kept
 cycles.db       every plan that was made, for `qd sim replay`
 blobs/          work folders by content
 audit/          the audit log, its key and its checkpoint; never deleted by retention

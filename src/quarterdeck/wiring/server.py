@@ -22,6 +22,7 @@ from quarterdeck.adapters.cycles.sqlite import open_cycle_log
 from quarterdeck.adapters.identity.signed import SignedTokens
 from quarterdeck.adapters.locality.recent import RecentNodes
 from quarterdeck.adapters.notifiers.webhook import WebhookNotifier
+from quarterdeck.adapters.promises.sqlite import SqlitePromiseLog
 from quarterdeck.adapters.stores.sql.store import open_store
 from quarterdeck.adapters.verdicts.sqlite import SqliteVerdictLog
 from quarterdeck.api.app import create_app
@@ -35,7 +36,10 @@ from quarterdeck.control.calendar import forget_old
 from quarterdeck.control.cancel import cancel_all
 from quarterdeck.control.cycles import CYCLES_MAX, Cycles
 from quarterdeck.control.cycles import KEPT_S as CYCLES_KEPT_S
+from quarterdeck.control.learned import load_learned
 from quarterdeck.control.plane import ControlPlane
+from quarterdeck.control.promises import KEPT_S as PROMISES_KEPT_S
+from quarterdeck.control.promises import Promises
 from quarterdeck.control.retention import Sweeper
 from quarterdeck.control.rules import Rules
 from quarterdeck.control.schedule import Scheduler
@@ -67,6 +71,8 @@ SCHEDULE_EVERY_S = 5.0
 HOUSEKEEPING_EVERY_S = 3600.0
 FIRST_REPORT_S_MAX = 60.0
 STREAMS_END_S_MAX = 3
+PROMISE_EVERY_S = 30.0
+PROMISE_APART_S = 1.0
 SCHEDULE_APART_S = 0.005
 """Hundreds of submits a second would wake the scheduler as often, and all but a few in vain."""
 STOP_LOOK_S = 0.5
@@ -109,6 +115,9 @@ class Server:
             refresh_more=self._agenda.refresh,
         )
         self._verdicts = SqliteVerdictLog(home.root / "verdicts.db")
+        load_learned(board.learned, self._store)
+        self._promise_log = SqlitePromiseLog(home.root / "promises.db")
+        promises = Promises(self._promise_log)
         self._cycle_log = open_cycle_log(home.root / "cycles.db")
         self._cycle_log.begin(clock.now_ns(), board.loaded_at, __version__)
         self._cycles = Cycles(self._cycle_log)
@@ -121,6 +130,7 @@ class Server:
             disk=self._disk.disk,
             roster=self._people.roster,
             waits=Waits(self._verdicts),
+            promises=promises,
             cycles=self._cycles,
             agenda=self._agenda,
             rules=Rules(replace(followed, since_ns=clock.now_ns())),
@@ -145,6 +155,12 @@ class Server:
             every_s=SCHEDULE_EVERY_S,
             due_in_s=scheduler.due_in_s,
             apart_s=SCHEDULE_APART_S,
+        )
+        self._promises = Worker(
+            "promises",
+            lambda: promises.turn(self._plane),
+            every_s=PROMISE_EVERY_S,
+            apart_s=PROMISE_APART_S,
         )
         self._housekeeping = Worker(
             "housekeeping",
@@ -174,13 +190,15 @@ class Server:
         finally:
             self._closing.set()
             starting.join()
-            for worker in (self._policy, self._scheduler, self._housekeeping, self._disk):
+            for worker in (self._policy, self._scheduler, self._promises, self._housekeeping):
                 worker.close()
+            self._disk.close()
             for part in (self._site, self._deliveries, self._people, self._store, self._audit):
                 part.close()
             self._cycles.end(self._plane.clock.now_ns())
             self._cycle_log.close()
             self._verdicts.close()
+            self._promise_log.close()
 
     def _start(self, on_ready: Callable[[], None]) -> None:
         """Look at what runs before anything new is started; then say that the server is ready."""
@@ -198,6 +216,8 @@ class Server:
             self._policy.call(self._scheduler.wake)
             self._policy.start()
             self._scheduler.start()
+            self._plane.changed.subscribe(self._promises.wake)
+            self._promises.start()
             self._housekeeping.start()
             self._deliveries.start()
             self._home.announce(self.url, __version__, self._settings.launcher)
@@ -220,6 +240,7 @@ class Server:
         now_ns = self._plane.clock.now_ns()
         forget_old(self._agenda, now_ns)
         self._verdicts.drop(now_ns - int(KEPT_S * NS_PER_S))
+        self._promise_log.drop(now_ns - int(PROMISES_KEPT_S * NS_PER_S))
         self._cycle_log.drop(now_ns - int(CYCLES_KEPT_S * NS_PER_S), CYCLES_MAX)
         return self._sweeper.turn()
 

@@ -24,7 +24,7 @@ PROMISED = {
     "read_log", "stream_log", "list_results", "read_result", "stream_events", "list_nodes",
     "show_node", "cordon_node", "resume_node", "list_verdicts",
     "keep_snapshot", "put_blob", "show_server", "show_policy", "list_pools", "put_pools",
-    "shut_down_server", "probe_health",
+    "list_promises", "count_promises", "shut_down_server", "probe_health",
     "whoami", "show_organization", "transfer_ownership", "export_people", "apply_people",
     "list_teams", "create_team", "show_team", "close_team", "limit_team", "list_members",
     "put_member", "remove_member", "list_users", "create_user", "show_user", "appoint_user",

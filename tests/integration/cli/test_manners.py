@@ -30,6 +30,7 @@ PLAN: dict[str, Any] = {
     "verdict": None,
     "grounds": [],
     "allreduce_gbytes_s": None,
+    "promise": None,
     "latest": None,
 }
 

@@ -72,6 +72,29 @@ def test_the_same_input_gives_the_same_bytes_whatever_hashes_are(tmp_path: Path)
     assert figures["strict"]["jobs"] == 40
 
 
+def test_run_times_are_learned_when_they_are_asked_for(tmp_path: Path) -> None:
+    """By turns quick and slow jobs; then one that holds all, and one of each that waits."""
+    lines = ["job,submit,duration,gpus,nodes,user"]
+    for number in range(8):
+        lines += [f"slow-{number},{number * 2000},900,8,4,ada"]
+        lines += [f"quick-{number},{number * 2000 + 1000},10,8,4,ada"]
+    lines += ["blocks,20000,500,8,4,bob", "slow-8,20001,900,8,4,ada", "quick-8,20002,10,8,4,ada"]
+    workload = tmp_path / "w.csv"
+    workload.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    site = tmp_path / "site.yaml"
+    site.write_text("name: s\nnodes:\n- {names: 'n[1-4]', type: dgx-a100}\n", encoding="utf-8")
+    asked = ("--cluster", site, "--workload", workload, "--policy", EXAMPLE / "shortest.yaml")
+    means = []
+    for how in ("given", "learned"):
+        done = qd(*asked, "--run-times", how, "-o", "json")
+        assert done.returncode == 0, done.stderr
+        means.append(json.loads(done.stdout)["figures"]["shortest"]["wait_mean_s"])
+    assert means[1] < means[0], "the quick one went first"
+    refused = qd(*asked[:4], "--run-times", "learned", "--full")
+    assert refused.returncode == 2
+    assert "--run-times" in refused.stderr
+
+
 def test_full_and_fast_print_the_same_kinds_of_figures(tmp_path: Path) -> None:
     asked = ("--cluster", CLUSTER, "--workload", short(tmp_path, 15), "-o", "json")
     fast, full = (json.loads(qd(*asked, *more).stdout)["figures"] for more in ((), ("--full",)))

@@ -36,6 +36,7 @@ PLAN: dict[str, Any] = {
     "verdict": VERDICT,
     "grounds": [],
     "allreduce_gbytes_s": None,
+    "promise": None,
     "latest": None,
 }
 
@@ -159,6 +160,20 @@ def test_explain_prints_the_numbers_and_what_would_help() -> None:
         "would_place": [],
         "grounds": ["it is the fullest"],
         "allreduce_gbytes_s": 240.0,
+        "promise": {
+            "made_at": "2026-11-24T08:00:00.123456Z",
+            "expected_at": "2026-11-24T09:00:00.123456Z",
+            "half": {
+                "earliest": "2026-11-24T08:50:00.123456Z",
+                "latest": "2026-11-24T09:20:00.123456Z",
+            },
+            "most": {
+                "earliest": "2026-11-24T08:30:00.123456Z",
+                "latest": "2026-11-25T01:00:00.123456Z",
+            },
+            "because": "nodes_lost",
+            "why": "2 fewer nodes can be had than then",
+        },
         "latest": {"at": "2026-11-24T09:30:00.123456Z", "when_ended": "j000000009"},
     }
     with serving(as_json(told)) as script:
@@ -171,6 +186,8 @@ def test_explain_prints_the_numbers_and_what_would_help() -> None:
         "ask for 4",
         "j000000009",
         "why: it is the fullest",
+        "starts: between 08:50:00Z and 09:20:00Z (50 %), 08:30:00Z and 2026-11-25T01:00:00Z (90 %)",
+        "changed at 2026-11-24T08:00:00Z: 2 fewer nodes can be had than then",
         "do: qd clone j000000001 --set nodes=4 && qd cancel j000000001",
         "starts: 2026-11-24T09:30:00Z at the latest, when j000000009 has reached its time limit",
     ):

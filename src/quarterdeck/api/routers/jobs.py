@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from quarterdeck.api.access import Access, may
 from quarterdeck.api.outlooks import explanation_view, plan_view, told_list
+from quarterdeck.api.promise_views import promise_list
 from quarterdeck.api.routers.depends import (
     Context,
     DryRun,
@@ -40,6 +41,7 @@ from quarterdeck.wire.v1.jobs import (
     StateName,
     TaskList,
 )
+from quarterdeck.wire.v1.promises import PromiseList
 from quarterdeck.wire.v1.verdicts import ExplanationView, PlanView, ToldList
 
 PAGE_MAX: Final = 1000
@@ -189,6 +191,25 @@ def list_verdicts(
     numbers behind the same reason about once a minute, all of it for 30 days."""
     job = access.get_job(job_id)
     return answer(told_list(job.id, list_told(context.plane, job.id, limit, access.sees)))
+
+
+@router.get(
+    "/{job_id}/promises",
+    operation_id="list_promises",
+    summary="List what a job was promised",
+    response_model=PromiseList,
+)
+def list_promises(
+    job_id: JobIdText,
+    context: Context,
+    access: Reader,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX, description="The last so many.")] = 100,
+) -> Response:
+    """When the job was to start, as it was promised and made anew, what changed it, and whether it
+    was kept; oldest first, of the last 90 days."""
+    job, promises = access.get_job(job_id), context.plane.promises
+    kept = promises.log.list_promises(job.id, limit) if promises is not None else []
+    return answer(promise_list(job.id, kept))
 
 
 @router.get(

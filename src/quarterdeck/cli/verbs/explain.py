@@ -7,6 +7,7 @@ import click
 from quarterdeck.cli.completion import job_argument
 from quarterdeck.cli.jobs import print_grounds, print_prospects
 from quarterdeck.cli.output import examples, output_option, print_json, print_table, say
+from quarterdeck.cli.promises import print_promises, promises_of
 
 
 @click.command(epilog=examples("qd explain j7k2m9q4xw", "qd explain --history j7k2m9q4xw"))
@@ -44,6 +45,7 @@ def _print_history(job_id: str, output: str) -> None:
 
     with Client() as client:
         listed = client.list_verdicts(job_id)
+        promises = promises_of(client, job_id) if output == "table" else []
     if output == "json":
         print_json(listed)
         return
@@ -56,3 +58,4 @@ def _print_history(job_id: str, output: str) -> None:
         return
     rows = [(one.at[:19] + "Z", one.code, one.message) for one in listed.told]
     print_table(("SINCE", "REASON", "WHAT IT WAS TOLD"), rows)
+    print_promises(promises)

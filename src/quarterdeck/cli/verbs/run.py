@@ -19,11 +19,13 @@ from quarterdeck.cli.jobs import (
     make_request,
     print_job,
     print_log,
+    print_new_job,
     print_plan,
     print_warnings,
 )
 from quarterdeck.cli.output import dry_run_option, examples, output_option, say
 from quarterdeck.cli.progress import ProgressLine
+from quarterdeck.cli.promises import print_starts
 
 if TYPE_CHECKING:
     from quarterdeck.sdk.client import Client
@@ -70,7 +72,7 @@ def command(
             print_plan(client.plan(request), output)
             return
         if detach:
-            print_job(client.submit(request), output)
+            print_new_job(client, client.submit(request), output)
             return
         interrupts = _Interrupts(client)
         job = client.submit(request)
@@ -125,6 +127,7 @@ def _explain_wait(client: Client, job_id: str) -> None:
         return
     if explanation.job.state == "queued":
         say(f"qd: {explanation.summary}", err=True)
+        print_starts(explanation.promise, err=True, start="qd: ")
 
 
 class _Interrupts:

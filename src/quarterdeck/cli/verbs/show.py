@@ -19,6 +19,7 @@ from quarterdeck.cli.output import (
     print_table,
     say,
 )
+from quarterdeck.cli.promises import print_promises, promises_of
 
 if TYPE_CHECKING:
     from quarterdeck.wire.v1.jobs import ArrayView, JobView
@@ -33,12 +34,14 @@ def command(job_id: str, output: str) -> None:
 
     with Client() as client:
         job = client.get_job(job_id)
+        promises = promises_of(client, job_id) if output == "table" else []
     if output == "json":
         print_json(job)
     elif output == "name":
         say(job.id)
     else:
         _print_job(job)
+        print_promises(promises)
 
 
 def _print_job(job: JobView) -> None:

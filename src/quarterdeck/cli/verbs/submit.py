@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from quarterdeck.basics.errors import Invalid, Refused, Unsatisfiable
-from quarterdeck.cli.jobs import attach_workdir, print_job, print_plan
+from quarterdeck.cli.jobs import attach_workdir, print_new_job, print_plan
 from quarterdeck.cli.output import dry_run_option, examples, output_option, print_json, say
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def command(file: Path, *, team: str | None, dry_run: bool, output: str) -> None
             if dry_run:
                 print_plan(client.plan(jobs[0].request), output)
             else:
-                print_job(client.submit(jobs[0].request), output)
+                print_new_job(client, client.submit(jobs[0].request), output)
         except (Invalid, Unsatisfiable) as error:
             raise jobs[0].locate(error) from None
 

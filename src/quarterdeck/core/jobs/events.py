@@ -16,12 +16,17 @@ from quarterdeck.core.jobs.states import JobState, ReplicaState
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A job was accepted; `is_held`: it stays out of the queue until it is released."""
+    """A job was accepted; `is_held`: it stays out of the queue until it is released.
+
+    `expected_s` is how long it should run by what was learned until then (`scheduling/runtimes`):
+    it is recorded so that the log alone leads to the same plans. None where nothing was known.
+    """
 
     at_ns: int
     actor: str
     spec: JobSpec
     is_held: bool = False
+    expected_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,7 @@ def _born(job_id: JobId, event: ev.Submitted) -> Job:
         reason=Reason.HELD_BY_USER if event.is_held else None,
         unmet=spec.needs,
         tasks=tasks,
+        expected_s=event.expected_s,
         story=(_told(state, event),),
     )
 

@@ -105,7 +105,9 @@ class Job:
 
     `unmet` are the jobs that it needs and that have not succeeded yet. `wait` is what the next
     attempt waits for after a fault, `clearance` where others were stopped for it. An array has
-    `tasks`, and of their attempts those that live and the last few that failed.
+    `tasks`, and of their attempts those that live and the last few that failed. `expected_s` is how
+    long it, or each task, should run by what was learned before it was submitted; None where
+    nothing was known.
     """
 
     id: JobId
@@ -125,7 +127,14 @@ class Job:
     tasks: Tasks | None = None
     notes: tuple[Note, ...] = ()
     clearance: Clearance | None = None
+    expected_s: float | None = None
     story: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def should_run_s(self) -> float | None:
+        """How long it, or each task, should run: as was learned, and never beyond its limit."""
+        known = (self.spec.time_limit_s, self.expected_s)
+        return min((one for one in known if one is not None), default=None)
 
     @property
     def attempt(self) -> Attempt | None:

@@ -22,7 +22,7 @@ def has_waiting(job: Job) -> bool:
 
 def waiting_of(job: Job) -> Waiting:
     """The job, or what is left of its array, as the scheduler sees it. It is expected to take the
-    time that it has."""
+    time that those like it took, and no more than it has."""
     spec, tasks = job.spec, job.tasks
     if tasks is None or spec.array is None:
         return Waiting(
@@ -34,7 +34,7 @@ def waiting_of(job: Job) -> Waiting:
             waits={} if job.wait is None else {None: job.wait},
             team=spec.team,
             owner=job.actor,
-            expected_s=spec.time_limit_s,
+            expected_s=job.should_run_s,
             is_preemptible=spec.is_preemptible,
             min_runtime_s=spec.min_runtime_s,
             clearance=job.clearance,
@@ -55,7 +55,7 @@ def waiting_of(job: Job) -> Waiting:
         waits={indices[place]: wait for place, wait in (tasks.waits or {}).items()},
         team=spec.team,
         owner=job.actor,
-        expected_s=spec.time_limit_s,
+        expected_s=job.should_run_s,
         is_preemptible=spec.is_preemptible,
         min_runtime_s=spec.min_runtime_s,
         clearance=job.clearance,

@@ -15,9 +15,11 @@ from quarterdeck.core.scheduling.order import order_of
 from quarterdeck.core.scheduling.snapshot import Order, Running, Snapshot, Waiting
 from quarterdeck.sim.fast.attempts import JobRun
 from quarterdeck.sim.fast.booked import Booked
+from quarterdeck.sim.fast.learning import Learning
 from quarterdeck.sim.fast.limits import Limits
 from quarterdeck.sim.fast.site import SITE, FastSite
 from quarterdeck.sim.fast.story import Begun, Cut, Outage, OutageKind, Ran, Story
+from quarterdeck.sim.fast.watch import Moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.cluster.hardware import Node
     from quarterdeck.core.scheduling.snapshot import Policy
     from quarterdeck.sim.fast.limits import Ruling
+    from quarterdeck.sim.fast.watch import Watcher
     from quarterdeck.sim.fast.workload import SimJob
 
 NEVER_S: Final = float("inf")
@@ -46,8 +49,11 @@ def run(  # noqa: PLR0913 - all that a run may be given
     restart_s: float = 0.0,
     limits: Sequence[Ruling] = (),
     bookings: Sequence[Booking] = (),
+    learned: bool = False,
+    watch: Watcher | None = None,
 ) -> Story:
-    """Run all jobs to their end. `tell` hears how many have ended or never will start.
+    """Run all jobs to their end. `tell` hears how many have ended or never will start. With
+    `learned` a job without an estimate gets one from those that have ended before it came.
 
     An attempt after the first spends `restart_s` before it goes on from the last checkpoint. A job
     that would not even fit if all nodes were there and empty never starts and holds up nobody; one
@@ -55,7 +61,10 @@ def run(  # noqa: PLR0913 - all that a run may be given
     calendar's; with them seconds count from the epoch.
     """
     given = (outages, limits, bookings)
-    return _Run(nodes, jobs, policy, tell, given, restart_s).run(begun)
+    made = _Run(nodes, jobs, policy, tell, given, restart_s)
+    made.learning = Learning() if learned else None
+    made.watch = watch
+    return made.run(begun)
 
 
 class _Run:
@@ -97,6 +106,8 @@ class _Run:
         self._again_s = NEVER_S
         self._now_s = -NEVER_S
         self._moved_lately: deque[int] = deque(maxlen=LATELY)
+        self.learning: Learning | None = None
+        self.watch: Watcher | None = None
 
     def run(self, begun: Sequence[Begun]) -> Story:
         """From the first submission to the last end."""
@@ -158,11 +169,16 @@ class _Run:
             round((job.submit_s if job.since_s is None else job.since_s) * NS_PER_S),
             team=job.team,
             owner=job.user,
-            expected_s=job.estimate_s,
+            expected_s=self._expected_s(job_id, job),
             served_gpu_s=one.served_gpu_s(0.0),
             is_preemptible=job.is_preemptible,
             limit_s=job.limit_s,
         )
+
+    def _expected_s(self, job_id: JobId, job: SimJob) -> float | None:
+        if self.learning is None:
+            return job.estimate_s
+        return self.learning.expected_s(job_id, job)
 
     def _next_end_s(self) -> float:
         while self._ends and not self._is_current(self._ends[0]):
@@ -180,6 +196,9 @@ class _Run:
             one = self._jobs[job_id]
             self._cut(job_id, at_s, Cut.DONE)
             self._ran.append(one.ran())
+            for hears in (self.learning, self.watch):
+                if hears is not None:
+                    hears.ended(job_id, one)
             self._tell(len(self._ran) + len(self._never))
 
     def _turn_nodes(self, now_s: float) -> None:
@@ -227,6 +246,21 @@ class _Run:
         if self._policy.moves_max:
             lacking = [one for one in snapshot.waiting if one.job_id not in plan.verdicts]
             self._move(sorted(lacking, key=order_of(snapshot, self._policy)), now_s)
+        if self.watch is not None:
+            self.watch.planned(self._moment(now_s, snapshot))
+
+    def _moment(self, now_s: float, snapshot: Snapshot) -> Moment:
+        started = tuple(one.job_id for one in snapshot.waiting if one.job_id in self._running)
+        return Moment(
+            now_s,
+            snapshot,
+            self._policy,
+            started,
+            self._waiting,
+            self._running.keys(),
+            self._jobs,
+            self._site.capacity(),
+        )
 
     def _move(self, lacking: Iterable[Waiting], now_s: float) -> None:
         """Slices that nothing but room keeps back, and that fit nowhere, get some by moves, as far

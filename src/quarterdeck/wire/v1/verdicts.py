@@ -6,6 +6,7 @@ from pydantic import Field
 
 from quarterdeck.wire.v1.base import Answer
 from quarterdeck.wire.v1.jobs import GrantView, JobView
+from quarterdeck.wire.v1.promises import PromiseView
 
 
 class VerdictView(Answer):
@@ -61,6 +62,10 @@ class ExplanationView(Answer):
     latest: LatestView | None = Field(
         default=None, description="Null where time limits do not tell."
     )
+    promise: PromiseView | None = Field(
+        default=None,
+        description="When it should start; null for what does not wait for room, or for ever.",
+    )
 
 
 class PlanView(Answer):
@@ -77,6 +82,10 @@ class PlanView(Answer):
     )
     latest: LatestView | None = Field(
         default=None, description="Null where time limits do not tell."
+    )
+    promise: PromiseView | None = Field(
+        default=None,
+        description="When it should start; null for what does not wait for room, or for ever.",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -75,6 +76,13 @@ FULL_OUTAGE_S_MAX: Final = 30 * 86400.0
     type=click.Path(path_type=Path),
     help="A CSV file of nodes that are lost or drained.",
 )
+@click.option(
+    "--run-times",
+    type=click.Choice(["given", "learned"]),
+    default="given",
+    show_default=True,
+    help="Of jobs without an estimate: unknown, or learned from those that ended before.",
+)
 @click.option("--html", type=click.Path(path_type=Path), help="Write a report with plots there.")
 @click.option(
     "--full",
@@ -90,6 +98,7 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     policies: tuple[Path, ...],
     patiences: tuple[str, ...],
     outages: Path | None,
+    run_times: str,
     html: Path | None,
     full: bool,
     output: str,
@@ -120,7 +129,10 @@ def run(  # noqa: PLR0913, PLR0917 - one parameter an option
     away = load_outages(outages, machines)
     if full:
         _check_full(read, named, away)
-    columns = _run_all(machines, read, named, away, is_full=full)
+        if run_times == "learned":
+            raise click.UsageError("--full always learns run times: leave --run-times out")
+    runs = _Runs(machines, read, away, is_full=full, is_learned=run_times == "learned")
+    columns = _run_all(runs, named)
     told = _input_of(workload, read, outages, away, named, columns)
     if output == "json":
         print_json(columns, told)
@@ -171,14 +183,18 @@ def _check_full(read: Workload, named: Sequence[NamedPolicy], away: Outages) -> 
             )
 
 
-def _run_all(
-    cluster: Cluster,
-    read: Workload,
-    named: Sequence[NamedPolicy],
-    away: Outages,
-    *,
-    is_full: bool,
-) -> list[Column]:
+@dataclass(frozen=True)
+class _Runs:
+    """What is the same in all runs."""
+
+    cluster: Cluster
+    read: Workload
+    away: Outages
+    is_full: bool
+    is_learned: bool
+
+
+def _run_all(runs: _Runs, named: Sequence[NamedPolicy]) -> list[Column]:
     from quarterdeck.sim.fast.figures import Setting
     from quarterdeck.sim.fast.measures.guarantees import guaranteed_gpus
     from quarterdeck.sim.report.column import column_of
@@ -186,27 +202,25 @@ def _run_all(
     usual = next((one.policy.pools for one in named if one.policy.guarantees), ())
     columns = []
     for one in named:
-        story = _run(cluster, read, one, away, is_full=is_full)
+        story = _run(runs, one)
         guaranteed = guaranteed_gpus(
-            one.policy.pools if one.policy.guarantees else usual, cluster.nodes
+            one.policy.pools if one.policy.guarantees else usual, runs.cluster.nodes
         )
-        setting = Setting(guaranteed, cluster.watts)
+        setting = Setting(guaranteed, runs.cluster.watts)
         columns.append(column_of(one.name, story, setting))
     return columns
 
 
-def _run(
-    cluster: Cluster, read: Workload, one: NamedPolicy, away: Outages, *, is_full: bool
-) -> Story:
+def _run(runs: _Runs, one: NamedPolicy) -> Story:
     with click.progressbar(
-        length=len(read.jobs), label=one.name, file=sys.stderr, hidden=not sys.stderr.isatty()
+        length=len(runs.read.jobs), label=one.name, file=sys.stderr, hidden=not sys.stderr.isatty()
     ) as bar:
         tell = lambda done: bar.update(done - bar.pos)  # noqa: E731 - it needs the bar
-        nodes, jobs, outages = cluster.nodes, read.jobs, away.outages
-        if not is_full:
+        nodes, jobs, outages = runs.cluster.nodes, runs.read.jobs, runs.away.outages
+        if not runs.is_full:
             from quarterdeck.sim.fast.run import run as run_fast
 
-            return run_fast(nodes, jobs, one.policy, tell, outages=outages)
+            return run_fast(nodes, jobs, one.policy, tell, outages=outages, learned=runs.is_learned)
         from quarterdeck.adapters.blobs.memory import MemoryBlobs
         from quarterdeck.adapters.stores.memory import MemoryStore
         from quarterdeck.sim.full.run import Backing, run_full

@@ -1,0 +1,1 @@
+"""Where it is kept what waiting jobs were promised."""

@@ -39,6 +39,8 @@ KEPT_LOSS_S: Final = 60.0
 """What a job that keeps checkpoints loses by a stop: it saves when warned, and loads again."""
 PRIORITY_WEIGHT: Final = 4.0
 """So many times dearer is the work of a job of the next higher priority."""
+ONE_BY_ONE_MAX: Final = 12
+"""So many rows are added one by one, which finds the cheapest rack or unit of a few nodes."""
 PRUNED_MAX: Final = 32
 """Of so many victims each is tried to be let off; larger sets are as the nodes gave them."""
 
@@ -216,12 +218,13 @@ def _enough(
 
 
 def _wider_and_wider(costs: NDArray[np.float64], within: Rows, nodes: int) -> Iterable[Rows]:
-    """The cheapest rows, as many as a gang has nodes, then twice as many and so on, then all."""
+    """The cheapest rows: as many as a gang has nodes, then some more one by one, as its shape may
+    ask for dearer ones, then twice as many and so on, then all."""
     able = np.flatnonzero(np.isfinite(costs))
     if len(able) < nodes:
         return
     order = able[np.argsort(costs[able], kind="stable")]
-    count = nodes
+    count, tried = nodes, 0
     while count < len(order):
         if nodes > 1:
             # What costs the same as the last of them is as good, and may be nearer.
@@ -229,7 +232,8 @@ def _wider_and_wider(costs: NDArray[np.float64], within: Rows, nodes: int) -> It
         rows = np.zeros(len(within), bool)
         rows[order[:count]] = True
         yield rows
-        count *= 2
+        tried += 1
+        count += 1 if tried < ONE_BY_ONE_MAX else count
     rows = np.zeros(len(within), bool)
     rows[order] = True
     yield rows

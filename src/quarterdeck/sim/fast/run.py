@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.ids import JobId, format_id
@@ -236,6 +237,8 @@ class _Run:
         for placement in plan.placements:
             del self._waiting[placement.job_id]
             self._start(placement.job_id, placement.grants, now_s, is_owed=placement.is_owed)
+        for job_id, clearance in plan.clearances.items():
+            self._waiting[job_id] = replace(self._waiting[job_id], clearance=clearance)
         for eviction in plan.evictions:
             self._cut(eviction.job_id, now_s, Cut.PREEMPTED)
             self._wait(eviction.job_id)

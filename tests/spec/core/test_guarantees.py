@@ -1,0 +1,221 @@
+"""What teams are guaranteed they get: on free nodes, else from who borrows, at the least cost."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from quarterdeck.basics.ids import JobId
+from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.core.cluster.demand import Demand, Grant, Level, Resources, Wish
+from quarterdeck.core.cluster.hardware import Location, Node, NodeState
+from quarterdeck.core.cluster.room import room_of
+from quarterdeck.core.scheduling.capacity import capacity_of
+from quarterdeck.core.scheduling.cover import Cover
+from quarterdeck.core.scheduling.make_plan import make_plan
+from quarterdeck.core.scheduling.plan import Because, Blocker, Plan
+from quarterdeck.core.scheduling.pools import Cells, Pool
+from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
+from quarterdeck.testing.builders import START_NS, a_dgx
+
+NOW_NS = START_NS + 10_000 * NS_PER_S
+NODES = 4
+
+
+def policy(**guarantees: Cells | tuple[Cells, ...]) -> Policy:
+    pools = tuple(
+        Pool(team, cells if isinstance(cells, tuple) else (cells,))
+        for team, cells in sorted(guarantees.items())
+    )
+    return Policy(patience_s=1e9, nearness_patience_s=0, pod_patience_s=0, pools=pools)
+
+
+def runs(
+    name: str,
+    team: str,
+    node: int,
+    first: int = 0,
+    gpus: int = 8,
+    *,
+    for_s: float = 1000,
+    **more: Any,
+) -> Running:
+    devices = tuple(f"GPU-d{node}-{n}" for n in range(first, first + gpus))
+    grant = Grant(f"d{node}", devices, cpus=gpus)
+    started_ns = NOW_NS - round(for_s * NS_PER_S)
+    return Running(
+        JobId(name), "local", Demand(1, Resources(gpus)), (grant,), more.pop("priority", 0),
+        started_ns, started_ns, 0.0, team=team, **more,
+    )  # fmt: skip
+
+
+def waits(name: str, team: str, nodes: int = 1, gpus: int = 8, **more: Any) -> Waiting:
+    demand = Demand(nodes, Resources(gpus), topology=more.pop("topology", Wish()))
+    return Waiting(JobId(name), demand, more.pop("priority", 0), NOW_NS - 100, team=team, **more)
+
+
+def places(down: int = 0) -> list[Node]:
+    nodes = [a_dgx(f"d{n}", location=Location(f"r{n // 2}")) for n in range(NODES)]
+    return [replace(one, state=NodeState.DOWN) if n < down else one for n, one in enumerate(nodes)]
+
+
+def snapshot(running: list[Running], *waiting: Waiting, down: int = 0) -> Snapshot:
+    rooms = tuple(
+        room_of("local", node, [g for r in running for g in r.grants if g.node == node.name])
+        for node in places(down)
+    )
+    return Snapshot(NOW_NS, 1, rooms, waiting, running=tuple(running))
+
+
+def plan_of(given: Policy, running: list[Running], *waiting: Waiting, down: int = 0) -> Plan:
+    return make_plan(snapshot(running, *waiting, down=down), given)
+
+
+def victims(plan: Plan) -> list[str]:
+    return sorted(one.job_id for one in plan.evictions)
+
+
+FULL = [runs(f"b{n}", "b", n, for_s=1000 * (n + 1)) for n in range(NODES)]
+ONE = Cells(1)
+
+
+def test_an_owner_takes_a_free_node_and_stops_nobody() -> None:
+    plan = plan_of(policy(a=ONE), FULL[:3], waits("a1", "a"))
+    assert [(one.job_id, one.is_owed) for one in plan.placements] == [("a1", True)]
+    assert victims(plan) == []
+
+
+def test_the_cheapest_goes_which_has_run_for_the_shortest_time() -> None:
+    plan = plan_of(policy(a=ONE), FULL, waits("a1", "a"))
+    assert victims(plan) == ["b0"]
+    assert plan.evictions[0].because is Because.GUARANTEE
+    verdict = plan.verdicts[JobId("a1")]
+    assert verdict.blocked_by is Blocker.MAKING_ROOM
+    assert verdict.numbers == {"jobs_stopped": 1, "gpus_freed": 8, "gpu_seconds_lost": 8000}
+    assert plan.clearances[JobId("a1")].nodes == ("d0",)
+
+
+@pytest.mark.parametrize(
+    ("change", "gone"),
+    [
+        ({"keeps_checkpoints": True}, "b3"),  # a minute is lost, not an hour
+        ({"priority": -1}, "b0"),  # a fourth of 4000 is as much as b0 loses, who started later
+    ],
+)
+def test_checkpoints_and_a_low_priority_make_a_stop_cheaper(
+    change: dict[str, Any], gone: str
+) -> None:
+    running = [*FULL[:3], replace(FULL[3], **change)]
+    assert victims(plan_of(policy(a=ONE), running, waits("a1", "a"))) == [gone]
+
+
+@pytest.mark.parametrize(
+    "change", [{"is_preemptible": False}, {"min_runtime_s": 5000.0}, {"priority": 1}]
+)
+def test_who_may_not_go_or_is_dearer_stays(change: dict[str, Any]) -> None:
+    running = [replace(FULL[0], **change), *FULL[1:]]
+    assert victims(plan_of(policy(a=ONE), running, waits("a1", "a"))) == ["b1"]
+
+
+def test_whoever_is_covered_stays_and_nobody_is_owed_more_than_was_agreed() -> None:
+    both = policy(a=ONE, b=Cells(3))
+    owed = [replace(one, is_owed=True) for one in FULL[:3]]
+    plan = plan_of(both, [*owed, FULL[3]], waits("a1", "a"), waits("a2", "a"))
+    assert victims(plan) == ["b3"]
+    assert plan.verdicts[JobId("a2")].blocked_by is Blocker.NO_CAPACITY
+
+
+def test_cells_of_one_rack_come_from_one_rack_though_it_costs_more() -> None:
+    """d0 and d2 are the cheapest nodes, and stand in two racks."""
+    running = [replace(FULL[n], started_at_ns=NOW_NS - s * NS_PER_S)
+               for n, s in enumerate((10, 5000, 20, 100))]  # fmt: skip
+    free = plan_of(policy(a=Cells(2)), running, waits("a1", "a", 2))
+    assert victims(free) == ["b0", "b2"]
+    bound = plan_of(policy(a=Cells(2, within=Level.RACK)), running, waits("a1", "a", 2))
+    assert victims(bound) == ["b2", "b3"]
+
+
+def test_a_job_that_requires_one_rack_gets_it() -> None:
+    wish = Wish(require=Level.RACK)
+    running = [replace(FULL[n], started_at_ns=NOW_NS - s * NS_PER_S)
+               for n, s in enumerate((10, 5000, 20, 100))]  # fmt: skip
+    plan = plan_of(policy(a=Cells(2)), running, waits("a1", "a", 2, topology=wish))
+    assert victims(plan) == ["b2", "b3"]
+
+
+def test_cells_that_are_parts_of_nodes_share_one() -> None:
+    """Each is owed four GPUs on a node: of eight that somebody borrowed one by one four go."""
+    running = [runs(f"c{n}", "c", 0, n, 1, for_s=100 + n) for n in range(8)] + FULL[1:]
+    parts = policy(a=Cells(1, Resources(4)), b=Cells(3))
+    plan = plan_of(parts, running, waits("a1", "a", gpus=4))
+    assert victims(plan) == ["c0", "c1", "c2", "c3"]
+    assert plan_of(parts, running, waits("a1", "a", gpus=8)).evictions == ()
+
+
+def test_only_so_many_go_as_are_in_the_way() -> None:
+    running = [runs(f"c{n}", "c", 0, n, 1, for_s=100 + n) for n in range(6)]
+    running += [replace(one, is_preemptible=False) for one in FULL[1:]]
+    plan = plan_of(policy(a=ONE), running, waits("a1", "a", gpus=4))
+    assert victims(plan) == ["c0", "c1"]
+
+
+def test_who_could_not_make_room_gets_only_what_nobody_is_guaranteed() -> None:
+    three = policy(a=Cells(3))
+    plan = plan_of(
+        three, [], waits("c1", "c", is_preemptible=False), waits("c2", "c", is_preemptible=False)
+    )
+    assert [one.job_id for one in plan.placements] == ["c1"]
+    verdict = plan.verdicts[JobId("c2")]
+    assert (verdict.blocked_by, verdict.change) == (
+        Blocker.GUARANTEED, (("preemptible", "true"),),
+    )  # fmt: skip
+    plan = plan_of(three, [], waits("c1", "c", 4, min_runtime_s=60.0))
+    assert plan.verdicts[JobId("c1")].change == (("min_runtime", ""),)
+    assert plan_of(three, [], waits("c1", "c", 4)).placements
+
+
+def test_in_a_team_a_higher_priority_takes_the_cells_of_a_lower_one() -> None:
+    low = replace(FULL[0], team="a", is_owed=True, priority=-1)
+    others = [replace(one, is_preemptible=False) for one in FULL[1:]]
+    plan = plan_of(policy(a=ONE), [low, *others], waits("a1", "a", priority=1))
+    assert [(one.job_id, one.because) for one in plan.evictions] == [("b0", Because.PRIORITY)]
+    young = replace(low, started_at_ns=NOW_NS - 599 * NS_PER_S)
+    assert not plan_of(policy(a=ONE), [young, *others], waits("a1", "a", priority=1)).evictions
+    assert not plan_of(policy(a=ONE), [low, *others], waits("a1", "a", priority=-1)).evictions
+
+
+def test_while_somebody_is_leaving_nobody_else_has_to_go() -> None:
+    leaving = [replace(FULL[0], is_leaving=True), *FULL[1:]]
+    plan = plan_of(policy(a=ONE), leaving, waits("a1", "a"))
+    assert victims(plan) == []
+    assert plan.verdicts[JobId("a1")].blocked_by is Blocker.MAKING_ROOM
+
+
+def test_what_comes_free_for_one_is_not_given_to_who_borrows() -> None:
+    """Half of d0 is free, and all of it was made free for the owner."""
+    half = [runs("b0", "b", 0, 0, 4, is_leaving=True), *FULL[1:]]
+    plan = plan_of(policy(a=ONE), half, waits("a1", "a"), waits("c1", "c", gpus=2))
+    assert plan.placements == ()
+
+
+def test_with_nodes_down_what_is_left_is_given_and_the_rest_is_counted() -> None:
+    given = policy(a=Cells(3), b=Cells(1))
+    seen = snapshot([], down=2)
+    assert Cover(capacity_of(seen.rooms), seen, given).shortfall == 2
+    plan = plan_of(given, [], waits("a1", "a"), waits("a2", "a"), waits("a3", "a"), down=2)
+    assert len(plan.placements) == 2
+
+
+def test_a_large_job_of_a_team_is_not_passed_on_its_cells_for_ever() -> None:
+    """a1 needs both cells and one is used: after the patience no small one takes the other."""
+    given = replace(policy(a=Cells(2)), patience_s=60.0)
+    used = replace(FULL[0], team="a", is_owed=True)
+    others = [replace(one, is_preemptible=False, team="c") for one in FULL[2:]]
+    gang = replace(waits("a1", "a", 2), submitted_at_ns=NOW_NS - 61 * NS_PER_S)
+    plan = plan_of(given, [used, *others], gang, waits("a2", "a", gpus=1))
+    assert plan.placements == ()
+    young = replace(gang, submitted_at_ns=NOW_NS - 59 * NS_PER_S)
+    passed = plan_of(given, [used, *others], young, waits("a2", "a", gpus=1))
+    assert [one.job_id for one in passed.placements] == ["a2"]

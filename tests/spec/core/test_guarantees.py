@@ -12,6 +12,7 @@ from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.cluster.demand import Demand, Grant, Level, Resources, Wish
 from quarterdeck.core.cluster.hardware import Location, Node, NodeState
 from quarterdeck.core.cluster.room import room_of
+from quarterdeck.core.jobs.clearance import Clearance
 from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.cover import Cover
 from quarterdeck.core.scheduling.make_plan import make_plan
@@ -219,3 +220,34 @@ def test_a_large_job_of_a_team_is_not_passed_on_its_cells_for_ever() -> None:
     young = replace(gang, submitted_at_ns=NOW_NS - 59 * NS_PER_S)
     passed = plan_of(given, [used, *others], young, waits("a2", "a", gpus=1))
     assert [one.job_id for one in passed.placements] == ["a2"]
+
+
+def test_an_owner_does_not_take_what_the_cells_of_another_need() -> None:
+    """On d3 somebody stays, so only in the rack of d0 and d1 are two nodes for a: b gets d2."""
+    given = policy(a=Cells(2, within=Level.RACK), b=ONE)
+    stays = [replace(FULL[3], team="c", is_preemptible=False)]
+    plan = plan_of(given, stays, waits("b1", "b", data_at=(("d0", 1.0),)))
+    assert [one.grants[0].node for one in plan.placements] == ["d2"]
+
+
+def test_a_node_on_which_somebody_stays_is_no_whole_cell() -> None:
+    """A small job would fit beside it, and its team would have no whole node any more."""
+    stays = runs("c0", "c", 0, 0, 1, is_preemptible=False)
+    plan = plan_of(policy(a=ONE), [stays, *FULL[1:]], waits("a1", "a", gpus=4))
+    assert (plan.placements, victims(plan)) == ((), ["b1"])
+
+
+def test_what_was_started_within_the_guarantee_is_covered_before_what_borrowed() -> None:
+    owed = replace(FULL[0], team="a", is_owed=True, started_at_ns=NOW_NS - 10 * NS_PER_S)
+    borrowed = replace(FULL[1], team="a")
+    others = [replace(one, is_preemptible=False, team="c") for one in FULL[2:]]
+    plan = plan_of(policy(a=ONE, b=ONE), [owed, borrowed, *others], waits("x1", "b"))
+    assert victims(plan) == ["b1"]
+
+
+def test_room_that_was_made_for_somebody_is_theirs_first() -> None:
+    """b1 comes before a1, but it is for a1 that d0 was cleared."""
+    others = [replace(one, is_preemptible=False, team="c") for one in FULL[1:]]
+    cleared = waits("a1", "a", clearance=Clearance("local", ("d0",), 1), priority=-1)
+    plan = plan_of(policy(a=ONE, b=ONE), others, waits("b1", "b"), cleared)
+    assert [one.job_id for one in plan.placements] == ["a1"]

@@ -211,6 +211,6 @@ def _turn_of(one: Running | Waiting, *, is_cleared: bool = False) -> Turn:
     return (not is_cleared, -one.priority, one.submitted_at_ns, one.job_id)
 
 
-def _by_right(one: Running) -> tuple[bool, int, Turn, int]:
-    started_ns = one.started_at_ns if one.is_owed else 0
-    return (not one.is_owed, started_ns, _turn_of(one), one.task or 0)
+def _by_right(one: Running) -> tuple[int, Turn, int]:
+    """Those that were started within the guarantee as they started, the others by their turn."""
+    return (one.started_at_ns if one.is_owed else 0, _turn_of(one), one.task or 0)

@@ -216,8 +216,8 @@ class CellBook:
 
     def masks(self, team: str, demand: Demand) -> Iterator[Rows]:
         """Where a job might lie to be covered, the nearest to what its team holds first: on cells
-        that are bound already; there and wherever a free cell could be bound; then within each
-        domain of cells that must lie together."""
+        that are bound already; there and wherever a free cell could be bound; the same without the
+        nodes that cells of others need; then within each domain of cells that must lie together."""
         held = self._held[team]
         size = self.largest_replica(demand)
         own: Rows = (held.used + size <= held.bound + EPS) & (size > 0)
@@ -231,6 +231,10 @@ class CellBook:
         new = np.flatnonzero(anywhere & ~own)
         if len(new):
             yield anywhere
+            _, taken = self._reserve(but=team)
+            beside = anywhere & (own | (room - taken >= size))
+            if (beside != anywhere).any() and (beside & ~own).any():
+                yield beside
             loose = sum(group.left for group in held.groups if group.cells.within is None)
             if loose < min(demand.nodes, len(new)):
                 few = own.copy()
@@ -264,12 +268,17 @@ class CellBook:
         spare: Sizes = np.maximum(0.0, self._there - self._bound - self._stuck - taken)
         return spare
 
-    def _reserve(self) -> tuple[int, Sizes]:
-        """A node for each cell that is not bound, what is hardest to place first; how many found
-        none, and how much of each node that takes."""
+    def _reserve(self, but: str = "") -> tuple[int, Sizes]:
+        """A node for each cell that is not bound, but those of one team, what is hardest to place
+        first; how many found none, and how much of each node that takes."""
         room = self._there - self._bound - self._stuck
         taken = np.zeros(len(room))
-        groups = [group for held in self._held.values() for group in held.groups if group.left]
+        groups = [
+            group
+            for team, held in self._held.items()
+            for group in held.groups
+            if group.left and team != but
+        ]
         groups.sort(key=_hardest_first)
         short = 0
         for group in groups:

@@ -178,7 +178,8 @@ class _Looked(NamedTuple):
 def _check_order(
     snapshot: Snapshot, placed: Counter[JobId], unplaced: dict[JobId, int], checks: Checks
 ) -> None:
-    """Among jobs that ask for the same, those that start are the first of those that could."""
+    """Among jobs that ask for the same, those that start are the first of those that could, but for
+    who has a shorter time limit: that may be over before the other one could start."""
     first_left: dict[Demand, Waiting] = {}
     for waiting in sorted(snapshot.waiting, key=lambda one: one.order):
         ahead = first_left.get(waiting.demand)
@@ -188,10 +189,16 @@ def _check_order(
             continue
         checks.hold(
             Check.ORDER,
-            ahead is None,
+            ahead is None or _is_shorter(waiting, ahead),
             lambda w=waiting, a=ahead: f"{w.job_id} starts and {a and a.job_id} waits",  # type: ignore[misc]
             waiting.job_id,
         )
+
+
+def _is_shorter(one: Waiting, other: Waiting) -> bool:
+    if one.runs_s is None:
+        return False
+    return other.runs_s is None or one.runs_s < other.runs_s
 
 
 def _check_verdicts(

@@ -96,6 +96,8 @@ def job(state: str = "queued", **fields: Any) -> dict[str, Any]:
         "placement": [],
         "attempts": [],
         "time_limit_s": None,
+        "preemptible": True,
+        "min_runtime_s": 0.0,
         "retries": 0,
         "retry_at": None,
         "needs": [],

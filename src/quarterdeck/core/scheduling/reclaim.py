@@ -166,7 +166,9 @@ def find_cheapest(
         meanwhile = Placer(placer.free.shared_with(later, proven.free), placer.insists)
         lost = sum(loss_gpu_s(one, now_ns) for one in victims)
         clearance = Clearance(proof.site, tuple(grant.node for grant in proof.grants))
-        return Reclaimed(meanwhile, tuple(victims), rows, lost, clearance, proven.free)
+        lies = np.zeros(len(within), bool)
+        lies[[going.fleet.rows[proof.site, grant.node] for grant in proof.grants]] = True
+        return Reclaimed(meanwhile, tuple(victims), lies, lost, clearance, proven.free)
     return None
 
 

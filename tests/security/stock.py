@@ -78,8 +78,8 @@ def make_sensible(case: Any, things: dict[str, str]) -> None:
     number = next(NUMBERS)
     if case.path in ("/v1/teams", "/v1/users") and "name" in body:
         body["name"] = f"chance-{number}"
-        body.pop("teams", None)
-        body.pop("limits", None)
+        for key in ("teams", "limits", "title"):
+            body.pop(key, None)
     if case.path == "/v1/batches" and "jobs" in body:
         body["jobs"] = [{"run": "true"}, {"run": ["true"], "name": f"chance-{number}"}]
     if case.path == "/v1/invitations" and "user" in body:

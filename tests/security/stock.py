@@ -80,21 +80,28 @@ def make_sensible(case: Any, things: dict[str, str]) -> None:
         body["name"] = f"chance-{number}"
         for key in ("teams", "limits", "title"):
             body.pop(key, None)
-    if case.path == "/v1/batches" and "jobs" in body:
+    _make_body_sensible(case.path, body, number)
+
+
+def _make_body_sensible(path: str, body: dict[str, Any], number: int) -> None:
+    """What words of chance hardly ever are: jobs, invitations, pools and bookings."""
+    if path == "/v1/batches" and "jobs" in body:
         body["jobs"] = [{"run": "true"}, {"run": ["true"], "name": f"chance-{number}"}]
-    if case.path == "/v1/invitations" and "user" in body:
+    if path == "/v1/invitations" and "user" in body:
         body.update(user=f"chance-{number}", teams={"default": "viewer"}, role=None, expires="7d")
-    if case.path == "/v1/pools" and "text" in body:
+    if path == "/v1/pools" and "text" in body:
         body["text"] = "pools: {}"
-    if case.path == "/v1/plans" and "run" in body:
+    if path == "/v1/plans" and "run" in body:
         # Of words of chance hardly one is a span, a site or an array.
-        kept = {key: body[key] for key in ("priority", "preemptible", "hold") if key in body}
+        kept: dict[str, Any] = {
+            key: body[key] for key in ("priority", "preemptible", "hold") if key in body
+        }
         body.clear()
         body.update(kept, run="true")
-    if case.path == "/v1/bookings" and "start" in body:
+    if path == "/v1/bookings" and "start" in body:
         body.clear()
         body.update(a_booking(number))
-    if case.path.endswith("/amend") and "start" in body:
+    if path.endswith("/amend") and "start" in body:
         body.update(start="2100-02-01", nodes=1)
 
 

@@ -65,7 +65,9 @@ class Cover:
         self._covered: dict[str, list[Running]] = {}
         self._borrowed: dict[str, list[Running]] = {}
         for team in self._running:
-            self._cover(team, ())
+            self._cover_owed(team, ())
+        for team in self._running:
+            self._cover_rest(team)
         self._settle()
 
     @property
@@ -123,7 +125,8 @@ class Cover:
 
     def go_without(self, team: str, gone: Sequence[Running]) -> None:
         """The cells of a team as if these of its jobs had gone."""
-        self._cover(team, gone)
+        self._cover_owed(team, gone)
+        self._cover_rest(team)
         self._settle()
 
     def drop(self, team: str, gone: Sequence[Running]) -> None:
@@ -136,27 +139,32 @@ class Cover:
         self._stayers.append((site, grants))
         self._settle()
 
-    def _cover(self, team: str, gone: Sequence[Running]) -> None:
-        covered: list[Running] = []
-        borrowed: list[Running] = []
-        self._covered[team], self._borrowed[team] = covered, borrowed
+    def _cover_owed(self, team: str, gone: Sequence[Running]) -> None:
+        """Bind the cells of a team to what was started within its guarantee, and to what this plan
+        gives it."""
         left = set(map(id, gone))
         here = [one for one in self._running[team] if id(one) not in left]
+        self._covered[team], self._borrowed[team] = [], here
         if not self.book.has(team):
-            borrowed += here
             return
         self.book.release(team)
+        self._borrowed[team] = []
         for one in here:
-            if one.is_owed:
-                is_bound = self.book.bind(team, one.site, one.grants) is not None
-                (covered if is_bound else borrowed).append(one)
+            is_bound = one.is_owed and self.book.bind(team, one.site, one.grants) is not None
+            (self._covered if is_bound else self._borrowed)[team].append(one)
         self._granted[team] = [
             replace(one, binding=self.book.bind(team, one.site, one.grants))
             for one in self._granted[team]
         ]
-        for one in here:
-            if not one.is_owed:
-                (covered if self._covers(one) else borrowed).append(one)
+
+    def _cover_rest(self, team: str) -> None:
+        """Bind what cells are left to what borrows."""
+        if not self.book.has(team):
+            return
+        borrowed, self._borrowed[team] = self._borrowed[team], []
+        for one in borrowed:
+            is_bound = not one.is_owed and self._covers(one)
+            (self._covered if is_bound else self._borrowed)[team].append(one)
 
     def _covers(self, one: Running) -> bool:
         """Whether cells cover it that no job waits for which comes before it."""

@@ -251,3 +251,12 @@ def test_room_that_was_made_for_somebody_is_theirs_first() -> None:
     cleared = waits("a1", "a", clearance=Clearance("local", ("d0",), 1), priority=-1)
     plan = plan_of(policy(a=ONE, b=ONE), others, waits("b1", "b"), cleared)
     assert [one.job_id for one in plan.placements] == ["a1"]
+
+
+def test_what_borrows_is_not_covered_where_others_need_the_rack() -> None:
+    """b has a cell left, and borrows d0: covering that would leave a no rack of two nodes."""
+    given = policy(a=Cells(2, within=Level.RACK), b=Cells(2))
+    stays = replace(FULL[3], team="c", is_preemptible=False)
+    seen = snapshot([FULL[0], stays])
+    cover = Cover(capacity_of(seen.rooms), seen, given)
+    assert (cover.shortfall, FULL[0] in cover.borrowed) == (1, True)

@@ -103,6 +103,14 @@ class CellBook:
         """Those that are guaranteed anything."""
         return tuple(self._held)
 
+    @property
+    def are_whole_nodes(self) -> bool:
+        """Whether all cells are whole nodes anywhere."""
+        groups = (group for held in self._held.values() for group in held.groups)
+        return all(
+            group.cells.within is None and not group.cells.resources.gpus for group in groups
+        )
+
     def has(self, team: str) -> bool:
         """Whether it is guaranteed anything."""
         return team in self._held

@@ -66,6 +66,7 @@ class Cover:
         self._borrowed: dict[str, list[Running]] = {}
         for team in self._running:
             self._cover_owed(team, ())
+        self._settle()  # of those that borrow, some stay: no cells can lie there
         for team in self._running:
             self._cover_rest(team)
         self._settle()
@@ -172,10 +173,16 @@ class Cover:
         if binding is None:
             return False
         left = self.book.count_left(one.team)
-        if binding.steps and self._claimed(one, left + len(binding.steps)) > left:
+        is_claimed = self._claimed(one, left + len(binding.steps)) > left
+        if binding.steps and (is_claimed or self._leaves_too_little()):
             self.book.undo(binding)
             return False
         return True
+
+    def _leaves_too_little(self) -> bool:
+        """Whether cells of others that must lie together, or are parts of nodes, find no node any
+        more since the last was bound. Whole nodes are alike: there are as many as before."""
+        return not self.book.are_whole_nodes and self.book.shortfall() > self._short
 
     def _claimed(self, one: Running, cells: int) -> int:
         """How many of so many cells jobs of its team wait for that come before it: of those for

@@ -20,8 +20,7 @@ from benchmarks import shockwave
 from benchmarks.baselines.fairness import RESTART_S, run_max_min
 from benchmarks.baselines.queueing import WIDTH, Course
 from benchmarks.gangs import build_cluster, gang_of
-from benchmarks.told import Told
-from benchmarks.traces import NoTraces
+from benchmarks.told import Told, print_told
 from quarterdeck.core.scheduling.snapshot import Order, Policy
 from quarterdeck.sim.fast.run import run as simulate
 
@@ -120,13 +119,7 @@ def main() -> int:
     """Run it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.fairness", description=__doc__)
     parser.parse_args()
-    try:
-        found = run()
-    except NoTraces as error:
-        parser.error(str(error))
-    told = tell(found)
-    print(told)
-    return 0 if told.holds else 1
+    return print_told(parser, lambda: tell(run()))
 
 
 def _our_course(jobs: Sequence[SimJob], order: Order) -> Course:

@@ -25,8 +25,7 @@ from typing import TYPE_CHECKING, Final
 from benchmarks import helios
 from benchmarks.baselines.queueing import WIDTH
 from benchmarks.gangs import build_cluster
-from benchmarks.told import Told
-from benchmarks.traces import NoTraces
+from benchmarks.told import Told, print_told
 from quarterdeck.core.scheduling.pools import Cells, Pool
 from quarterdeck.core.scheduling.snapshot import Policy
 from quarterdeck.sim.fast.run import run as simulate
@@ -137,13 +136,7 @@ def main() -> int:
     """Run it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.guarantees", description=__doc__)
     parser.parse_args()
-    try:
-        found = run()
-    except NoTraces as error:
-        parser.error(str(error))
-    told = tell(found)
-    print(told)
-    return 0 if told.holds else 1
+    return print_told(parser, lambda: tell(run()))
 
 
 def _read_jobs() -> list[SimJob]:

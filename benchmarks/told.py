@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmarks.traces import NoTraces
+
+if TYPE_CHECKING:
+    from argparse import ArgumentParser
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +29,14 @@ class Told:
         """As it is printed and kept."""
         verdicts = [f"{'yes' if holds else 'NO ':<4} {what}" for what, holds in self.said]
         return "\n".join([self.title, "", *self.lines, "", *verdicts])
+
+
+def print_told(parser: ArgumentParser, make: Callable[[], Told]) -> int:
+    """Run a suite and print it; the exit code says whether all holds. Without traces it is an error
+    of how it was called."""
+    try:
+        told = make()
+    except NoTraces as error:
+        parser.error(str(error))
+    print(told)
+    return 0 if told.holds else 1

@@ -27,8 +27,8 @@ from benchmarks.baselines.topology import (
     replay,
 )
 from benchmarks.lingjun import GPUS_PER_HOST, HOSTS_PER_LEAF, list_names, read_hosts, read_jobs
-from benchmarks.told import Told
-from benchmarks.traces import NoTraces, folder
+from benchmarks.told import Told, print_told
+from benchmarks.traces import folder
 from quarterdeck.core.cluster.demand import Demand, Resources
 from quarterdeck.core.cluster.hardware import Device, Location, Node
 from quarterdeck.core.scheduling.snapshot import Policy
@@ -199,13 +199,7 @@ def main() -> int:
     loads = parser.parse_args().loads or LOADS
     if missing := [load for load in loads if not list_names(load)]:
         parser.error(f"no list for a load of {missing[0]} % in {folder()}/topology: set QD_TRACES")
-    try:
-        found = run(loads)
-    except NoTraces as error:
-        parser.error(str(error))
-    told = tell(found)
-    print(told)
-    return 0 if told.holds else 1
+    return print_told(parser, lambda: tell(run(loads)))
 
 
 def _node_of(host: Host) -> Node:

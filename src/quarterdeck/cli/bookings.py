@@ -46,6 +46,12 @@ def print_booking(view: BookingView, told: str, output: str) -> None:
         say(f"warning: {view.warning}", err=True)
 
 
+def print_step(view: BookingView, done: str, output: str, *, dry_run: bool) -> None:
+    """What was done with a booking, or would be: approved, cancelled."""
+    would = "would be" if dry_run else "is"
+    print_booking(view, f"{view.kind} {view.id} {would} {done}: {describe(view)}", output)
+
+
 def describe(view: BookingView) -> str:
     """What of it is booked, for whom and when, for example `2 nodes for team vision, …`."""
     times = f"{short(view.start)} to {_end_of(view)} {view.zone}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -96,7 +95,4 @@ def list_pools(plane: ControlPlane) -> Pools:
 
 def _gpus_of(one: Running) -> int:
     """GPUs that it holds, in part or as a whole."""
-    touched = Counter(
-        (grant.node, gpu_of(device)) for grant in one.grants for device in grant.devices
-    )
-    return len(touched)
+    return len({(grant.node, gpu_of(part)) for grant in one.grants for part in grant.devices})

@@ -170,6 +170,36 @@ def test_while_the_audit_cannot_be_written_nothing_changes(watched: Watched) -> 
     assert watched.changes == 1
 
 
+POOLS = "pools: {vision: {guarantee: {nodes: 2}}}\n"
+
+
+def test_pools_are_written_followed_and_told_at_once(watched: Watched) -> None:
+    watched.write("patience: 1m\n")
+    watched.look()
+    tried = watched.watch.put_pools(POOLS, is_dry_run=True)
+    assert watched.path.read_text() == "patience: 1m\n"
+    given = watched.watch.put_pools(POOLS, is_dry_run=False)
+    assert (given.version, given.policy) == (tried.version, watched.rules.now.policy)
+    assert watched.path.read_text() == f"patience: 1m\n{POOLS}"
+    assert "guaranteed: vision 2 nodes (weight 1)" in watched.told[-1].detail
+    watched.look()
+    assert (watched.changes, len(watched.told)) == (2, 2)
+
+
+@pytest.mark.parametrize("before", [None, "patience: 1m\n"])
+def test_pools_that_the_audit_cannot_take_leave_the_file_as_it_was(
+    watched: Watched, before: str | None
+) -> None:
+    if before is not None:
+        watched.write(before)
+        watched.look()
+    watched.audit.fail(is_failing=True)
+    with pytest.raises(Unavailable):
+        watched.watch.put_pools(POOLS, is_dry_run=False)
+    assert (watched.path.read_text() if watched.path.exists() else None) == before
+    assert watched.rules.now.policy.pools == ()
+
+
 @pytest.mark.parametrize(
     ("text", "key"),
     [

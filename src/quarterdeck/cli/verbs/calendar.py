@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quarterdeck.cli.bookings import describe, print_booking, print_details, short
+from quarterdeck.cli.bookings import describe, print_booking, print_details, print_step, short
 from quarterdeck.cli.output import (
     dry_run_option,
     examples,
@@ -85,8 +85,7 @@ def cancel(booking: str, *, dry_run: bool, output: str) -> None:
 
     with Client() as client:
         view = client.calendar.cancel(booking, dry_run=dry_run)
-    would = "would be" if dry_run else "is"
-    print_booking(view, f"{view.kind} {view.id} {would} cancelled: {describe(view)}", output)
+    print_step(view, "cancelled", output, dry_run=dry_run)
 
 
 @command.command(epilog=examples("qd calendar approve b7k2m9q4xw"))
@@ -99,8 +98,7 @@ def approve(booking: str, *, dry_run: bool, output: str) -> None:
 
     with Client() as client:
         view = client.calendar.approve(booking, dry_run=dry_run)
-    would = "would be" if dry_run else "is"
-    print_booking(view, f"{view.kind} {view.id} {would} approved: {describe(view)}", output)
+    print_step(view, "approved", output, dry_run=dry_run)
 
 
 def _show(days: int, by: str, ical: str | None, output: str) -> None:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import click
 
-from quarterdeck.cli.bookings import describe, local_zone, print_booking, short, zone_option
+from quarterdeck.cli.bookings import (
+    describe,
+    local_zone,
+    print_booking,
+    print_step,
+    short,
+    zone_option,
+)
 from quarterdeck.cli.output import (
     dry_run_option,
     examples,
@@ -110,8 +117,7 @@ def approve(lease: str, *, dry_run: bool, output: str) -> None:
 
     with Client() as client:
         view = client.calendar.approve(lease, dry_run=dry_run)
-    would = "would be" if dry_run else "is"
-    print_booking(view, f"lease {view.id} {would} approved: {describe(view)}", output)
+    print_step(view, "approved", output, dry_run=dry_run)
 
 
 @command.command(name="ls", epilog=examples("qd lease ls", "qd lease ls -o json"))

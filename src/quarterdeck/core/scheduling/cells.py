@@ -119,10 +119,6 @@ class CellBook:
         """How many of its cells are bound to nothing."""
         return sum(group.left for group in self._held[team].groups)
 
-    def bound_to(self, team: str) -> Sizes:
-        """How much of each node is bound to it, in GPUs."""
-        return self._held[team].bound
-
     def size_of(self, row: int, grant: Grant) -> float:
         """What a grant takes of its node, in GPUs."""
         fleet, total = self._fleet, float(self.total[row])

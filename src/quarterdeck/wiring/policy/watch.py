@@ -67,14 +67,23 @@ class PolicyWatch:
 
     def put_pools(self, text: str, is_dry_run: bool) -> FollowedPolicy:
         """Write these pools to the file and follow what it says then, or say what that would be.
-        `Invalid` if anything is wrong with it; then nothing is changed."""
+        `Invalid` if anything is wrong with it, `Unavailable` if the audit log cannot take the
+        record; then the file is as it was."""
         with self._lock:
-            content = with_pools(read_bytes(self._path), text)
+            before = read_bytes(self._path)
+            content = with_pools(before, text)
             given = followed(content, self._path, self._clock.now_ns())
             if is_dry_run:
                 return given
             replace_file(self._path, content)
-            self._follow(given)
+            try:
+                self._follow(given)
+            except Unavailable:
+                if before is None:
+                    self._path.unlink()
+                else:
+                    replace_file(self._path, before)
+                raise
             self._taken = self._seen = content
             return self._rules.now
 
@@ -142,11 +151,17 @@ def _entry(given: FollowedPolicy) -> Entry:
 
 
 def _told(policy: Policy) -> str:
+    pools = [
+        f"{one.team} {' and '.join(map(str, one.guarantee)) or 'nothing'} (weight {one.weight:g})"
+        for one in policy.pools
+    ]
+    guaranteed = [f"guaranteed: {'; '.join(pools)}"] if pools else []
     return ", ".join(
         (
             f"order {policy.order.value}",
             f"patience {policy.patience_s:g} s",
             f"nearness_patience {policy.nearness_patience_s:g} s",
             f"pod_patience {policy.pod_patience_s:g} s",
+            *guaranteed,
         )
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -70,6 +72,17 @@ class TestSqliteCycleLog(CycleLogConformance):
         reader.drop(START_NS + 10**12, 0)
         cycles.add([a_cycle(2, inputs=LIMITS)])
         assert reader.list_cycles(start) == [a_cycle(1), a_cycle(2, inputs=LIMITS)]
+
+    def test_a_reader_reads_a_file_of_before_use_was_kept(
+        self, tmp_path: Path, cycles: SqliteCycleLog, opened: list[SqliteCycleLog]
+    ) -> None:
+        cycles.begin(START_NS, 7, "1.0")
+        with closing(sqlite3.connect(tmp_path / "cycles.db")) as older:
+            older.execute("DROP TABLE used")
+        reader = read_cycle_log(tmp_path / "cycles.db")
+        assert reader is not None
+        opened.append(reader)
+        assert [one.used for one in reader.list_starts()] == [()]
 
     def test_a_reader_makes_no_file(self, tmp_path: Path) -> None:
         assert read_cycle_log(tmp_path / "cycles.db") is None

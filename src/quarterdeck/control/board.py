@@ -28,6 +28,7 @@ from quarterdeck.core.jobs.events import (
     Submitted,
 )
 from quarterdeck.core.jobs.evolve import evolve
+from quarterdeck.core.ledger.usage import UsageBook, used_by
 from quarterdeck.core.scheduling.allowances import allowances_of, parties_of, quotas_of
 from quarterdeck.core.scheduling.booked import Bookings
 from quarterdeck.core.scheduling.capacity import capacity_of
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.cluster.room import Room
     from quarterdeck.core.governance.people import People
     from quarterdeck.core.jobs.job import Attempt, Job
+    from quarterdeck.core.ledger.usage import Used
     from quarterdeck.core.scheduling.allowances import Allowance, Party, Quotas
     from quarterdeck.core.scheduling.booked import Held
     from quarterdeck.core.scheduling.capacity import Capacity
@@ -73,6 +75,9 @@ class Board:
         self._are_nodes_new = True
         self._asked = Recent()
         self.learned = Learned()
+        self._used = UsageBook()
+        self.used_before: tuple[Used, ...] = ()
+        """What was used by attempts that had ended when it began."""
         self._cursor = self._loaded_at = 0
         self._stirs = 0
         self._load()
@@ -124,6 +129,7 @@ class Board:
                 ),
                 asked=tuple(self._asked.counts().items()),
                 running=tuple(self._attempts.values()),
+                used=self._used.view(),
             )
 
     def booked_snapshot(
@@ -235,15 +241,13 @@ class Board:
             board = self._sites.get(site)
             if board is None:
                 return [], [], True
-            if since < board.floor or since > self._cursor or since == 0:
-                return list(board.wished_at), [], True
-            board.drop_gone(since)
-            live = _newer(board.wished_at, since)
-            return live, _newer(board.gone_at, since), False
+            return board.list_wishes(since, self._cursor)
 
     def _load(self) -> None:
         active = self._store.load_active()
         self._cursor = self._loaded_at = active.head
+        self.used_before = active.used
+        self._used.add(active.used)
         for site in active.sites:
             self._site(site.name).set_nodes(site, active.head)
         for job in active.jobs:
@@ -327,6 +331,7 @@ class Board:
             board.release(ref, grants)
             self._running.subtract(parties)
             self.learned.note(after, attempt, event.at_ns, event.reason)
+            self._used.add(used_by(after, attempt, event.at_ns))
         board.wish(ref, seq, is_gone=isinstance(event, Ended))
 
     def _keep(self, job: Job) -> None:
@@ -379,14 +384,3 @@ class Board:
 def _jobs_of(refs: Iterable[AttemptRef]) -> list[JobId]:
     """Each job once, in order."""
     return list(dict.fromkeys(ref.job_id for ref in refs))
-
-
-def _newer(changed_at: dict[AttemptRef, int], since: int) -> list[AttemptRef]:
-    """Those that changed after a place of the log, oldest first. The dict is in that order."""
-    newer = []
-    for ref in reversed(changed_at):
-        if changed_at[ref] <= since:
-            break
-        newer.append(ref)
-    newer.reverse()
-    return newer

@@ -81,6 +81,16 @@ class SiteBoard:
         else:
             self.wished_at[ref] = seq
 
+    def list_wishes(
+        self, since: int, until: int
+    ) -> tuple[list[AttemptRef], list[AttemptRef], bool]:
+        """Attempts whose wish changed after a place of the log, which ends at `until`: live ones,
+        gone ones, and whether these are all there are (because it cannot be told since when)."""
+        if since < self.floor or since > until or since == 0:
+            return list(self.wished_at), [], True
+        self.drop_gone(since)
+        return _newer(self.wished_at, since), _newer(self.gone_at, since), False
+
     def drop_gone(self, until: int) -> None:
         """The site has heard everything up to there: what is gone need not be told again."""
         for ref, seq in list(self.gone_at.items()):
@@ -101,3 +111,14 @@ class SiteBoard:
         self.holders[ref.job_id] = known
         if known.nodes == 0:
             del self.holders[ref.job_id]
+
+
+def _newer(changed_at: dict[AttemptRef, int], since: int) -> list[AttemptRef]:
+    """Those that changed after a place of the log, oldest first. The dict is in that order."""
+    newer = []
+    for ref in reversed(changed_at):
+        if changed_at[ref] <= since:
+            break
+        newer.append(ref)
+    newer.reverse()
+    return newer

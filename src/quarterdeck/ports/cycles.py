@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from quarterdeck.core.calendar.occurrences import Occurrence
 from quarterdeck.core.governance.limits import Quota
+from quarterdeck.core.ledger.usage import Used
 from quarterdeck.core.scheduling.allowances import Party
 from quarterdeck.core.scheduling.imprint import Imprint
 from quarterdeck.core.scheduling.snapshot import Policy
@@ -64,7 +65,7 @@ class Start:
     """A server that began to schedule, with unfinished jobs and sites as of a place of the log.
 
     `ended_at_ns` is None while it runs, and for ever if it was killed: then it may have made plans
-    at its end that nobody knows of.
+    at its end that nobody knows of. `used` is what attempts had that had ended before it.
     """
 
     number: int
@@ -72,6 +73,7 @@ class Start:
     as_of: int
     version: str
     ended_at_ns: int | None = None
+    used: tuple[Used, ...] = ()
 
 
 class CycleLog(Protocol):
@@ -80,7 +82,7 @@ class CycleLog(Protocol):
     anything else. The numbers tell which are missing, but for the last ones of a start: what is not
     yet added when a server is killed, and what a power cut takes, leaves a start without an end."""
 
-    def begin(self, at_ns: int, as_of: int, version: str) -> int:
+    def begin(self, at_ns: int, as_of: int, version: str, used: tuple[Used, ...] = ()) -> int:
         """A server starts; says which start it is. Cycles that are added are of that one."""
         ...
 

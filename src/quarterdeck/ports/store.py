@@ -16,6 +16,7 @@ from quarterdeck.core.cluster.hardware import Site
 from quarterdeck.core.jobs.events import JobEvent
 from quarterdeck.core.jobs.job import Job
 from quarterdeck.core.jobs.states import JobState
+from quarterdeck.core.ledger.usage import Used
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -73,11 +74,13 @@ class JobFilter:
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """All that a control plane goes on with: unfinished jobs, sites, and the log's head."""
+    """All that a control plane goes on with: unfinished jobs, sites, the log's head, and what was
+    `used` in the last days that any was, by attempts that have ended until then."""
 
     head: int
     jobs: tuple[Job, ...]
     sites: tuple[Site, ...] = field(default=())
+    used: tuple[Used, ...] = field(default=())
 
 
 class Transaction(Protocol):
@@ -98,7 +101,7 @@ class Transaction(Protocol):
 
     def append(self, before: Job | None, events: Sequence[JobEvent], after: Job) -> None:
         """Write the events and the job they lead to; `Stale` unless the store still holds
-        `before` (None: no such job yet)."""
+        `before` (None: no such job yet). What an attempt has used that ends is counted with it."""
         ...
 
     def find_site(self, name: str) -> Site | None:
@@ -174,7 +177,8 @@ class Store(Protocol):
         ...
 
     def load_active(self) -> Active:
-        """All unfinished jobs and all sites, as of one instant of the log."""
+        """All unfinished jobs, all sites, and what was used in the last `DAYS_MAX` days by team,
+        owner and day, as of one instant of the log. What was used stays when jobs are dropped."""
         ...
 
     def list_records(

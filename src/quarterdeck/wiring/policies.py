@@ -40,6 +40,8 @@ def show(output: str) -> None:
                 ("nearness_patience", format_span(view.nearness_patience_s)),
                 ("pod_patience", format_span(view.pod_patience_s)),
                 ("release_after", format_span(view.release_after_s)),
+                ("reclaim_after", format_span(view.reclaim_after_s)),
+                ("half_life", None if view.half_life_s is None else format_span(view.half_life_s)),
             ]
         )
         if view.refused:

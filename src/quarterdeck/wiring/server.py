@@ -119,7 +119,8 @@ class Server:
         self._promise_log = SqlitePromiseLog(home.root / "promises.db")
         promises = Promises(self._promise_log)
         self._cycle_log = open_cycle_log(home.root / "cycles.db")
-        self._cycle_log.begin(clock.now_ns(), board.loaded_at, __version__)
+        now_ns, before = clock.now_ns(), board.used_before
+        self._cycle_log.begin(now_ns, board.loaded_at, __version__, before)
         self._cycles = Cycles(self._cycle_log)
         self._plane = ControlPlane(
             self._store,

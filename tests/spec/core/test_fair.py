@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from quarterdeck.basics.ids import JobId
-from quarterdeck.core.cluster.demand import Grant
+from quarterdeck.core.cluster.demand import GpuUnit, Grant
+from quarterdeck.core.ledger.usage import UsageBook, Used, day_of
+from quarterdeck.core.scheduling.fair import gpus_held
 from quarterdeck.core.scheduling.order import order_of
 from quarterdeck.core.scheduling.pools import Pool
 from quarterdeck.core.scheduling.snapshot import Order, Policy, Running, Snapshot, Waiting
@@ -67,3 +72,66 @@ def test_in_a_team_priority_goes_before_people_and_these_take_turns() -> None:
 def test_a_higher_priority_is_no_way_past_other_teams() -> None:
     jobs = [waits("a0", "a", priority=1), waits("b1", "b", priority=-1)]
     assert order(jobs, holds("a", "x", 1)) == ["b1", "a0"]
+
+
+WEEK_S = 7 * 86_400.0
+FADING = Policy(order=Order.FAIR_SHARE, half_life_s=WEEK_S)
+TODAY = day_of(START_NS)
+
+
+def used(team: str, owner: str, days_ago: int, gpus: float) -> Used:
+    """So many GPUs for a whole day."""
+    return Used(team, owner, TODAY - days_ago, round(gpus * 86_400_000))
+
+
+def order_after(past: list[Used], waiting: list[Waiting], policy: Policy = FADING) -> list[str]:
+    snapshot = Snapshot(START_NS, 1, (), tuple(waiting), used=UsageBook(past).view())
+    return [one.job_id for one in sorted(waiting, key=order_of(snapshot, policy))]
+
+
+def test_who_used_much_lately_waits_until_others_have_caught_up_and_no_longer() -> None:
+    jobs = [waits("a0", "a"), waits("a1", "a"), *[waits(f"b{n}", "b") for n in range(2, 6)]]
+    past = [used("a", "", days, 2.5) for days in range(1, 60)]
+    assert order_after(past, jobs) == ["b2", "b3", "b4", "a0", "b5", "a1"]
+    assert order_after(past, jobs, FAIR) == ["a0", "b2", "a1", "b3", "b4", "b5"]
+
+
+def test_past_use_counts_half_as_much_a_half_life_later() -> None:
+    jobs = [waits("a0", "a"), waits("b1", "b")]
+    two = [used("a", "", 14, 10.0), used("b", "", 7, 4.9)]
+    assert order_after(two, jobs) == ["b1", "a0"]
+    assert order_after([two[0], used("b", "", 7, 5.1)], jobs) == ["a0", "b1"]
+
+
+def test_in_a_team_who_used_much_lately_comes_after_the_others() -> None:
+    jobs = [waits("a0", "a", "ann"), waits("a1", "a", "ann"), waits("a2", "a", "bob")]
+    assert order_after([used("a", "ann", 1, 8.0)], jobs) == ["a2", "a0", "a1"]
+    of_another_team = [used("b", "ann", 1, 8.0)]
+    assert order_after(of_another_team, jobs) == ["a0", "a2", "a1"]
+
+
+def test_what_runs_counts_for_as_long_as_it_has_run() -> None:
+    jobs = [waits("a0", "a"), waits("b1", "b")]
+    long_ago = replace(holds("a", "x", 2), started_at_ns=START_NS - round(30 * WEEK_S * 1e9))
+    just_now = replace(holds("b", "x", 3), started_at_ns=START_NS)
+    assert order(jobs, long_ago, just_now, policy=FAIR) == ["a0", "b1"]
+    assert order(jobs, long_ago, just_now, policy=FADING) == ["b1", "a0"]
+
+
+def test_a_share_of_a_gpu_is_held_as_its_part() -> None:
+    share = replace(
+        holds("a", "x", 0),
+        demand=a_demand(1, 1, gpu_unit=GpuUnit.SHARE, gpu_percent=25),
+        grants=(Grant("n1", ("GPU-1/25%",)),),
+    )
+    slice_ = replace(
+        share,
+        demand=a_demand(1, 1, gpu_unit=GpuUnit.SLICE),
+        grants=(Grant("n1", ("GPU-1/3g.20gb@0",)),),
+    )
+    assert gpus_held(share) == 0.25
+    assert gpus_held(slice_) == pytest.approx(3 / 7)
+
+
+def test_of_teams_that_hold_the_same_the_one_whose_job_came_first_comes_first() -> None:
+    assert order([waits("j1", "z"), waits("j2", "a")]) == ["j1", "j2"]

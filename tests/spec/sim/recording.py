@@ -38,7 +38,8 @@ class RecordingDesk(Desk):
 
     def restart(self, policy: Policy | None = None) -> None:
         board = Board(self.store, RecentNodes())
-        self.cycle_log.begin(self.clock.now_ns(), board.loaded_at, "1")
+        now_ns, before = self.clock.now_ns(), board.used_before
+        self.cycle_log.begin(now_ns, board.loaded_at, "1", before)
         self.cycles = Cycles(self.cycle_log)
         self.use(policy or self.plane.policy, board)
 

@@ -20,7 +20,8 @@ from quarterdeck.core.governance.limits import Bound, Quota
 from quarterdeck.core.governance.people import Organization, People, Team
 from quarterdeck.core.jobs.events import Placed
 from quarterdeck.core.jobs.manifest import Manifest
-from quarterdeck.core.scheduling.snapshot import Policy
+from quarterdeck.core.jobs.states import JobState
+from quarterdeck.core.scheduling.snapshot import Order, Policy
 from quarterdeck.ports.cycles import Outcome
 from quarterdeck.ports.store import Active, Record, Store
 from quarterdeck.sim.replay import again as again_module
@@ -59,6 +60,27 @@ def test_a_cordon_between_two_plans_is_seen_again() -> None:
     desk.submit(BIG)
     assert desk.turn() == 0
     check_same(desk, 2)
+
+
+def test_what_was_used_before_a_restart_counts_after_it_again() -> None:
+    """The team that held more goes last though it came first, also when that is told again."""
+    desk = a_recording_desk(a_dgx("a"))
+    desk.use(Policy(order=Order.FAIR_SHARE, half_life_s=7 * 86_400.0))
+    vision, speech = (replace(BIG, team=team) for team in ("vision", "speech"))
+    for spec, hours in ((vision, 30), (speech, 2)):
+        job = desk.submit(spec)
+        desk.turn()
+        desk.start(job)
+        desk.clock.pass_s(hours * 3600.0)
+        desk.end(job)
+    desk.restart()
+    first, second = desk.submit(vision), desk.submit(speech)
+    desk.turn()
+    assert desk.job(second.id).state is JobState.STARTING
+    assert desk.job(first.id).state is JobState.QUEUED
+    check_same(desk, 3)
+    desk.cycle_log._starts = [replace(one, used=()) for one in desk.cycle_log._starts]
+    assert len(desk.replay().differences) == 1
 
 
 def test_a_restart_begins_with_what_was_unfinished() -> None:

@@ -11,6 +11,8 @@ from quarterdeck.ports.cycles import Cycle, Start
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from quarterdeck.core.ledger.usage import Used
+
 
 class MemoryCycleLog:
     """A `CycleLog` that ends with its process. Any thread may call it."""
@@ -20,11 +22,11 @@ class MemoryCycleLog:
         self._cycles: list[tuple[int, Cycle]] = []
         self._lock = threading.Lock()
 
-    def begin(self, at_ns: int, as_of: int, version: str) -> int:
+    def begin(self, at_ns: int, as_of: int, version: str, used: tuple[Used, ...] = ()) -> int:
         """A server starts."""
         with self._lock:
             number = self._starts[-1].number + 1 if self._starts else 1
-            self._starts.append(Start(number, at_ns, as_of, version))
+            self._starts.append(Start(number, at_ns, as_of, version, used=used))
             return number
 
     def add(self, cycles: Sequence[Cycle]) -> None:

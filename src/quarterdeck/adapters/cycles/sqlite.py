@@ -17,6 +17,7 @@ import msgspec
 from quarterdeck.adapters.cycles.none import NoCycleLog
 from quarterdeck.adapters.log_file import BUSY_S, open_log_file
 from quarterdeck.basics.errors import Unavailable
+from quarterdeck.core.ledger.usage import Used
 from quarterdeck.core.scheduling.imprint import Imprint
 from quarterdeck.ports.cycles import Cycle, Inputs, Outcome, Start
 
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 _encoder = msgspec.json.Encoder()
 _waiting = msgspec.json.Decoder(tuple[tuple[str, int], ...])
 _inputs = msgspec.json.Decoder(Inputs)
+_used = msgspec.json.Decoder(tuple[Used, ...])
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS starts (
@@ -38,6 +40,10 @@ CREATE TABLE IF NOT EXISTS starts (
     as_of INTEGER NOT NULL,
     version TEXT NOT NULL,
     ended_at_ns INTEGER
+);
+CREATE TABLE IF NOT EXISTS used (
+    start INTEGER PRIMARY KEY,
+    document TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS inputs (
     id INTEGER PRIMARY KEY,
@@ -60,11 +66,15 @@ CREATE TABLE IF NOT EXISTS cycles (
 CREATE INDEX IF NOT EXISTS cycles_inputs ON cycles (inputs);
 """
 _BEGIN: Final = "INSERT INTO starts (at_ns, as_of, version) VALUES (?, ?, ?)"
+_ADD_USED: Final = "INSERT INTO used VALUES (?, ?)"
 _END: Final = "UPDATE starts SET ended_at_ns = ? WHERE number = ?"
 _ADD: Final = "INSERT OR IGNORE INTO cycles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _ADD_INPUTS: Final = "INSERT OR IGNORE INTO inputs (document) VALUES (?)"
 _FIND_INPUTS: Final = "SELECT id FROM inputs WHERE document = ?"
 _LIST_STARTS: Final = "SELECT number, at_ns, as_of, version, ended_at_ns FROM starts ORDER BY 1"
+_LIST_USED: Final = "SELECT start, document FROM used"
+_KNOWS_USED: Final = "SELECT count(*) FROM sqlite_master WHERE name = 'used'"
+"""A file of an older version that is only read has no such table."""
 _LIST: Final = """
 SELECT number, at_ns, as_of, placements, verdicts, placed, waiting, document, outcome, kept
 FROM cycles JOIN inputs ON inputs.id = cycles.inputs
@@ -80,6 +90,7 @@ _DROP_STARTS: Final = """
 DELETE FROM starts WHERE at_ns < ? AND number < (SELECT max(number) FROM starts)
 AND NOT EXISTS (SELECT 1 FROM cycles WHERE start = starts.number)
 """
+_DROP_USED: Final = "DELETE FROM used WHERE start NOT IN (SELECT number FROM starts)"
 _DROP_INPUTS: Final = """
 DELETE FROM inputs WHERE NOT EXISTS (SELECT 1 FROM cycles WHERE inputs = inputs.id)
 """
@@ -114,7 +125,7 @@ class SqliteCycleLog:
         self._start: int | None = None
         self._known: tuple[Inputs, int] | None = None
 
-    def begin(self, at_ns: int, as_of: int, version: str) -> int:
+    def begin(self, at_ns: int, as_of: int, version: str, used: tuple[Used, ...] = ()) -> int:
         """A server starts. On a disk that refuses the word nothing of it will be known."""
         with self._lock:
             try:
@@ -122,6 +133,9 @@ class SqliteCycleLog:
                     self._start = self._connection.execute(
                         _BEGIN, (at_ns, as_of, version)
                     ).lastrowid
+                    if used:
+                        document = _encoder.encode(used).decode()
+                        self._connection.execute(_ADD_USED, (self._start, document))
             except sqlite3.Error as error:
                 log.warning("plans of this start will not be kept: %s", error)
             return self._start or 0
@@ -151,7 +165,15 @@ class SqliteCycleLog:
         """All of them. `Unavailable` while the file cannot be read."""
         with self._lock:
             try:
-                return [Start(*row) for row in self._connection.execute(_LIST_STARTS)]
+                ask = self._connection.execute
+                knows = ask(_KNOWS_USED).fetchone()[0]
+                used = dict(ask(_LIST_USED)) if knows else {}
+                return [
+                    Start(
+                        number, at_ns, as_of, version, end_ns, _used.decode(used.get(number, "[]"))
+                    )
+                    for number, at_ns, as_of, version, end_ns in ask(_LIST_STARTS)
+                ]
             except sqlite3.Error as error:
                 raise _unreadable(error) from error
 
@@ -192,6 +214,7 @@ class SqliteCycleLog:
             excess -= more
             ask(_DROP, (start, kept + more))
         ask(_DROP_STARTS, (before_ns,))
+        ask(_DROP_USED)
         ask(_DROP_INPUTS)
 
     def close(self) -> None:

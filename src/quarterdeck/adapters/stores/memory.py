@@ -8,6 +8,7 @@ from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
+from quarterdeck.adapters.stores.used import count_used, latest
 from quarterdeck.basics.errors import Conflict, Stale
 from quarterdeck.core.cluster.events import evolve_site
 from quarterdeck.core.jobs.events import Placed
@@ -16,6 +17,7 @@ from quarterdeck.ports.store import Active, JobFilter, JobRecord, KeptReply, Rec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from quarterdeck.adapters.stores.used import Place
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.events import SiteEvent
     from quarterdeck.core.cluster.hardware import Site
@@ -39,6 +41,7 @@ class MemoryStore:
         self.sites: dict[str, Site] = {}
         self.log: list[Record] = []
         self.replies: dict[str, KeptReply] = {}
+        self.used: Counter[Place] = Counter()
         self.capacity_seq = 0
         self._log_of: dict[JobId, list[JobRecord]] = {}
 
@@ -88,7 +91,7 @@ class MemoryStore:
         with self._lock:
             jobs = (self.jobs[job_id] for job_id in self.jobs if job_id in self.active)
             sites = (self.sites[name] for name in sorted(self.sites))
-            return Active(self.last_seq, tuple(jobs), tuple(sites))
+            return Active(self.last_seq, tuple(jobs), tuple(sites), latest(self.used))
 
     def list_records(
         self, after: int, *, limit: int = 1000, job_id: JobId | None = None
@@ -151,6 +154,7 @@ class MemoryStore:
             self.log.append(record)
             if isinstance(record, JobRecord):
                 self._log_of.setdefault(record.job_id, []).append(record)
+        self.used.update(buffer.used)
         self.capacity_seq = max(self.capacity_seq, buffer.capacity_seq)
         for job_id, job in buffer.jobs.items():
             self.jobs[job_id] = job
@@ -172,6 +176,7 @@ class _Buffer:
         self.jobs: dict[JobId, Job] = {}
         self.sites: dict[str, Site] = {}
         self.replies: dict[str, KeptReply] | None = None
+        self.used: Counter[Place] = Counter()
         self.capacity_seq = 0
         self.dropped: set[JobId] = set()
 
@@ -201,6 +206,7 @@ class _Buffer:
             self.records.append(JobRecord(self._next_seq(), after.id, revision, event))
             if isinstance(event, Placed):
                 self.capacity_seq = self.records[-1].seq
+        self.used.update(count_used(known, after.id, events))
         self.jobs[after.id] = after
 
     def find_site(self, name: str) -> Site | None:

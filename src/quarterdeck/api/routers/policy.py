@@ -36,6 +36,8 @@ async def show_policy(
             nearness_patience_s=policy.nearness_patience_s,
             pod_patience_s=policy.pod_patience_s,
             release_after_s=policy.release_after_s,
+            reclaim_after_s=policy.reclaim_after_s,
+            half_life_s=policy.half_life_s,
             refused=rules.refused if is_told else "",
         )
     )

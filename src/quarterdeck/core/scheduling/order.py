@@ -11,8 +11,8 @@ Priority comes first, and whoever is beyond a soft limit goes last. Among the ot
   8 GPUs, to 10, to 100 … (discretised least attained service; Gu et al., "Tiresias", NSDI 2019), in
   a class those that need fewer GPUs first. It needs no durations: most jobs are short, and end in
   the first classes.
-- *fair share*: teams take turns by what they hold now for their weight, and so do the people of a
-  team (`fair`); priority counts within a team.
+- *fair share*: teams take turns by what they hold for their weight, now and on average lately, and
+  so do the people of a team (`fair`); priority counts within a team.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def order_of(snapshot: Snapshot, policy: Policy) -> Callable[[Waiting], Key]:
 
 
 def _fair_key(snapshot: Snapshot, policy: Policy) -> Callable[[Waiting], Key]:
-    ranks = fair_ranks(snapshot, policy.pools)
+    ranks = fair_ranks(snapshot, policy.pools, policy.half_life_s)
 
     def key(waiting: Waiting) -> Key:
         rank = float(ranks[waiting.job_id])
@@ -79,8 +79,10 @@ def _fair_key(snapshot: Snapshot, policy: Policy) -> Callable[[Waiting], Key]:
 
 def order_lasts_s(policy: Policy) -> float | None:
     """For how long the order is taken to stay the same while nobody comes or goes; None for ever.
-    Who waits counts as shorter by and by, and may overtake though nothing happens."""
-    return AGES_EVERY_S if policy.order is Order.SHORTEST else None
+    Who waits counts as shorter by and by, and past use fades, so somebody may overtake though
+    nothing happens."""
+    fades = policy.order is Order.FAIR_SHARE and policy.half_life_s is not None
+    return AGES_EVERY_S if fades or policy.order is Order.SHORTEST else None
 
 
 def is_late(snapshot: Snapshot, waiting: Waiting) -> bool:

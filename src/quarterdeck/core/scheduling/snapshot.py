@@ -13,6 +13,7 @@ from quarterdeck.core.cluster.room import Room
 from quarterdeck.core.jobs.array import Array
 from quarterdeck.core.jobs.clearance import Clearance
 from quarterdeck.core.jobs.tasks import Wait
+from quarterdeck.core.ledger.usage import Usage
 from quarterdeck.core.scheduling.allowances import Allowance, Party
 from quarterdeck.core.scheduling.booked import Bookings
 from quarterdeck.core.scheduling.pools import Pool
@@ -131,7 +132,7 @@ class Snapshot:
     A plan made on it holds until capacity is taken or a site changes; capacity that only comes
     free leaves it right. `rooms` is a `Capacity` where that is at hand; `asked` is what jobs have
     asked of a node lately, and how often. `running` is looked at by policies that evict.
-    `bookings` are the calendar's of the coming days.
+    `bookings` are the calendar's of the coming days. `used` is what attempts had that have ended.
     """
 
     now_ns: int
@@ -143,6 +144,7 @@ class Snapshot:
     asked: tuple[tuple[Resources, int], ...] = ()
     running: tuple[Running, ...] = ()
     bookings: Bookings = field(default_factory=Bookings)
+    used: Usage = field(default_factory=Usage)
 
 
 class Order(StrEnum):
@@ -170,6 +172,8 @@ class Policy:
     twice as many.
     `pools` are what teams are guaranteed; `reclaim_after_s` is how long a run that borrows lasts at
     least before it may have to go for who is owed the nodes.
+    `half_life_s` is the time in which past use comes to count half as much where teams take turns;
+    None: what has ended does not count.
     `moves_max` running jobs are moved at most for a slice that fits nowhere, and no more than
     `moves_percent` of the jobs that started lately (`core/scheduling/moves`).
     A reservation that its owner has not used `release_after_s` after it began is given back.
@@ -185,6 +189,7 @@ class Policy:
     release_after_s: float = 1800.0
     pools: tuple[Pool, ...] = ()
     reclaim_after_s: float = 0.0
+    half_life_s: float | None = None
 
     @property
     def orders_evictions(self) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.ids import JobId, format_id
 from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.core.ledger.usage import UsageBook, gpus_of, used_between
 from quarterdeck.core.scheduling.fragments import Recent
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.moves import LATELY, find_moves, moves_left
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.calendar.booking import Booking
     from quarterdeck.core.cluster.demand import Demand, Grant
     from quarterdeck.core.cluster.hardware import Node
+    from quarterdeck.core.ledger.usage import Used
     from quarterdeck.core.scheduling.snapshot import Policy
     from quarterdeck.sim.fast.limits import Ruling
     from quarterdeck.sim.fast.watch import Watcher
@@ -50,6 +52,7 @@ def run(  # noqa: PLR0913 - all that a run may be given
     restart_s: float = 0.0,
     limits: Sequence[Ruling] = (),
     bookings: Sequence[Booking] = (),
+    used: Sequence[Used] = (),
     learned: bool = False,
     watch: Watcher | None = None,
 ) -> Story:
@@ -59,10 +62,12 @@ def run(  # noqa: PLR0913 - all that a run may be given
     An attempt after the first spends `restart_s` before it goes on from the last checkpoint. A job
     that would not even fit if all nodes were there and empty never starts and holds up nobody; one
     that lacks room only because of an outage that never ends is told at the end. `bookings` are the
-    calendar's; with them seconds count from the epoch.
+    calendar's; with them seconds count from the epoch. `used` is what people had before, on days
+    that count from second 0.
     """
     given = (outages, limits, bookings)
     made = _Run(nodes, jobs, policy, tell, given, restart_s)
+    made.used.add(used)
     made.learning = Learning() if learned else None
     made.watch = watch
     return made.run(begun)
@@ -107,6 +112,7 @@ class _Run:
         self._again_s = NEVER_S
         self._now_s = -NEVER_S
         self._moved_lately: deque[int] = deque(maxlen=LATELY)
+        self.used = UsageBook()
         self.learning: Learning | None = None
         self.watch: Watcher | None = None
 
@@ -228,6 +234,7 @@ class _Run:
             asked=tuple(self._recent.counts().items()),
             running=self._list_running(now_s) if is_running_of_use else (),
             bookings=self._booked.bind(now_s, SITE, (self._jobs[one] for one in self._running)),
+            used=self.used.view(),
         )
 
     def _plan(self, now_s: float) -> None:
@@ -326,9 +333,12 @@ class _Run:
         heapq.heappush(self._ends, (one.end_s, job_id, len(one.spans)))
 
     def _cut(self, job_id: JobId, now_s: float, cut: Cut) -> None:
-        grants = self._jobs[job_id].stop(now_s, cut)
+        one = self._jobs[job_id]
+        grants = one.stop(now_s, cut)
         del self._running[job_id]
-        self._limits.count(self._jobs[job_id].job, -1)
+        self._limits.count(one.job, -1)
+        span_ns = (round(one.began_s * NS_PER_S), round(now_s * NS_PER_S))
+        self.used.add(used_between((one.job.team, one.job.user), gpus_of(grants), *span_ns))
         self._site.release(job_id, grants)
 
     def _give_up(self) -> None:

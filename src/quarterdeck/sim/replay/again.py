@@ -8,7 +8,7 @@ asked lately, where data lies) comes about again in the same way.
 from __future__ import annotations
 
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from quarterdeck.basics.times import NS_PER_S
@@ -118,7 +118,8 @@ class _Replay:
         last: Cycle | None = None
         for cycle in load_cycles(self._log, start.number, self._span_ns):
             if board is None or past is None:
-                past = Past(self._history, self._telling.active_at(start.as_of))
+                active = replace(self._telling.active_at(start.as_of), used=start.used)
+                past = Past(self._history, active)
                 board = Board(past, self._make_locality())
                 self._again.starts.append(start)
                 self._load_placed(cycle.as_of)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from quarterdeck.core.cluster.hardware import Node
+    from quarterdeck.core.ledger.usage import Used
     from quarterdeck.core.scheduling.snapshot import Policy
     from quarterdeck.sim.fast.limits import Ruling
     from quarterdeck.sim.fast.story import Outage
@@ -38,6 +39,7 @@ class Elsewhere:
     begun: tuple[Begun, ...]
     outages: tuple[Outage, ...]
     remarks: Counter[str] = field(default_factory=Counter)
+    used: tuple[Used, ...] = ()
 
 
 def place(told: Told, nodes: Sequence[Node]) -> Elsewhere:
@@ -56,7 +58,8 @@ def place(told: Told, nodes: Sequence[Node]) -> Elsewhere:
     outages = tuple(one for one in told.outages if one.node in known)
     if len(outages) < len(told.outages):
         remarks["outage of a node that is not there is left out"] = len(told.outages) - len(outages)
-    return Elsewhere(tuple(nodes), (*waiting, *told.jobs), tuple(begun), outages, remarks)
+    jobs = (*waiting, *told.jobs)
+    return Elsewhere(tuple(nodes), jobs, tuple(begun), outages, remarks, told.used)
 
 
 def simulate(
@@ -74,6 +77,7 @@ def simulate(
         outages=there.outages,
         begun=there.begun,
         limits=limits,
+        used=there.used,
     )
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.control.restore import read_log
 from quarterdeck.core.jobs.reasons import Reason
+from quarterdeck.core.ledger.usage import day_of
 from quarterdeck.ports.store import JobRecord
 from quarterdeck.sim.fast.story import Begun, Cut, Ran, Span
 from quarterdeck.sim.fast.workload import SimJob
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from quarterdeck.core.cluster.demand import Demand, Resources
     from quarterdeck.core.cluster.hardware import Node
+    from quarterdeck.core.ledger.usage import Used
     from quarterdeck.ports.store import History
     from quarterdeck.sim.fast.story import Outage
 
@@ -47,8 +49,9 @@ class Told:
     """A while, in seconds since `from_ns`, up to `span_s`.
 
     `jobs` come in it or wait at its beginning, `begun` run at its beginning, and `really` is what
-    became of them. `remarks` count jobs about which something is to be said, `events_gone` the
-    places of the log that retention has emptied since the beginning.
+    became of them. `used` is what people had on the days before. `remarks` count jobs about which
+    something is to be said, `events_gone` the places of the log that retention has emptied since
+    the beginning.
     """
 
     from_ns: int
@@ -60,6 +63,7 @@ class Told:
     really: tuple[Ran, ...]
     remarks: Counter[str] = field(default_factory=Counter)
     events_gone: int = 0
+    used: tuple[Used, ...] = ()
 
 
 def tell_workload(history: History, span_ns: tuple[int, int]) -> Told:
@@ -96,7 +100,15 @@ def tell_workload(history: History, span_ns: tuple[int, int]) -> Told:
         tuple(teller.really),
         teller.remarks,
         events_gone,
+        _used_before(history, from_ns),
     )
+
+
+def _used_before(history: History, from_ns: int) -> tuple[Used, ...]:
+    """What people had on the days before one, counted from it."""
+    first = day_of(from_ns)
+    used = (one for one in history.load_active().used if one.day < first)
+    return tuple(replace(one, day=one.day - first) for one in used)
 
 
 class _Teller:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from quarterdeck.core.calendar.booking import Kind
 from quarterdeck.core.calendar.occurrences import Occurrence
 from quarterdeck.core.governance.limits import Bound, Quota
+from quarterdeck.core.ledger.usage import Used
 from quarterdeck.core.scheduling.imprint import Imprint
 from quarterdeck.core.scheduling.snapshot import Policy
 from quarterdeck.ports.cycles import Cycle, Inputs, Outcome, Start
@@ -93,6 +94,13 @@ class CycleLogConformance:
             Start(second, START_NS + 10, 70, "1.0", START_NS + 20),
             Start(third, START_NS + 30, 90, "1.1"),
         ]
+
+    def test_a_start_knows_what_was_used_before_it(self, cycles: CycleLog) -> None:
+        """And each its own."""
+        used = (Used("vision", "ada", 20_000, 5_400_000), Used("speech", "bob", 20_001, 1))
+        cycles.begin(START_NS, 7, "1.0", used)
+        cycles.begin(START_NS + 10, 70, "1.0")
+        assert [one.used for one in cycles.list_starts()] == [used, ()]
 
     def test_what_is_older_is_forgotten(self, cycles: CycleLog) -> None:
         """And only that; what is left still has what it depended on."""

@@ -30,6 +30,7 @@ from quarterdeck.testing.conformance.store_arrays import StoreOfMany
 from quarterdeck.testing.conformance.store_history import check_random_history
 from quarterdeck.testing.conformance.store_steps import move, submit
 from quarterdeck.testing.conformance.store_teams import StoreOfTeams
+from quarterdeck.testing.conformance.store_usage import StoreOfUsage
 
 if TYPE_CHECKING:
     from quarterdeck.core.jobs.job import Job
@@ -42,7 +43,7 @@ class OnPurpose(Exception):
     """What a test's work raises."""
 
 
-class StoreConformance(StoreOfMany, StoreOfTeams):
+class StoreConformance(StoreOfMany, StoreOfTeams, StoreOfUsage):
     """The suite."""
 
     # Writing jobs

@@ -39,6 +39,14 @@ class PolicyView(Answer):
     release_after_s: float = Field(
         default=1800.0, description="When a reservation that nobody uses is given back."
     )
+    reclaim_after_s: float = Field(
+        default=0.0, description="How long a run that borrows lasts before it may have to go."
+    )
+    half_life_s: float | None = Field(
+        default=None,
+        description="In what time past use comes to count half as much where teams take turns; "
+        "null: it does not count.",
+    )
     refused: str = Field(
         description="What is wrong with the file as it is now, which is therefore not in force; "
         "told only to those who look after the server."

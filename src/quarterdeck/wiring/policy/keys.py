@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from enum import StrEnum
 
 Plain = str | int | bool
+DAY_S: Final = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,15 @@ def span_s(value: Plain, name: str) -> float:
         return parse_span_s(value, field=name)
     except Invalid as error:
         raise Invalid(f"{name} is {shown(value)}: {_why(error, value)}", hint=error.hint) from None
+
+
+def half_life_s(value: Plain, name: str) -> float:
+    """A duration of at least a day: past use is known by days."""
+    given_s = span_s(value, name)
+    if given_s < DAY_S:
+        told = f"{name} is {shown(value)}, and what was used is known by days"
+        raise Invalid(told, hint="give a day or more, such as 7d")
+    return given_s
 
 
 def choice(kind: type[StrEnum], value: Plain, name: str) -> StrEnum:
@@ -71,6 +81,7 @@ KEYS: Final = (
     Key("pod_patience", "pod_patience_s", span_s),
     Key("min_runtime", "min_runtime_s", span_s),
     Key("reclaim_after", "reclaim_after_s", span_s),
+    Key("half_life", "half_life_s", half_life_s),
     Key("release_after", "release_after_s", span_s),
     Key("moves", "moves_max", count),
     Key("moves_percent", "moves_percent", count),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from quarterdeck.basics.errors import Invalid
-from quarterdeck.core.scheduling.snapshot import Policy
+from quarterdeck.core.scheduling.snapshot import Order, Policy
 from quarterdeck.sdk.yamltree import (
     Entries,
     Fault,
@@ -119,6 +119,9 @@ def _read(root: Entries, usual_name: str) -> NamedPolicy:
     if policy.guarantees and policy.orders_evictions:
         told = f"pools and order: {policy.order.value} both say who makes room for whom"
         raise Wrong(root.place, told, "leave one of them out", "pools")
+    if policy.half_life_s is not None and policy.order is not Order.FAIR_SHARE:
+        told = f"half_life says how past use fades, which order: {policy.order.value} does not ask"
+        raise Wrong(root.place, told, "give order: fair_share, or leave half_life out", "half_life")
     return NamedPolicy(name, policy)
 
 

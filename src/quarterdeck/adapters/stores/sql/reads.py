@@ -11,6 +11,7 @@ from quarterdeck.adapters.stores.sql import schema
 from quarterdeck.adapters.stores.sql.codec import decode_job, decode_record, decode_site
 from quarterdeck.adapters.stores.sql.database import as_unavailable
 from quarterdeck.core.jobs.states import JobState
+from quarterdeck.core.ledger.usage import DAYS_MAX, Used
 from quarterdeck.ports.store import Active, JobFilter, Record
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ class Reads:
             sa.select(jobs.document).where(jobs.state.in_(unfinished)).order_by(jobs.submitted_seq)
         )
         of_sites = sa.select(sites.document).order_by(sites.name)
+        used = schema.used.c
+        newest = sa.select(sa.func.max(used.day)).scalar_subquery()
+        of_used = sa.select(used.team, used.owner, used.day, used.gpu_ms).where(
+            used.day > newest - DAYS_MAX
+        )
 
         def load() -> Active:
             with self._database.reading() as connection:
@@ -72,6 +78,7 @@ class Reads:
                     head,
                     tuple(decode_job(text) for text in connection.execute(of_jobs).scalars()),
                     tuple(decode_site(text) for text in connection.execute(of_sites).scalars()),
+                    tuple(Used(*row) for row in sorted(map(tuple, connection.execute(of_used)))),
                 )
 
         return self._retry(load)

@@ -11,7 +11,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-REVISION: Final = "0005"
+REVISION: Final = "0006"
 """The newest migration: what a database must be at before this code uses it."""
 
 metadata = sa.MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s"})
@@ -106,6 +106,15 @@ count_rewrite = (
     sa.update(meta)
     .where(meta.c.key == REWRITES)
     .values(value=meta.c.value + sa.literal_column("1"))
+)
+
+used = sa.Table(
+    "used",
+    metadata,
+    sa.Column("day", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("team", sa.Text, primary_key=True),
+    sa.Column("owner", sa.Text, primary_key=True),
+    sa.Column("gpu_ms", sa.BigInteger, nullable=False),
 )
 
 webhooks = sa.Table(

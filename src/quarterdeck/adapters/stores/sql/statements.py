@@ -104,6 +104,15 @@ class Statements:
             ),
             *sites.keys(),
         )
+        used = schema.used
+        more = insert(used)
+        self.add_used = said(
+            more.on_conflict_do_update(
+                index_elements=[used.c.day, used.c.team, used.c.owner],
+                set_={"gpu_ms": used.c.gpu_ms + more.excluded.gpu_ms},
+            ),
+            *used.c.keys(),
+        )
         self.find_site = said(
             sa.select(sites.document).where(sites.name == sa.bindparam("name", type_=sa.Text))
         )

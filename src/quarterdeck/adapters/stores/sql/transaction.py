@@ -29,7 +29,9 @@ from quarterdeck.adapters.stores.sql.writes import (
     job_columns,
     reply_row,
     tag_rows,
+    used_rows,
 )
+from quarterdeck.adapters.stores.used import count_used
 from quarterdeck.basics.errors import Conflict, Stale, Unavailable
 from quarterdeck.basics.ids import JobId
 from quarterdeck.core.cluster.events import evolve_site
@@ -150,6 +152,7 @@ class Batch:
         mine.replies.update(new.replies)
         mine.dropped_jobs += new.dropped_jobs
         mine.waiting.update(new.waiting)
+        mine.used.update(new.used)
 
     def flush(self) -> None:
         """Send it all to the database. Committing is the caller's."""
@@ -159,6 +162,7 @@ class Batch:
         said.add_job.run_many(to, added)
         said.change_job.run_many(to, changed)
         said.add_tag.run_many(to, self._tag_rows())
+        said.add_used.run_many(to, used_rows(writes.used))
         said.put_site.run_many(
             to, [{"name": name, "document": encode(site)} for name, site in writes.sites.items()]
         )
@@ -269,6 +273,7 @@ class SqlTransaction:
             for revision, event in enumerate(events, start=held + 1)
         ]
         self._count(known, after)
+        self.writes.used.update(count_used(known, after.id, events))
         self.writes.jobs[after.id] = after
         self.writes.documents[after.id] = document
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from quarterdeck.adapters.stores.sql.codec import CAPACITY_KINDS
 
 if TYPE_CHECKING:
+    from quarterdeck.adapters.stores.used import Place
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.hardware import Site
     from quarterdeck.core.jobs.job import Job
@@ -29,6 +30,7 @@ class Writes:
         self.dropped_before_ns: int | None = None
         self.dropped_jobs: list[JobId] = []
         self.waiting: Counter[tuple[Whose, str]] = Counter()
+        self.used: Counter[Place] = Counter()
 
     @property
     def is_empty(self) -> bool:
@@ -70,6 +72,14 @@ def tag_rows(job: Job, submitted_seq: int) -> list[Values]:
     return [
         {"job_id": job.id, "key": key, "value": value, "submitted_seq": submitted_seq}
         for key, value in job.spec.tags
+    ]
+
+
+def used_rows(used: Counter[Place]) -> list[Values]:
+    """What is to be added to what was used."""
+    return [
+        {"day": day, "team": team, "owner": owner, "gpu_ms": gpu_ms}
+        for (team, owner, day), gpu_ms in used.items()
     ]
 
 

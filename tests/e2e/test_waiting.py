@@ -1,4 +1,4 @@
-"""Ten ways to wait, staged on a real server: each is named rightly, and what is told to be done for
+"""Ways to wait, staged on a real server: each is named rightly, and what is told to be done for
 it starts the job.
 
 What `qd explain` prints behind `do:` is typed as it stands.
@@ -118,6 +118,11 @@ def a_team_at_its_limit(deck: Deck) -> tuple[str, str]:
     return deck.run("sleep 1"), "limit"
 
 
+def a_team_whose_hours_are_used(deck: Deck) -> tuple[str, str]:
+    assert deck.qd("team", "limits", "default", "--device-hours", "0").returncode == 0
+    return deck.run("--gpus", "1", "sleep 600"), "budget"
+
+
 def a_job_it_needs(deck: Deck) -> tuple[str, str]:
     return deck.run("--needs", parked(deck), "sleep 1"), "needs"
 
@@ -140,6 +145,7 @@ SITUATIONS: tuple[Callable[[Deck], tuple[str, str]], ...] = (
     a_busy_mig_shape,
     a_rack_that_is_not_free,
     a_team_at_its_limit,
+    a_team_whose_hours_are_used,
     a_job_it_needs,
     somebody_holds_it,
     its_own_array_limit,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from quarterdeck.api.promise_views import promise_view
 from quarterdeck.api.views import grant_views
@@ -122,6 +122,9 @@ def _change(verdict: Verdict) -> dict[str, str]:
     return {key: ", ".join(values) for key, values in found.items()}
 
 
+_LIMITS: Final = {"limit": "running", "budget": "device-hours"}
+
+
 def _commands(verdict: Verdict, job_id: JobId | None) -> list[str]:
     """What to type for it. Nothing changes what a job asked for, so another one goes instead."""
     commands, settings = [], []
@@ -130,9 +133,9 @@ def _commands(verdict: Verdict, job_id: JobId | None) -> list[str]:
             commands.append(f"qd node resume {value}")
         elif key == "release":
             commands.append(f"qd release {value}")
-        elif key == "limit":
+        elif key in _LIMITS:
             noun, name, most = value.split()
-            commands.append(f"qd {noun} limits {name} --running {most}")
+            commands.append(f"qd {noun} limits {name} --{_LIMITS[key]} {most}")
         elif key != "needs":
             settings.append(f" --set {shlex.quote(f'{key}={value}')}")
     if verdict.change and not commands and job_id is not None:

@@ -51,7 +51,7 @@ _LIMITS = (
     ),
     click.option("--running", type=_Bound(), metavar="N|none", help="Jobs that hold devices."),
     click.option(
-        "--device-hours", type=_Bound(), metavar="N|none", help="Per month; kept for the ledger."
+        "--device-hours", type=_Bound(), metavar="N|none", help="GPU hours of a month (UTC)."
     ),
     click.option("--site", "sites", multiple=True, metavar="SITE", help="Only these sites."),
     click.option(

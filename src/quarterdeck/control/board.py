@@ -31,6 +31,7 @@ from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.core.ledger.usage import UsageBook, used_by
 from quarterdeck.core.scheduling.allowances import allowances_of, parties_of, quotas_of
 from quarterdeck.core.scheduling.booked import Bookings
+from quarterdeck.core.scheduling.budgets import MonthUse
 from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.forecast import Hold
 from quarterdeck.core.scheduling.fragments import Recent
@@ -115,9 +116,11 @@ class Board:
         these people."""
         with self._lock:
             allowances: Mapping[Party, Allowance] = {}
+            running = tuple(self._attempts.values())
             if people is not None:
+                month = MonthUse(self._used.view(), lambda: running, now_ns)
                 quotas = self._quotas_of(people)
-                allowances = allowances_of(quotas, self._running, self._count_waiting)
+                allowances = allowances_of(quotas, self._running, self._count_waiting, month)
             return Snapshot(
                 allowances=allowances,
                 now_ns=now_ns,
@@ -128,7 +131,7 @@ class Board:
                     holder for site in self._sites.values() for holder in site.holders.values()
                 ),
                 asked=tuple(self._asked.counts().items()),
-                running=tuple(self._attempts.values()),
+                running=running,
                 used=self._used.view(),
             )
 

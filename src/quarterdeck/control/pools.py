@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from quarterdeck.control.plan import look_ahead
 from quarterdeck.core.cluster.parts import gpu_of
+from quarterdeck.core.scheduling.budgets import MonthUse
 from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.cover import Cover
 from quarterdeck.core.scheduling.pools import Pool
@@ -15,16 +16,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from quarterdeck.control.plane import ControlPlane
+    from quarterdeck.core.governance.people import Team
     from quarterdeck.core.scheduling.snapshot import Running
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What jobs of somebody hold, in GPUs, and how many wait."""
+    """What jobs of somebody hold, in GPUs, how many wait, and the GPU hours of this month."""
 
     covered: int = 0
     borrowed: int = 0
     waiting: int = 0
+    hours: float = 0.0
 
     def __add__(self, other: Share) -> Share:
         """Both together."""
@@ -32,16 +35,19 @@ class Share:
             self.covered + other.covered,
             self.borrowed + other.borrowed,
             self.waiting + other.waiting,
+            self.hours + other.hours,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class PoolStanding:
-    """A team: its pool, how many of its cells are free, and what each of its people holds."""
+    """A team: its pool, how many of its cells are free, what each of its people holds, and how many
+    device hours it may use this month; None for as many as it wants."""
 
     pool: Pool
     cells_free: int
     users: Mapping[str, Share]
+    budget_h: int | None = None
 
     @property
     def total(self) -> Share:
@@ -79,18 +85,31 @@ def list_pools(plane: ControlPlane) -> Pools:
         add(one.team, job.actor if job is not None else "", share)
     for waiting in snapshot.waiting:
         add(waiting.team, waiting.owner, Share(waiting=len(waiting.tasks)))
+    month = MonthUse(snapshot.used, lambda: snapshot.running, snapshot.now_ns)
+    members = {*snapshot.used.members, *((one.team, one.owner) for one in snapshot.running)}
+    for team, owner in members:
+        if hours := month.hours_of_member(team, owner):
+            add(team, owner, Share(hours=hours))
+    people = plane.people()
+    teams = people.teams if people is not None else {}
     pools = {pool.team: pool for pool in plane.policy.pools}
     standings = tuple(
         PoolStanding(
             pools.get(team, Pool(team)),
             cover.book.count_left(team) if cover.book.has(team) else 0,
             dict(sorted(users.get(team, {}).items())),
+            _budget_of(teams.get(team)),
         )
         for team in sorted({*pools, *users})
     )
     is_open = capacity.is_open
     gpus = int(capacity.fleet.gpus[is_open].sum())
     return Pools(standings, gpus, int(capacity.gpus_free[is_open].sum()), cover.shortfall)
+
+
+def _budget_of(team: Team | None) -> int | None:
+    bound = team.quota.device_hours_per_month if team is not None else None
+    return None if bound is None else bound.value
 
 
 def _gpus_of(one: Running) -> int:

@@ -63,12 +63,15 @@ def _view(one: PoolStanding) -> PoolView:
         gpus_covered=total.covered,
         gpus_borrowed=total.borrowed,
         jobs_waiting=total.waiting,
+        gpu_hours=round(total.hours, 3),
+        gpu_hours_max=one.budget_h,
         users=[
             PoolUserView(
                 user=user,
                 gpus_covered=share.covered,
                 gpus_borrowed=share.borrowed,
                 jobs_waiting=share.waiting,
+                gpu_hours=round(share.hours, 3),
             )
             for user, share in one.users.items()
         ],

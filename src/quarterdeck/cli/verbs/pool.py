@@ -45,12 +45,14 @@ def list_all(output: str) -> None:
                 pool.gpus_covered,
                 pool.gpus_borrowed,
                 pool.jobs_waiting,
+                _hours(pool),
             )
             for pool in found.pools
         ]
-        print_table(
-            ("TEAM", "GUARANTEE", "UNUSED", "COVERED GPUS", "BORROWED GPUS", "WAITING"), rows
-        )
+        headers = (
+            "TEAM", "GUARANTEE", "UNUSED", "COVERED GPUS", "BORROWED GPUS", "WAITING", "GPU HOURS"
+        )  # fmt: skip
+        print_table(headers, rows)
         _tell_shortfall(found)
 
 
@@ -73,15 +75,22 @@ def show(team: str, output: str) -> None:
                 ("covered", f"{pool.gpus_covered} GPUs"),
                 ("borrowed", f"{pool.gpus_borrowed} GPUs"),
                 ("waiting", f"{pool.jobs_waiting} jobs"),
+                ("this month", f"{_hours(pool)} GPU hours"),
             ]
         )
         if pool.users:
             say()
             rows = [
-                (one.user, one.gpus_covered, one.gpus_borrowed, one.jobs_waiting)
+                (
+                    one.user,
+                    one.gpus_covered,
+                    one.gpus_borrowed,
+                    one.jobs_waiting,
+                    f"{one.gpu_hours:,.1f}",
+                )
                 for one in pool.users
             ]
-            print_table(("USER", "COVERED GPUS", "BORROWED GPUS", "WAITING"), rows)
+            print_table(("USER", "COVERED GPUS", "BORROWED GPUS", "WAITING", "GPU HOURS"), rows)
 
 
 @command.command(epilog=examples("qd pool tree"))
@@ -161,6 +170,11 @@ def _find(found: PoolList, team: str) -> PoolView:
 
 def _guarantee(pool: PoolView) -> str:
     return ", ".join(pool.guarantee) or "no guarantee"
+
+
+def _hours(pool: PoolView) -> str:
+    used = f"{pool.gpu_hours:,.1f}"
+    return used if pool.gpu_hours_max is None else f"{used} of {pool.gpu_hours_max:,}"
 
 
 def _held(covered: int, borrowed: int, waiting: int) -> str:

@@ -36,7 +36,7 @@ class Quota:
 
     Tasks of an array count each. `queued_jobs` have not started, `running_jobs` hold devices.
     `sites` and `images` are the only ones that may be used, images by shell patterns.
-    `device_hours_per_month` is kept here for the ledger.
+    `device_hours_per_month` are GPU hours of a month of UTC, held from placement to end.
     """
 
     queued_jobs: Bound | None = None

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from quarterdeck.core.cluster.demand import Demand
     from quarterdeck.core.governance.limits import Quota
     from quarterdeck.core.governance.people import People
+    from quarterdeck.core.scheduling.budgets import Budget, MonthUse
 
 Party = tuple[Literal["team", "owner"], str]
 """A team or a person, as far as limits are concerned."""
@@ -22,13 +24,14 @@ class Allowance:
     """What a party has running and how much of that it may have; None is without a limit.
 
     `is_late`: it is at a soft limit, so what it has in the queue goes last. `sites` are the only
-    ones where its jobs may be placed.
+    ones where its jobs may be placed. `spent` is a budget of which nothing is left.
     """
 
     running: int = 0
     running_max: int | None = None
     is_late: bool = False
     sites: tuple[str, ...] | None = None
+    spent: Budget | None = None
 
 
 def parties_of(team: str, owner: str) -> tuple[Party, Party]:
@@ -60,11 +63,13 @@ def allowances_of(
     quotas: Quotas,
     running: Mapping[Party, int],
     count_waiting: Callable[[], Mapping[Party, int]],
+    month: MonthUse | None = None,
 ) -> Mapping[Party, Allowance]:
     """The allowance of everybody who has a limit, as of now. `running` counts tasks; those that
-    wait are counted when somebody's limit depends on them."""
+    wait are counted when somebody's limit depends on them. Without a `month` nobody is held to a
+    budget."""
     waiting = count_waiting() if quotas.counts_waiting else {}
-    return _Allowances(quotas.of, dict(running), waiting)
+    return _Allowances(quotas.of, dict(running), waiting, month)
 
 
 class _Allowances(Mapping[Party, Allowance]):
@@ -75,10 +80,12 @@ class _Allowances(Mapping[Party, Allowance]):
         quotas: Mapping[Party, Quota],
         running: Mapping[Party, int],
         waiting: Mapping[Party, int],
+        month: MonthUse | None,
     ) -> None:
         self._quotas = quotas
         self._running = running
         self._waiting = waiting
+        self._month = month
         self._known: dict[Party, Allowance] = {}
 
     def __getitem__(self, party: Party) -> Allowance:
@@ -103,7 +110,14 @@ class _Allowances(Mapping[Party, Allowance]):
                 late = have >= quota.running_jobs.value
         if quota.queued_jobs is not None and not quota.queued_jobs.is_hard:
             late = late or self._waiting.get(party, 0) > quota.queued_jobs.value
-        return Allowance(have, hard, late, quota.sites)
+        spent = None
+        if quota.device_hours_per_month is not None and self._month is not None:
+            bound = quota.device_hours_per_month
+            budget = self._month.budget(*party, bound.value)
+            if budget.is_spent and bound.is_hard:
+                spent = budget
+            late = late or budget.is_spent
+        return Allowance(have, hard, late, quota.sites, spent)
 
 
 class Tally:
@@ -113,27 +127,39 @@ class Tally:
         self._allowances = allowances
         self._started: Counter[Party] = Counter()
 
-    def narrowest(self, team: str, owner: str) -> tuple[int, Party, Allowance] | None:
-        """How many more may start, and whose limit says so; None without a limit."""
+    def narrowest(
+        self, team: str, owner: str, demand: Demand
+    ) -> tuple[int, Party, Allowance] | None:
+        """How many more of those jobs may start, and whose limit says so; None without a limit."""
         found = None
         for party in parties_of(team, owner):
             allowance = self._allowances.get(party)
-            if allowance is None or allowance.running_max is None:
+            if allowance is None:
                 continue
-            left = allowance.running_max - allowance.running - self._started[party]
-            if found is None or left < found[0]:
+            left = self._left(party, allowance, demand)
+            if left is not None and (found is None or left < found[0]):
                 found = (left, party, allowance)
         return found
 
-    def would_let(self, team: str, owner: str, but: Party) -> bool:
+    def would_let(self, team: str, owner: str, demand: Demand, but: Party) -> bool:
         """Whether one more may start if that party had no limit."""
         for party in parties_of(team, owner):
             allowance = self._allowances.get(party)
-            if party == but or allowance is None or allowance.running_max is None:
+            if party == but or allowance is None:
                 continue
-            if allowance.running + self._started[party] >= allowance.running_max:
+            left = self._left(party, allowance, demand)
+            if left is not None and left <= 0:
                 return False
         return True
+
+    def _left(self, party: Party, allowance: Allowance, demand: Demand) -> int | None:
+        """How many more of its jobs may start; None without a limit. What needs no GPUs takes
+        nothing of a budget."""
+        if allowance.spent is not None and demand.gpus > 0:
+            return 0
+        if allowance.running_max is None:
+            return None
+        return allowance.running_max - allowance.running - self._started[party]
 
     def start(self, team: str, owner: str, count: int) -> None:
         """So many were placed."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.quantities import format_span
-from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.basics.times import NS_PER_S, to_iso
 from quarterdeck.core.scheduling.plan import Blocker, Verdict
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from quarterdeck.core.scheduling.allowances import Allowance, Party, Tally
     from quarterdeck.core.scheduling.backfill import Shadow
+    from quarterdeck.core.scheduling.budgets import Budget
     from quarterdeck.core.scheduling.snapshot import Running, Waiting
 
 NEEDS_SHOWN_MAX: Final = 5
@@ -139,6 +140,8 @@ def at_limit(waiting: Waiting, narrowest: tuple[int, Party, Allowance]) -> Verdi
     """The verdict of a job whose team or owner runs as many as may at once."""
     left, (whose, name), allowance = narrowest
     who = f"team {name}" if whose == "team" else f"user {name}"
+    if allowance.spent is not None and waiting.demand.gpus > 0:
+        return _over_budget(waiting, who, allowance.spent)
     assert allowance.running_max is not None
     running = allowance.running_max - max(0, left)
     return Verdict(
@@ -150,18 +153,33 @@ def at_limit(waiting: Waiting, narrowest: tuple[int, Party, Allowance]) -> Verdi
     )
 
 
+def _over_budget(waiting: Waiting, who: str, spent: Budget) -> Verdict:
+    return Verdict(
+        waiting.job_id,
+        Blocker.BUDGET,
+        f"{who} has used {spent.used_h:,.1f} of its {spent.most_h:,} device hours of this month",
+        hint=f"the next month begins on {to_iso(spent.until_ns)[:10]} (UTC)",
+        numbers={"device_hours_used": int(spent.used_h), "device_hours_max": spent.most_h},
+    )
+
+
 def opened(waiting: Waiting, verdict: Verdict, tally: Tally) -> tuple[Waiting, Verdict]:
     """A job that is kept back as it would be without that, and its verdict with what to do for it;
     both as they are where no one thing would do."""
-    left = tally.narrowest(waiting.team, waiting.owner)
-    if verdict.blocked_by is Blocker.LIMIT:
+    left = tally.narrowest(waiting.team, waiting.owner, waiting.demand)
+    if verdict.blocked_by in (Blocker.LIMIT, Blocker.BUDGET):
         assert left is not None
-        (whose, name), most = left[1], verdict.numbers["running"] + 1
-        if not tally.would_let(waiting.team, waiting.owner, but=left[1]):
+        if not tally.would_let(waiting.team, waiting.owner, waiting.demand, but=left[1]):
             return waiting, verdict
-        noun = "team" if whose == "team" else "user"
-        words = f"with `qd {noun} limits {name} --running {most}`, which an admin may say,"
-        return waiting, _changed(verdict, words, ("limit", f"{noun} {name} {most}"))
+        (whose, name), is_limit = left[1], verdict.blocked_by is Blocker.LIMIT
+        most = verdict.numbers["running" if is_limit else "device_hours_used"] + 1
+        noun, option = (
+            "team" if whose == "team" else "user",
+            "running" if is_limit else "device-hours",
+        )
+        words = f"with `qd {noun} limits {name} --{option} {most}`, which an admin may say,"
+        change = (verdict.blocked_by.value, f"{noun} {name} {most}")
+        return waiting, _changed(verdict, words, change)
     if left is not None and left[0] <= 0:
         return waiting, verdict
     if verdict.blocked_by is Blocker.NEEDS:

@@ -110,9 +110,11 @@ class _Planning:
         now_ns, tally, verdicts = self._snapshot.now_ns, self._tally, self._verdicts
         owed = self._owed.count(waiting) if self._owed is not None else 0
         ready = waiting.ready(now_ns)[owed:]
-        narrowest = tally.narrowest(waiting.team, waiting.owner)
+        narrowest = tally.narrowest(waiting.team, waiting.owner, waiting.demand)
         if narrowest is not None and len(ready) > narrowest[0]:
             verdicts[waiting.job_id] = at_limit(waiting, narrowest)
+            if narrowest[2].spent is not None:
+                self._next_ready.append(narrowest[2].spent.until_ns)
             ready = ready[: max(0, narrowest[0])]
         if waiting.waits and (at_ns := waiting.next_ready_ns(now_ns)) is not None:
             self._next_ready.append(at_ns)
@@ -158,7 +160,7 @@ class _Planning:
     def _take_owed(self, waiting: Waiting, owed: Owed) -> None:
         now_ns, tally = self._snapshot.now_ns, self._tally
         ready = waiting.ready(now_ns)
-        narrowest = tally.narrowest(waiting.team, waiting.owner)
+        narrowest = tally.narrowest(waiting.team, waiting.owner, waiting.demand)
         if narrowest is not None:
             ready = ready[: max(0, narrowest[0])]
         sites = tally.sites(waiting.team, waiting.owner)

@@ -43,6 +43,8 @@ class Blocker(StrEnum):
     LIMIT = "limit"
     """Not now: as many of the team's or the person's jobs run as may at once, or none of the sites
     that they may use could ever fit it."""
+    BUDGET = "budget"
+    """Not now: the team or the person has used all its device hours of this month."""
     HELD = "held"
     """Not now: somebody keeps it from starting until it is released."""
     MAKING_ROOM = "making_room"

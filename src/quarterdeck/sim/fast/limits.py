@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from quarterdeck.core.governance.limits import Quota
     from quarterdeck.core.scheduling.allowances import Allowance, Party
+    from quarterdeck.core.scheduling.budgets import MonthUse
     from quarterdeck.core.scheduling.snapshot import Waiting
     from quarterdeck.sim.fast.workload import SimJob
 
@@ -44,7 +45,9 @@ class Limits:
         later = (one.at_s for one in self.rulings if one.at_s > now_s)
         return min(later, default=float("inf"))
 
-    def allowances(self, now_s: float, waiting: Iterable[Waiting]) -> Mapping[Party, Allowance]:
+    def allowances(
+        self, now_s: float, waiting: Iterable[Waiting], month: MonthUse
+    ) -> Mapping[Party, Allowance]:
         """What everybody who has limits may start."""
         ruling = max(
             (one for one in self.rulings if one.at_s <= now_s),
@@ -59,7 +62,7 @@ class Limits:
         def count_waiting() -> Counter[Party]:
             return Counter(party for one in waiting for party in parties_of(one.team, one.owner))
 
-        return allowances_of(self._known[1], self._running, count_waiting)
+        return allowances_of(self._known[1], self._running, count_waiting, month)
 
 
 def _quotas_of(ruling: Ruling) -> Quotas:

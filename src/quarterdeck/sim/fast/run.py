@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from quarterdeck.basics.ids import JobId, format_id
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.ledger.usage import UsageBook, gpus_of, used_between
+from quarterdeck.core.scheduling.budgets import MonthUse
 from quarterdeck.core.scheduling.fragments import Recent
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.moves import LATELY, find_moves, moves_left
@@ -225,16 +226,18 @@ class _Run:
                     self._wait(job_id)
 
     def _snapshot(self, now_s: float, *, is_running_of_use: bool) -> Snapshot:
+        now_ns, used = round(now_s * NS_PER_S), self.used.view()
+        month = MonthUse(used, lambda: self._list_running(now_s), now_ns)
         return Snapshot(
-            round(now_s * NS_PER_S),
+            now_ns,
             self._plans,
             self._site.capacity(),
             tuple(self._waiting.values()),
-            allowances=self._limits.allowances(now_s, self._waiting.values()),
+            allowances=self._limits.allowances(now_s, self._waiting.values(), month),
             asked=tuple(self._recent.counts().items()),
             running=self._list_running(now_s) if is_running_of_use else (),
             bookings=self._booked.bind(now_s, SITE, (self._jobs[one] for one in self._running)),
-            used=self.used.view(),
+            used=used,
         )
 
     def _plan(self, now_s: float) -> None:

@@ -34,7 +34,9 @@ class LimitsBody(Request):
         default=None, description="Jobs that hold devices; each task of an array counts."
     )
     device_hours_per_month: BoundBody | None = Field(
-        default=None, description="Kept for the ledger; nothing enforces it yet."
+        default=None,
+        description="GPU hours of a month of UTC. Once they are used, what runs goes on, and "
+        "nothing new starts before the next month, or after all others where it is soft.",
     )
     sites: list[str] | None = Field(default=None, description="The only sites that may be used.")
     images: list[str] | None = Field(

@@ -14,6 +14,7 @@ class PoolUserView(Answer):
     gpus_covered: int = Field(description="GPUs that the team's guarantee covers.")
     gpus_borrowed: int = Field(description="GPUs beyond it, which others may be owed.")
     jobs_waiting: int
+    gpu_hours: float = Field(description="GPU hours that they have used this month (UTC).")
 
 
 class PoolView(Answer):
@@ -29,6 +30,10 @@ class PoolView(Answer):
     gpus_covered: int = Field(description="GPUs that its jobs hold within the guarantee.")
     gpus_borrowed: int = Field(description="GPUs that its jobs hold beyond it.")
     jobs_waiting: int
+    gpu_hours: float = Field(description="GPU hours that the team has used this month (UTC).")
+    gpu_hours_max: int | None = Field(
+        default=None, description="How many it may use in a month; null for as many as it wants."
+    )
     users: list[PoolUserView]
 
 

@@ -14,8 +14,8 @@ class VerdictView(Answer):
 
     blocked_by: str = Field(
         description="no_capacity, fragmented, cordoned, topology, gpu_model, mig_shape, "
-        "behind_others, unsatisfiable, needs, backoff, held, array_limit, limit, disk_full, "
-        "making_room or reserved."
+        "behind_others, unsatisfiable, needs, backoff, held, array_limit, limit, budget, "
+        "disk_full, making_room, guaranteed or reserved."
     )
     message: str
     hint: str
@@ -25,7 +25,8 @@ class VerdictView(Answer):
         default={},
         description="The cheapest change that would start it now, as keys of the job file, of which"
         " an empty one is left out; or `resume` and the nodes that are cordoned, `release` and the "
-        "job, `limit` and whose jobs may run how many at once. Empty if nothing but waiting helps.",
+        "job, `limit` and whose jobs may run how many at once, `budget` and whose device hours are "
+        "how many. Empty if nothing but waiting helps.",
     )
     commands: list[str] = Field(default=[], description="What to type for that change.")
 

@@ -9,15 +9,17 @@ from itertools import count
 from typing import Any
 
 from quarterdeck.basics.ids import JobId
-from quarterdeck.core.cluster.demand import Demand, Level, Resources, Wish
+from quarterdeck.core.cluster.demand import Demand, Grant, Level, Resources, Wish
 from quarterdeck.core.cluster.hardware import Location
 from quarterdeck.core.cluster.room import Room
 from quarterdeck.core.governance.limits import Bound, Quota
 from quarterdeck.core.governance.people import Organization, People, Team, User
+from quarterdeck.core.ledger.usage import UsageBook, Used, day_of
 from quarterdeck.core.scheduling.allowances import Party, allowances_of, parties_of, quotas_of
+from quarterdeck.core.scheduling.budgets import MonthUse
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.plan import Blocker, Plan
-from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
+from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
 from quarterdeck.testing.builders import START_NS, a_demand, a_dgx, a_job_id, a_node
 
 HISTORIES = 1000
@@ -113,6 +115,91 @@ def test_who_is_at_a_limit_holds_up_nobody_however_long() -> None:
     large = job(1, demand=a_demand(gpus=8))
     plan = plan_for(acme(red=running(0)), large, job(2, "blue"), waited_s=10**6)
     assert placed(plan) == [a_job_id(2)]
+
+
+def hours(value: int, *, is_hard: bool = True) -> Quota:
+    return Quota(device_hours_per_month=Bound(value, is_hard))
+
+
+def used(gpu_h: float, *, days_ago: int = 1, team: str = "red", owner: str = "ada") -> Used:
+    return Used(team, owner, day_of(START_NS) - days_ago, round(gpu_h * 3_600_000))
+
+
+def runs(gpus: int, for_s: float, *, team: str = "red", owner: str = "ada") -> Running:
+    grant = Grant("d", tuple(f"GPU-{n}" for n in range(gpus)))
+    since_ns = START_NS - round(for_s * 10**9)
+    return Running(
+        a_job_id(99), "local", a_demand(1, gpus), (grant,), 0, 0, since_ns, 0.0, team=team,
+        owner=owner,
+    )  # fmt: skip
+
+
+def plan_in_month(
+    people: People, past: list[Used], *waiting: Waiting, run: tuple[Running, ...] = ()
+) -> Plan:
+    usage = UsageBook(past).view()
+    month = MonthUse(usage, lambda: run, START_NS)
+    allowances = allowances_of(quotas_of(people), {}, Counter, month)
+    snapshot = Snapshot(START_NS, 1, ROOMS, waiting, allowances=allowances, used=usage)
+    return make_plan(snapshot, Policy())
+
+
+ON_GPUS = a_demand(1, 1)
+IN_MONTH_NS = 1_701_388_800 * 10**9
+"""2023-12-01, which is when the month of START_NS is over."""
+
+
+def test_when_the_hours_of_the_month_are_used_nothing_starts_before_the_next_one() -> None:
+    plan = plan_in_month(
+        acme(red=hours(10)), [used(10.5)], job(1, demand=ON_GPUS), job(2, "blue", demand=ON_GPUS)
+    )
+    assert placed(plan) == [a_job_id(2)]
+    verdict = plan.verdicts[a_job_id(1)]
+    assert verdict.blocked_by is Blocker.BUDGET
+    assert verdict.message == "team red has used 10.5 of its 10 device hours of this month"
+    assert "2023-12-01" in verdict.hint
+    assert verdict.change == (("budget", "team red 11"),)
+    assert plan.next_ready_ns == IN_MONTH_NS
+
+
+def test_what_runs_counts_for_the_month_up_to_now() -> None:
+    people, mine = acme(ada=hours(10)), job(1, demand=ON_GPUS)
+    assert placed(plan_in_month(people, [used(2)], mine, run=(runs(8, 3_500),)))
+    assert not placed(plan_in_month(people, [used(2)], mine, run=(runs(8, 3_700),)))
+    of_bob = runs(8, 3_700, owner="bob")
+    assert placed(plan_in_month(people, [used(2)], mine, run=(of_bob,)))
+
+
+def test_what_was_used_before_the_month_counts_for_nothing() -> None:
+    people, mine = acme(red=hours(10)), job(1, demand=ON_GPUS)
+    # START_NS is 14 November.
+    assert placed(plan_in_month(people, [used(500, days_ago=14)], mine))
+    assert not placed(plan_in_month(people, [used(500, days_ago=13)], mine))
+    month_s = 13 * 86_400 + 22 * 3600 + 13 * 60 + 20
+    since_october = runs(1, month_s + 10**6)
+    assert placed(plan_in_month(acme(red=hours(335)), [], mine, run=(since_october,)))
+    assert not placed(plan_in_month(acme(red=hours(334)), [], mine, run=(since_october,)))
+
+
+def test_a_job_without_gpus_uses_none_of_the_hours() -> None:
+    plan = plan_in_month(acme(red=hours(0)), [], job(1), job(2, demand=ON_GPUS))
+    assert placed(plan) == [a_job_id(1)]
+
+
+def test_beyond_a_soft_budget_a_team_goes_last_but_goes() -> None:
+    people = acme(red=hours(1, is_hard=False))
+    plan = plan_in_month(
+        people, [used(2)], job(1, demand=a_demand(1, 8)), job(2, "blue", demand=a_demand(1, 4))
+    )
+    assert placed(plan) == [a_job_id(2)]
+    alone = plan_in_month(people, [used(2)], job(1, demand=a_demand(1, 8)))
+    assert placed(alone) == [a_job_id(1)]
+
+
+def test_a_larger_budget_is_no_help_where_another_limit_stands_too() -> None:
+    people = acme(red=hours(10), ada=hours(3))
+    verdict = plan_in_month(people, [used(10.5)], job(1, demand=ON_GPUS)).verdicts[a_job_id(1)]
+    assert (verdict.blocked_by, verdict.change) == (Blocker.BUDGET, ())
 
 
 def test_beyond_a_soft_limit_a_team_goes_last_but_goes() -> None:

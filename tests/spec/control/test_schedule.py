@@ -92,12 +92,13 @@ def test_another_policy_is_followed_though_nothing_else_has_changed() -> None:
     assert desk.scheduler.turn() == 1
 
 
+@pytest.mark.parametrize("order", [Order.SHORTEST, Order.FINISH_TIME])
 def test_who_waits_is_looked_at_again_where_waiting_changes_the_order(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, order: Order
 ) -> None:
     plans = count_plans(monkeypatch)
     desk = a_desk()
-    desk.plane.rules.put(FollowedPolicy(Policy(order=Order.SHORTEST)))
+    desk.plane.rules.put(FollowedPolicy(Policy(order=order)))
     desk.submit(SMALL)
     desk.submit(BIG)
     assert desk.scheduler.turn() == 1

@@ -52,6 +52,27 @@ def test_every_plan_is_made_again_the_same() -> None:
     assert desk.replay().placements == 4
 
 
+@pytest.mark.parametrize(("runs_s", "first"), [(7200.0, "small"), (1800.0, "long")])
+def test_what_runs_for_how_long_is_known_again(runs_s: float, first: str) -> None:
+    """Of two that wait the long one goes first where it would be the last to finish."""
+    desk = a_recording_desk(a_dgx("a"))
+    desk.use(Policy(order=Order.FINISH_TIME))
+
+    def submit(limit_s: float) -> JobId:
+        return desk.submit(a_job_spec(demand=a_demand(1, 4), time_limit_s=limit_s)).id
+
+    submit(runs_s)
+    blocks = submit(7200.0)
+    assert desk.turn() == 2
+    found = {submit(600.0): "small", submit(3600.0): "long"}
+    assert desk.turn() == 0
+    desk.start(desk.job(blocks))
+    desk.end(desk.job(blocks))
+    assert desk.turn() == 1
+    assert [name for job_id, name in found.items() if desk.job(job_id).attempts] == [first]
+    check_same(desk, 3)
+
+
 def test_a_cordon_between_two_plans_is_seen_again() -> None:
     desk = a_recording_desk()
     desk.submit(BIG)

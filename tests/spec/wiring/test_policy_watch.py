@@ -215,3 +215,10 @@ def test_what_a_server_does_not_do_yet_is_refused(tmp_path: Path, text: str, key
         load_followed(path, 0)
     assert caught.value.code == "not_available"
     assert "qd policy try" in caught.value.hint
+
+
+@pytest.mark.parametrize("order", [one for one in Order if one is not Order.LEAST_SERVED])
+def test_a_server_follows_every_order_that_stops_nobody(tmp_path: Path, order: Order) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(f"order: {order.value}")
+    assert load_followed(path, 0)[0].policy.order is order

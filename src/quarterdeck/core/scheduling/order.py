@@ -13,6 +13,8 @@ Priority comes first, and whoever is beyond a soft limit goes last. Among the ot
   the first classes.
 - *fair share*: teams take turns by what they hold for their weight, now and on average lately, and
   so do the people of a team (`fair`); priority counts within a team.
+- *finish time*: small jobs first, late ones sooner, and in time who would finish last of all
+  (`finish_time`).
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import TYPE_CHECKING, Final
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.allowances import parties_of
 from quarterdeck.core.scheduling.fair import fair_ranks
+from quarterdeck.core.scheduling.finish_time import FinishTimes
 from quarterdeck.core.scheduling.snapshot import Order
 
 if TYPE_CHECKING:
@@ -54,12 +57,13 @@ def order_of(snapshot: Snapshot, policy: Policy) -> Callable[[Waiting], Key]:
     """The key to sort the queue by. It is total: the id settles ties."""
     if policy.order is Order.FAIR_SHARE:
         return _fair_key(snapshot, policy)
+    rank = _rank_of(snapshot, policy)
 
     def key(waiting: Waiting) -> Key:
         return (
             is_late(snapshot, waiting),
             -waiting.priority,
-            *_rank(waiting, policy, snapshot.now_ns),
+            *rank(waiting),
             waiting.submitted_at_ns,
             waiting.job_id,
         )
@@ -79,10 +83,11 @@ def _fair_key(snapshot: Snapshot, policy: Policy) -> Callable[[Waiting], Key]:
 
 def order_lasts_s(policy: Policy) -> float | None:
     """For how long the order is taken to stay the same while nobody comes or goes; None for ever.
-    Who waits counts as shorter by and by, and past use fades, so somebody may overtake though
-    nothing happens."""
+    Who waits comes up by and by, and past use fades, so somebody may overtake though nothing
+    happens."""
     fades = policy.order is Order.FAIR_SHARE and policy.half_life_s is not None
-    return AGES_EVERY_S if fades or policy.order is Order.SHORTEST else None
+    ages = policy.order in (Order.SHORTEST, Order.FINISH_TIME)
+    return AGES_EVERY_S if fades or ages else None
 
 
 def is_late(snapshot: Snapshot, waiting: Waiting) -> bool:
@@ -116,6 +121,12 @@ def may_oust(waiting: Waiting, running: Running) -> bool:
         return mine < its
     gpus = waiting.demand.gpus
     return 0 < gpus * SMALLER_FACTOR <= running.demand.gpus
+
+
+def _rank_of(snapshot: Snapshot, policy: Policy) -> Callable[[Waiting], tuple[float, float]]:
+    if policy.order is Order.FINISH_TIME:
+        return FinishTimes(snapshot, EXPECTED_S).rank
+    return lambda waiting: _rank(waiting, policy, snapshot.now_ns)
 
 
 def _rank(waiting: Waiting, policy: Policy, now_ns: int) -> tuple[float, float]:

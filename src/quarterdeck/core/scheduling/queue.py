@@ -86,6 +86,7 @@ def running_of(job: Job, attempt: Attempt) -> Running:
         is_leaving=attempt.stop is not None,
         owner=job.actor,
         ends_at_ns=_ends_at_ns(job, attempt),
+        expected_s=job.should_run_s,
     )
 
 

@@ -93,6 +93,7 @@ class Running:
     `keeps_checkpoints` where a stop costs it little, `is_owed` where it was started within its
     team's guarantee, and `is_leaving` once it is being stopped, whatever for. `min_runtime_s` is
     its own. `ends_at_ns` is when its time limit and grace are over; None without a limit.
+    `expected_s` is how long the job should run, None where nothing is known.
     """
 
     job_id: JobId
@@ -112,6 +113,7 @@ class Running:
     is_leaving: bool = False
     owner: str = ""
     ends_at_ns: int | None = None
+    expected_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,8 @@ class Order(StrEnum):
     """Who had least GPU time so far, which needs no durations; others make room for it."""
     FAIR_SHARE = "fair_share"
     """Teams take turns by what they hold now, and the people of each team likewise."""
+    FINISH_TIME = "finish_time"
+    """Small jobs first, late ones sooner, and in time who would finish last of all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,7 @@ class _Run:
         self._policy = policy
         self._needs_running = (
             policy.may_evict
-            or policy.order is Order.FAIR_SHARE
+            or policy.order in (Order.FAIR_SHARE, Order.FINISH_TIME)
             or any(job.limit_s is not None for job in jobs)
         )
         self._tell = tell
@@ -317,6 +317,7 @@ class _Run:
                 ends_at_ns=None
                 if one.job.limit_s is None
                 else round((one.began_s + one.job.limit_s) * NS_PER_S),
+                expected_s=self._expected_s(job_id, one.job),
             )
             for job_id in self._running
             for one in (self._jobs[job_id],)

@@ -28,7 +28,7 @@ class PolicyView(Answer):
     name: str
     version: str = Field(description="Names the text of the policy file; empty without one.")
     since: str = Field(description="When this server began to follow it.")
-    order: Literal["first_come", "shortest", "least_served", "fair_share"] = Field(
+    order: Literal["first_come", "shortest", "least_served", "fair_share", "finish_time"] = Field(
         description="Who goes first among jobs of one priority."
     )
     patience_s: float = Field(description="How long smaller jobs may pass one that waits.")

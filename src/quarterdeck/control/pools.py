@@ -90,6 +90,9 @@ def list_pools(plane: ControlPlane) -> Pools:
     for team, owner in members:
         if hours := month.hours_of_member(team, owner):
             add(team, owner, Share(hours=hours))
+    for pool in plane.policy.pools:
+        for member in pool.people:
+            add(pool.team, member.user, Share())
     people = plane.people()
     teams = people.teams if people is not None else {}
     pools = {pool.team: pool for pool in plane.policy.pools}

@@ -34,3 +34,14 @@ def test_wrong_pools_are_refused_with_their_place(client: TestClient) -> None:
     problem = answer.json()
     assert (answer.status_code, problem["field"]) == (422, "pools.a.guarantee.nodes")
     assert "is 0, which is not a number of nodes" in problem["detail"]
+
+
+def test_limits_weights_and_hours_are_told_with_the_pools(client: TestClient) -> None:
+    text = "pools: {default: {weight: 2, limit: {gpu: A100:4}, people: {zoe: {limit: {gpu: 1}}}}}"
+    assert client.put("/v1/pools", json={"text": text}).status_code == 200
+    hours = {"device_hours_per_month": {"value": 500}}
+    assert client.put("/v1/teams/default/limits", json=hours).status_code == 200
+    (pool,) = client.get("/v1/pools").json()["pools"]
+    assert (pool["limit"], pool["weight"]) == (["A100:4"], 2.0)
+    assert (pool["gpu_hours"], pool["gpu_hours_max"]) == (0.0, 500)
+    assert [(one["user"], one["limit"]) for one in pool["users"]] == [("zoe", ["1 GPU"])]

@@ -8,12 +8,29 @@ from pathlib import Path
 import pytest
 
 from quarterdeck.basics.errors import Invalid
-from quarterdeck.core.scheduling.pools import Cells, Pool
-from quarterdeck.core.scheduling.snapshot import Policy
+from quarterdeck.core.scheduling.pools import Cap, Cells, Member, Pool
+from quarterdeck.core.scheduling.snapshot import Order, Policy
 from quarterdeck.wiring.policy.keys import KEYS
 from quarterdeck.wiring.policy.reader import load_policy, read_policy
 
 PAGE = Path(__file__).parents[3] / "docs" / "policy.md"
+
+
+def test_what_a_pool_may_hold_and_what_its_people_may() -> None:
+    content = b"""\
+order: fair_share
+half_life: 14d
+pools:
+  red:
+    limit: [{gpu: "A100|H100:16"}, {gpu: 24}]
+    people:
+      bob: {weight: 2}
+      ann: {limit: {gpu: 8}}
+"""
+    people = (Member("ann", limit=(Cap(8),)), Member("bob", 2.0))
+    pool = Pool("red", limit=(Cap(16, ("A100", "H100")), Cap(24)), people=people)
+    read = read_policy(content, "p.yaml").policy
+    assert read == Policy(order=Order.FAIR_SHARE, half_life_s=14 * 86_400.0, pools=(pool,))
 
 
 def test_a_file_says_what_differs_from_the_usual() -> None:
@@ -61,6 +78,19 @@ def test_every_field_of_the_policy_has_a_key_and_every_key_is_in_the_docs() -> N
         ("pools: {a: {weight: 1.5}}", "1:21: pools.a.weight is '1.5'"),
         ("pools: {a: {garantee: 1}}", "1:13: pools.a has no key garantee"),
         ("pools: {a: {guarantee: 5}}", "1:24: pools.a.guarantee is not a mapping"),
+        ("pools: {a: {limit: 5}}", "1:20: pools.a.limit is not a mapping"),
+        ("pools: {a: {limit: {}}}", "1:20: pools.a.limit has no gpu"),
+        ("pools: {a: {limit: {nodes: 2}}}", "1:21: pools.a.limit has no key nodes"),
+        ("pools: {a: {limit: {gpu: 'mig-1g.5gb:2'}}}", "1:26: pools.a.limit.gpu is 'mig-1g.5gb:2'"),
+        ("pools: {a: {people: [b]}}", "1:21: pools.a.people is not a mapping of people"),
+        ("pools: {a: {people: {'b c': {}}}}", "1:22: pools.a.people.'b c': user is 'b c'"),
+        ("pools: {a: {people: {b: {wait: 1}}}}", "1:26: pools.a.people.b has no key wait"),
+        (
+            "pools: {a: {guarantee: {nodes: 3, gpu: 4}, limit: {gpu: 8}}}",
+            "1:12: pools.a is guaranteed 12 GPUs, and may hold 8 at most",
+        ),
+        ("half_life: 12h", "1:12: half_life is '12h', and what was used is known by days"),
+        ("half_life: 7d", "1:1: half_life says how past use fades"),
         ("pools: {a: {guarantee: {nodes: 0}}}", "1:32: pools.a.guarantee.nodes is 0"),
         ("pools: {a: {guarantee: {gpu: a/b}}}", "1:30: pools.a.guarantee.gpu is"),
         ("pools: {a: {guarantee: {within: hall}}}", "1:33: pools.a.guarantee.within is 'hall'"),

@@ -11,6 +11,7 @@ from quarterdeck.api.access import Access, may
 from quarterdeck.api.routers.depends import DryRun, answer
 from quarterdeck.control.pools import PoolStanding, list_pools
 from quarterdeck.core.governance.permissions import Noun, Verb
+from quarterdeck.core.scheduling.pools import Member
 from quarterdeck.wire.v1.pools import (
     PoolList,
     PoolsAnswer,
@@ -55,9 +56,12 @@ def put_pools(
 
 def _view(one: PoolStanding) -> PoolView:
     total = one.total
+    people = {member.user: member for member in one.pool.people}
     return PoolView(
         team=one.pool.team,
         guarantee=[str(cells) for cells in one.pool.guarantee],
+        limit=[str(cap) for cap in one.pool.limit],
+        weight=one.pool.weight,
         cells=sum(cells.count for cells in one.pool.guarantee),
         cells_free=one.cells_free,
         gpus_covered=total.covered,
@@ -68,6 +72,8 @@ def _view(one: PoolStanding) -> PoolView:
         users=[
             PoolUserView(
                 user=user,
+                limit=[str(cap) for cap in people.get(user, Member(user)).limit],
+                weight=people.get(user, Member(user)).weight,
                 gpus_covered=share.covered,
                 gpus_borrowed=share.borrowed,
                 jobs_waiting=share.waiting,

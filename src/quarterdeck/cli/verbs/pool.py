@@ -71,6 +71,8 @@ def show(team: str, output: str) -> None:
             [
                 ("team", pool.team),
                 ("guarantee", _guarantee(pool)),
+                ("limit", ", ".join(pool.limit) or None),
+                ("weight", f"{pool.weight:g}" if pool.weight != 1 else None),
                 ("unused", f"{pool.cells_free} of {pool.cells} cells" if pool.cells else None),
                 ("covered", f"{pool.gpus_covered} GPUs"),
                 ("borrowed", f"{pool.gpus_borrowed} GPUs"),
@@ -87,10 +89,13 @@ def show(team: str, output: str) -> None:
                     one.gpus_borrowed,
                     one.jobs_waiting,
                     f"{one.gpu_hours:,.1f}",
+                    ", ".join(one.limit) or "-",
                 )
                 for one in pool.users
             ]
-            print_table(("USER", "COVERED GPUS", "BORROWED GPUS", "WAITING", "GPU HOURS"), rows)
+            print_table(
+                ("USER", "COVERED GPUS", "BORROWED GPUS", "WAITING", "GPU HOURS", "LIMIT"), rows
+            )
 
 
 @command.command(epilog=examples("qd pool tree"))

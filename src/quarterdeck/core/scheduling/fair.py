@@ -67,13 +67,15 @@ def fair_ranks(
     snapshot: Snapshot, pools: Iterable[Pool], half_life_s: float | None = None
 ) -> Mapping[JobId, int]:
     """The place of each job that waits, from 0."""
+    pools = tuple(pools)
     weights = {pool.team: pool.weight for pool in pools}
+    people = {(pool.team, one.user): one.weight for pool in pools for one in pool.people}
     found = held_of(snapshot, half_life_s)
     held = found.teams
     queues: dict[str, _Team] = {}
     for waiting in snapshot.waiting:
         if waiting.team not in queues:
-            queues[waiting.team] = _Team(waiting.team, found.members)
+            queues[waiting.team] = _Team(waiting.team, found.members, people)
         queues[waiting.team].add(waiting)
     order = [
         (held[team] / weights.get(team, 1.0), queue.since, team) for team, queue in queues.items()
@@ -93,9 +95,15 @@ def fair_ranks(
 class _Team:
     """The jobs of one team that wait: of each priority and person, first come."""
 
-    def __init__(self, team: str, held: dict[tuple[str, str], float]) -> None:
+    def __init__(
+        self,
+        team: str,
+        held: dict[tuple[str, str], float],
+        weights: Mapping[tuple[str, str], float],
+    ) -> None:
         self._team = team
         self._held = held
+        self._weights = weights
         self._by_priority: dict[int, dict[str, list[tuple[int, JobId, Waiting]]]] = defaultdict(
             lambda: defaultdict(list)
         )
@@ -118,7 +126,7 @@ class _Team:
         """The next of them, which is taken to be held from now on."""
         priority = max(self._by_priority)
         people = self._by_priority[priority]
-        owner = min(people, key=lambda name: (self._held[self._team, name], people[name][0][:2]))
+        owner = min(people, key=lambda name: (self._part(name), people[name][0][:2]))
         waiting = heapq.heappop(people[owner])[2]
         if not people[owner]:
             del people[owner]
@@ -127,6 +135,11 @@ class _Team:
         self._held[self._team, owner] += _cost(waiting.demand.gpus * max(1, waiting.room))
         self._count -= 1
         return waiting
+
+    def _part(self, owner: str) -> float:
+        """What a person is taken to hold, for their weight."""
+        member = (self._team, owner)
+        return self._held[member] / self._weights.get(member, 1.0)
 
 
 def _cost(gpus: float) -> float:

@@ -24,6 +24,7 @@ from quarterdeck.core.scheduling.allowances import Tally
 from quarterdeck.core.scheduling.backfill import find_shadow
 from quarterdeck.core.scheduling.bookings import Bound
 from quarterdeck.core.scheduling.capacity import capacity_of
+from quarterdeck.core.scheduling.caps import Caps, note_placed, within_caps
 from quarterdeck.core.scheduling.evictions import Clearing
 from quarterdeck.core.scheduling.fragments import typical_of
 from quarterdeck.core.scheduling.free import Free
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.demand import Demand
     from quarterdeck.core.scheduling.backfill import Shadow
+    from quarterdeck.core.scheduling.caps import Capped
     from quarterdeck.core.scheduling.nearness import Insists
     from quarterdeck.core.scheduling.placer import Sites
     from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
@@ -95,6 +97,7 @@ class _Planning:
         self._policy = policy
         self._placer = Placer(free, insists_at_first(policy))
         self._tally = Tally(snapshot.allowances)
+        self._caps = Caps(snapshot, policy.pools, capacity.fleet)
         self._clearing = Clearing(snapshot, policy)
         self._owed = Owed(snapshot, policy, free) if policy.guarantees else None
         self._placements: list[Placement] = []
@@ -109,15 +112,9 @@ class _Planning:
         """The next job in the order."""
         now_ns, tally, verdicts = self._snapshot.now_ns, self._tally, self._verdicts
         owed = self._owed.count(waiting) if self._owed is not None else 0
-        ready = waiting.ready(now_ns)[owed:]
-        narrowest = tally.narrowest(waiting.team, waiting.owner, waiting.demand)
-        if narrowest is not None and len(ready) > narrowest[0]:
-            verdicts[waiting.job_id] = at_limit(waiting, narrowest)
-            if narrowest[2].spent is not None:
-                self._next_ready.append(narrowest[2].spent.until_ns)
-            ready = ready[: max(0, narrowest[0])]
-        if waiting.waits and (at_ns := waiting.next_ready_ns(now_ns)) is not None:
-            self._next_ready.append(at_ns)
+        capped = self._caps.find(waiting)
+        waiting = waiting if capped is None else capped.waiting
+        ready = self._ready_of(waiting, owed)
         own = self._bound.own(waiting)
         if self._ahead is not None and self._shadow is None and ready and own is None:
             verdicts[waiting.job_id] = behind(waiting, self._ahead)
@@ -125,19 +122,21 @@ class _Planning:
         sites = tally.sites(waiting.team, waiting.owner)
         insists = insists_of(waiting, now_ns, self._policy)
         within = self._owed.rows_for(waiting) if self._owed is not None else None
-        placed = self._place_own(waiting, ready, sites, insists)
+        placed = self._place_own(waiting, ready, sites, insists, capped)
         self._placer.bar(self._bound.bars(waiting))
         if self._ahead is None or self._shadow is not None:
             left = ready[len(placed) :]
             rows = self._rows_beside_shadow(waiting, within)
-            others = _place(waiting, left, self._placer, sites, insists, rows)
+            others = _place(waiting, left, self._placer, (sites, insists), rows, capped)
             if self._owed is not None and within is not None:
                 self._owed.note_stayers(others)
             placed += others
         self._placements += placed
         tally.start(waiting.team, waiting.owner, len(placed))
         self._clearing.note_started(waiting, len(placed))
-        if len(placed) < len(ready) and self._ahead is not None:
+        if len(placed) < len(ready) and capped is not None and capped.is_shut:
+            verdicts[waiting.job_id] = capped.verdict()
+        elif len(placed) < len(ready) and self._ahead is not None:
             verdicts[waiting.job_id] = self._behind(waiting, self._ahead, sites, within)
         elif len(placed) < len(ready):
             if within is not None and self._placer.could_place(waiting.demand, sites):
@@ -149,6 +148,20 @@ class _Planning:
         if self._ahead is None and len(placed) == len(ready) < len(waiting.tasks) - owed:
             self._gated.append((waiting, len(placed) + owed))
 
+    def _ready_of(self, waiting: Waiting, owed: int) -> Sequence[int | None]:
+        """What of it may start, without so many that are owed their place: as far as limits go."""
+        now_ns = self._snapshot.now_ns
+        ready = waiting.ready(now_ns)[owed:]
+        narrowest = self._tally.narrowest(waiting.team, waiting.owner, waiting.demand)
+        if narrowest is not None and len(ready) > narrowest[0]:
+            self._verdicts[waiting.job_id] = at_limit(waiting, narrowest)
+            if narrowest[2].spent is not None:
+                self._next_ready.append(narrowest[2].spent.until_ns)
+            ready = ready[: max(0, narrowest[0])]
+        if waiting.waits and (at_ns := waiting.next_ready_ns(now_ns)) is not None:
+            self._next_ready.append(at_ns)
+        return ready
+
     def take_owed(self, ordered: Sequence[Waiting]) -> None:
         """All of these, as far as the guarantees of their teams cover them."""
         if self._owed is None:
@@ -159,23 +172,26 @@ class _Planning:
 
     def _take_owed(self, waiting: Waiting, owed: Owed) -> None:
         now_ns, tally = self._snapshot.now_ns, self._tally
+        capped = self._caps.find(waiting)
+        waiting = waiting if capped is None else capped.waiting
         ready = waiting.ready(now_ns)
         narrowest = tally.narrowest(waiting.team, waiting.owner, waiting.demand)
         if narrowest is not None:
             ready = ready[: max(0, narrowest[0])]
         sites = tally.sites(waiting.team, waiting.owner)
         insists = insists_of(waiting, now_ns, self._policy)
-        booked = self._place_own(waiting, ready, sites, insists)
+        booked = self._place_own(waiting, ready, sites, insists, capped)
         self._placements += booked
         tally.start(waiting.team, waiting.owner, len(booked))
         owed.note_booked(waiting, len(booked))
         bars = self._bound.bars(waiting)
         self._placer.bar(bars)
-        owed.bar(None if bars is None else bars.rows)
         for task in ready[len(booked) :]:
+            owed.bar(None if bars is None else bars.rows, capped)
             placement = owed.place(self._placer, waiting, task, sites, insists)
             if placement is not None:
                 self._placements.append(placement)
+                note_placed(capped, placement)
             else:
                 found = owed.make_room(self._placer, waiting, sites, insists)
                 if found is None:
@@ -184,17 +200,24 @@ class _Planning:
                 self._clearing.note_reclaimed(waiting, sites, insists, found)
                 verdict = making_room(waiting, found.victims, found.lost_gpu_s)
                 self._verdicts.setdefault(waiting.job_id, verdict)
+                if capped is not None:
+                    capped.take(found.clearance.site, found.clearance.nodes)
             tally.start(waiting.team, waiting.owner, 1)
 
     def _place_own(
-        self, waiting: Waiting, ready: Sequence[int | None], sites: Sites, insists: Insists
+        self,
+        waiting: Waiting,
+        ready: Sequence[int | None],
+        sites: Sites,
+        insists: Insists,
+        capped: Capped | None,
     ) -> list[Placement]:
         """What of it fits on what is booked for it, where nobody is before it."""
         own = self._bound.own(waiting)
         if own is None:
             return []
         self._placer.bar(own)
-        return _place(waiting, ready, self._placer, sites, insists)
+        return _place(waiting, ready, self._placer, (sites, insists), None, capped)
 
     def _keep_waiting(self, waiting: Waiting, sites: Sites, insists: Insists) -> None:
         """Something of it is ready, and was not placed: it waits to lie nearer, others make room
@@ -270,20 +293,22 @@ def _place(
     waiting: Waiting,
     ready: Iterable[int | None],
     placer: Placer,
-    sites: Sites,
-    insists: Insists,
-    within: Rows = None,
+    where: tuple[Sites, Insists],
+    within: Rows,
+    capped: Capped | None,
 ) -> list[Placement]:
-    """As many of them as fit, in order, on these rows or on any."""
+    """As many of them as fit, in order, on these rows or on any, and not beyond a cap."""
     placed = []
     data_at = dict(waiting.data_at)
     for task in ready:
+        rows = within_caps(within, capped)
         placement = placer.place(
-            waiting.job_id, waiting.demand, sites, task, data_at, insists, within=within
+            waiting.job_id, waiting.demand, where[0], task, data_at, where[1], within=rows
         )
         if placement is None:
             break
         placed.append(placement)
+        note_placed(capped, placement)
     return placed
 
 

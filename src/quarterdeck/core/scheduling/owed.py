@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from quarterdeck.basics.ids import JobId
+    from quarterdeck.core.scheduling.caps import Capped
     from quarterdeck.core.scheduling.free import Free
     from quarterdeck.core.scheduling.nearness import Insists
     from quarterdeck.core.scheduling.placer import Placer, Sites
@@ -38,6 +39,8 @@ class Owed:
         self._guarantees = Guarantees(free, snapshot, policy)
         self._counts: Counter[JobId] = Counter()
         self._has_one_ahead: set[str] = set()
+        self._kept: list[NDArray[np.bool_]] = []
+        """What was asked in vain is known by the identity of its rows: none may come again."""
 
     def order(self, ordered: Sequence[Waiting]) -> list[Waiting]:
         """Those for whom others were stopped come first: what came free is theirs."""
@@ -59,8 +62,11 @@ class Owed:
         """So much of it was placed on what is booked for it."""
         self._counts[waiting.job_id] += count
 
-    def bar(self, rows: NDArray[np.bool_] | None) -> None:
-        """From now on it is about a job that may not use these rows."""
+    def bar(self, rows: NDArray[np.bool_] | None, capped: Capped | None) -> None:
+        """From now on it is about a job that may not use these rows, nor any beyond a cap."""
+        if capped is not None and not capped.rows.all():
+            rows = ~capped.rows if rows is None else rows | ~capped.rows
+            self._kept.append(rows)
         self._guarantees.barred = rows
 
     def place(

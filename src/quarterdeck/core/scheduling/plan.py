@@ -45,6 +45,8 @@ class Blocker(StrEnum):
     that they may use could ever fit it."""
     BUDGET = "budget"
     """Not now: the team or the person has used all its device hours of this month."""
+    POOL_LIMIT = "pool_limit"
+    """Not now: its team, or its owner in that team, would hold more GPUs than their pool allows."""
     HELD = "held"
     """Not now: somebody keeps it from starting until it is released."""
     MAKING_ROOM = "making_room"

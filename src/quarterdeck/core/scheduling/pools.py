@@ -37,12 +37,38 @@ class Cells:
 
 
 @dataclass(frozen=True, slots=True)
+class Cap:
+    """So many GPUs at once at most, of these models or of any."""
+
+    gpus: int
+    models: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """For people, as the file has it: `A100:16`."""
+        if self.models:
+            return f"{'|'.join(self.models)}:{self.gpus}"
+        return f"{self.gpus} GPU{'s'[: self.gpus != 1]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One person in a team's pool: the weight where its people take turns, and the limits."""
+
+    user: str
+    weight: float = 1.0
+    limit: tuple[Cap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Pool:
-    """What one team is guaranteed, and its weight where teams take turns."""
+    """What one team is guaranteed, what it may hold at most, and its weight where teams take turns.
+    `people` are those of whom the pool says anything."""
 
     team: str
     guarantee: tuple[Cells, ...] = ()
     weight: float = 1.0
+    limit: tuple[Cap, ...] = ()
+    people: tuple[Member, ...] = ()
 
     @property
     def gpus(self) -> int:

@@ -11,6 +11,8 @@ class PoolUserView(Answer):
     """What one person's jobs of a team hold."""
 
     user: str
+    limit: list[str] = Field(default=[], description="What they may hold at most in this team.")
+    weight: float = Field(default=1.0, description="Theirs, where the team's people take turns.")
     gpus_covered: int = Field(description="GPUs that the team's guarantee covers.")
     gpus_borrowed: int = Field(description="GPUs beyond it, which others may be owed.")
     jobs_waiting: int
@@ -25,6 +27,10 @@ class PoolView(Answer):
         description="Cells in words, such as `10 nodes` or `2 × A100:4 within one rack`; empty for "
         "a team that is guaranteed nothing."
     )
+    limit: list[str] = Field(
+        default=[], description="What it may hold at most, such as `A100:16` or `64 GPUs`."
+    )
+    weight: float = Field(default=1.0, description="Its weight, where teams take turns.")
     cells: int = Field(description="How many cells that is.")
     cells_free: int = Field(description="Those on which no job of the team runs.")
     gpus_covered: int = Field(description="GPUs that its jobs hold within the guarantee.")

@@ -14,8 +14,8 @@ class VerdictView(Answer):
 
     blocked_by: str = Field(
         description="no_capacity, fragmented, cordoned, topology, gpu_model, mig_shape, "
-        "behind_others, unsatisfiable, needs, backoff, held, array_limit, limit, budget, "
-        "disk_full, making_room, guaranteed or reserved."
+        "behind_others, unsatisfiable, needs, backoff, held, array_limit, limit, pool_limit, "
+        "budget, disk_full, making_room, guaranteed or reserved."
     )
     message: str
     hint: str

@@ -1,20 +1,24 @@
-"""The key `pools` of a policy file: what each team is guaranteed."""
+"""The key `pools` of a policy file: what each team is guaranteed, and what it may hold at most."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from quarterdeck.basics.errors import Invalid
-from quarterdeck.core.cluster.demand import Level
+from quarterdeck.core.cluster.demand import GpuUnit, Level
 from quarterdeck.core.cluster.gpus import parse_gpus
-from quarterdeck.core.governance.people import check_team_name
-from quarterdeck.core.scheduling.pools import WHOLE_NODE, Cells, Pool
+from quarterdeck.core.governance.people import check_team_name, check_user_name
+from quarterdeck.core.scheduling.pools import WHOLE_NODE, Cap, Cells, Member, Pool
 from quarterdeck.sdk.yamltree import Entries, Items, Tree, shown, shown_key
 from quarterdeck.wiring.policy.parts import Wrong, entries_of, scalar_of
 
 CELLS_MAX: Final = 100_000
 POOLS_MAX: Final = 1000
-POOL_KEYS: Final = ("guarantee", "weight")
+POOL_KEYS: Final = ("guarantee", "weight", "limit", "people")
+MEMBER_KEYS: Final = ("weight", "limit")
+PEOPLE_MAX: Final = 10_000
+CAPS_MAX: Final = 16
 WEIGHT_MAX: Final = 1_000_000
 CELL_KEYS: Final = ("nodes", "gpu", "within")
 WITHIN: Final = {
@@ -47,17 +51,85 @@ def read_pools(tree: Tree) -> tuple[Pool, ...]:
 
 
 def _pool(team: str, tree: Entries, above: str) -> Pool:
-    guarantee: tuple[Cells, ...] = ()
-    weight = 1
+    pool = Pool(team)
     for key, inner in entries_of(tree, f"{above}."):
+        name = f"{above}.{key.text}"
         if key.text == "weight":
-            weight = _count(inner, f"{above}.weight", WEIGHT_MAX, "a weight")
+            pool = replace(pool, weight=float(_count(inner, name, WEIGHT_MAX, "a weight")))
         elif key.text == "guarantee":
             groups = inner.items if isinstance(inner, Items) else (inner,)
-            guarantee = tuple(_cells(group, f"{above}.guarantee") for group in groups)
+            pool = replace(pool, guarantee=tuple(_cells(group, name) for group in groups))
+        elif key.text == "limit":
+            pool = replace(pool, limit=_caps(inner, name))
+        elif key.text == "people":
+            pool = replace(pool, people=_people(inner, name))
         else:
             _refuse_key(key.text, key, above, POOL_KEYS)
-    return Pool(team, guarantee, float(weight))
+    least = min((cap.gpus for cap in pool.limit if not cap.models), default=pool.gpus)
+    if pool.gpus > least:
+        told = f"{above} is guaranteed {pool.gpus} GPUs, and may hold {least} at most"
+        raise Wrong(tree.place, told, "raise its limit, or guarantee less", above)
+    return pool
+
+
+def _people(tree: Tree, above: str) -> tuple[Member, ...]:
+    """The people of whom the pool says something, by name."""
+    example = "write for example people: {ann: {weight: 2, limit: {gpu: 8}}}"
+    if not isinstance(tree, Entries):
+        raise Wrong(tree.place, f"{above} is not a mapping of people", example, above)
+    found = []
+    for key, inner in entries_of(tree, f"{above}."):
+        name = f"{above}.{shown_key(key.text)}"
+        try:
+            check_user_name(key.text)
+        except Invalid as error:
+            raise Wrong(key.place, f"{name}: {error.message}", error.hint, name) from None
+        if not isinstance(inner, Entries):
+            raise Wrong(inner.place, f"{name} is not a mapping", example, name)
+        member = Member(key.text)
+        for inner_key, value in entries_of(inner, f"{name}."):
+            part = f"{name}.{inner_key.text}"
+            if inner_key.text == "weight":
+                member = replace(member, weight=float(_count(value, part, WEIGHT_MAX, "a weight")))
+            elif inner_key.text == "limit":
+                member = replace(member, limit=_caps(value, part))
+            else:
+                _refuse_key(inner_key.text, inner_key, name, MEMBER_KEYS)
+        found.append(member)
+    if len(found) > PEOPLE_MAX:
+        told = f"{above} has {len(found)} people; at most {PEOPLE_MAX}"
+        raise Wrong(tree.place, told, "leave out those with nothing of their own", above)
+    return tuple(sorted(found, key=lambda member: member.user))
+
+
+def _caps(tree: Tree, above: str) -> tuple[Cap, ...]:
+    groups = tree.items if isinstance(tree, Items) else (tree,)
+    if len(groups) > CAPS_MAX:
+        told = f"{above} has {len(groups)} entries; at most {CAPS_MAX}"
+        raise Wrong(tree.place, told, "give one for each GPU model", above)
+    return tuple(_cap(group, above) for group in groups)
+
+
+def _cap(tree: Tree, above: str) -> Cap:
+    example = "write for example {gpu: 16}, or {gpu: 'A100:16'}"
+    if not isinstance(tree, Entries):
+        raise Wrong(tree.place, f"{above} is not a mapping", example, above)
+    wanted = None
+    for key, inner in entries_of(tree, f"{above}."):
+        name = f"{above}.{key.text}"
+        if key.text != "gpu":
+            _refuse_key(key.text, key, above, ("gpu",))
+        value = scalar_of(inner, name)
+        try:
+            wanted = parse_gpus(str(value), field=name)
+        except Invalid as error:
+            raise Wrong(inner.place, error.message, error.hint, name) from None
+        if wanted.gpu_unit is not GpuUnit.WHOLE or wanted.gpu_memory_bytes:
+            told = f"{name} is {shown(value)}: limits are in whole GPUs, of any model or of some"
+            raise Wrong(inner.place, told, f"{example}; parts of a GPU count as parts", name)
+    if wanted is None:
+        raise Wrong(tree.place, f"{above} has no gpu", example, above)
+    return Cap(wanted.gpus, wanted.gpu_models)
 
 
 def _cells(tree: Tree, above: str) -> Cells:

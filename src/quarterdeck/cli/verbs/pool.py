@@ -76,7 +76,7 @@ def show(team: str, output: str) -> None:
                 ("unused", f"{pool.cells_free} of {pool.cells} cells" if pool.cells else None),
                 ("covered", f"{pool.gpus_covered} GPUs"),
                 ("borrowed", f"{pool.gpus_borrowed} GPUs"),
-                ("waiting", f"{pool.jobs_waiting} jobs"),
+                ("waiting", f"{pool.jobs_waiting} job{'s'[: pool.jobs_waiting != 1]}"),
                 ("this month", f"{_hours(pool)} GPU hours"),
             ]
         )

@@ -25,11 +25,11 @@ S_PER_H: Final = 3600.0
 @dataclass(frozen=True, slots=True)
 class Budget:
     """Device hours of this month: those that were used, and how many there are. At `until_ns` the
-    next month begins."""
+    next month begins, with as many again; None where that is none."""
 
     used_h: float
     most_h: int
-    until_ns: int
+    until_ns: int | None
 
     @property
     def is_spent(self) -> bool:
@@ -75,7 +75,7 @@ class MonthUse:
 
     def budget(self, whose: Literal["team", "owner"], name: str, most_h: int) -> Budget:
         """Theirs, where it is so many hours."""
-        return Budget(self.hours(whose, name), most_h, self.until_ns)
+        return Budget(self.hours(whose, name), most_h, self.until_ns if most_h else None)
 
     def _hours(self, ended: DayUse | None, live: tuple[str, ...]) -> float:
         gpu_s = 0.0 if ended is None else ended.gpu_s_since(self._first)

@@ -154,11 +154,14 @@ def at_limit(waiting: Waiting, narrowest: tuple[int, Party, Allowance]) -> Verdi
 
 
 def _over_budget(waiting: Waiting, who: str, spent: Budget) -> Verdict:
+    hint = "it may use none in any month"
+    if spent.until_ns is not None:
+        hint = f"the next month begins on {to_iso(spent.until_ns)[:10]} (UTC)"
     return Verdict(
         waiting.job_id,
         Blocker.BUDGET,
         f"{who} has used {spent.used_h:,.1f} of its {spent.most_h:,} device hours of this month",
-        hint=f"the next month begins on {to_iso(spent.until_ns)[:10]} (UTC)",
+        hint=hint,
         numbers={"device_hours_used": int(spent.used_h), "device_hours_max": spent.most_h},
     )
 

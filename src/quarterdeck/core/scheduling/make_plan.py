@@ -155,8 +155,9 @@ class _Planning:
         narrowest = self._tally.narrowest(waiting.team, waiting.owner, waiting.demand)
         if narrowest is not None and len(ready) > narrowest[0]:
             self._verdicts[waiting.job_id] = at_limit(waiting, narrowest)
-            if narrowest[2].spent is not None:
-                self._next_ready.append(narrowest[2].spent.until_ns)
+            spent = narrowest[2].spent
+            if spent is not None and spent.until_ns is not None:
+                self._next_ready.append(spent.until_ns)
             ready = ready[: max(0, narrowest[0])]
         if waiting.waits and (at_ns := waiting.next_ready_ns(now_ns)) is not None:
             self._next_ready.append(at_ns)

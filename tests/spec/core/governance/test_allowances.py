@@ -162,6 +162,13 @@ def test_when_the_hours_of_the_month_are_used_nothing_starts_before_the_next_one
     assert plan.next_ready_ns == IN_MONTH_NS
 
 
+def test_where_there_are_no_hours_in_any_month_none_is_waited_for() -> None:
+    """A simulation would look at the first of every month for ever."""
+    plan = plan_in_month(acme(red=hours(0)), [], job(1, demand=ON_GPUS))
+    assert plan.verdicts[a_job_id(1)].blocked_by is Blocker.BUDGET
+    assert plan.next_ready_ns is None
+
+
 def test_what_runs_counts_for_the_month_up_to_now() -> None:
     people, mine = acme(ada=hours(10)), job(1, demand=ON_GPUS)
     assert placed(plan_in_month(people, [used(2)], mine, run=(runs(8, 3_500),)))

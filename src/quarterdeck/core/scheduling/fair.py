@@ -85,7 +85,7 @@ def fair_ranks(
         _, since, team = heapq.heappop(order)
         waiting = queues[team].pop()
         ranks[waiting.job_id] = len(ranks)
-        held[team] += _cost(waiting.place.gpus_at_once)
+        held[team] += _cost(waiting.gpus_at_once)
         if queues[team]:
             heapq.heappush(order, (held[team] / weights.get(team, 1.0), since, team))
     return ranks
@@ -125,7 +125,7 @@ class _Team:
             del people[owner]
         if not people:
             del self._by_priority[priority]
-        self._held[self._team, owner] += _cost(waiting.place.gpus_at_once)
+        self._held[self._team, owner] += _cost(waiting.gpus_at_once)
         self._count -= 1
         return waiting
 

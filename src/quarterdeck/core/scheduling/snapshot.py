@@ -88,6 +88,13 @@ class Waiting:
         return self.queue_place or self.own_place
 
     @property
+    def gpus_at_once(self) -> float:
+        """How many GPUs all of it that may start at once asks for, by its place."""
+        if self.queue_place is not None:
+            return self.queue_place.gpus_at_once
+        return self.demand.gpus * max(1, self.room)
+
+    @property
     def own_place(self) -> QueuePlace:
         """The place that it came with."""
         gpus = self.demand.gpus

@@ -18,6 +18,7 @@ from quarterdeck.control.explain import explain
 from quarterdeck.control.hold import hold, release
 from quarterdeck.control.link import PlaneLink
 from quarterdeck.control.note import note
+from quarterdeck.control.reorder import reorder
 from quarterdeck.control.requeue import requeue
 from quarterdeck.control.restore import read_log
 from quarterdeck.control.submit import submit
@@ -31,7 +32,7 @@ from quarterdeck.core.jobs.job import Job, RankExit
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.spec import JobSpec, Priority, Retry
 from quarterdeck.core.jobs.states import JobState, ReplicaState
-from quarterdeck.core.scheduling.queue import has_waiting
+from quarterdeck.core.scheduling.queue import has_waiting, waiting_of
 from quarterdeck.ports.store import JobRecord
 from quarterdeck.testing.builders import SITE, START_NS, a_job_spec, a_node
 from tests.spec.agent.script import ScriptedEngine
@@ -129,6 +130,22 @@ class House(RuleBasedStateMachine):
     def hold_or_release(self, pick: int, verb: Callable[..., Job]) -> None:
         with suppress(Conflict):
             verb(self.desk.plane, self.a_job(pick).id, "bob")
+
+    @rule(picks=st.lists(PICK, min_size=2, max_size=4), is_reset=st.booleans())
+    @precondition(lambda self: self.ids)
+    def reorder(self, picks: list[int], is_reset: bool) -> None:
+        """All of them, or none."""
+        head = self.desk.store.head()
+        try:
+            ids = [self.a_job(pick).id for pick in picks]
+            reorder(self.desk.plane, ids, "ada", is_reset=is_reset)
+        except (Conflict, Invalid):
+            assert self.desk.store.head() == head
+
+    @invariant()
+    def nobody_has_the_place_of_another(self) -> None:
+        places = [waiting_of(job).place.job_id for job in self.desk.store.jobs.values()]
+        assert len(set(places)) == len(places)
 
     @rule(pick=PICK, text=st.sampled_from(("a", "b")))
     @precondition(lambda self: self.ids)

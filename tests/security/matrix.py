@@ -49,6 +49,7 @@ OF_JOBS: dict[tuple[str, str], Row] = {
     ("POST", f"{JOB}/hold"): (Verb.HOLD, N.JOB),
     ("POST", f"{JOB}/release"): (Verb.HOLD, N.JOB),
     ("POST", f"{JOB}/notes"): (Verb.NOTE, N.JOB),
+    ("POST", "/v1/jobs/reorder"): (Verb.REORDER, N.JOB),
 }
 OF_TEAMS: dict[tuple[str, str], Row] = {
     ("POST", "/v1/jobs"): (C, N.JOB),
@@ -289,6 +290,8 @@ def _cell(acme: Acme, asker: Asker, method: str, route: str, thing: Thing) -> Ce
     path = path.replace("{user}", "mate" if key in OF_TEAMS else thing.id)
     if key in (("POST", "/v1/jobs"), ("POST", "/v1/plans")):
         body = {"run": "true", "team": thing.team or "nowhere"}
+    elif key == ("POST", "/v1/jobs/reorder"):
+        body = {"jobs": [thing.id, thing.id]}
     elif key in FOR_A_TEAM:
         body = FOR_A_TEAM[key](thing.team)
     elif "{invitation_id}" in route:

@@ -124,6 +124,35 @@ def test_a_refusal_repeats_what_was_asked_and_nothing_else(acme: Acme) -> None:
             assert name not in reply.body.decode()
 
 
+def test_who_orders_jobs_learns_nothing_of_those_that_they_do_not_see(acme: Acme) -> None:
+    """Neither that one is there, nor where in the queue its owner's jobs are."""
+    member = acme.asker("member")
+    foreign = [submit(acme.house.plane, a_job_spec(team="blue"), "stranger").job.id]
+    own = [submit(acme.house.plane, a_job_spec(team="red"), member.name).job.id for _ in range(2)]
+    foreign += [submit(acme.house.plane, a_job_spec(team="blue"), "stranger").job.id]
+    mates = submit(acme.house.plane, a_job_spec(team="red"), "mate").job.id
+
+    def told(*job_ids: str, token: str = member.token) -> tuple[int, str]:
+        reply = acme.ask(token, "POST", "/v1/jobs/reorder", "", {"jobs": job_ids})
+        return reply.status, reply.body.decode()
+
+    for before in ((), (own[0],)):
+        absent = told(*before, "j999999999")
+        assert absent[0] == 404
+        hidden = told(*before, foreign[0])
+        assert (hidden[0], hidden[1].replace(foreign[0], "j999999999")) == absent
+    assert told(own[1], mates)[0] == 403
+    status, body = told(own[1], own[0])
+    assert status == 200
+    assert not any(job_id in body for job_id in (*foreign, mates))
+    shown = json.loads(body)
+    assert [one["position"] for one in shown["jobs"]] == [1, 2]
+    assert shown["queue_length"] == 3
+    lead = acme.asker("lead").token
+    assert told(own[0], own[1], token=lead)[0] == 200
+    assert told(own[0], mates, token=lead)[0] == 422
+
+
 def test_nobody_learns_by_its_digest_that_a_file_is_here_nor_gets_it(acme: Acme) -> None:
     """As Dropbox once gave a file to whoever knew its hash (Dropship, 2011)."""
     content = b"the salary of everybody"

@@ -34,6 +34,7 @@ from quarterdeck.api.routers import (
     policy,
     pools,
     queue,
+    reorder,
     results,
     server,
     snapshots,
@@ -56,7 +57,7 @@ DESCRIPTION = (
 
 
 _ROUTERS = (
-    *(jobs, batches, steps, queue, plans, logs, metrics, results),
+    *(jobs, batches, steps, queue, reorder, plans, logs, metrics, results),
     *(events, nodes, bookings, snapshots, webhooks, audit, server, policy, pools, stats),
     *(gc, health),
     *(organization, teams, users, invitations, tokens),

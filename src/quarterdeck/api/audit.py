@@ -24,6 +24,7 @@ from quarterdeck.core.audit.record import Entry
 from quarterdeck.ports.audit import audit_unavailable
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from quarterdeck.ports.audit import AuditLog, Ticket
@@ -37,6 +38,11 @@ ID_BYTES: Final = 8
 IDS_AT_ONCE: Final = 256
 SECRET_PARAMETERS: Final = frozenset({"token", "secret", "code"})
 """Names of path parameters whose values are never written down."""
+
+
+def tell_audit(request: Request, about: str) -> None:
+    """What a request is about that is not in its path: it becomes part of its record."""
+    request.state.about = about
 
 
 class Audit:
@@ -214,9 +220,11 @@ def _path_of(scope: Scope, parameters: dict[str, Any]) -> str:
 
 
 def _detail_of(scope: Scope) -> str:
-    """Whether it was a dry run, and what the client calls the request: that is not trusted, so it
-    is kept only when it is short and plain. Nothing else of query or headers."""
-    told = []
+    """What its route told of it, whether it was a dry run, and what the client calls the request:
+    that is not trusted, so it is kept only when it is short and plain. Nothing else of query or
+    headers."""
+    about = scope["state"].get("about")
+    told = [about] if about else []
     if scope["query_string"]:
         query = parse_qs(scope["query_string"].decode("latin-1"))
         if query.get("dry_run", ["false"])[-1].lower() not in ("false", "0", "no", "off"):

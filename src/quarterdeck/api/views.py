@@ -106,6 +106,7 @@ def job_view(job: Job, pretend: PretendNodes, warnings: Sequence[str] = ()) -> J
         min_runtime_s=spec.min_runtime_s,
         retries=job.retries,
         retry_at=_iso(job.wait.until_ns) if job.wait else None,
+        place_as_of=_iso(job.queue_place.submitted_at_ns) if job.queue_place else None,
         needs=list(spec.needs),
         needs_unmet=list(job.unmet),
         array=_array_view(job),

@@ -270,6 +270,13 @@ def nodes_of(job: JobView) -> str:
     return f"{shown},… ({len(names)})" if len(names) > 3 else shown or "-"
 
 
+def told_place(job: JobView) -> str | None:
+    """Whose place in the queue it has by its owner's own order; None for its own."""
+    if job.place_as_of is None:
+        return None
+    return f"by its owner's order that of a job submitted at {job.place_as_of[:19]}Z"
+
+
 def _name_of(command: tuple[str, ...]) -> str:
     """The program's name, as far as it can be a job's name."""
     name = "".join(

@@ -60,6 +60,9 @@ VERBS = {
     "requeue": LazyVerb("quarterdeck.cli.verbs.requeue:command", "Give a job another attempt."),
     "hold": LazyVerb("quarterdeck.cli.verbs.hold:hold", "Keep jobs from starting."),
     "release": LazyVerb("quarterdeck.cli.verbs.hold:release", "Let held jobs start."),
+    "reorder": LazyVerb(
+        "quarterdeck.cli.verbs.reorder:command", "Say which of your jobs goes first."
+    ),
     "clone": LazyVerb("quarterdeck.cli.verbs.clone:command", "Submit a job once more."),
     "note": LazyVerb("quarterdeck.cli.verbs.note:command", "Write a note on a job."),
     "results": LazyVerb("quarterdeck.cli.verbs.results:command", "List or fetch what a job left."),

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from quarterdeck.wire.v1.metrics import MetricsView, ProgressList
     from quarterdeck.wire.v1.pools import PoolList, PoolsAnswer
     from quarterdeck.wire.v1.promises import PromiseList, PromiseStats
-    from quarterdeck.wire.v1.queue import QueueView
+    from quarterdeck.wire.v1.queue import QueueView, ReorderView
     from quarterdeck.wire.v1.server import PolicyView, ServerView
     from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
     from quarterdeck.wire.v1.verdicts import ExplanationView, PlanView, ToldList
@@ -174,6 +174,13 @@ class AsyncClient:
     async def release(self, job_id: str, *, dry_run: bool = False) -> JobView:
         """Let a held job into the queue."""
         return await self._send(requests.release(job_id, dry_run=dry_run))
+
+    async def reorder(
+        self, job_ids: Sequence[str], *, reset: bool = False, dry_run: bool = False
+    ) -> ReorderView:
+        """Let these jobs of one person come in this order on the places in the queue that they
+        hold; with `reset` as they would without an order of their own."""
+        return await self._send(requests.reorder(job_ids, reset=reset, dry_run=dry_run))
 
     async def note(self, job_id: str, text: str, *, dry_run: bool = False) -> JobView:
         """Write something about the job, for whoever looks at it later."""

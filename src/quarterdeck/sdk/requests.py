@@ -27,7 +27,7 @@ from quarterdeck.wire.v1.jobs import (
 )
 from quarterdeck.wire.v1.metrics import MetricsView, ProgressList
 from quarterdeck.wire.v1.promises import PromiseList
-from quarterdeck.wire.v1.queue import QueueView
+from quarterdeck.wire.v1.queue import QueueView, ReorderRequest, ReorderView
 from quarterdeck.wire.v1.snapshots import SnapshotRequest, SnapshotView
 from quarterdeck.wire.v1.verdicts import ExplanationView, PlanView, ToldList
 from quarterdeck.wire.v1.webhooks import WebhookList, WebhookMade, WebhookRequest, WebhookTest
@@ -136,6 +136,16 @@ def hold(job_id: str, *, dry_run: bool = False) -> Call[JobView]:
 def release(job_id: str, *, dry_run: bool = False) -> Call[JobView]:
     """Let a held job into the queue."""
     return Call("POST", f"/v1/jobs/{_part(job_id)}/release", _model(JobView), query=_dry(dry_run))
+
+
+def reorder(
+    job_ids: Sequence[str], *, reset: bool = False, dry_run: bool = False
+) -> Call[ReorderView]:
+    """Say which of somebody's waiting jobs goes first."""
+    body = _body(ReorderRequest(jobs=list(job_ids), reset=reset))
+    return Call(
+        "POST", "/v1/jobs/reorder", _model(ReorderView), _dry(dry_run), headers=JSON, body=body
+    )
 
 
 def note(job_id: str, text: str, *, dry_run: bool = False) -> Call[JobView]:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from tests.integration.api.house import House
 
 PROMISED = {
-    "submit_job", "submit_jobs", "hold_job", "release_job", "note_job", "show_request",
+    "submit_job", "submit_jobs", "hold_job", "release_job", "note_job", "reorder_jobs",
+    "show_request",
     "list_tasks", "read_metrics", "list_progress", "show_queue", "list_jobs", "show_job",
     "explain_job", "cancel_job", "requeue_job",
     "plan_job",

@@ -49,6 +49,46 @@ def test_without_a_job_there_is_nothing_to_hold(verb: str) -> None:
     assert qd(verb, url="http://127.0.0.1:9").returncode == 2
 
 
+ORDERED: dict[str, Any] = {
+    "jobs": [
+        {"id": OTHER_ID, "name": "train", "before": 7, "position": 2},
+        {"id": JOB_ID, "name": "report", "before": 2, "position": None},
+    ],
+    "queue_length": 9,
+}
+
+
+def test_an_order_is_sent_whole_and_the_places_are_shown() -> None:
+    with serving(as_json(ORDERED)) as script:
+        done = qd("reorder", OTHER_ID, JOB_ID, url=script.url)
+        dry = qd("reorder", "--reset", "--dry-run", OTHER_ID, JOB_ID, url=script.url)
+        names = qd("reorder", "-q", OTHER_ID, JOB_ID, url=script.url)
+        plain = qd("reorder", "-o", "json", OTHER_ID, JOB_ID, url=script.url)
+    assert (done.returncode, done.stdout.splitlines()) == (
+        0,
+        [
+            "#  ID          NAME    BEFORE",
+            f"2  {OTHER_ID}  train   7",
+            f"-  {JOB_ID}  report  2",
+        ],
+    )
+    assert dry.stdout == f"they would come so:\n{done.stdout}"
+    assert names.stdout == f"{OTHER_ID}\n{JOB_ID}\n"
+    assert json.loads(plain.stdout) == ORDERED
+    assert [one.path for one in script.asked][:2] == [
+        "/v1/jobs/reorder",
+        "/v1/jobs/reorder?dry_run=true",
+    ]
+    assert sent(script) == {"jobs": [OTHER_ID, JOB_ID]}
+    assert sent(script, 1) == {"jobs": [OTHER_ID, JOB_ID], "reset": True}
+
+
+def test_show_says_that_a_job_has_the_place_of_another() -> None:
+    with serving(as_json(job(place_as_of="2026-11-23T09:00:00.123456Z"))) as script:
+        done = qd("show", JOB_ID, url=script.url)
+    assert "by its owner's order that of a job submitted at 2026-11-23T09:00:00Z" in done.stdout
+
+
 def test_a_note_is_sent_as_it_was_written() -> None:
     with serving(as_json(job())) as script:
         done = qd("note", JOB_ID, "lr zu hoch: é", url=script.url)

@@ -100,6 +100,7 @@ def job(state: str = "queued", **fields: Any) -> dict[str, Any]:
         "min_runtime_s": 0.0,
         "retries": 0,
         "retry_at": None,
+        "place_as_of": None,
         "needs": [],
         "needs_unmet": [],
         "array": None,

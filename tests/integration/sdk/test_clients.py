@@ -18,6 +18,7 @@ from quarterdeck.wire.v1.events import LogEnd, LogView
 from tests.integration.sdk.scripted import (
     DROPPED,
     JOB_ID,
+    OTHER_ID,
     TOKEN,
     Answer,
     Script,
@@ -77,6 +78,7 @@ def at(script: Script, **options: Any) -> dict[str, Any]:
         ("hold", (JOB_ID,), job()),
         ("release", (JOB_ID,), job()),
         ("note", (JOB_ID, "text"), job()),
+        ("reorder", ([JOB_ID, OTHER_ID],), {"jobs": [], "queue_length": 0}),
         ("submit_all", ([REQUEST],), {"ids": []}),
     ],
 )

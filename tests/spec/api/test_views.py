@@ -11,6 +11,7 @@ from quarterdeck.core.cluster.events import SiteReported
 from quarterdeck.core.cluster.hardware import Device, Node
 from quarterdeck.core.jobs import events as ev
 from quarterdeck.core.jobs.clearance import Clearance
+from quarterdeck.core.jobs.place import QueuePlace
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.spec import JobSpec
 from quarterdeck.core.jobs.states import JobState, ReplicaState
@@ -38,6 +39,7 @@ FACTS: list[tuple[ev.JobEvent, str, str | None]] = [
     (ev.Submitted(AT_NS, "ada", JobSpec(("true",)), is_held=True), "submitted", "held"),
     (ev.Held(AT_NS, "ada"), "held", "held"),
     (ev.Released(AT_NS, "ada"), "released", "queued"),
+    (ev.Reordered(AT_NS, "ada", QueuePlace(JobId("j000000002"), AT_NS, 8, 8)), "reordered", None),
     (ev.NeedMet(AT_NS, JobId("j000000002")), "need_met", None),
     (ev.Noted(AT_NS, "ada", "look"), "noted", None),
     (ev.RoomCleared(AT_NS, Clearance("local", ("n1",), 1)), "room_cleared", None),

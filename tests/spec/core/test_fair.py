@@ -12,6 +12,7 @@ from quarterdeck.core.cluster.demand import GpuUnit, Grant
 from quarterdeck.core.ledger.usage import UsageBook, Used, day_of
 from quarterdeck.core.scheduling.fair import gpus_held
 from quarterdeck.core.scheduling.order import order_of
+from quarterdeck.core.scheduling.own_order import exchanged
 from quarterdeck.core.scheduling.pools import Pool
 from quarterdeck.core.scheduling.snapshot import Order, Policy, Running, Snapshot, Waiting
 from quarterdeck.testing.builders import START_NS, a_demand
@@ -60,6 +61,19 @@ def test_a_team_of_twice_the_weight_gets_twice_as_much() -> None:
 def test_large_jobs_count_as_what_they_ask_for() -> None:
     jobs = [waits("a0", "a", gpus=4), waits("a1", "a"), *[waits(f"b{n}", "b") for n in range(2, 6)]]
     assert order(jobs) == ["a0", "b2", "b3", "b4", "b5", "a1"]
+
+
+def test_who_orders_their_own_jobs_moves_nobody_of_the_team_and_no_other_team() -> None:
+    jobs = [waits("a0", "a", "x"), waits("a1", "a", "x", gpus=8), waits("a2", "a", "x")]
+    others = [waits("a3", "a", "y", gpus=2), waits("a4", "a", "y"), waits("b5", "b", gpus=2)]
+    before = order([*jobs, *others])
+    taken = exchanged(
+        [jobs[1], jobs[2], jobs[0]], Snapshot(START_NS, 1, (), (*jobs, *others)), FAIR
+    )
+    mine = [replace(one, queue_place=taken[one.job_id]) for one in jobs]
+    theirs = {"a0": "a1", "a1": "a2", "a2": "a0"}
+    assert order([*mine, *others]) == [theirs.get(name, name) for name in before]
+    assert before != order([*mine, *others])
 
 
 def test_in_a_team_priority_goes_before_people_and_these_take_turns() -> None:

@@ -13,6 +13,7 @@ from quarterdeck.core.cluster.demand import Demand, Grant, Level, Resources, Wis
 from quarterdeck.core.cluster.hardware import Location, Node, NodeState
 from quarterdeck.core.cluster.room import room_of
 from quarterdeck.core.jobs.clearance import Clearance
+from quarterdeck.core.jobs.place import QueuePlace
 from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.cover import Cover
 from quarterdeck.core.scheduling.make_plan import make_plan
@@ -243,6 +244,15 @@ def test_what_was_started_within_the_guarantee_is_covered_before_what_borrowed()
     others = [replace(one, is_preemptible=False, team="c") for one in FULL[2:]]
     plan = plan_of(policy(a=ONE, b=ONE), [owed, borrowed, *others], waits("x1", "b"))
     assert victims(plan) == ["b1"]
+
+
+def test_whoever_took_the_place_of_an_earlier_job_is_covered_as_that_would_have_been() -> None:
+    early, late = (runs(f"a{node}", "a", node, for_s=900 - node) for node in (0, 1))
+    taken = replace(late, queue_place=QueuePlace(JobId("a9"), 0, 8, 8))
+    for running, borrows in (([early, late], late), ([early, taken], early)):
+        seen = snapshot(running)
+        cover = Cover(capacity_of(seen.rooms), seen, policy(a=ONE))
+        assert list(cover.borrowed) == [borrows]
 
 
 def test_room_that_was_made_for_somebody_is_theirs_first() -> None:

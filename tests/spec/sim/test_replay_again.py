@@ -15,6 +15,7 @@ from quarterdeck.basics.ids import JobId
 from quarterdeck.control.board import Board
 from quarterdeck.control.cancel import cancel
 from quarterdeck.control.nodes import cordon, find_place
+from quarterdeck.control.reorder import reorder
 from quarterdeck.control.requeue import requeue
 from quarterdeck.core.governance.limits import Bound, Quota
 from quarterdeck.core.governance.people import Organization, People, Team
@@ -71,6 +72,18 @@ def test_what_runs_for_how_long_is_known_again(runs_s: float, first: str) -> Non
     assert desk.turn() == 1
     assert [name for job_id, name in found.items() if desk.job(job_id).attempts] == [first]
     check_same(desk, 3)
+
+
+def test_an_order_of_somebodys_own_between_two_plans_is_seen_again() -> None:
+    desk = a_recording_desk()
+    running, *waiting = [desk.submit(BIG) for _ in range(5)][1:]
+    desk.turn()
+    reorder(desk.plane, [job.id for job in reversed(waiting)], "ada")
+    desk.start(running)
+    desk.end(running)
+    assert desk.turn() == 1
+    assert desk.job(waiting[-1].id).attempts
+    check_same(desk, 2)
 
 
 def test_a_cordon_between_two_plans_is_seen_again() -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from quarterdeck.control.cancel import cancel
 from quarterdeck.control.hold import hold, release
 from quarterdeck.control.needs import settle_needs
+from quarterdeck.control.reorder import reorder
 from quarterdeck.control.requeue import requeue
 from quarterdeck.core.jobs.array import parse_array
 from quarterdeck.core.jobs.reasons import Reason
@@ -51,6 +52,21 @@ def test_a_job_comes_when_it_was_submitted_and_runs_as_long_as_it_held_its_devic
     (real,) = told.really
     assert (real.start_s, real.end_s, real.lost_s) == (25.0, 85.0, 0.0)
     assert not told.remarks
+
+
+def test_a_job_counts_in_the_queue_from_the_time_of_the_place_that_it_has_taken() -> None:
+    site = Clocked()
+    running, first, second = (site.submit(at_s, BIG) for at_s in (1, 10, 20))
+    site.place(20)
+    reorder(site.desk.plane, [second.id, first.id], "ada")
+    for job, ends_s in ((running, 30), (second, 40), (first, 50)):
+        site.end(ends_s, job)
+        site.place(ends_s)
+    jobs = named(site.tell())
+    assert [(jobs[it.id].submit_s, jobs[it.id].since_s) for it in (first, second)] == [
+        (10.0, 20.0),
+        (20.0, 10.0),
+    ]
 
 
 def test_an_attempt_that_a_lost_node_cut_off_had_to_be_done_again() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from quarterdeck.cli.completion import job_argument
-from quarterdeck.cli.jobs import print_grounds, print_prospects
+from quarterdeck.cli.jobs import print_grounds, print_prospects, told_place
 from quarterdeck.cli.output import examples, output_option, print_json, print_table, say
 from quarterdeck.cli.promises import print_promises, promises_of
 
@@ -32,7 +32,9 @@ def command(job_id: str, history: bool, output: str) -> None:
     say(f"{job_id} is {explanation.job.state}: {explanation.summary}")
     print_grounds(explanation.grounds)
     if explanation.position is not None:
-        say(f"place in the queue: {explanation.position} of {explanation.queue_length}")
+        own = told_place(explanation.job)
+        because = f", {own}" if own else ""
+        say(f"place in the queue: {explanation.position} of {explanation.queue_length}{because}")
     if explanation.verdict is not None:
         say(f"reason: {explanation.verdict.blocked_by}")
         if explanation.verdict.held_by:

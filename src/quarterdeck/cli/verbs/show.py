@@ -9,7 +9,7 @@ import click
 
 from quarterdeck.basics.quantities import format_bytes, format_span
 from quarterdeck.cli.completion import job_argument
-from quarterdeck.cli.jobs import nodes_of
+from quarterdeck.cli.jobs import nodes_of, told_place
 from quarterdeck.cli.output import (
     elapsed,
     examples,
@@ -71,6 +71,7 @@ def _print_job(job: JobView) -> None:
             ("tags", ", ".join(f"{key}={value}" for key, value in job.tags.items())),
             ("pretended", "yes: its devices are imaginary" if job.pretend else None),
             ("submitted", job.submitted_at),
+            ("place", told_place(job)),
             ("started", job.started_at),
             ("ended", job.ended_at),
             ("nodes", nodes_of(job)),

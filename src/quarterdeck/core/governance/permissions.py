@@ -54,6 +54,7 @@ class Verb(StrEnum):
     CANCEL = "cancel"
     REQUEUE = "requeue"
     HOLD = "hold"
+    REORDER = "reorder"
     NOTE = "note"
     TEST = "test"
     STOP = "stop"
@@ -105,6 +106,7 @@ _TABLE: Final[dict[tuple[Verb, Noun], Cells]] = {
     (Verb.CANCEL, Noun.JOB): _STEPS,
     (Verb.REQUEUE, Noun.JOB): _STEPS,
     (Verb.HOLD, Noun.JOB): _STEPS,
+    (Verb.REORDER, Noun.JOB): _STEPS,
     (Verb.NOTE, Noun.JOB): {**_STEPS, Role.MEMBER: _TEAM, Role.RUNNER: _ATTEMPT},
     # What a job was asked with: its variables may hold what a viewer is not to know.
     (Verb.READ, Noun.REQUEST): {**_BOSSES, **_MAKERS, Role.SERVICE: _OWN},

@@ -9,6 +9,7 @@ from quarterdeck.basics.ids import JobId
 from quarterdeck.core.cluster.demand import Grant
 from quarterdeck.core.jobs.clearance import Clearance
 from quarterdeck.core.jobs.job import RankExit
+from quarterdeck.core.jobs.place import QueuePlace
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.spec import JobSpec
 from quarterdeck.core.jobs.states import JobState, ReplicaState
@@ -152,6 +153,16 @@ class Released:
 
 
 @dataclass(frozen=True, slots=True)
+class Reordered:
+    """A job that waits took the place in the queue that another job of its owner had, or got back
+    its own; the others that change places with it have an event each, in the same transaction."""
+
+    at_ns: int
+    actor: str
+    place: QueuePlace
+
+
+@dataclass(frozen=True, slots=True)
 class NeedMet:
     """A job that this one needs has succeeded."""
 
@@ -188,6 +199,7 @@ JobEvent = (
     | Requeued
     | Held
     | Released
+    | Reordered
     | NeedMet
     | RoomCleared
     | Noted
@@ -204,6 +216,7 @@ JOB_EVENTS: Final[tuple[type[JobEvent], ...]] = (
     Requeued,
     Held,
     Released,
+    Reordered,
     NeedMet,
     RoomCleared,
     Noted,

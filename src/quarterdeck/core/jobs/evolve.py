@@ -337,6 +337,13 @@ def _(event: ev.Released, job: Job) -> Job:
 
 
 @_apply.register
+def _(event: ev.Reordered, job: Job) -> Job:
+    if not job.is_queued:
+        raise IllegalStep(job.state, "reorder", job.story)
+    return replace(job, queue_place=None if event.place.job_id == job.id else event.place)
+
+
+@_apply.register
 def _(event: ev.NeedMet, job: Job) -> Job:
     return replace(job, unmet=tuple(need for need in job.unmet if need != event.need))
 

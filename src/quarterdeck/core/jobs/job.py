@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from quarterdeck.basics.ids import JobId
 from quarterdeck.core.cluster.demand import Grant
 from quarterdeck.core.jobs.clearance import Clearance
+from quarterdeck.core.jobs.place import QueuePlace
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.spec import JobSpec
 from quarterdeck.core.jobs.states import AttemptState, JobState, ReplicaState
@@ -107,7 +108,8 @@ class Job:
     attempt waits for after a fault, `clearance` where others were stopped for it. An array has
     `tasks`, and of their attempts those that live and the last few that failed. `expected_s` is how
     long it, or each task, should run by what was learned before it was submitted; None where
-    nothing was known.
+    nothing was known. `queue_place` is the place in the queue that it has taken from another job
+    of its owner; None while it has its own.
     """
 
     id: JobId
@@ -128,6 +130,7 @@ class Job:
     notes: tuple[Note, ...] = ()
     clearance: Clearance | None = None
     expected_s: float | None = None
+    queue_place: QueuePlace | None = None
     story: tuple[str, ...] = field(default=(), repr=False)
 
     @property
@@ -154,6 +157,13 @@ class Job:
         if self.tasks is None:
             return int(self.state in _WAITING)
         return self.tasks.count(*_WAITING)
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether it, or any task of it, is in the queue."""
+        if self.tasks is None:
+            return self.state is JobState.QUEUED
+        return self.tasks.count(JobState.QUEUED) > 0
 
     @property
     def live_attempts(self) -> tuple[Attempt, ...]:

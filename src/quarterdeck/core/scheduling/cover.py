@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.cells import CellBook
+from quarterdeck.core.scheduling.snapshot import came_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -223,7 +224,7 @@ class Cover:
 
 def _turn_of(one: Running | Waiting, *, is_cleared: bool = False) -> Turn:
     """Its place among the jobs of its team: before all others if others were stopped for it."""
-    return (not is_cleared, -one.priority, one.submitted_at_ns, one.job_id)
+    return (not is_cleared, -one.priority, *came_of(one))
 
 
 def _by_right(one: Running) -> tuple[int, Turn, int]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from quarterdeck.core.cluster.demand import GpuUnit
 from quarterdeck.core.ledger.usage import average_held, gpus_of
+from quarterdeck.core.scheduling.snapshot import came_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -86,7 +87,7 @@ def fair_ranks(
         _, since, team = heapq.heappop(order)
         waiting = queues[team].pop()
         ranks[waiting.job_id] = len(ranks)
-        held[team] += _cost(waiting.demand.gpus * max(1, waiting.room))
+        held[team] += _cost(waiting.gpus_at_once)
         if queues[team]:
             heapq.heappush(order, (held[team] / weights.get(team, 1.0), since, team))
     return ranks
@@ -117,7 +118,7 @@ class _Team:
     def add(self, waiting: Waiting) -> None:
         """One more."""
         queue = self._by_priority[waiting.priority][waiting.owner]
-        came = (waiting.submitted_at_ns, waiting.job_id)
+        came = came_of(waiting)
         self.since = min(self.since, came)
         heapq.heappush(queue, (*came, waiting))
         self._count += 1
@@ -132,7 +133,7 @@ class _Team:
             del people[owner]
         if not people:
             del self._by_priority[priority]
-        self._held[self._team, owner] += _cost(waiting.demand.gpus * max(1, waiting.room))
+        self._held[self._team, owner] += _cost(waiting.gpus_at_once)
         self._count -= 1
         return waiting
 

@@ -24,6 +24,7 @@ from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.capacity import capacity_of
 
 if TYPE_CHECKING:
+    from quarterdeck.core.jobs.place import QueuePlace
     from quarterdeck.core.scheduling.snapshot import Running, Snapshot, Waiting
 
 LEAST_S: Final = 10.0
@@ -47,18 +48,17 @@ class FinishTimes:
         longest_s = max((left_s for left_s, held in left if held), default=0.0)
         self._others_s = max((waits_gpu_s + runs_gpu_s) / gpus, longest_s)
 
-    def rank(self, waiting: Waiting) -> tuple[float, float]:
+    def rank(self, place: QueuePlace) -> tuple[float, float]:
         """Smaller for who goes first."""
-        expected_s, demand = self._expected_s(waiting), waiting.demand
-        gpus, is_on_one_node = demand.gpus, demand.nodes + demand.nodes_beside == 1
+        expected_s, gpus = self._expected_s(place), place.gpus
         # A job without GPUs keeps none busy, whenever it ends.
-        if expected_s >= self._others_s and gpus and is_on_one_node:
+        if expected_s >= self._others_s and gpus and place.nodes == 1:
             return (0, -expected_s)
-        waited_s = max(0, self._now_ns - waiting.submitted_at_ns) / NS_PER_S
+        waited_s = max(0, self._now_ns - place.submitted_at_ns) / NS_PER_S
         slowdown = (waited_s + expected_s) / expected_s
         return (1, expected_s * max(0.01, gpus) / slowdown)
 
-    def _expected_s(self, one: Waiting | Running) -> float:
+    def _expected_s(self, one: QueuePlace | Waiting | Running) -> float:
         return max(LEAST_S, self._unknown_s if one.expected_s is None else one.expected_s)
 
     def _left_s(self, running: Running) -> float:

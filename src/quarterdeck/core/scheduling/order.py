@@ -15,6 +15,9 @@ Priority comes first, and whoever is beyond a soft limit goes last. Among the ot
   so do the people of a team (`fair`); priority counts within a team.
 - *finish time*: small jobs first, late ones sooner, and in time who would finish last of all
   (`finish_time`).
+
+All of it goes by a job's place (`QueuePlace`), which may be one that it has taken from another job
+of the same person (`own_order`).
 """
 
 from __future__ import annotations
@@ -26,11 +29,13 @@ from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.allowances import parties_of
 from quarterdeck.core.scheduling.fair import fair_ranks
 from quarterdeck.core.scheduling.finish_time import FinishTimes
-from quarterdeck.core.scheduling.snapshot import Order
+from quarterdeck.core.scheduling.snapshot import Order, came_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from quarterdeck.basics.ids import JobId
+    from quarterdeck.core.jobs.place import QueuePlace
     from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
 
     Key = tuple[bool, int, float, float, int, str]
@@ -64,8 +69,7 @@ def order_of(snapshot: Snapshot, policy: Policy) -> Callable[[Waiting], Key]:
             is_late(snapshot, waiting),
             -waiting.priority,
             *rank(waiting),
-            waiting.submitted_at_ns,
-            waiting.job_id,
+            *came_of(waiting),
         )
 
     return key
@@ -76,9 +80,17 @@ def _fair_key(snapshot: Snapshot, policy: Policy) -> Callable[[Waiting], Key]:
 
     def key(waiting: Waiting) -> Key:
         rank = float(ranks[waiting.job_id])
-        return (is_late(snapshot, waiting), 0, rank, 0.0, waiting.submitted_at_ns, waiting.job_id)
+        return (is_late(snapshot, waiting), 0, rank, 0.0, *came_of(waiting))
 
     return key
+
+
+def place_order(
+    snapshot: Snapshot, policy: Policy
+) -> Callable[[QueuePlace], tuple[float, float, int, JobId]]:
+    """The key to sort places by that are of one person, team and priority."""
+    rank = _rank_of_place(snapshot, policy)
+    return lambda place: (*rank(place), place.submitted_at_ns, place.job_id)
 
 
 def order_lasts_s(policy: Policy) -> float | None:
@@ -124,18 +136,27 @@ def may_oust(waiting: Waiting, running: Running) -> bool:
 
 
 def _rank_of(snapshot: Snapshot, policy: Policy) -> Callable[[Waiting], tuple[float, float]]:
+    if policy.order is Order.FIRST_COME:
+        return lambda _: (0.0, 0.0)
+    rank = _rank_of_place(snapshot, policy)
+    return lambda waiting: rank(waiting.place)
+
+
+def _rank_of_place(
+    snapshot: Snapshot, policy: Policy
+) -> Callable[[QueuePlace], tuple[float, float]]:
     if policy.order is Order.FINISH_TIME:
         return FinishTimes(snapshot, EXPECTED_S).rank
-    return lambda waiting: _rank(waiting, policy, snapshot.now_ns)
+    return lambda place: _rank(place, policy, snapshot.now_ns)
 
 
-def _rank(waiting: Waiting, policy: Policy, now_ns: int) -> tuple[float, float]:
+def _rank(place: QueuePlace, policy: Policy, now_ns: int) -> tuple[float, float]:
     if policy.order is Order.SHORTEST:
-        expected_s = EXPECTED_S if waiting.expected_s is None else waiting.expected_s
-        waited_s = max(0, now_ns - waiting.submitted_at_ns) / NS_PER_S
+        expected_s = EXPECTED_S if place.expected_s is None else place.expected_s
+        waited_s = max(0, now_ns - place.submitted_at_ns) / NS_PER_S
         aged = 1 + waited_s / (AGING * expected_s + AGING_LEAST_S)
         # A job without GPUs takes none from anybody: it counts as one that needs very few.
-        return (expected_s * max(0.01, waiting.demand.gpus) / aged, 0.0)
+        return (expected_s * max(0.01, place.gpus) / aged, 0.0)
     if policy.order is Order.LEAST_SERVED:
-        return (class_of(waiting.served_gpu_s), waiting.demand.gpus)
+        return (class_of(place.served_gpu_s), place.gpus)
     return (0.0, 0.0)

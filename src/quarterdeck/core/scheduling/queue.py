@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 def has_waiting(job: Job) -> bool:
     """Whether the scheduler has anything to do for the job."""
-    if job.tasks is None:
-        return job.state is JobState.QUEUED
-    return job.tasks.count(JobState.QUEUED) > 0
+    return job.is_queued
 
 
 def waiting_of(job: Job) -> Waiting:
@@ -40,6 +38,7 @@ def waiting_of(job: Job) -> Waiting:
             clearance=job.clearance,
             limit_s=spec.time_limit_s,
             grace_s=spec.stopping.grace_s,
+            queue_place=job.queue_place,
         )
     indices, parallel = spec.array.indices, spec.array.parallel
     return Waiting(
@@ -61,6 +60,7 @@ def waiting_of(job: Job) -> Waiting:
         clearance=job.clearance,
         limit_s=spec.time_limit_s,
         grace_s=spec.stopping.grace_s,
+        queue_place=job.queue_place,
     )
 
 
@@ -87,6 +87,7 @@ def running_of(job: Job, attempt: Attempt) -> Running:
         owner=job.actor,
         ends_at_ns=_ends_at_ns(job, attempt),
         expected_s=job.should_run_s,
+        queue_place=job.queue_place,
     )
 
 

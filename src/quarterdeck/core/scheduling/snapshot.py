@@ -12,6 +12,7 @@ from quarterdeck.core.cluster.demand import Demand, Grant, Resources
 from quarterdeck.core.cluster.room import Room
 from quarterdeck.core.jobs.array import Array
 from quarterdeck.core.jobs.clearance import Clearance
+from quarterdeck.core.jobs.place import QueuePlace
 from quarterdeck.core.jobs.tasks import Wait
 from quarterdeck.core.ledger.usage import Usage
 from quarterdeck.core.scheduling.allowances import Allowance, Party
@@ -30,7 +31,8 @@ class Waiting:
     run, None where nothing is known; `served_gpu_s` is the GPU time that earlier attempts had. A
     job that `is_preemptible` may have to make room once it has run for `min_runtime_s`.
     `clearance` is where others were stopped for it. `limit_s` is its time limit, None without one,
-    and `grace_s` what it has to end after that.
+    and `grace_s` what it has to end after that. `queue_place` is the place that it has taken from
+    another job of its owner; None while it has its own.
     """
 
     job_id: JobId
@@ -53,6 +55,7 @@ class Waiting:
     clearance: Clearance | None = None
     limit_s: float | None = None
     grace_s: float = 0.0
+    queue_place: QueuePlace | None = None
 
     @property
     def runs_s(self) -> float | None:
@@ -80,9 +83,35 @@ class Waiting:
         return min(left, default=None)
 
     @property
+    def place(self) -> QueuePlace:
+        """By what the queue is sorted: its own, or what it has taken from another job."""
+        return self.queue_place or self.own_place
+
+    @property
+    def gpus_at_once(self) -> float:
+        """How many GPUs all of it that may start at once asks for, by its place."""
+        if self.queue_place is not None:
+            return self.queue_place.gpus_at_once
+        return self.demand.gpus * max(1, self.room)
+
+    @property
+    def own_place(self) -> QueuePlace:
+        """The place that it came with."""
+        gpus = self.demand.gpus
+        return QueuePlace(
+            self.job_id,
+            self.submitted_at_ns,
+            gpus,
+            gpus * max(1, self.room),
+            self.expected_s,
+            self.served_gpu_s,
+            self.demand.nodes + self.demand.nodes_beside,
+        )
+
+    @property
     def order(self) -> tuple[int, int, str]:
         """Priority, then first come; the id settles ties, so the order is total."""
-        return (-self.priority, self.submitted_at_ns, self.job_id)
+        return (-self.priority, *came_of(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +123,7 @@ class Running:
     team's guarantee, and `is_leaving` once it is being stopped, whatever for. `min_runtime_s` is
     its own. `ends_at_ns` is when its time limit and grace are over; None without a limit.
     `expected_s` is how long the job should run, None where nothing is known.
+    `queue_place` is as of one that waits.
     """
 
     job_id: JobId
@@ -114,6 +144,15 @@ class Running:
     owner: str = ""
     ends_at_ns: int | None = None
     expected_s: float | None = None
+    queue_place: QueuePlace | None = None
+
+
+def came_of(one: Waiting | Running) -> tuple[int, JobId]:
+    """When it came, as far as the queue is concerned; the id settles ties."""
+    place = one.queue_place
+    if place is None:
+        return one.submitted_at_ns, one.job_id
+    return place.submitted_at_ns, place.job_id
 
 
 @dataclass(frozen=True, slots=True)

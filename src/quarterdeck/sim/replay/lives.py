@@ -11,6 +11,7 @@ from quarterdeck.core.jobs.events import (
     NeedMet,
     Placed,
     Released,
+    Reordered,
     Requeued,
     StopRequested,
     Submitted,
@@ -45,9 +46,10 @@ class Try:
 class Life:
     """A job from its submission, or from a requeue after its end, to its next end.
 
-    `came_ns` is when this began, `submitted_ns` when the job was first submitted: from then on its
-    place in the queue counts. `ready_ns` is the first moment at which only the queue kept it from
-    starting: later than `came_ns` for one that was held or needed others. `over_ns` is its end.
+    `came_ns` is when this began, `submitted_ns` when the job was first submitted, or that whose
+    place it has taken: from then on its place in the queue counts. `ready_ns` is the first moment
+    at which only the queue kept it from starting: later than `came_ns` for one that was held or
+    needed others. `over_ns` is its end.
     """
 
     job_id: JobId
@@ -117,6 +119,8 @@ class Lives:
         elif isinstance(event, Released | NeedMet):
             if not life.tries:
                 life.ready_ns = event.at_ns
+        elif isinstance(event, Reordered):
+            life.submitted_ns = event.place.submitted_at_ns
         elif isinstance(event, Cancelled) and event.next_state.is_final:
             self._close(life, event.at_ns)
 
@@ -141,5 +145,6 @@ class Lives:
         first = events[0]
         assert isinstance(first, Submitted)
         rounds = 1 + sum(isinstance(event, Requeued) for event in events)
-        at_ns = record.event.at_ns
-        return Life(record.job_id, first.spec, first.actor, first.at_ns, at_ns, at_ns, round=rounds)
+        places = [event.place.submitted_at_ns for event in events if isinstance(event, Reordered)]
+        since_ns, at_ns = [first.at_ns, *places][-1], record.event.at_ns
+        return Life(record.job_id, first.spec, first.actor, since_ns, at_ns, at_ns, round=rounds)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from quarterdeck.basics.errors import Conflict, Stale
-from quarterdeck.core.jobs.events import Held
+from quarterdeck.core.jobs.events import Held, Reordered
 from quarterdeck.core.jobs.evolve import evolve, replay
+from quarterdeck.core.jobs.place import QueuePlace
 from quarterdeck.core.jobs.spec import Retry
 from quarterdeck.core.jobs.states import JobState, ReplicaState
 from quarterdeck.ports.store import Active, JobFilter, JobRecord, KeptReply, SiteRecord
@@ -63,6 +64,15 @@ class StoreConformance(StoreOfMany, StoreOfTeams, StoreOfUsage):
         job = move(store, submit(store, 1, spec), *a_run(code=7))
         assert store.find_job(job.id) == job
         assert store.list_jobs(JobFilter()) == [job]
+
+    def test_a_place_that_was_exchanged_is_read_back_with_the_job_and_from_the_log(
+        self, store: Store
+    ) -> None:
+        taken = Reordered(START_NS, "ada", QueuePlace(a_job_id(2), START_NS, 0.5, 4.0, 60.0, 1e6))
+        job = move(store, submit(store, 1), taken)
+        assert store.find_job(job.id) == job
+        assert job.queue_place == taken.place
+        assert [one.event for one in store.list_records(1)] == [taken]
 
     def test_a_job_that_is_not_there_is_none(self, store: Store) -> None:
         assert store.find_job(a_job_id(1)) is None

@@ -322,6 +322,11 @@ class JobView(Answer):
     min_runtime_s: float = 0.0
     retries: int = Field(default=0, description="How often it was tried again by itself.")
     retry_at: str | None = Field(default=None, description="Not before then, after a fault.")
+    place_as_of: str | None = Field(
+        default=None,
+        description="By its owner's own order it has the place in the queue of a job that was "
+        "submitted then; null while it has its own.",
+    )
     needs: list[str] = Field(default=[], description="Jobs that must succeed first.")
     needs_unmet: list[str] = Field(default=[], description="Those that have not yet.")
     array: ArrayView | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from itertools import product
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -98,10 +98,10 @@ def test_a_superpod_of_dgx_b200_has_the_switches_and_cables_of_the_published_tab
 
 
 def test_the_largest_published_one_is_cabled_in_less_than_a_second() -> None:
-    began = perf_counter()
+    began = process_time()
     fabric = _b200(64)
     assert sum(cables.count for cables in fabric.cables()) == 2 * 8 * 2048
-    assert perf_counter() - began < 1
+    assert process_time() - began < 1
 
 
 FABRICS = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -128,9 +128,9 @@ def test_a_thousand_who_wait_for_ten_thousand_gpus_are_foreseen_quickly() -> Non
     queue = [queued(f"q{n}", shapes[n % 5], 3600.0, holds_in_s=300.0) for n in range(1000)]
     ahead = LookAhead()
     ahead.foresee(capacity, running, queue)
-    began = perf_counter()
+    began = process_time()
     assert len(ahead.foresee(capacity, running, queue)) == 1000
-    assert perf_counter() - began < 0.5
+    assert process_time() - began < 0.5
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -6,6 +6,7 @@ asks for the same, and only the nodes that something was taken from meanwhile ar
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -73,6 +74,8 @@ class Free:
             self._costs[resources] = known
         elif known.seen < len(self._taken_from):
             rows = np.array(sorted({*self._taken_from[known.seen :]}), np.int64)
+            if known.is_shared:
+                known = self._costs[resources] = _Costs(known.want, known.values.copy(), 0)
             known.values[rows] = self._reckon(known.want, rows)
             known.seen = len(self._taken_from)
         if self.barred is not None:
@@ -152,12 +155,24 @@ class Free:
     def returned(self, grants: Iterable[tuple[str, Grant]]) -> Free:
         """What would be free once these were given back, each with its site; this stays as it is.
         What has left its node, or is cordoned, does not come free."""
-        return self._with(grants, 1, state_without)
+        made = self._copied()
+        made.give_back(grants)
+        return made
 
     def granted(self, grants: Iterable[tuple[str, Grant]]) -> Free:
         """What would be free once these were held, too, for which there is room; this stays as it
         is."""
-        return self._with(grants, -1, state_with)
+        made = self._copied()
+        made.hold(grants)
+        return made
+
+    def give_back(self, grants: Iterable[tuple[str, Grant]]) -> None:
+        """These are not held any more."""
+        self._put(grants, 1, state_without)
+
+    def hold(self, grants: Iterable[tuple[str, Grant]]) -> None:
+        """These are held from now on; there is room for them."""
+        self._put(grants, -1, state_with)
 
     def shared_with(self, later: Free, left: Free) -> Free:
         """What is free now and stays so: `later` is what will be free, too, once others have gone,
@@ -183,37 +198,47 @@ class Free:
         costs = costs_of(resources.gpu_percent, self.typical.shares)
         return replace(want, costs=np.where(np.isfinite(want.costs), costs, np.inf))
 
-    def _with(
+    def _copied(self) -> Free:
+        for known in self._costs.values():
+            known.is_shared = True
+        made = copy(self)
+        made.detach()
+        return made
+
+    def detach(self) -> None:
+        """It changes nothing any more of what it was copied from."""
+        self.cpus, self.memory_bytes = self.cpus.copy(), self.memory_bytes.copy()
+        self.gpus_free, self.gpus_idle = self.gpus_free.copy(), self.gpus_idle.copy()
+        self.state = self.state.copy()
+        self._before, self._taken_from = None, self._taken_from.copy()
+        self._costs = self._costs.copy()
+
+    def _put(
         self,
         grants: Iterable[tuple[str, Grant]],
         sign: int,
         state_after: Callable[[int, Part, Device], int],
-    ) -> Free:
-        made = Free(self.capacity, self.typical)
-        made.barred = self.barred
-        made.cpus, made.memory_bytes = self.cpus.copy(), self.memory_bytes.copy()
-        made.gpus_free, made.gpus_idle = self.gpus_free.copy(), self.gpus_idle.copy()
-        made.state = self.state.copy()
+    ) -> None:
         for site, grant in grants:
             row = self.fleet.rows.get((site, grant.node))
             if row is None:
                 continue
-            made.cpus[row] += sign * grant.cpus
-            made.memory_bytes[row] += sign * grant.memory_bytes
+            self._taken_from.append(row)
+            self.cpus[row] += sign * grant.cpus
+            self.memory_bytes[row] += sign * grant.memory_bytes
             for device in grant.devices:
-                made._change(row, parse_part(device), state_after)
-        return made
+                self._change(row, parse_part(device), state_after)
 
     def _change(
         self, row: int, part: Part, state_after: Callable[[int, Part, Device], int]
     ) -> None:
         room = self.capacity.rooms[row]
-        columns = [n for n, device in enumerate(room.node.devices) if device.id == part.gpu]
-        if not columns or any(cordon.device == part.gpu for cordon in room.cordons):
+        column = self.fleet.column_of(row, part.gpu)
+        if column is None or any(cordon.device == part.gpu for cordon in room.cordons):
             return
-        before = int(self.state[row, columns[0]])
-        after = state_after(before, part, room.node.devices[columns[0]])
-        self.state[row, columns[0]] = after
+        before = int(self.state[row, column])
+        after = state_after(before, part, room.node.devices[column])
+        self.state[row, column] = after
         self.gpus_free[row] += (after == FREE) - (before == FREE)
         self.gpus_idle[row] += IDLE[after] - IDLE[before]
 
@@ -268,14 +293,15 @@ class Free:
 
 
 class _Costs:
-    """Costs as far as they were reckoned."""
+    """Costs as far as they were reckoned; shared ones are not changed any more."""
 
-    __slots__ = ("seen", "values", "want")
+    __slots__ = ("is_shared", "seen", "values", "want")
 
     def __init__(self, want: Want, values: NDArray[np.float64], seen: int) -> None:
         self.want = want
         self.values = values
         self.seen = seen
+        self.is_shared = False
 
 
 def _grant_of(node: Node, parts: Sequence[tuple[int, Part]], resources: Resources) -> Grant:

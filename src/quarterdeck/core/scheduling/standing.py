@@ -1,0 +1,345 @@
+"""Which of the running jobs the cells of their teams cover, kept from plan to plan.
+
+Between two plans few jobs come and go. A `Keeper` compares what runs with what ran when it was last
+asked, and covers anew only the jobs of teams of which that may change anything: it finds the same
+as one that is new, sooner (`tests/property/test_kept_cover.py`).
+
+Teams are covered in the order of the policy: first what was started within their guarantees, as it
+started; then, in a second round, what borrows, in the order of its turn. So what covers a team
+depends on its own jobs, on who of it waits, and on what others have bound where its jobs lie
+(`layers`).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final
+
+from quarterdeck.core.scheduling.cells import CellBook
+from quarterdeck.core.scheduling.changes import changes_of
+from quarterdeck.core.scheduling.claims import (
+    by_right,
+    claims_before,
+    claims_of,
+    count_claimed,
+    turn_of,
+)
+from quarterdeck.core.scheduling.layers import Layers, beyond
+from quarterdeck.core.scheduling.lent import Lent
+from quarterdeck.core.scheduling.shapes import EPS
+
+if TYPE_CHECKING:
+    from quarterdeck.core.cluster.demand import Grant
+    from quarterdeck.core.scheduling.capacity import Capacity
+    from quarterdeck.core.scheduling.claims import Claims, Turn
+    from quarterdeck.core.scheduling.fleet import Fleet
+    from quarterdeck.core.scheduling.holdings import Footprint, Holding
+    from quarterdeck.core.scheduling.layers import Bound, Changed
+    from quarterdeck.core.scheduling.pools import Pool
+    from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot
+
+SOONEST: Final[tuple[()]] = ()
+"""Before all turns."""
+
+
+class Team:
+    """The jobs of a team that is guaranteed anything, in order, and what covers them.
+
+    `owed` were started within the guarantee, `rest` were not; `lent_owed` and `lent_rest` are those
+    that nothing covers. `within` is what the first alone hold, `holding` what all do, `beyond` how
+    much more of each node. After the turn `full` no cell was left (None: some are). `claims` are
+    of those that wait before the last of the rest.
+    """
+
+    __slots__ = (
+        "beyond",
+        "claims",
+        "covered_owed",
+        "covered_rest",
+        "full",
+        "holding",
+        "lent_owed",
+        "lent_rest",
+        "number",
+        "owed",
+        "rest",
+        "within",
+    )
+
+    def __init__(self, number: int, holding: Holding) -> None:
+        self.number = number
+        self.within = self.holding = holding
+        self.beyond: Bound = {}
+        self.owed: list[Running] = []
+        self.rest: list[Running] = []
+        self.covered_owed: list[Running] = []
+        self.covered_rest: list[Running] = []
+        self.lent_owed: list[Running] = []
+        self.lent_rest: list[Running] = []
+        self.full: Turn | tuple[()] | None = None
+        self.claims: Claims = ()
+
+    def has_no_cell_after(self, one: Running) -> bool:
+        """Whether none was left when it was the turn of one of the rest."""
+        return self.full is not None and turn_of(one) > self.full
+
+
+class Keeper:
+    """See the module. What it finds is good until it looks again; it is for one thread."""
+
+    def __init__(self) -> None:
+        self._of: tuple[Fleet, tuple[Pool, ...], float] | None = None
+        self._now_ns = 0
+        self._seen: tuple[Running, ...] = ()
+
+    def look(self, capacity: Capacity, snapshot: Snapshot, policy: Policy) -> None:
+        """From now on it is about this moment."""
+        of = (capacity.fleet, policy.pools, policy.reclaim_after_s)
+        is_same = self._of is not None and self._of[0] is of[0] and self._of[1:] == of[1:]
+        if not is_same or snapshot.now_ns < self._now_ns:
+            self._begin(capacity, policy)
+        self._of = None  # It begins anew should anything be raised meanwhile.
+        self._now_ns = snapshot.now_ns
+        self.book.look(capacity)
+        self.claims = claims_of(snapshot, self.book, policy.patience_s)
+        self.lent.look(snapshot.now_ns)
+        gone, come = changes_of(self._seen, snapshot.running)
+        for one in gone:
+            self._remove(one)
+        for one in come:
+            self._add(one)
+        self._cover_owed()
+        if self.book.are_whole_nodes:
+            self._note_claims()
+            self._cover_rest()
+        else:
+            self._cover_all_rest()
+        for one in gone:
+            self._spots.pop(id(one), None)
+        self._seen = snapshot.running
+        self._of = of
+
+    def _begin(self, capacity: Capacity, policy: Policy) -> None:
+        self.book = CellBook(capacity, policy.pools)
+        self.teams = {
+            name: Team(number, self.book.holding(name))
+            for number, name in enumerate(self.book.teams)
+        }
+        self.outside: dict[int, Running] = {}
+        """What runs of teams that are guaranteed nothing."""
+        self.leaving: dict[int, Running] = {}
+        """What is being stopped."""
+        self.here: dict[int, list[tuple[Running, Grant]]] = defaultdict(list)
+        """What lies on each node, and is not being stopped."""
+        self.lent = Lent(
+            policy.reclaim_after_s, lambda one, sign: self.book.note_stuck(self.spot(one), sign)
+        )
+        self._seen = ()
+        self._spots: dict[int, Footprint] = {}
+        self._layers = Layers(self.book.totals)
+        self._dirty_owed: set[int] = set()
+        self._dirty_rest: set[int] = set()
+        self._given_up: dict[int, set[int]] = defaultdict(set)
+        """Rows that others gave up where jobs of a team lie that nothing covers."""
+
+    def spot(self, one: Running) -> Footprint:
+        """Where a job lies that is not being stopped, and what it takes."""
+        return self._spots[id(one)]
+
+    def _remove(self, one: Running) -> None:
+        if one.is_leaving:
+            del self.leaving[id(one)]
+            return
+        for row in self.spot(one).rows:
+            self.here[row] = [pair for pair in self.here[row] if pair[0] is not one]
+        team = self.teams.get(one.team)
+        if team is None:
+            del self.outside[id(one)]
+            self.lent.remove(one)
+        elif one.is_owed:
+            _take_out(team.owed, one)
+            self._dirty_owed.add(team.number)
+        else:
+            _take_out(team.rest, one)
+            if one in self.lent:
+                _take_out(team.lent_rest, one)
+                self.lent.remove(one)
+            else:
+                self._dirty_rest.add(team.number)
+
+    def _add(self, one: Running) -> None:
+        if one.is_leaving:
+            self.leaving[id(one)] = one
+            return
+        spot = self._spots[id(one)] = self.book.spot_of(one.site, one.grants)
+        for grant in one.grants:
+            row = self.book.fleet.rows.get((one.site, grant.node))
+            if row is not None:
+                self.here[row].append((one, grant))
+        team = self.teams.get(one.team)
+        if team is None:
+            self.outside[id(one)] = one
+            self.lent.add(one)
+        elif one.is_owed:
+            insort(team.owed, one, key=by_right)
+            self._dirty_owed.add(team.number)
+        else:
+            insort(team.rest, one, key=by_right)
+            if self._cannot_cover(team, one, spot):
+                insort(team.lent_rest, one, key=by_right)
+                self.lent.add(one)
+            else:
+                self._dirty_rest.add(team.number)
+
+    def _cover_owed(self) -> None:
+        """The first round, of those teams of which anything may have changed."""
+        for team in self.teams.values():
+            if team.number not in self._dirty_owed:
+                continue
+            before, held = team.within, team.within.unbound()
+            covered: list[Running] = []
+            lent: list[Running] = []
+            room = self._layers.room_for_owed(team.number)
+            for one in team.owed:
+                steps = held.bind(self.spot(one), room)
+                (lent if steps is None else covered).append(one)
+            self.lent.renew(team.lent_owed, lent)
+            team.covered_owed, team.lent_owed = covered, lent
+            if held.is_like(before):
+                continue
+            team.within = held
+            self._dirty_rest.add(team.number)
+            changed = self._layers.note_owed(team.number, before.bound, held.bound)
+            self._note_others(team.number, changed, is_owed=True)
+        self._dirty_owed.clear()
+
+    def _note_claims(self) -> None:
+        """Look at those again for whose jobs others of their team wait now, or do not any more."""
+        for name, team in self.teams.items():
+            claims = self.claims.get(name, ())
+            if claims or team.claims:
+                before = claims_before(claims, turn_of(team.rest[-1])) if team.rest else ()
+                if before != team.claims:
+                    team.claims = before
+                    self._dirty_rest.add(team.number)
+
+    def _cover_rest(self) -> None:
+        """The second round, of those teams of which anything may have changed."""
+        for name, team in self.teams.items():
+            number = team.number
+            if number in self._given_up:
+                is_taken, rows = self._layers.is_taken(number), self._given_up.pop(number)
+                if not all(map(is_taken, rows)):
+                    self._dirty_rest.add(number)
+            if number not in self._dirty_rest:
+                continue
+            before, lent = team.beyond, self._bind_rest(name, team)
+            self.lent.renew(team.lent_rest, lent)
+            team.lent_rest = lent
+            changed = self._layers.note_rest(number, before, team.beyond)
+            self._note_others(number, changed, is_owed=False)
+        self._dirty_rest.clear()
+
+    def _cover_all_rest(self) -> None:
+        """The second round where a cell that is bound may leave too little for cells of others,
+        whoever they are: everything depends on everything."""
+        for name, team in self.teams.items():
+            self.lent.renew(team.lent_rest, team.rest)
+            self.book.put(name, team.within)
+        self._layers.forget_rest()
+        short, lent = self.book.shortfall(), {}
+        for name, team in self.teams.items():
+            lent[name] = self._bind_rest(name, team, short)
+            self._layers.note_rest(team.number, {}, team.beyond)
+        for name, team in self.teams.items():
+            self.lent.renew(team.rest, lent[name])
+            team.lent_rest = lent[name]
+        self._dirty_rest.clear()
+
+    def _bind_rest(self, name: str, team: Team, short: int | None = None) -> list[Running]:
+        """Bind what cells of a team are left to what borrows; says what nothing covers. `short` is
+        how many cells of all found no node before, where there may be more of them by that."""
+        held, claims = team.within.copy(), self.claims.get(name, ())
+        room = self._layers.room_for_rest(team.number)
+        is_taken = self._layers.is_taken(team.number)
+        covered: list[Running] = []
+        lent: list[Running] = []
+        left, bound, spots = held.left, held.bound, self._spots
+        team.full = None if left else SOONEST
+        for one in team.rest:
+            spot = spots[id(one)]
+            if short is None and spot.sizes and spot.sizes[0] > EPS:
+                row = spot.rows[0]
+                if row not in bound and (not left or is_taken(row)):
+                    lent.append(one)  # Most of those that nothing covers are told by this.
+                    continue
+            steps = held.bind(spot, room)
+            if steps is None:
+                lent.append(one)
+                continue
+            if steps:
+                turn, had = turn_of(one), left
+                left -= len(steps)
+                is_claimed = bool(claims) and count_claimed(claims, turn, had) > left
+                if is_claimed or (short is not None and self._is_shorter(name, held, short)):
+                    held.undo(spot, steps)
+                    left = had
+                    lent.append(one)
+                    continue
+                if not left:
+                    team.full = turn
+            covered.append(one)
+        team.holding, team.covered_rest = held, covered
+        team.beyond = beyond(held.bound, team.within.bound)
+        self.book.put(name, held)
+        return lent
+
+    def _is_shorter(self, name: str, held: Holding, short: int) -> bool:
+        """Whether cells of others that must lie together, or are parts of nodes, find no node any
+        more."""
+        self.book.put(name, held.copy())
+        return self.book.shortfall() > short
+
+    def _cannot_cover(self, team: Team, one: Running, spot: Footprint) -> bool:
+        """Whether one of the rest lies somewhere where its team has no cell and cannot have one
+        when it is its turn: none is left, or others have the node."""
+        if not spot.whole or team.has_no_cell_after(one):
+            return team.holding.has_none_for(spot)
+        is_taken = self._layers.is_taken(team.number)
+        return self.book.are_whole_nodes and any(
+            size > EPS and row not in team.holding.bound and is_taken(row)
+            for row, size in zip(spot.rows, spot.sizes, strict=True)
+        )
+
+    def _note_others(self, number: int, changed: Changed, *, is_owed: bool) -> None:
+        """A team, of this number, has bound something on nodes or given it up. What was owed to it
+        goes before all that borrows, the rest of it only before the rest of later teams."""
+        for row, more in changed:
+            for one, _ in self.here.get(row, ()):
+                team = self.teams.get(one.team)
+                if team is None or team.number == number:
+                    continue
+                if one.is_owed:
+                    if is_owed and team.number > number:
+                        self._dirty_owed.add(team.number)
+                elif is_owed or team.number > number:
+                    self._note_other(team, one, row, more)
+
+    def _note_other(self, team: Team, one: Running, row: int, more: float) -> None:
+        """Others have bound so much more, or less, of a node where one of the rest of a team lies:
+        look again where that may change what covers the team."""
+        if team.has_no_cell_after(one):
+            return
+        if not self.book.are_whole_nodes or (more > 0 and row in team.holding.bound):
+            self._dirty_rest.add(team.number)
+        elif more < 0 and one in self.lent:
+            self._given_up[team.number].add(row)
+
+
+def _take_out(listed: list[Running], one: Running) -> None:
+    """It stands where its right puts it."""
+    place = bisect_left(listed, by_right(one), key=by_right)
+    while listed[place] is not one:
+        place += 1
+    del listed[place]

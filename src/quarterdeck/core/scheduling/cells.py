@@ -71,14 +71,16 @@ class CellBook:
         self._stuck = np.zeros(len(self.total))
         guarantees = {pool.team: pool.guarantee for pool in pools if pool.guarantee}
         shapes = shapes_of(pools, self.fleet, self.total)
+        self.are_whole_nodes = are_whole_nodes(shapes.values(), self.total)
+        """Whether all cells are whole nodes of one shape, anywhere: as many nodes are left for the
+        others once one was bound as there were before. What a team holds is one group then."""
+        if self.are_whole_nodes and shapes:
+            shapes = dict.fromkeys(shapes, next(iter(shapes.values())))
         self._held = {
             team: Holding.of((shapes[cells], cells.count) for cells in guarantee)
             for team, guarantee in guarantees.items()
         }
         self._own: set[str] = set()
-        self.are_whole_nodes = are_whole_nodes(shapes.values(), self.total)
-        """Whether all cells are whole nodes of one shape, anywhere: as many nodes are left for the
-        others once one was bound as there were before."""
 
     def look(self, capacity: Capacity) -> None:
         """From now on it is about what is open in this capacity, of the same nodes."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Turn = tuple[bool, int, int, str]
 """The place of a job among those of its team."""
+Right = tuple[()] | tuple[int] | tuple[int, Turn | tuple[()]] | tuple[int, Turn, int]
+"""What `by_right` gives, or what is before, after or between those."""
 
 
 class Claim(NamedTuple):

@@ -55,8 +55,16 @@ class Holding:
 
     @classmethod
     def of(cls, groups: Iterable[tuple[Shape, int]]) -> Holding:
-        """Nothing is bound."""
-        return cls([Group(shape, count, count) for shape, count in groups], {}, {})
+        """Nothing is bound. Cells of one shape that may lie anywhere are one group."""
+        made: list[Group] = []
+        for shape, count in groups:
+            same = [one for one in made if one.shape is shape and shape.within is None]
+            if same:
+                same[0].count += count
+                same[0].left += count
+            else:
+                made.append(Group(shape, count, count))
+        return cls(made, {}, {})
 
     def copy(self) -> Holding:
         """The same, to be changed."""
@@ -108,16 +116,19 @@ class Holding:
                     self.undo(Footprint(spot.rows[:done], spot.sizes[:done]), steps)
                     return None
                 steps.append(step)
-            used[row] = after
+            if after:
+                used[row] = after
         return tuple(steps)
 
     def undo(self, spot: Footprint, steps: Iterable[Step]) -> None:
         """As it was before: of several the last one first."""
         bound, used = self.bound, self.used
         for row, size in zip(spot.rows, spot.sizes, strict=True):
-            used[row] -= size
-            if not used[row]:
-                del used[row]
+            rest = used.get(row, 0.0) - size
+            if rest:
+                used[row] = rest
+            else:
+                used.pop(row, None)
         for step in reversed(tuple(steps)):
             group = self.groups[step.place]
             bound[step.row] -= group.shape.listed[step.row]
@@ -125,6 +136,22 @@ class Holding:
                 del bound[step.row]
             group.left += 1
             group.domain = step.domain_before
+
+    def change(self, before: Holding, after: Holding) -> None:
+        """Where this holds what `before` does and more, of one group each, it holds what `after`
+        does and the same more. More cells may be held by that than there are: `left` is below
+        0 then."""
+        for mine, was, now in (
+            (self.bound, before.bound, after.bound),
+            (self.used, before.used, after.used),
+        ):
+            for row in was.keys() | now.keys():
+                held = mine.get(row, 0.0) + now.get(row, 0.0) - was.get(row, 0.0)
+                if held:
+                    mine[row] = held
+                else:
+                    mine.pop(row, None)
+        self.groups[0].left += after.left - before.left
 
     def _bind_cell(self, row: int, size: float, room: Callable[[int], float]) -> Step | None:
         """The smallest cell that does, those that may lie anywhere first."""

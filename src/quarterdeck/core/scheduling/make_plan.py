@@ -263,8 +263,8 @@ class _Planning:
         """Nobody is stopped for a job that the next plan would not start."""
         if self._clearing.is_empty:
             return
-        capacity, asked = self._placer.free.capacity, self._snapshot.asked
-        before = Placer(Free(capacity, typical_of(asked)), self._placer.insists)
+        free = self._placer.free
+        before = Placer(Free(free.capacity, free.typical), self._placer.insists)
         for waiting in self._clearing.settle(before, self._placements):
             del self._verdicts[waiting.job_id]
             self._left.append(waiting)

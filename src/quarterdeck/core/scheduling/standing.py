@@ -14,75 +14,25 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from quarterdeck.core.scheduling.cells import CellBook
 from quarterdeck.core.scheduling.changes import changes_of
-from quarterdeck.core.scheduling.claims import (
-    by_right,
-    claims_before,
-    claims_of,
-    count_claimed,
-    turn_of,
-)
-from quarterdeck.core.scheduling.layers import Layers, beyond
+from quarterdeck.core.scheduling.claims import by_right, claims_before, claims_of, turn_of
+from quarterdeck.core.scheduling.layers import Layers
 from quarterdeck.core.scheduling.lent import Lent
 from quarterdeck.core.scheduling.shapes import EPS
+from quarterdeck.core.scheduling.team_cover import SOONEST, TeamCover
 
 if TYPE_CHECKING:
     from quarterdeck.core.cluster.demand import Grant
     from quarterdeck.core.scheduling.capacity import Capacity
-    from quarterdeck.core.scheduling.claims import Claims, Turn
+    from quarterdeck.core.scheduling.claims import Right
     from quarterdeck.core.scheduling.fleet import Fleet
     from quarterdeck.core.scheduling.holdings import Footprint, Holding
-    from quarterdeck.core.scheduling.layers import Bound, Changed
+    from quarterdeck.core.scheduling.layers import Changed
     from quarterdeck.core.scheduling.pools import Pool
     from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot
-
-SOONEST: Final[tuple[()]] = ()
-"""Before all turns."""
-
-
-class Team:
-    """The jobs of a team that is guaranteed anything, in order, and what covers them.
-
-    `owed` were started within the guarantee, `rest` were not; `lent_owed` and `lent_rest` are those
-    that nothing covers. `within` is what the first alone hold, `holding` what all do, `beyond` how
-    much more of each node. After the turn `full` no cell was left (None: some are). `claims` are
-    of those that wait before the last of the rest.
-    """
-
-    __slots__ = (
-        "beyond",
-        "claims",
-        "covered_owed",
-        "covered_rest",
-        "full",
-        "holding",
-        "lent_owed",
-        "lent_rest",
-        "number",
-        "owed",
-        "rest",
-        "within",
-    )
-
-    def __init__(self, number: int, holding: Holding) -> None:
-        self.number = number
-        self.within = self.holding = holding
-        self.beyond: Bound = {}
-        self.owed: list[Running] = []
-        self.rest: list[Running] = []
-        self.covered_owed: list[Running] = []
-        self.covered_rest: list[Running] = []
-        self.lent_owed: list[Running] = []
-        self.lent_rest: list[Running] = []
-        self.full: Turn | tuple[()] | None = None
-        self.claims: Claims = ()
-
-    def has_no_cell_after(self, one: Running) -> bool:
-        """Whether none was left when it was the turn of one of the rest."""
-        return self.full is not None and turn_of(one) > self.full
 
 
 class Keeper:
@@ -123,7 +73,7 @@ class Keeper:
     def _begin(self, capacity: Capacity, policy: Policy) -> None:
         self.book = CellBook(capacity, policy.pools)
         self.teams = {
-            name: Team(number, self.book.holding(name))
+            name: TeamCover(number, self.book.holding(name))
             for number, name in enumerate(self.book.teams)
         }
         self.outside: dict[int, Running] = {}
@@ -139,9 +89,11 @@ class Keeper:
         self._spots: dict[int, Footprint] = {}
         self._layers = Layers(self.book.totals)
         self._dirty_owed: set[int] = set()
-        self._dirty_rest: set[int] = set()
-        self._given_up: dict[int, set[int]] = defaultdict(set)
-        """Rows that others gave up where jobs of a team lie that nothing covers."""
+        self._since: dict[int, Right] = {}
+        """Of which teams the rest is to be looked at, and from which right on."""
+        self._given_up: dict[int, list[tuple[int, Right]]] = defaultdict(list)
+        """Rows that others gave up where jobs of a team lie that nothing covers, and their
+        rights."""
 
     def spot(self, one: Running) -> Footprint:
         """Where a job lies that is not being stopped, and what it takes."""
@@ -166,7 +118,7 @@ class Keeper:
                 _take_out(team.lent_rest, one)
                 self.lent.remove(one)
             else:
-                self._dirty_rest.add(team.number)
+                self._mark(team, by_right(one))
 
     def _add(self, one: Running) -> None:
         if one.is_leaving:
@@ -190,29 +142,36 @@ class Keeper:
                 insort(team.lent_rest, one, key=by_right)
                 self.lent.add(one)
             else:
-                self._dirty_rest.add(team.number)
+                self._mark(team, by_right(one))
 
     def _cover_owed(self) -> None:
         """The first round, of those teams of which anything may have changed."""
         for team in self.teams.values():
             if team.number not in self._dirty_owed:
                 continue
-            before, held = team.within, team.within.unbound()
-            covered: list[Running] = []
-            lent: list[Running] = []
-            room = self._layers.room_for_owed(team.number)
-            for one in team.owed:
-                steps = held.bind(self.spot(one), room)
-                (lent if steps is None else covered).append(one)
-            self.lent.renew(team.lent_owed, lent)
-            team.covered_owed, team.lent_owed = covered, lent
-            if held.is_like(before):
+            before = team.within
+            self.lent.renew(*team.bind_owed(self._spots, self._layers))
+            if team.within is before:
                 continue
-            team.within = held
-            self._dirty_rest.add(team.number)
-            changed = self._layers.note_owed(team.number, before.bound, held.bound)
+            self._mark(team, self._first_touched(team))
+            changed = self._layers.note_owed(team.number, before.bound, team.within.bound)
             self._note_others(team.number, changed, is_owed=True)
         self._dirty_owed.clear()
+
+    def _first_touched(self, team: TeamCover) -> Right:
+        if not self.book.are_whole_nodes:
+            return SOONEST
+
+        def on_row(row: int) -> list[Running]:
+            return [one for one, _ in self.here.get(row, ()) if self.teams.get(one.team) is team]
+
+        return team.first_touched(on_row, self._spots)
+
+    def _mark(self, team: TeamCover, right: Right) -> None:
+        """The rest of a team from this right on has to be looked at."""
+        known = self._since.get(team.number)
+        if known is None or right < known:
+            self._since[team.number] = right
 
     def _note_claims(self) -> None:
         """Look at those again for whose jobs others of their team wait now, or do not any more."""
@@ -220,88 +179,52 @@ class Keeper:
             claims = self.claims.get(name, ())
             if claims or team.claims:
                 before = claims_before(claims, turn_of(team.rest[-1])) if team.rest else ()
-                if before != team.claims:
+                if before != team.claims or (before and team.number in self._since):
                     team.claims = before
-                    self._dirty_rest.add(team.number)
+                    self._mark(team, SOONEST)
 
     def _cover_rest(self) -> None:
-        """The second round, of those teams of which anything may have changed."""
+        """The second round, of those of which anything may have changed."""
         for name, team in self.teams.items():
             number = team.number
             if number in self._given_up:
-                is_taken, rows = self._layers.is_taken(number), self._given_up.pop(number)
-                if not all(map(is_taken, rows)):
-                    self._dirty_rest.add(number)
-            if number not in self._dirty_rest:
+                is_taken = self._layers.is_taken(number)
+                for row, right in self._given_up.pop(number):
+                    if not is_taken(row):
+                        self._mark(team, right)
+            if number not in self._since:
                 continue
-            before, lent = team.beyond, self._bind_rest(name, team)
-            self.lent.renew(team.lent_rest, lent)
-            team.lent_rest = lent
+            since = SOONEST if team.claims else self._since[number]
+            before, claims = team.beyond, self.claims.get(name, ())
+            self.lent.renew(*team.bind_rest(since, claims, self._spots, self._layers))
+            self.book.put(name, team.holding)
             changed = self._layers.note_rest(number, before, team.beyond)
             self._note_others(number, changed, is_owed=False)
-        self._dirty_rest.clear()
+        self._since.clear()
 
     def _cover_all_rest(self) -> None:
-        """The second round where a cell that is bound may leave too little for cells of others,
-        whoever they are: everything depends on everything."""
+        """The second round where a cell that is bound may leave too little for cells of others
+        that must lie together, or are parts of nodes: everything depends on everything."""
         for name, team in self.teams.items():
             self.lent.renew(team.lent_rest, team.rest)
             self.book.put(name, team.within)
         self._layers.forget_rest()
-        short, lent = self.book.shortfall(), {}
+        short = self.book.shortfall()
         for name, team in self.teams.items():
-            lent[name] = self._bind_rest(name, team, short)
+
+            def is_shorter(held: Holding, name: str = name) -> bool:
+                self.book.put(name, held.copy())
+                return self.book.shortfall() > short
+
+            claims = self.claims.get(name, ())
+            team.bind_rest(SOONEST, claims, self._spots, self._layers, is_shorter)
+            self.book.put(name, team.holding)
             self._layers.note_rest(team.number, {}, team.beyond)
-        for name, team in self.teams.items():
-            self.lent.renew(team.rest, lent[name])
-            team.lent_rest = lent[name]
-        self._dirty_rest.clear()
+        for team in self.teams.values():
+            self.lent.renew(team.rest, team.lent_rest)
+        self._since.clear()
 
-    def _bind_rest(self, name: str, team: Team, short: int | None = None) -> list[Running]:
-        """Bind what cells of a team are left to what borrows; says what nothing covers. `short` is
-        how many cells of all found no node before, where there may be more of them by that."""
-        held, claims = team.within.copy(), self.claims.get(name, ())
-        room = self._layers.room_for_rest(team.number)
-        is_taken = self._layers.is_taken(team.number)
-        covered: list[Running] = []
-        lent: list[Running] = []
-        left, bound, spots = held.left, held.bound, self._spots
-        team.full = None if left else SOONEST
-        for one in team.rest:
-            spot = spots[id(one)]
-            if short is None and spot.sizes and spot.sizes[0] > EPS:
-                row = spot.rows[0]
-                if row not in bound and (not left or is_taken(row)):
-                    lent.append(one)  # Most of those that nothing covers are told by this.
-                    continue
-            steps = held.bind(spot, room)
-            if steps is None:
-                lent.append(one)
-                continue
-            if steps:
-                turn, had = turn_of(one), left
-                left -= len(steps)
-                is_claimed = bool(claims) and count_claimed(claims, turn, had) > left
-                if is_claimed or (short is not None and self._is_shorter(name, held, short)):
-                    held.undo(spot, steps)
-                    left = had
-                    lent.append(one)
-                    continue
-                if not left:
-                    team.full = turn
-            covered.append(one)
-        team.holding, team.covered_rest = held, covered
-        team.beyond = beyond(held.bound, team.within.bound)
-        self.book.put(name, held)
-        return lent
-
-    def _is_shorter(self, name: str, held: Holding, short: int) -> bool:
-        """Whether cells of others that must lie together, or are parts of nodes, find no node any
-        more."""
-        self.book.put(name, held.copy())
-        return self.book.shortfall() > short
-
-    def _cannot_cover(self, team: Team, one: Running, spot: Footprint) -> bool:
+    def _cannot_cover(self, team: TeamCover, one: Running, spot: Footprint) -> bool:
         """Whether one of the rest lies somewhere where its team has no cell and cannot have one
         when it is its turn: none is left, or others have the node."""
         if not spot.whole or team.has_no_cell_after(one):
@@ -326,15 +249,15 @@ class Keeper:
                 elif is_owed or team.number > number:
                     self._note_other(team, one, row, more)
 
-    def _note_other(self, team: Team, one: Running, row: int, more: float) -> None:
+    def _note_other(self, team: TeamCover, one: Running, row: int, more: float) -> None:
         """Others have bound so much more, or less, of a node where one of the rest of a team lies:
         look again where that may change what covers the team."""
         if team.has_no_cell_after(one):
             return
         if not self.book.are_whole_nodes or (more > 0 and row in team.holding.bound):
-            self._dirty_rest.add(team.number)
+            self._mark(team, by_right(one))
         elif more < 0 and one in self.lent:
-            self._given_up[team.number].add(row)
+            self._given_up[team.number].append((row, by_right(one)))
 
 
 def _take_out(listed: list[Running], one: Running) -> None:

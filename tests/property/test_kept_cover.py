@@ -37,6 +37,7 @@ OWNERS = ("a", "b", "c", "d", "e")
 TEAMS = (*OWNERS, "nobody's")
 
 WHOLE = (Cells(1), Cells(2), Cells(3), Cells(2, Resources(GPUS)))
+ALIKE = (Cells(1, Resources(2)), Cells(2, Resources(2)), Cells(5, Resources(2)))
 OTHERS = (
     *WHOLE,
     Cells(1, Resources(2)),
@@ -47,9 +48,9 @@ OTHERS = (
 
 
 def a_world(seed: int) -> World:
-    """Half of them know only whole nodes; of the others most cells are anything else."""
+    """Of many all cells are alike: whole nodes, or halves."""
     chance = Chance(seed)
-    shapes = WHOLE if chance.happens(0.5) else OTHERS
+    shapes = chance.pick((WHOLE, WHOLE, ALIKE, OTHERS))
     pools = []
     for team in OWNERS:
         guarantee = tuple(chance.pick(shapes) for _ in range(1 + chance.happens(0.3)))
@@ -76,6 +77,10 @@ def happen(world: World) -> None:
         key = chance.pick(sorted(world.running))
         one = world.running[key]
         world.running[key] = replace(one, started_at_ns=one.started_at_ns + NS_PER_S)
+    if world.running and chance.happens(0.1):
+        # As where a pool was larger before, or smaller: what is owed may be more than there is.
+        key = chance.pick(sorted(world.running))
+        world.running[key] = replace(world.running[key], is_owed=chance.happens(0.7))
     if chance.happens(0.1):
         node = f"n{chance.below(NODES)}"
         device = chance.pick((None, None, f"GPU-{node}-0"))
@@ -137,7 +142,7 @@ def test_a_plan_is_the_same_with_what_was_kept(part: int) -> None:
 
 
 def test_what_has_gone_and_come_is_found_wherever_it_stands() -> None:
-    """Against counting; `changes_of` looks at identities, and needs nothing else of a job."""
+    """Against counting."""
     chance = Chance(1)
     world = World.of(1)
     world.come()
@@ -153,7 +158,17 @@ def test_what_has_gone_and_come_is_found_wherever_it_stands() -> None:
         if chance.happens(0.1):
             after.reverse()
         after += [replace(one, submitted_at_ns=-2) for _ in range(chance.below(3))]
-        gone, come = changes_of(tuple(before), tuple(after))
+        gone, come, there = changes_of(before, after)
         was, now = set(map(id, before)), set(map(id, after))
+        assert list(map(id, there)) == list(map(id, after))
         assert sorted(map(id, gone)) == sorted(was - now)
         assert sorted(map(id, come)) == sorted(now - was)
+
+
+def test_what_is_equal_is_still_what_it_was() -> None:
+    """The board makes a job's entry again where something else of it has changed."""
+    before = [(n, str(n)) for n in range(100)]
+    after = [*((n, str(n)) for n in range(100)), (100, "new")]
+    gone, come, there = changes_of(before, after)
+    assert (gone, come) == ([], [(100, "new")])
+    assert list(map(id, there[:-1])) == list(map(id, before))

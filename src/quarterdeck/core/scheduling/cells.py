@@ -15,23 +15,25 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from quarterdeck.core.cluster.parts import gpu_of
 from quarterdeck.core.scheduling.holdings import ANY, Footprint, Holding, Step
-from quarterdeck.core.scheduling.shapes import EPS, are_whole_nodes, replica_sizes, shapes_of
+from quarterdeck.core.scheduling.reserve import Lot, reserve
+from quarterdeck.core.scheduling.shapes import EPS, are_alike, replica_sizes, shapes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from quarterdeck.core.cluster.demand import Demand, Grant
     from quarterdeck.core.scheduling.capacity import Capacity
+    from quarterdeck.core.scheduling.holdings import Group
     from quarterdeck.core.scheduling.pools import Pool
-    from quarterdeck.core.scheduling.shapes import Shape
+    from quarterdeck.core.scheduling.reserve import Reserve
 
     Rows = NDArray[np.bool_]
     Sizes = NDArray[np.float64]
@@ -50,15 +52,6 @@ class Binding:
     steps: tuple[Step, ...]
 
 
-class _Lot(NamedTuple):
-    """Cells that are bound to nothing: all of one shape that may lie anywhere, or those of one
-    group that must lie together, and in which domain."""
-
-    shape: Shape
-    left: int
-    domain: int
-
-
 class CellBook:
     """See the module. Nothing in it looks at jobs: `cover` does."""
 
@@ -71,10 +64,10 @@ class CellBook:
         self._stuck = np.zeros(len(self.total))
         guarantees = {pool.team: pool.guarantee for pool in pools if pool.guarantee}
         shapes = shapes_of(pools, self.fleet, self.total)
-        self.are_whole_nodes = are_whole_nodes(shapes.values(), self.total)
-        """Whether all cells are whole nodes of one shape, anywhere: as many nodes are left for the
-        others once one was bound as there were before. What a team holds is one group then."""
-        if self.are_whole_nodes and shapes:
+        self.are_alike = are_alike(shapes.values())
+        """What a team holds is one group then, and binding one never leaves too little for
+        others."""
+        if self.are_alike and shapes:
             shapes = dict.fromkeys(shapes, next(iter(shapes.values())))
         self._held = {
             team: Holding.of((shapes[cells], cells.count) for cells in guarantee)
@@ -214,7 +207,7 @@ class CellBook:
         new = np.flatnonzero(anywhere & ~own)
         if len(new):
             yield anywhere
-            _, taken = self._reserve(but=team)
+            taken = self.reserve(but=team).taken
             beside = anywhere & (own | (room - taken >= size))
             if (beside != anywhere).any() and (beside & ~own).any():
                 yield beside
@@ -249,66 +242,35 @@ class CellBook:
 
     def shortfall(self) -> int:
         """How many cells that are not bound have no node left."""
-        return self._reserve()[0]
+        return self.reserve().short
 
     def spare(self) -> Sizes:
         """How much of each node nobody's cells need, in GPUs."""
-        _, taken = self._reserve()
-        spare: Sizes = np.maximum(0.0, self._there - self._bound - self._stuck - taken)
+        spare: Sizes = np.maximum(0.0, self.reserve().beside)
         return spare
 
-    def _reserve(self, but: str = "") -> tuple[int, Sizes]:
-        """A node for each cell that is not bound, but those of one team, what is hardest to place
-        first; how many found none, and how much of each node that takes."""
-        room = self._there - self._bound - self._stuck
-        taken = np.zeros(len(room))
-        short = 0
-        for shape, left, domain in self._lots(but):
-            per_node = np.floor((room - taken + EPS) / shape.sizes)
-            if shape.within is not None:
-                per_node = self._in_one_domain(shape, left, domain, per_node)
-            fitting = np.flatnonzero(per_node > 0)
-            # Those that are in part bound or taken already first, so that whole ones stay whole.
-            order = fitting[np.argsort((room - taken)[fitting], kind="stable")]
-            counts = per_node[order]
-            before = np.cumsum(counts) - counts
-            counts = np.clip(left - before, 0, counts)
-            chosen = counts > 0
-            taken[order[chosen]] += counts[chosen] * shape.sizes[order[chosen]]
-            short += max(0, left - int(counts.sum()))
-        return short, taken
-
-    def _lots(self, but: str) -> list[_Lot]:
-        """All cells that are bound to nothing, but those of one team."""
-        anywhere: dict[int, tuple[Shape, int]] = {}
+    def reserve(self, but: str = "") -> Reserve:
+        """A node for each cell that is not bound, but those of one team."""
+        anywhere: dict[int, Lot] = {}
         lots = []
         for team, held in self._held.items():
             if team == but:
                 continue
-            for group in held.groups:
-                shape = group.shape
+            for place, group in enumerate(held.groups):
+                shape, key = group.shape, lot_key(team, place, group)
                 if group.left and shape.within is not None:
-                    lots.append(_Lot(shape, group.left, group.domain))
+                    lots.append(Lot(key, shape, group.left, group.domain))
                 elif group.left:
-                    _, before = anywhere.get(id(shape), (shape, 0))
-                    anywhere[id(shape)] = (shape, before + group.left)
-        lots += [_Lot(shape, left, ANY) for shape, left in anywhere.values()]
-        lots.sort(key=lambda lot: lot.shape.hardest)
-        return lots
+                    known = anywhere.get(id(shape))
+                    before = 0 if known is None else known.left
+                    anywhere[id(shape)] = Lot(key, shape, before + group.left, ANY)
+        room = self._there - self._bound - self._stuck
+        return reserve(room, [*lots, *anywhere.values()], self.fleet)
 
-    def _in_one_domain(self, shape: Shape, left: int, domain: int, per_node: Sizes) -> Sizes:
-        """Only of the domain where they lie, or of the tightest that has room for all of them."""
-        assert shape.within is not None
-        domains = self.fleet.domains[shape.within]
-        if domain != ANY:
-            return np.where(domains == domain, np.minimum(per_node, 1), 0)
-        has = domains >= 0
-        counts = np.bincount(domains[has], np.minimum(per_node[has], 1))
-        fitting = np.flatnonzero(counts >= left)
-        if not len(fitting):
-            return np.zeros(len(per_node))
-        best = fitting[np.argmin(counts[fitting])]
-        return np.where(domains == best, np.minimum(per_node, 1), 0)
+
+def lot_key(team: str, place: int, group: Group) -> Hashable:
+    """The lot to which the cells of a group belong that are not bound."""
+    return id(group.shape) if group.shape.within is None else (team, place)
 
 
 def _there(capacity: Capacity, total: Sizes) -> Sizes:

@@ -117,7 +117,7 @@ class Cover:
     def grant(self, team: str, site: str, grants: tuple[Grant, ...]) -> bool:
         """Whether cells of the team cover this and leave nodes for all other cells: then they do
         from now on."""
-        is_watched = not self.book.are_whole_nodes
+        is_watched = not self.book.are_alike
         before = self.shortfall if is_watched else 0
         spot = self.book.spot_of(site, grants)
         binding = self.book.bind(team, spot)
@@ -144,7 +144,7 @@ class Cover:
         """The cells of a team as if these of its jobs had gone."""
         if not self.book.has(team):
             return
-        short = 0 if self.book.are_whole_nodes else self.shortfall
+        short = 0 if self.book.are_alike else self.shortfall
         before = self._borrowed_of(team)
         kept = self._kept.teams[team]
         without = {*map(id, gone), *self._dropped}
@@ -197,7 +197,7 @@ class Cover:
         had = left + len(binding.steps)
         claims = self._kept.claims.get(one.team, ())
         is_claimed = bool(claims) and count_claimed(claims, turn_of(one), had) > left
-        is_watched = not self.book.are_whole_nodes
+        is_watched = not self.book.are_alike
         if is_claimed or (is_watched and self.book.shortfall() > short):
             self.book.undo(binding)
             return False

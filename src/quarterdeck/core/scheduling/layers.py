@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
+from quarterdeck.core.scheduling.shapes import EPS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -70,18 +72,22 @@ class Layers:
 
         return room
 
-    def is_taken(self, number: int) -> Callable[[int], bool]:
-        """Whether of a node nothing is left in the second round, where cells are whole nodes."""
-        owed, rest = self._owed, self._rest
+    def is_taken(self, number: int, sizes: Sequence[float]) -> Callable[[int], bool]:
+        """Whether of a node too little is left in the second round for a cell of these sizes."""
+        totals, owed, rest = self._totals, self._owed, self._rest
 
         def is_taken(row: int) -> bool:
-            first = owed.get(row)
-            if first and (len(first) > 1 or number not in first):
-                return True
-            for other in rest.get(row, NOTHING):  # noqa: SIM110 (asked very often)
+            least = sizes[row] - EPS
+            if row not in owed and row not in rest:
+                return totals[row] < least
+            left = totals[row]
+            for other, size in owed.get(row, NOTHING).items():
+                if other != number:
+                    left -= size
+            for other, size in rest.get(row, NOTHING).items():
                 if other < number:
-                    return True
-            return False
+                    left -= size
+            return left < least
 
         return is_taken
 

@@ -55,14 +55,12 @@ def shapes_of(pools: Iterable[Pool], fleet: Fleet, total: Sizes) -> dict[Cells, 
     return found
 
 
-def are_whole_nodes(shapes: Iterable[Shape], total: Sizes) -> bool:
-    """Whether all cells are whole nodes anywhere, and any node of one cell would do for all."""
-    listed = list({id(shape): shape for shape in shapes}.values())
+def are_alike(shapes: Iterable[Shape]) -> bool:
+    """Whether all cells may lie anywhere and are the same on every node. Then as many of them find
+    a node once one of them was bound as before: of the room of its node for them it takes one."""
+    listed = list(shapes)
     return all(
-        shape.within is None
-        and np.array_equal(np.isfinite(shape.sizes), np.isfinite(listed[0].sizes))
-        and bool(((shape.sizes == total) | ~np.isfinite(shape.sizes)).all())
-        for shape in listed
+        shape.within is None and np.array_equal(shape.sizes, listed[0].sizes) for shape in listed
     )
 
 

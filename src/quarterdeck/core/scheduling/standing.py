@@ -16,7 +16,7 @@ from bisect import bisect_left, insort
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from quarterdeck.core.scheduling.cells import CellBook
+from quarterdeck.core.scheduling.cells import CellBook, lot_key
 from quarterdeck.core.scheduling.changes import changes_of
 from quarterdeck.core.scheduling.claims import by_right, claims_before, claims_of, turn_of
 from quarterdeck.core.scheduling.layers import Layers
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from quarterdeck.core.scheduling.capacity import Capacity
     from quarterdeck.core.scheduling.claims import Right
     from quarterdeck.core.scheduling.fleet import Fleet
-    from quarterdeck.core.scheduling.holdings import Footprint, Holding
+    from quarterdeck.core.scheduling.holdings import Footprint, Holding, Step
     from quarterdeck.core.scheduling.layers import Changed
     from quarterdeck.core.scheduling.pools import Pool
+    from quarterdeck.core.scheduling.reserve import Reserve
     from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot
 
 
@@ -41,7 +42,7 @@ class Keeper:
     def __init__(self) -> None:
         self._of: tuple[Fleet, tuple[Pool, ...], float] | None = None
         self._now_ns = 0
-        self._seen: tuple[Running, ...] = ()
+        self._seen: list[Running] = []
 
     def look(self, capacity: Capacity, snapshot: Snapshot, policy: Policy) -> None:
         """From now on it is about this moment."""
@@ -54,20 +55,19 @@ class Keeper:
         self.book.look(capacity)
         self.claims = claims_of(snapshot, self.book, policy.patience_s)
         self.lent.look(snapshot.now_ns)
-        gone, come = changes_of(self._seen, snapshot.running)
+        gone, come, self._seen = changes_of(self._seen, list(snapshot.running))
         for one in gone:
             self._remove(one)
         for one in come:
             self._add(one)
         self._cover_owed()
-        if self.book.are_whole_nodes:
+        if self.book.are_alike:
             self._note_claims()
             self._cover_rest()
         else:
             self._cover_all_rest()
         for one in gone:
             self._spots.pop(id(one), None)
-        self._seen = snapshot.running
         self._of = of
 
     def _begin(self, capacity: Capacity, policy: Policy) -> None:
@@ -85,7 +85,7 @@ class Keeper:
         self.lent = Lent(
             policy.reclaim_after_s, lambda one, sign: self.book.note_stuck(self.spot(one), sign)
         )
-        self._seen = ()
+        self._seen = []
         self._spots: dict[int, Footprint] = {}
         self._layers = Layers(self.book.totals)
         self._dirty_owed: set[int] = set()
@@ -159,7 +159,7 @@ class Keeper:
         self._dirty_owed.clear()
 
     def _first_touched(self, team: TeamCover) -> Right:
-        if not self.book.are_whole_nodes:
+        if not self.book.are_alike:
             return SOONEST
 
         def on_row(row: int) -> list[Running]:
@@ -188,7 +188,7 @@ class Keeper:
         for name, team in self.teams.items():
             number = team.number
             if number in self._given_up:
-                is_taken = self._layers.is_taken(number)
+                is_taken = team.is_taken(self._layers)
                 for row, right in self._given_up.pop(number):
                     if not is_taken(row):
                         self._mark(team, right)
@@ -209,12 +209,11 @@ class Keeper:
             self.lent.renew(team.lent_rest, team.rest)
             self.book.put(name, team.within)
         self._layers.forget_rest()
-        short = self.book.shortfall()
+        watch = _Watch(self.book)
         for name, team in self.teams.items():
 
-            def is_shorter(held: Holding, name: str = name) -> bool:
-                self.book.put(name, held.copy())
-                return self.book.shortfall() > short
+            def is_shorter(held: Holding, steps: tuple[Step, ...], name: str = name) -> bool:
+                return watch.is_shorter(name, held, steps)
 
             claims = self.claims.get(name, ())
             team.bind_rest(SOONEST, claims, self._spots, self._layers, is_shorter)
@@ -229,8 +228,8 @@ class Keeper:
         when it is its turn: none is left, or others have the node."""
         if not spot.whole or team.has_no_cell_after(one):
             return team.holding.has_none_for(spot)
-        is_taken = self._layers.is_taken(team.number)
-        return self.book.are_whole_nodes and any(
+        is_taken = team.is_taken(self._layers)
+        return self.book.are_alike and any(
             size > EPS and row not in team.holding.bound and is_taken(row)
             for row, size in zip(spot.rows, spot.sizes, strict=True)
         )
@@ -254,10 +253,38 @@ class Keeper:
         look again where that may change what covers the team."""
         if team.has_no_cell_after(one):
             return
-        if not self.book.are_whole_nodes or (more > 0 and row in team.holding.bound):
+        is_bound = row in team.holding.bound
+        if not self.book.are_alike or (is_bound and (more > 0 or one in self.lent)):
             self._mark(team, by_right(one))
         elif more < 0 and one in self.lent:
             self._given_up[team.number].append((row, by_right(one)))
+
+
+class _Watch:
+    """Whether cells that must lie together, or are parts of nodes, still find nodes as others are
+    bound: it is seen at once where a cell takes what it would have had, or what none would."""
+
+    def __init__(self, book: CellBook) -> None:
+        self._book = book
+        self._reserve: Reserve | None = book.reserve()
+        self._short = self._reserve.short
+
+    def is_shorter(self, name: str, held: Holding, steps: tuple[Step, ...]) -> bool:
+        """Whether fewer find any than before, with what this team holds and these steps of it."""
+        if self._reserve is not None and all(
+            self._reserve.gives(
+                lot_key(name, step.place, held.groups[step.place]),
+                held.groups[step.place].shape,
+                step.row,
+            )
+            for step in steps
+        ):
+            return False
+        self._book.put(name, held.copy())
+        made = self._book.reserve()
+        is_shorter = made.short > self._short
+        self._reserve = None if is_shorter else made
+        return is_shorter
 
 
 def _take_out(listed: list[Running], one: Running) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.scheduling.snapshot import Running
 
     Spots = Mapping[int, Footprint]
-    IsShorter = Callable[[Holding], bool]
+    IsShorter = Callable[[Holding, tuple[Step, ...]], bool]
 
 SOONEST: Final[tuple[()]] = ()
 """Before all turns and rights."""
@@ -54,6 +54,10 @@ class TeamCover:
         self._steps: dict[int, tuple[Step, ...]] = {}
         self._based_on = holding  # what was `within` when the rest was covered
 
+    def is_taken(self, layers: Layers) -> Callable[[int], bool]:
+        """Whether others leave too little of a node for a cell, where all cells are alike."""
+        return layers.is_taken(self.number, self.within.groups[0].shape.listed)
+
     def has_no_cell_after(self, one: Running) -> bool:
         """Whether none was left when it was the turn of one of the rest."""
         return self.full is not None and turn_of(one) > self.full
@@ -72,7 +76,7 @@ class TeamCover:
         return before, lent
 
     def first_touched(self, on_row: Callable[[int], Iterable[Running]], spots: Spots) -> Right:
-        """Where cells are whole nodes: from which of the rest on others may be covered than before
+        """Where cells are alike: from which of the rest on others may be covered than before
         by what has changed of what is held within the guarantee. `on_row` lists who lies on a
         node."""
         was, now = self._based_on, self.within
@@ -100,11 +104,11 @@ class TeamCover:
     ) -> tuple[list[Running], list[Running]]:
         """The second round, of those from a right on; says what of these nothing covered before,
         and what nothing covers now. `is_shorter` says whether cells of all find fewer nodes by what
-        this team holds then, where that may be."""
+        this team holds then with some more steps, where that may be."""
         held, since = self._go_back(since, spots)
         at, lent_at = _place(self.rest, since), _place(self.lent_rest, since)
         before, covered, lent = self.lent_rest[lent_at:], self.covered_rest, []
-        room, is_taken = layers.room_for_rest(self.number), layers.is_taken(self.number)
+        room, is_taken = layers.room_for_rest(self.number), self.is_taken(layers)
         left, bound = held.left, held.bound
         for one in self.rest[at:]:
             spot = spots[id(one)]
@@ -121,7 +125,7 @@ class TeamCover:
                 turn, had = turn_of(one), left
                 left -= len(steps)
                 is_claimed = bool(claims) and count_claimed(claims, turn, had) > left
-                if is_claimed or (is_shorter is not None and is_shorter(held)):
+                if is_claimed or (is_shorter is not None and is_shorter(held, steps)):
                     held.undo(spot, steps)
                     left = had
                     lent.append(one)

@@ -101,13 +101,11 @@ def check_cover(seen: Snapshot, policy: Policy, keeper: Keeper) -> None:
     assert {team: kept.covered_of(team) for team in OWNERS} == {
         team: new.covered_of(team) for team in OWNERS
     }
-    assert set(map(id, kept.borrowed)) == set(map(id, new.borrowed))
-    assert set(map(id, kept.leaving)) == set(map(id, new.leaving))
+    assert set(kept.borrowed) == set(new.borrowed)
+    assert set(kept.leaving) == set(new.leaving)
     assert (kept.shortfall, kept.next_turn_ns()) == (new.shortfall, new.next_turn_ns())
     for row in range(len(capacity)):
-        assert {id(one) for one, _ in kept.borrowed_on(row)} == {
-            id(one) for one, _ in new.borrowed_on(row)
-        }
+        assert set(kept.borrowed_on(row)) == set(new.borrowed_on(row))
     assert kept.book.spare().tolist() == new.book.spare().tolist()
 
 

@@ -116,6 +116,10 @@ class Free:
             self.gpus_free[row] -= before == FREE
             self.gpus_idle[row] -= IDLE[before] - IDLE[self.state[row, column]]
 
+    def note_taken(self, rows: Iterable[int]) -> None:
+        """Something was taken of these nodes."""
+        self._taken_from += rows
+
     def mark(self) -> None:
         """A moment to go back to, until what was taken is kept."""
         self._before = []
@@ -152,6 +156,21 @@ class Free:
             made.gpus_idle[row] += len(shut)
         return made
 
+    def untouched(self) -> Free:
+        """What was free before this plan; this stays as it is."""
+        made = self._copied()
+        made.start_again()
+        return made
+
+    def start_again(self) -> None:
+        """As it was before this plan; of what costs were reckoned only those of the nodes are
+        reckoned again of which something was taken or given back."""
+        capacity = self.capacity
+        self.cpus, self.memory_bytes = capacity.cpus.copy(), capacity.memory_bytes.copy()
+        self.gpus_free, self.gpus_idle = capacity.gpus_free.copy(), capacity.gpus_idle.copy()
+        self.state, self.barred = capacity.state.copy(), None
+        self._taken_from += sorted(set(self._taken_from))
+
     def returned(self, grants: Iterable[tuple[str, Grant]]) -> Free:
         """What would be free once these were given back, each with its site; this stays as it is.
         What has left its node, or is cordoned, does not come free."""
@@ -182,6 +201,7 @@ class Free:
         made.cpus = np.minimum(self.cpus, left.cpus)
         made.memory_bytes = np.minimum(self.memory_bytes, left.memory_bytes)
         made.state = np.where(self.state == later.state, left.state, CLOSED).astype(np.int16)
+        made.note_taken(range(len(made.cpus)))
         is_there = self.fleet.kind >= 0
         made.gpus_free = ((made.state == FREE) & is_there).sum(axis=1)
         made.gpus_idle = np.where(is_there, IDLE[made.state], 0.0).sum(axis=1)

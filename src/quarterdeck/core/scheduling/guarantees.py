@@ -16,7 +16,6 @@ import numpy as np
 
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.cover import Cover
-from quarterdeck.core.scheduling.free import Free
 from quarterdeck.core.scheduling.nearness import ON_NOTHING
 from quarterdeck.core.scheduling.reclaim import Borrowers, Seeker, find_cheapest, loss_gpu_s
 from quarterdeck.core.scheduling.shapes import EPS
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.demand import Demand
     from quarterdeck.core.scheduling.fleet import Fleet
+    from quarterdeck.core.scheduling.free import Free
     from quarterdeck.core.scheduling.nearness import Insists
     from quarterdeck.core.scheduling.placer import Placer, Sites
     from quarterdeck.core.scheduling.plan import Placement
@@ -49,7 +49,7 @@ class Guarantees:
         self._policy = policy
         self._now_ns = snapshot.now_ns
         self._cover = Cover(free.capacity, snapshot, policy, keeper)
-        self._capacity, self._typical = free.capacity, free.typical
+        self._capacity = free.capacity
         self._going = self._cover.leaving
         self._cleared = _cleared_rows(free.capacity.fleet, snapshot.waiting)
         self._borrowers: Borrowers | None = None
@@ -155,7 +155,7 @@ class Guarantees:
         if not gone:
             self._borrowers = borrowers
         borrowers.drop((*self._going, *gone))
-        going = self._free_when_gone(gone)
+        going = self._free_when_gone(placer, gone)
         best: tuple[float, int] | None = None
         masks = list(self._masks(waiting, demand))
 
@@ -188,14 +188,17 @@ class Guarantees:
         """Those that borrow, and may go now."""
         return Borrowers(self._cover.borrowed_on, self._now_ns, _may_oust)
 
-    def _free_when_gone(self, gone: Sequence[Running]) -> Free:
+    def _free_when_gone(self, placer: Placer, gone: Sequence[Running]) -> Free:
         """What will be free once these and all that are going have gone, without what this plan
         gives away and promises of it."""
         if self._left is not None and not gone:
             return self._left
         leaving = (*self._going, *gone)
         freed = [(one.site, grant) for one in leaving for grant in one.grants]
-        return Free(self._capacity, self._typical).returned(freed).granted(self._cover.granted)
+        going = placer.free.untouched()
+        going.give_back(freed)
+        going.hold(self._cover.granted)
+        return going
 
     def _over_own(
         self, placer: Placer, waiting: Waiting, sites: Sites, insists: Insists

@@ -263,8 +263,7 @@ class _Planning:
         """Nobody is stopped for a job that the next plan would not start."""
         if self._clearing.is_empty:
             return
-        free = self._placer.free
-        before = Placer(Free(free.capacity, free.typical), self._placer.insists)
+        before = Placer(self._placer.free.untouched(), self._placer.insists)
         for waiting in self._clearing.settle(before, self._placements):
             del self._verdicts[waiting.job_id]
             self._left.append(waiting)

@@ -255,6 +255,17 @@ def test_whoever_took_the_place_of_an_earlier_job_is_covered_as_that_would_have_
         assert list(cover.borrowed) == [borrows]
 
 
+def test_what_is_more_than_owed_now_borrows() -> None:
+    """The pool of a has become smaller: what started last has no cell any more."""
+    owed = [
+        replace(FULL[n], team="a", is_owed=True, started_at_ns=NOW_NS - (9 - n) * NS_PER_S)
+        for n in (0, 1)
+    ]
+    others = [replace(one, is_preemptible=False, team="c") for one in FULL[2:]]
+    plan = plan_of(policy(a=ONE, b=ONE), [*owed, *others], waits("x1", "b"))
+    assert victims(plan) == [FULL[1].job_id]
+
+
 def test_room_that_was_made_for_somebody_is_theirs_first() -> None:
     """b1 comes before a1, but it is for a1 that d0 was cleared."""
     others = [replace(one, is_preemptible=False, team="c") for one in FULL[1:]]

@@ -179,7 +179,7 @@ class Keeper:
             claims = self.claims.get(name, ())
             if claims or team.claims:
                 before = claims_before(claims, turn_of(team.rest[-1])) if team.rest else ()
-                if before != team.claims or (before and team.number in self._since):
+                if before != team.claims:
                     team.claims = before
                     self._mark(team, SOONEST)
 

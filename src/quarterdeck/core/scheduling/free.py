@@ -239,6 +239,8 @@ class Free:
         sign: int,
         state_after: Callable[[int, Part, Device], int],
     ) -> None:
+        rows: list[int] = []
+        columns: list[int] = []
         for site, grant in grants:
             row = self.fleet.rows.get((site, grant.node))
             if row is None:
@@ -246,21 +248,29 @@ class Free:
             self._taken_from.append(row)
             self.cpus[row] += sign * grant.cpus
             self.memory_bytes[row] += sign * grant.memory_bytes
+            shut = {cordon.device for cordon in self.capacity.rooms[row].cordons}
             for device in grant.devices:
-                self._change(row, parse_part(device), state_after)
+                part = parse_part(device)
+                column = self.fleet.column_of(row, part.gpu)
+                if column is None or part.gpu in shut:
+                    continue
+                if part.is_whole:
+                    rows.append(row)
+                    columns.append(column)
+                else:
+                    it = self.fleet.nodes[row].devices[column]
+                    after = state_after(int(self.state[row, column]), part, it)
+                    self._set_state(np.array([row]), np.array([column]), after)
+        if rows:
+            after = FREE if state_after is state_without else CLOSED
+            self._set_state(np.array(rows), np.array(columns), after)
 
-    def _change(
-        self, row: int, part: Part, state_after: Callable[[int, Part, Device], int]
-    ) -> None:
-        room = self.capacity.rooms[row]
-        column = self.fleet.column_of(row, part.gpu)
-        if column is None or any(cordon.device == part.gpu for cordon in room.cordons):
-            return
-        before = int(self.state[row, column])
-        after = state_after(before, part, room.node.devices[column])
-        self.state[row, column] = after
-        self.gpus_free[row] += (after == FREE) - (before == FREE)
-        self.gpus_idle[row] += IDLE[after] - IDLE[before]
+    def _set_state(self, rows: NDArray[np.int64], columns: NDArray[np.int64], after: int) -> None:
+        """The state of some GPUs, all different, from now on."""
+        before = self.state[rows, columns]
+        self.state[rows, columns] = after
+        np.add.at(self.gpus_free, rows, int(after == FREE) - (before == FREE).astype(np.int64))
+        np.add.at(self.gpus_idle, rows, IDLE[after] - IDLE[before])
 
     def _reckon(self, want: Want, rows: NDArray[np.int64] | None) -> NDArray[np.float64]:
         """The costs of these rows, or of all."""

@@ -77,7 +77,7 @@ def happen(world: World) -> None:
         key = chance.pick(sorted(world.running))
         one = world.running[key]
         world.running[key] = replace(one, started_at_ns=one.started_at_ns + NS_PER_S)
-    if world.running and chance.happens(0.1):
+    if world.running and chance.happens(0.3):
         # As where a pool was larger before, or smaller: what is owed may be more than there is.
         key = chance.pick(sorted(world.running))
         world.running[key] = replace(world.running[key], is_owed=chance.happens(0.7))

@@ -20,6 +20,7 @@ from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.plan import Because, Blocker, Plan
 from quarterdeck.core.scheduling.pools import Cells, Pool
 from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
+from quarterdeck.core.scheduling.standing import Keeper
 from quarterdeck.testing.builders import START_NS, a_dgx
 
 NOW_NS = START_NS + 10_000 * NS_PER_S
@@ -264,6 +265,18 @@ def test_what_is_more_than_owed_now_borrows() -> None:
     others = [replace(one, is_preemptible=False, team="c") for one in FULL[2:]]
     plan = plan_of(policy(a=ONE, b=ONE), [*owed, *others], waits("x1", "b"))
     assert victims(plan) == [FULL[1].job_id]
+
+
+def test_what_becomes_owed_takes_the_cell_of_what_borrows() -> None:
+    """Whoever kept the cover of before finds the same."""
+    given, keeper = policy(a=ONE), Keeper()
+    second, first = (replace(FULL[n], team="a") for n in (0, 1))
+    seen = snapshot([first, second])
+    capacity = capacity_of(seen.rooms)
+    assert Cover(capacity, seen, given, keeper).covered_of("a") == [first]
+    owed = replace(second, is_owed=True)
+    cover = Cover(capacity, replace(seen, running=(first, owed)), given, keeper)
+    assert (cover.covered_of("a"), cover.borrowed) == ([owed], [first])
 
 
 def test_room_that_was_made_for_somebody_is_theirs_first() -> None:

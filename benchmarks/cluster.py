@@ -27,6 +27,7 @@ from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.pools import Cells, Pool
 from quarterdeck.core.scheduling.queue import running_of
 from quarterdeck.core.scheduling.snapshot import Holder, Policy, Running, Snapshot, Waiting
+from quarterdeck.core.scheduling.standing import Keeper
 from quarterdeck.testing.people import a_large_organization
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ class Cluster:
         self.rng = rng
         self.people = people
         self.policy = policy or Policy()
+        self._keeper = Keeper()
         self._attempts: dict[JobId, Running] = {}
         self.capacity = capacity_of(rooms_of(nodes))
         self.gpus = GPUS_PER_NODE * len(nodes)
@@ -181,7 +183,7 @@ class Cluster:
         """Seconds of one whole decision: snapshot, plan (with the verdict where it does not fit),
         the record of it, and the update of what is free."""
         began = perf_counter()
-        plan = make_plan(self.snapshot((waiting,)), self.policy)
+        plan = make_plan(self.snapshot((waiting,)), self.policy, keeper=self._keeper)
         for placed in plan.placements:
             event = decide.place(job, placed.site, placed.grants, AT_NS)
             event = replace(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from quarterdeck.basics.chance import Chance
 from quarterdeck.basics.ids import JobId
 from quarterdeck.core.cluster.demand import Demand, Grant, Resources
-from quarterdeck.core.cluster.hardware import Location
+from quarterdeck.core.cluster.hardware import Cordon, Location
 from quarterdeck.core.cluster.room import room_of
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.plan import Because, Eviction, Plan
@@ -32,12 +32,15 @@ class World:
     policy: Policy
     now_ns: int = START_NS
     made: int = 0
+    nodes: int = NODES
+    teams: tuple[str, ...] = TEAMS
 
     def __post_init__(self) -> None:
         self.running: dict[tuple[JobId, int], Running] = {}
         self.waiting: dict[JobId, Waiting] = {}
         self.attempts: dict[JobId, int] = defaultdict(int)
         self.pairs: set[tuple[JobId, int, JobId]] = set()
+        self.cordons: dict[str, tuple[Cordon, ...]] = {}
 
     @classmethod
     def of(cls, seed: int) -> World:
@@ -65,7 +68,7 @@ class World:
             Demand(nodes, Resources(gpus)),
             chance.pick((0, 0, 0, 1, -1)),
             self.now_ns,
-            team=chance.pick(TEAMS),
+            team=chance.pick(self.teams),
             is_preemptible=chance.happens(0.85),
             min_runtime_s=chance.pick((0.0, 0.0, 0.0, 150.0)),
         )
@@ -86,8 +89,9 @@ class World:
                 SITE,
                 replace(a_node(f"n{n}", gpus=GPUS), location=Location(f"r{n // 2}")),
                 held[f"n{n}"],
+                self.cordons.get(f"n{n}", ()),
             )
-            for n in range(NODES)
+            for n in range(self.nodes)
         )
         running = tuple(self.running.values())
         return Snapshot(self.now_ns, 1, rooms, tuple(self.waiting.values()), running=running)

@@ -38,14 +38,14 @@ if TYPE_CHECKING:
 
 
 def _bend_plans(patch: Patch, bend: Callable[[Snapshot, Plan], Plan]) -> None:
-    def bent(snapshot: Snapshot, policy: Policy) -> Plan:
+    def bent(snapshot: Snapshot, policy: Policy, **_: object) -> Plan:
         return bend(snapshot, make_plan(snapshot, policy))
 
     patch.setattr(schedule, "make_plan", bent)
     patch.setattr(plans, "make_plan", bent)
 
 
-def _plan_on_empty_nodes(snapshot: Snapshot, policy: Policy) -> Plan:
+def _plan_on_empty_nodes(snapshot: Snapshot, policy: Policy, **_: object) -> Plan:
     """As if nothing were held."""
     rooms = tuple(Room.empty(room.site, room.node) for room in snapshot.rooms)
     return make_plan(replace(snapshot, rooms=rooms), policy)
@@ -55,7 +55,7 @@ def scheduler_commits_a_device_twice(patch: Patch) -> None:
     patch.setattr(schedule, "make_plan", _plan_on_empty_nodes)
 
 
-def _plan_without_cordons(snapshot: Snapshot, policy: Policy) -> Plan:
+def _plan_without_cordons(snapshot: Snapshot, policy: Policy, **_: object) -> Plan:
     """As if nothing were cordoned."""
     rooms = tuple(room.opened() for room in snapshot.rooms)
     return make_plan(replace(snapshot, rooms=rooms), policy)
@@ -70,7 +70,7 @@ def plan_grants_a_device_twice(patch: Patch) -> None:
 
 
 def plan_leaves_a_replica_out(patch: Patch) -> None:
-    def cut(snapshot: Snapshot, policy: Policy) -> Plan:
+    def cut(snapshot: Snapshot, policy: Policy, **_: object) -> Plan:
         plan = make_plan(snapshot, policy)
         short = (replace(one, grants=one.grants[:3]) for one in plan.placements)
         return replace(plan, placements=tuple(short))

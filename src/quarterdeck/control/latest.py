@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.make_plan import make_plan
+from quarterdeck.core.scheduling.standing import Keeper
 
 if TYPE_CHECKING:
     from quarterdeck.control.board import Board
@@ -27,6 +28,7 @@ class LatestPlan:
         self._as_of: tuple[int, int, Policy] | None = None
         self._times: tuple[Occurrence, ...] = ()
         self._made: tuple[Snapshot, Plan] | None = None
+        self._keeper = Keeper()
 
     def look(
         self,
@@ -46,7 +48,7 @@ class LatestPlan:
                 people = roster.people if roster is not None else None
                 snapshot = board.booked_snapshot(now_ns, people, times)
                 self._times = times
-                self._made = (snapshot, make_plan(snapshot, policy))
+                self._made = (snapshot, make_plan(snapshot, policy, keeper=self._keeper))
                 self._as_of = (snapshot.as_of, revision, policy)
             return self._made
 

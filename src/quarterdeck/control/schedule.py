@@ -17,6 +17,7 @@ from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.order import order_lasts_s
 from quarterdeck.core.scheduling.plan import Because
 from quarterdeck.core.scheduling.queue import has_waiting
+from quarterdeck.core.scheduling.standing import Keeper
 from quarterdeck.ports.cycles import Outcome
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class Scheduler:
         self._plane = plane
         self._planned_at: tuple[int, int, int, Policy] | None = None
         self._retry: Wait | None = None
+        self._keeper = Keeper()
 
     def turn(self) -> int:
         """Place what fits now; says how many jobs were placed.
@@ -60,7 +62,8 @@ class Scheduler:
         if find_shortage(plane) is not None:
             return 0  # and `_planned_at` stays, so that the queue goes on by itself
         people, times = plane.people(), plane.times(now_ns)
-        made = make_plan(plane.board.booked_snapshot(now_ns, people, times), policy)
+        snapshot = plane.board.booked_snapshot(now_ns, people, times)
+        made = make_plan(snapshot, policy, keeper=self._keeper)
         placed = self._keep(made, now_ns, (policy, people, times))
         keep_calendar(plane)
         if plane.waits is not None:

@@ -67,9 +67,9 @@ def test_a_new_server_waits_out_a_retry_as_well() -> None:
 def test_waiting_for_a_retry_costs_no_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
 
-    def counted(*given: Any) -> Any:
+    def counted(*given: Any, **more: Any) -> Any:
         calls.append(1)
-        return make_plan(*given)
+        return make_plan(*given, **more)
 
     monkeypatch.setattr(schedule, "make_plan", counted)
     desk = a_desk()

@@ -40,8 +40,8 @@ def count_plans(monkeypatch: pytest.MonkeyPatch) -> list[Plan]:
     """The plans that schedulers make from now on."""
     plans: list[Plan] = []
 
-    def counted(*given: Any) -> Plan:
-        plans.append(make_plan(*given))
+    def counted(*given: Any, **more: Any) -> Plan:
+        plans.append(make_plan(*given, **more))
         return plans[-1]
 
     monkeypatch.setattr(schedule, "make_plan", counted)

@@ -20,6 +20,7 @@ from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.plan import Because, Blocker, Plan
 from quarterdeck.core.scheduling.pools import Cells, Pool
 from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
+from quarterdeck.core.scheduling.standing import Keeper
 from quarterdeck.testing.builders import START_NS, a_dgx
 
 NOW_NS = START_NS + 10_000 * NS_PER_S
@@ -253,6 +254,29 @@ def test_whoever_took_the_place_of_an_earlier_job_is_covered_as_that_would_have_
         seen = snapshot(running)
         cover = Cover(capacity_of(seen.rooms), seen, policy(a=ONE))
         assert list(cover.borrowed) == [borrows]
+
+
+def test_what_is_more_than_owed_now_borrows() -> None:
+    """The pool of a has become smaller: what started last has no cell any more."""
+    owed = [
+        replace(FULL[n], team="a", is_owed=True, started_at_ns=NOW_NS - (9 - n) * NS_PER_S)
+        for n in (0, 1)
+    ]
+    others = [replace(one, is_preemptible=False, team="c") for one in FULL[2:]]
+    plan = plan_of(policy(a=ONE, b=ONE), [*owed, *others], waits("x1", "b"))
+    assert victims(plan) == [FULL[1].job_id]
+
+
+def test_what_becomes_owed_takes_the_cell_of_what_borrows() -> None:
+    """Whoever kept the cover of before finds the same."""
+    given, keeper = policy(a=ONE), Keeper()
+    second, first = (replace(FULL[n], team="a") for n in (0, 1))
+    seen = snapshot([first, second])
+    capacity = capacity_of(seen.rooms)
+    assert Cover(capacity, seen, given, keeper).covered_of("a") == [first]
+    owed = replace(second, is_owed=True)
+    cover = Cover(capacity, replace(seen, running=(first, owed)), given, keeper)
+    assert (cover.covered_of("a"), cover.borrowed) == ([owed], [first])
 
 
 def test_room_that_was_made_for_somebody_is_theirs_first() -> None:

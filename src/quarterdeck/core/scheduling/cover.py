@@ -1,19 +1,19 @@
-"""Which of the running jobs the cells of their teams cover, in one plan, and which borrow.
+"""What the cells of teams cover in one plan: of what runs, and of what the plan starts.
 
 Those that were started within the guarantee come first, so that nobody loses cover because somebody
 else has gone; then what this plan starts. Cells that are left cover what borrows, but not those for
-which jobs of the team wait that come before it.
+which jobs of the team wait that come before it. What that is before the plan is kept from plan to
+plan (`standing`); what the plan changes of it, it changes for itself.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from quarterdeck.basics.times import NS_PER_S
-from quarterdeck.core.scheduling.cells import CellBook
-from quarterdeck.core.scheduling.snapshot import came_of
+from quarterdeck.core.scheduling.claims import count_claimed, turn_of
+from quarterdeck.core.scheduling.standing import Keeper
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,19 +21,8 @@ if TYPE_CHECKING:
     from quarterdeck.core.cluster.demand import Grant
     from quarterdeck.core.scheduling.capacity import Capacity
     from quarterdeck.core.scheduling.cells import Binding
-    from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
-
-Turn = tuple[bool, int, int, str]
-
-
-class _Claim(NamedTuple):
-    """A job that waits: how many cells it needs, and how many there are of it. One that
-    `holds_all` is not passed on cells of its team any more."""
-
-    turn: Turn
-    cells: int
-    tasks: int
-    holds_all: bool = False
+    from quarterdeck.core.scheduling.holdings import Footprint
+    from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,44 +31,58 @@ class _Granted:
 
     site: str
     grants: tuple[Grant, ...]
+    spot: Footprint
     binding: Binding | None
+
+
+@dataclass(slots=True)
+class _Changed:
+    """The jobs of a team whose cells this plan looked at again, and those that no cells cover."""
+
+    covered: list[Running]
+    borrowed: list[Running]
+    lent: set[int]
 
 
 class Cover:
     """See the module."""
 
-    def __init__(self, capacity: Capacity, snapshot: Snapshot, policy: Policy) -> None:
-        self.book = CellBook(capacity, policy.pools)
+    def __init__(
+        self,
+        capacity: Capacity,
+        snapshot: Snapshot,
+        policy: Policy,
+        keeper: Keeper | None = None,
+    ) -> None:
+        self._kept = Keeper() if keeper is None else keeper
+        self._kept.look(capacity, snapshot, policy)
+        self.book = self._kept.book.forked()
         self._now_ns = snapshot.now_ns
-        self._reclaim_after_s = policy.reclaim_after_s
-        self._patience_s = policy.patience_s
-        self._running: dict[str, list[Running]] = defaultdict(list)
-        for one in sorted(snapshot.running, key=_by_right):
-            if not one.is_leaving:
-                self._running[one.team].append(one)
-        self._queues = self._queues_of(snapshot)
         self._granted: dict[str, list[_Granted]] = defaultdict(list)
-        self._stayers: list[tuple[str, tuple[Grant, ...]]] = []
-        self._short = 0
+        self._dropped: set[int] = set()
+        self._changed: dict[str, _Changed] = {}
+        self._short: int | None = None
         self.cells_last = 0
         """How many cells the last grant took that were bound to nothing."""
-        self._covered: dict[str, list[Running]] = {}
-        self._borrowed: dict[str, list[Running]] = {}
-        for team in self._running:
-            self._cover_owed(team, ())
-        self._settle()  # of those that borrow, some stay: no cells can lie there
-        for team in self._running:
-            self._cover_rest(team)
-        self._settle()
 
     @property
     def borrowed(self) -> list[Running]:
         """All that no cells cover."""
-        return [one for held in self._borrowed.values() for one in held]
+        found = list(self._kept.outside.values())
+        for team in self.book.teams:
+            found += self._borrowed_of(team)
+        return found
+
+    @property
+    def leaving(self) -> list[Running]:
+        """All that is being stopped."""
+        return list(self._kept.leaving.values())
 
     @property
     def shortfall(self) -> int:
         """How many guaranteed cells no node is left for: some are down, or too much was said."""
+        if self._short is None:
+            self._short = self.book.shortfall()
         return self._short
 
     @property
@@ -90,30 +93,43 @@ class Cover:
 
     def covered_of(self, team: str) -> list[Running]:
         """Those of a team that its cells cover."""
-        return self._covered.get(team, [])
+        if team in self._changed:
+            return self._changed[team].covered
+        held = self._kept.teams.get(team)
+        return [] if held is None else held.covered_owed + held.covered_rest
 
-    def may_go_ns(self, one: Running) -> int:
-        """From when on somebody who borrows may be made to go for who is owed the nodes."""
-        least_s = max(one.min_runtime_s, self._reclaim_after_s)
-        return one.started_at_ns + round(least_s * NS_PER_S)
+    def borrowed_on(self, row: int) -> list[tuple[Running, Grant]]:
+        """What lies on a node that no cells cover and that may be made to go now."""
+        here = self._kept.here.get(row, ())
+        return [pair for pair in here if self._lends(pair[0]) and self.may_go(pair[0])]
 
     def may_go(self, one: Running) -> bool:
-        """Whether that is now."""
-        return one.is_preemptible and self.may_go_ns(one) <= self._now_ns
+        """Whether somebody who borrows may be made to go now for who is owed the nodes."""
+        return one.is_preemptible and self._kept.lent.may_go_ns(one) <= self._now_ns
+
+    def next_turn_ns(self) -> int | None:
+        """When the next of those that borrow has run so long that it may be made to go."""
+        if not self._changed:
+            return self._kept.lent.next_turn_ns()
+        later = (self._kept.lent.may_go_ns(one) for one in self.borrowed if one.is_preemptible)
+        return min((at_ns for at_ns in later if at_ns > self._now_ns), default=None)
 
     def grant(self, team: str, site: str, grants: tuple[Grant, ...]) -> bool:
         """Whether cells of the team cover this and leave nodes for all other cells: then they do
         from now on."""
-        binding = self.book.bind(team, site, grants)
+        is_watched = not self.book.are_alike
+        before = self.shortfall if is_watched else 0
+        spot = self.book.spot_of(site, grants)
+        binding = self.book.bind(team, spot)
         if binding is None:
             return False
         if binding.steps:
-            short = self.book.shortfall()
-            if short > self._short:
+            self._short = None
+            if is_watched and self.shortfall > before:
                 self.book.undo(binding)
+                self._short = before
                 return False
-            self._short = short
-        self._granted[team].append(_Granted(site, grants, binding))
+        self._granted[team].append(_Granted(site, grants, spot, binding))
         self.cells_last = len(binding.steps)
         return True
 
@@ -122,111 +138,72 @@ class Cover:
         binding = self._granted[team].pop().binding
         if binding is not None:
             self.book.undo(binding)
-            if binding.steps:
-                self._short = self.book.shortfall()
+            self._short = None
 
     def go_without(self, team: str, gone: Sequence[Running]) -> None:
         """The cells of a team as if these of its jobs had gone."""
-        self._cover_owed(team, gone)
-        self._cover_rest(team)
-        self._settle()
+        if not self.book.has(team):
+            return
+        short = 0 if self.book.are_alike else self.shortfall
+        before = self._borrowed_of(team)
+        kept = self._kept.teams[team]
+        without = {*map(id, gone), *self._dropped}
+        covered: list[Running] = []
+        borrowed: list[Running] = []
+        self.book.release(team)
+        for one in kept.owed:
+            if id(one) not in without:
+                is_bound = self.book.bind(team, self._kept.spot(one)) is not None
+                (covered if is_bound else borrowed).append(one)
+        self._granted[team] = [
+            replace(one, binding=self.book.bind(team, one.spot)) for one in self._granted[team]
+        ]
+        for one in kept.rest:
+            if id(one) not in without:
+                (covered if self._covers(one, short) else borrowed).append(one)
+        self._note_stuck(before, -1)
+        self._note_stuck(borrowed, 1)
+        self._changed[team] = _Changed(covered, borrowed, set(map(id, borrowed)))
+        self._short = None
 
-    def drop(self, team: str, gone: Sequence[Running]) -> None:
+    def drop(self, gone: Sequence[Running]) -> None:
         """These will go for a job of their team."""
-        left = set(map(id, gone))
-        self._running[team] = [one for one in self._running[team] if id(one) not in left]
+        self._dropped.update(map(id, gone))
 
     def note_stayer(self, site: str, grants: tuple[Grant, ...]) -> None:
         """This was placed on what nobody's cells need."""
-        self._stayers.append((site, grants))
-        self._settle()
+        self.book.note_stuck(self.book.spot_of(site, grants))
+        self._short = None
 
-    def _cover_owed(self, team: str, gone: Sequence[Running]) -> None:
-        """Bind the cells of a team to what was started within its guarantee, and to what this plan
-        gives it."""
-        left = set(map(id, gone))
-        here = [one for one in self._running[team] if id(one) not in left]
-        self._covered[team], self._borrowed[team] = [], here
-        if not self.book.has(team):
-            return
-        self.book.release(team)
-        self._borrowed[team] = []
-        for one in here:
-            is_bound = one.is_owed and self.book.bind(team, one.site, one.grants) is not None
-            (self._covered if is_bound else self._borrowed)[team].append(one)
-        self._granted[team] = [
-            replace(one, binding=self.book.bind(team, one.site, one.grants))
-            for one in self._granted[team]
-        ]
+    def _lends(self, one: Running) -> bool:
+        changed = self._changed.get(one.team)
+        return one in self._kept.lent if changed is None else id(one) in changed.lent
 
-    def _cover_rest(self, team: str) -> None:
-        """Bind what cells are left to what borrows."""
-        if not self.book.has(team):
-            return
-        borrowed, self._borrowed[team] = self._borrowed[team], []
-        for one in borrowed:
-            is_bound = not one.is_owed and self._covers(one)
-            (self._covered if is_bound else self._borrowed)[team].append(one)
+    def _borrowed_of(self, team: str) -> list[Running]:
+        if team in self._changed:
+            return self._changed[team].borrowed
+        held = self._kept.teams[team]
+        return held.lent_owed + held.lent_rest
 
-    def _covers(self, one: Running) -> bool:
-        """Whether cells cover it that no job waits for which comes before it."""
-        binding = self.book.bind(one.team, one.site, one.grants)
+    def _covers(self, one: Running, short: int) -> bool:
+        """Whether cells cover it that no job waits for which comes before it, and cells of others
+        that must lie together, or are parts of nodes, still find a node."""
+        binding = self.book.bind(one.team, self._kept.spot(one))
         if binding is None:
             return False
+        if not binding.steps:
+            return True
         left = self.book.count_left(one.team)
-        is_claimed = self._claimed(one, left + len(binding.steps)) > left
-        if binding.steps and (is_claimed or self._leaves_too_little()):
+        had = left + len(binding.steps)
+        claims = self._kept.claims.get(one.team, ())
+        is_claimed = bool(claims) and count_claimed(claims, turn_of(one), had) > left
+        is_watched = not self.book.are_alike
+        if is_claimed or (is_watched and self.book.shortfall() > short):
             self.book.undo(binding)
             return False
         return True
 
-    def _leaves_too_little(self) -> bool:
-        """Whether cells of others that must lie together, or are parts of nodes, find no node any
-        more since the last was bound. Whole nodes are alike: there are as many as before."""
-        return not self.book.are_whole_nodes and self.book.shortfall() > self._short
-
-    def _claimed(self, one: Running, cells: int) -> int:
-        """How many of so many cells jobs of its team wait for that come before it: of those for
-        which there are enough, and all while one has waited for the policy's patience."""
-        turn, claimed = _turn_of(one), 0
-        for other in self._queues[one.team]:
-            if other.turn < turn:
-                if other.holds_all:
-                    return cells
-                claimed += other.cells * min(other.tasks, (cells - claimed) // max(1, other.cells))
-        return claimed
-
-    def _settle(self) -> None:
-        stay = [(one.site, one.grants) for one in self.borrowed if not self.may_go(one)]
-        self.book.set_stuck([*stay, *self._stayers])
-        self._short = self.book.shortfall()
-
-    def _queues_of(self, snapshot: Snapshot) -> dict[str, list[_Claim]]:
-        """Of each team, who waits, in its order. For whom room was made it is known how many cells
-        that takes."""
-        queues: dict[str, list[_Claim]] = defaultdict(list)
-        for one in snapshot.waiting:
-            if not self.book.has(one.team) or not (ready := one.ready(snapshot.now_ns)):
-                continue
-            if one.clearance is not None:
-                claim = _Claim(_turn_of(one, is_cleared=True), one.clearance.cells, 1)
-            else:
-                waited_s = (snapshot.now_ns - one.submitted_at_ns) / NS_PER_S
-                holds_all = waited_s >= self._patience_s and self.book.has_cells_for(
-                    one.team, one.demand
-                )
-                claim = _Claim(_turn_of(one), one.demand.nodes, len(ready), holds_all)
-            queues[one.team].append(claim)
-        for queue in queues.values():
-            queue.sort()
-        return queues
-
-
-def _turn_of(one: Running | Waiting, *, is_cleared: bool = False) -> Turn:
-    """Its place among the jobs of its team: before all others if others were stopped for it."""
-    return (not is_cleared, -one.priority, *came_of(one))
-
-
-def _by_right(one: Running) -> tuple[int, Turn, int]:
-    """Those that were started within the guarantee as they started, the others by their turn."""
-    return (one.started_at_ns if one.is_owed else 0, _turn_of(one), one.task or 0)
+    def _note_stuck(self, listed: Sequence[Running], sign: int) -> None:
+        for one in listed:
+            if not self.may_go(one):
+                self.book.note_stuck(self._kept.spot(one), sign)

@@ -8,6 +8,7 @@ room at all are found by halving; then each that is not in the way is let off.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from quarterdeck.basics.times import NS_PER_S
@@ -58,12 +59,15 @@ class Clearing:
         self._cases: list[_Case] = []
         self._snapshot = snapshot
         self._policy = policy
-        self._leaving = [one for one in snapshot.running if one.is_leaving]
         self._running: list[Running] = []
         if policy.orders_evictions:
             self._running = [one for one in snapshot.running if not one.is_leaving]
         self._started: list[Running] = []
         self._in_vain: set[tuple[Demand, Sites, Insists, int, int, int]] = set()
+
+    @cached_property
+    def _leaving(self) -> list[Running]:
+        return [one for one in self._snapshot.running if one.is_leaving]
 
     @property
     def evictions(self) -> tuple[Eviction, ...]:
@@ -80,9 +84,9 @@ class Clearing:
         """Room for one more of what waits; None if nobody may be stopped for it (for who is beyond
         a soft limit nobody is), or it would not help. What is free and who may be stopped only
         become fewer within a plan, so what did not help once is not tried again."""
-        if not (self._running or self._leaving) or is_late(self._snapshot, waiting):
+        if not self._policy.orders_evictions or is_late(self._snapshot, waiting):
             return None
-        if not self._policy.orders_evictions:
+        if not (self._running or self._leaving):
             return None
         served = class_of(waiting.served_gpu_s)
         barred = id(placer.free.barred)

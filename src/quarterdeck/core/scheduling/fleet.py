@@ -5,7 +5,7 @@ Rows go by site, then by node name; columns are the GPUs of a node.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
@@ -57,6 +57,16 @@ class Fleet:
     topology: NDArray[np.int32]
     domains: dict[Level, NDArray[np.int32]]
     domain_names: dict[Level, tuple[str, ...]]
+    _columns: dict[int, dict[str, int]] = field(default_factory=dict)
+    """Of the nodes that were asked about."""
+
+    def column_of(self, row: int, gpu: str) -> int | None:
+        """The column of a GPU of a node, None if it has left it."""
+        known = self._columns.get(row)
+        if known is None:
+            devices = self.nodes[row].devices
+            known = self._columns[row] = {one.id: column for column, one in enumerate(devices)}
+        return known.get(gpu)
 
 
 def fleet_of(placed: Sequence[tuple[str, Node]]) -> Fleet:

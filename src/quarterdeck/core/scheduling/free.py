@@ -6,6 +6,7 @@ asks for the same, and only the nodes that something was taken from meanwhile ar
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -73,6 +74,8 @@ class Free:
             self._costs[resources] = known
         elif known.seen < len(self._taken_from):
             rows = np.array(sorted({*self._taken_from[known.seen :]}), np.int64)
+            if known.is_shared:
+                known = self._costs[resources] = _Costs(known.want, known.values.copy(), 0)
             known.values[rows] = self._reckon(known.want, rows)
             known.seen = len(self._taken_from)
         if self.barred is not None:
@@ -113,6 +116,10 @@ class Free:
             self.gpus_free[row] -= before == FREE
             self.gpus_idle[row] -= IDLE[before] - IDLE[self.state[row, column]]
 
+    def note_taken(self, rows: Iterable[int]) -> None:
+        """Something was taken of these nodes."""
+        self._taken_from += rows
+
     def mark(self) -> None:
         """A moment to go back to, until what was taken is kept."""
         self._before = []
@@ -149,15 +156,42 @@ class Free:
             made.gpus_idle[row] += len(shut)
         return made
 
+    def untouched(self) -> Free:
+        """What was free before this plan; this stays as it is."""
+        made = self._copied()
+        made.start_again()
+        return made
+
+    def start_again(self) -> None:
+        """As it was before this plan; of what costs were reckoned only those of the nodes are
+        reckoned again of which something was taken or given back."""
+        capacity = self.capacity
+        self.cpus, self.memory_bytes = capacity.cpus.copy(), capacity.memory_bytes.copy()
+        self.gpus_free, self.gpus_idle = capacity.gpus_free.copy(), capacity.gpus_idle.copy()
+        self.state, self.barred = capacity.state.copy(), None
+        self._taken_from += sorted(set(self._taken_from))
+
     def returned(self, grants: Iterable[tuple[str, Grant]]) -> Free:
         """What would be free once these were given back, each with its site; this stays as it is.
         What has left its node, or is cordoned, does not come free."""
-        return self._with(grants, 1, state_without)
+        made = self._copied()
+        made.give_back(grants)
+        return made
 
     def granted(self, grants: Iterable[tuple[str, Grant]]) -> Free:
         """What would be free once these were held, too, for which there is room; this stays as it
         is."""
-        return self._with(grants, -1, state_with)
+        made = self._copied()
+        made.hold(grants)
+        return made
+
+    def give_back(self, grants: Iterable[tuple[str, Grant]]) -> None:
+        """These are not held any more."""
+        self._put(grants, 1, state_without)
+
+    def hold(self, grants: Iterable[tuple[str, Grant]]) -> None:
+        """These are held from now on; there is room for them."""
+        self._put(grants, -1, state_with)
 
     def shared_with(self, later: Free, left: Free) -> Free:
         """What is free now and stays so: `later` is what will be free, too, once others have gone,
@@ -167,6 +201,7 @@ class Free:
         made.cpus = np.minimum(self.cpus, left.cpus)
         made.memory_bytes = np.minimum(self.memory_bytes, left.memory_bytes)
         made.state = np.where(self.state == later.state, left.state, CLOSED).astype(np.int16)
+        made.note_taken(range(len(made.cpus)))
         is_there = self.fleet.kind >= 0
         made.gpus_free = ((made.state == FREE) & is_there).sum(axis=1)
         made.gpus_idle = np.where(is_there, IDLE[made.state], 0.0).sum(axis=1)
@@ -183,39 +218,59 @@ class Free:
         costs = costs_of(resources.gpu_percent, self.typical.shares)
         return replace(want, costs=np.where(np.isfinite(want.costs), costs, np.inf))
 
-    def _with(
+    def _copied(self) -> Free:
+        for known in self._costs.values():
+            known.is_shared = True
+        made = copy(self)
+        made.detach()
+        return made
+
+    def detach(self) -> None:
+        """It changes nothing any more of what it was copied from."""
+        self.cpus, self.memory_bytes = self.cpus.copy(), self.memory_bytes.copy()
+        self.gpus_free, self.gpus_idle = self.gpus_free.copy(), self.gpus_idle.copy()
+        self.state = self.state.copy()
+        self._before, self._taken_from = None, self._taken_from.copy()
+        self._costs = self._costs.copy()
+
+    def _put(
         self,
         grants: Iterable[tuple[str, Grant]],
         sign: int,
         state_after: Callable[[int, Part, Device], int],
-    ) -> Free:
-        made = Free(self.capacity, self.typical)
-        made.barred = self.barred
-        made.cpus, made.memory_bytes = self.cpus.copy(), self.memory_bytes.copy()
-        made.gpus_free, made.gpus_idle = self.gpus_free.copy(), self.gpus_idle.copy()
-        made.state = self.state.copy()
+    ) -> None:
+        rows: list[int] = []
+        columns: list[int] = []
         for site, grant in grants:
             row = self.fleet.rows.get((site, grant.node))
             if row is None:
                 continue
-            made.cpus[row] += sign * grant.cpus
-            made.memory_bytes[row] += sign * grant.memory_bytes
+            self._taken_from.append(row)
+            self.cpus[row] += sign * grant.cpus
+            self.memory_bytes[row] += sign * grant.memory_bytes
+            shut = {cordon.device for cordon in self.capacity.rooms[row].cordons}
             for device in grant.devices:
-                made._change(row, parse_part(device), state_after)
-        return made
+                part = parse_part(device)
+                column = self.fleet.column_of(row, part.gpu)
+                if column is None or part.gpu in shut:
+                    continue
+                if part.is_whole:
+                    rows.append(row)
+                    columns.append(column)
+                else:
+                    it = self.fleet.nodes[row].devices[column]
+                    after = state_after(int(self.state[row, column]), part, it)
+                    self._set_state(np.array([row]), np.array([column]), after)
+        if rows:
+            after = FREE if state_after is state_without else CLOSED
+            self._set_state(np.array(rows), np.array(columns), after)
 
-    def _change(
-        self, row: int, part: Part, state_after: Callable[[int, Part, Device], int]
-    ) -> None:
-        room = self.capacity.rooms[row]
-        columns = [n for n, device in enumerate(room.node.devices) if device.id == part.gpu]
-        if not columns or any(cordon.device == part.gpu for cordon in room.cordons):
-            return
-        before = int(self.state[row, columns[0]])
-        after = state_after(before, part, room.node.devices[columns[0]])
-        self.state[row, columns[0]] = after
-        self.gpus_free[row] += (after == FREE) - (before == FREE)
-        self.gpus_idle[row] += IDLE[after] - IDLE[before]
+    def _set_state(self, rows: NDArray[np.int64], columns: NDArray[np.int64], after: int) -> None:
+        """The state of some GPUs, all different, from now on."""
+        before = self.state[rows, columns]
+        self.state[rows, columns] = after
+        np.add.at(self.gpus_free, rows, int(after == FREE) - (before == FREE).astype(np.int64))
+        np.add.at(self.gpus_idle, rows, IDLE[after] - IDLE[before])
 
     def _reckon(self, want: Want, rows: NDArray[np.int64] | None) -> NDArray[np.float64]:
         """The costs of these rows, or of all."""
@@ -268,14 +323,15 @@ class Free:
 
 
 class _Costs:
-    """Costs as far as they were reckoned."""
+    """Costs as far as they were reckoned; shared ones are not changed any more."""
 
-    __slots__ = ("seen", "values", "want")
+    __slots__ = ("is_shared", "seen", "values", "want")
 
     def __init__(self, want: Want, values: NDArray[np.float64], seen: int) -> None:
         self.want = want
         self.values = values
         self.seen = seen
+        self.is_shared = False
 
 
 def _grant_of(node: Node, parts: Sequence[tuple[int, Part]], resources: Resources) -> Grant:

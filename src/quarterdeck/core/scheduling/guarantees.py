@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from quarterdeck.basics.times import NS_PER_S
-from quarterdeck.core.scheduling.cells import EPS
 from quarterdeck.core.scheduling.cover import Cover
-from quarterdeck.core.scheduling.free import Free
 from quarterdeck.core.scheduling.nearness import ON_NOTHING
 from quarterdeck.core.scheduling.reclaim import Borrowers, Seeker, find_cheapest, loss_gpu_s
+from quarterdeck.core.scheduling.shapes import EPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -29,11 +28,13 @@ if TYPE_CHECKING:
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.demand import Demand
     from quarterdeck.core.scheduling.fleet import Fleet
+    from quarterdeck.core.scheduling.free import Free
     from quarterdeck.core.scheduling.nearness import Insists
     from quarterdeck.core.scheduling.placer import Placer, Sites
     from quarterdeck.core.scheduling.plan import Placement
     from quarterdeck.core.scheduling.reclaim import Reclaimed
     from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
+    from quarterdeck.core.scheduling.standing import Keeper
 
 OUTRANKED_TRIED_MAX: Final = 8
 """So many jobs of a lower priority are tried to be let off."""
@@ -42,12 +43,14 @@ OUTRANKED_TRIED_MAX: Final = 8
 class Guarantees:
     """See the module."""
 
-    def __init__(self, free: Free, snapshot: Snapshot, policy: Policy) -> None:
+    def __init__(
+        self, free: Free, snapshot: Snapshot, policy: Policy, keeper: Keeper | None
+    ) -> None:
         self._policy = policy
         self._now_ns = snapshot.now_ns
-        self._cover = Cover(free.capacity, snapshot, policy)
-        self._capacity, self._typical = free.capacity, free.typical
-        self._going = [one for one in snapshot.running if one.is_leaving]
+        self._cover = Cover(free.capacity, snapshot, policy, keeper)
+        self._capacity = free.capacity
+        self._going = self._cover.leaving
         self._cleared = _cleared_rows(free.capacity.fleet, snapshot.waiting)
         self._borrowers: Borrowers | None = None
         self._left: Free | None = None
@@ -113,8 +116,7 @@ class Guarantees:
 
     def next_turn_ns(self) -> int | None:
         """When the next of those that borrow has run so long that it may be made to go."""
-        later = (self._cover.may_go_ns(one) for one in self._cover.borrowed if one.is_preemptible)
-        return min((at_ns for at_ns in later if at_ns > self._now_ns), default=None)
+        return self._cover.next_turn_ns()
 
     def _ways(self, waiting: Waiting) -> Iterator[tuple[Demand, NDArray[np.bool_]]]:
         """What it asks for and where, in the order in which it is tried: of a gang that takes what
@@ -153,7 +155,7 @@ class Guarantees:
         if not gone:
             self._borrowers = borrowers
         borrowers.drop((*self._going, *gone))
-        going = self._free_when_gone(gone)
+        going = self._free_when_gone(placer, gone)
         best: tuple[float, int] | None = None
         masks = list(self._masks(waiting, demand))
 
@@ -184,17 +186,19 @@ class Guarantees:
 
     def _list_borrowers(self) -> Borrowers:
         """Those that borrow, and may go now."""
-        may_go = [one for one in self._cover.borrowed if self._cover.may_go(one)]
-        return Borrowers(may_go, self._capacity.fleet, self._now_ns, _may_oust)
+        return Borrowers(self._cover.borrowed_on, self._now_ns, _may_oust)
 
-    def _free_when_gone(self, gone: Sequence[Running]) -> Free:
+    def _free_when_gone(self, placer: Placer, gone: Sequence[Running]) -> Free:
         """What will be free once these and all that are going have gone, without what this plan
         gives away and promises of it."""
         if self._left is not None and not gone:
             return self._left
         leaving = (*self._going, *gone)
         freed = [(one.site, grant) for one in leaving for grant in one.grants]
-        return Free(self._capacity, self._typical).returned(freed).granted(self._cover.granted)
+        going = placer.free.untouched()
+        going.give_back(freed)
+        going.hold(self._cover.granted)
+        return going
 
     def _over_own(
         self, placer: Placer, waiting: Waiting, sites: Sites, insists: Insists
@@ -228,7 +232,7 @@ class Guarantees:
                 self._cover.go_without(team, gone)
                 found = self._reclaim(placer, waiting, sites, insists, gone)
                 assert found is not None
-        self._cover.drop(team, gone)
+        self._cover.drop(gone)
         lost = found.lost_gpu_s + sum(loss_gpu_s(one, self._now_ns) for one in gone)
         return replace(found, victims=(*gone, *found.victims), lost_gpu_s=lost)
 

@@ -65,17 +65,21 @@ if TYPE_CHECKING:
     from quarterdeck.core.scheduling.nearness import Insists
     from quarterdeck.core.scheduling.placer import Sites
     from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
+    from quarterdeck.core.scheduling.standing import Keeper
 
     Rows = NDArray[np.bool_] | None
 
 
-def make_plan(snapshot: Snapshot, policy: Policy, *, explains: bool = True) -> Plan:
+def make_plan(
+    snapshot: Snapshot, policy: Policy, *, explains: bool = True, keeper: Keeper | None = None
+) -> Plan:
     """Place what fits, in order, and say of every other job why not.
 
     Without `explains` the same is placed and evicted, and jobs for which there is no room hear
-    nothing: most of a plan's time goes into what would help them.
+    nothing: most of a plan's time goes into what would help them. The plan is the same with a
+    `keeper` of the plans before, and made sooner.
     """
-    planning = _Planning(snapshot, policy)
+    planning = _Planning(snapshot, policy, keeper)
     ordered = sorted(snapshot.waiting, key=order_of(snapshot, policy))
     planning.take_owed(ordered)
     for waiting in ordered:
@@ -89,7 +93,7 @@ def make_plan(snapshot: Snapshot, policy: Policy, *, explains: bool = True) -> P
 class _Planning:
     """One plan as it is made."""
 
-    def __init__(self, snapshot: Snapshot, policy: Policy) -> None:
+    def __init__(self, snapshot: Snapshot, policy: Policy, keeper: Keeper | None) -> None:
         capacity = capacity_of(snapshot.rooms)
         free = Free(capacity, typical_of(snapshot.asked))
         self._bound = Bound(snapshot.bookings, capacity, snapshot.now_ns, policy.release_after_s)
@@ -99,7 +103,7 @@ class _Planning:
         self._tally = Tally(snapshot.allowances)
         self._caps = Caps(snapshot, policy.pools, capacity.fleet)
         self._clearing = Clearing(snapshot, policy)
-        self._owed = Owed(snapshot, policy, free) if policy.guarantees else None
+        self._owed = Owed(snapshot, policy, free, keeper) if policy.guarantees else None
         self._placements: list[Placement] = []
         self._verdicts: dict[JobId, Verdict] = {}
         self._left: list[Waiting] = []
@@ -259,8 +263,7 @@ class _Planning:
         """Nobody is stopped for a job that the next plan would not start."""
         if self._clearing.is_empty:
             return
-        capacity, asked = self._placer.free.capacity, self._snapshot.asked
-        before = Placer(Free(capacity, typical_of(asked)), self._placer.insists)
+        before = Placer(self._placer.free.untouched(), self._placer.insists)
         for waiting in self._clearing.settle(before, self._placements):
             del self._verdicts[waiting.job_id]
             self._left.append(waiting)

@@ -28,15 +28,18 @@ if TYPE_CHECKING:
     from quarterdeck.core.scheduling.plan import Placement
     from quarterdeck.core.scheduling.reclaim import Reclaimed
     from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
+    from quarterdeck.core.scheduling.standing import Keeper
 
 
 class Owed:
     """See the module."""
 
-    def __init__(self, snapshot: Snapshot, policy: Policy, free: Free) -> None:
+    def __init__(
+        self, snapshot: Snapshot, policy: Policy, free: Free, keeper: Keeper | None
+    ) -> None:
         self._snapshot = snapshot
         self._policy = policy
-        self._guarantees = Guarantees(free, snapshot, policy)
+        self._guarantees = Guarantees(free, snapshot, policy, keeper)
         self._counts: Counter[JobId] = Counter()
         self._has_one_ahead: set[str] = set()
         self._kept: list[NDArray[np.bool_]] = []

@@ -8,7 +8,6 @@ The job is then placed, for proof, on what its victims leave.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from quarterdeck.core.cluster.demand import Grant, Resources
-    from quarterdeck.core.scheduling.fleet import Fleet
     from quarterdeck.core.scheduling.free import Free
     from quarterdeck.core.scheduling.nearness import Insists
     from quarterdeck.core.scheduling.placer import Sites
@@ -91,46 +89,43 @@ class Seeker:
 
 
 class Borrowers:
-    """Those that may be made to go, on each node the cheapest first. `may_oust` says for whom."""
+    """Those that may be made to go, on each node the cheapest first. `on_row` lists those on a
+    node, `may_oust` says for whom."""
 
     def __init__(
         self,
-        running: Iterable[Running],
-        fleet: Fleet,
+        on_row: Callable[[int], list[tuple[Running, Grant]]],
         now_ns: int,
         may_oust: Callable[[Waiting, Running], bool],
     ) -> None:
+        self._list_on = on_row
+        self._now_ns = now_ns
         self._may_oust = may_oust
         self._gone: set[int] = set()
-        self._price = {id(one): _price(one, now_ns) for one in running}
-        self._on_row: dict[int, list[tuple[Running, Grant]]] = defaultdict(list)
-        for one in sorted(running, key=self._cheapest_first):
-            for grant in one.grants:
-                row = fleet.rows.get((one.site, grant.node))
-                if row is not None:
-                    self._on_row[row].append((one, grant))
+        self._on_row: dict[int, list[tuple[Running, Grant]]] = {}
 
     def price(self, one: Running) -> float:
         """What it costs to stop it."""
-        return self._price[id(one)]
+        return loss_gpu_s(one, self._now_ns) * PRIORITY_WEIGHT**one.priority
 
     def drop(self, gone: Iterable[Running]) -> None:
         """These go already."""
         self._gone.update(map(id, gone))
 
-    def rows(self, within: Rows) -> list[int]:
-        """The rows of these where some are."""
-        return [row for row in self._on_row if within[row]]
-
     def on(self, row: int, waiting: Waiting) -> list[tuple[Running, Grant]]:
         """Who may be made to go there for somebody."""
+        here = self._on_row.get(row)
+        if here is None:
+            here = sorted(self._list_on(row), key=self._cheapest_first)
+            self._on_row[row] = here
         return [
             pair
-            for pair in self._on_row[row]
+            for pair in here
             if id(pair[0]) not in self._gone and self._may_oust(waiting, pair[0])
         ]
 
-    def _cheapest_first(self, one: Running) -> tuple[float, int, str, int]:
+    def _cheapest_first(self, pair: tuple[Running, Grant]) -> tuple[float, int, str, int]:
+        one = pair[0]
         return (self.price(one), -one.started_at_ns, one.job_id, one.task or 0)
 
 
@@ -147,14 +142,18 @@ def find_cheapest(
     placer, going = free
     nodes, within = seeker.waiting.demand.nodes, seeker.within
     costs, chosen_of = _clearing_costs(going, seeker, borrowers)
+    probe = Placer(going.returned(()), placer.insists)
+    freed: set[int] = set()
     for rows in _wider_and_wider(costs, within, nodes):
-        freed = _unique(
+        more = _unique(
             one for row in np.flatnonzero(rows).tolist() for one in chosen_of.get(row, ())
         )
-        probe = Placer(_without(going, freed), placer.insists)
+        probe.free.give_back(_grants(one for one in more if id(one) not in freed))
+        freed.update(map(id, more))
         placement = seeker.place(probe, rows)
         if placement is None:
             continue
+        probe.free.give_back((placement.site, grant) for grant in placement.grants)
         taken = (going.fleet.rows[placement.site, one.node] for one in placement.grants)
         victims = _unique(one for row in taken for one in chosen_of.get(row, ()))
         victims = _pruned(going, seeker, rows, victims, borrowers)
@@ -172,10 +171,6 @@ def find_cheapest(
     return None
 
 
-def _price(one: Running, now_ns: int) -> float:
-    return loss_gpu_s(one, now_ns) * PRIORITY_WEIGHT**one.priority
-
-
 def _clearing_costs(
     free: Free, seeker: Seeker, borrowers: Borrowers
 ) -> tuple[NDArray[np.float64], dict[int, list[Running]]]:
@@ -186,7 +181,7 @@ def _clearing_costs(
     fits = np.logical_and.reduce([free.costs(wanted) < np.inf for wanted in parts])
     costs = np.where(within & fits, 0.0, np.inf)
     chosen_of: dict[int, list[Running]] = {}
-    for row in borrowers.rows(within & ~fits):
+    for row in np.flatnonzero(within & ~fits).tolist():
         chosen = _enough(free, row, parts, borrowers.on(row, seeker.waiting))
         if chosen:
             # A gang goes from all its nodes at once, of which the job may need several.
@@ -247,11 +242,14 @@ def _pruned(
     """Without those that are not in the way, the dearest first."""
     if len(victims) > PRUNED_MAX:
         return victims
-    kept = victims
+    kept, probe = victims, Placer(_without(free, victims))
+    demand, sites, insists = seeker.waiting.demand, seeker.sites, seeker.insists
     for one in sorted(victims, key=lambda one: -borrowers.price(one)):
-        fewer = [other for other in kept if other is not one]
-        if seeker.place(Placer(_without(free, fewer)), rows) is not None:
-            kept = fewer
+        probe.free.hold(_grants([one]))
+        if probe.could_place(demand, sites, insists, within=rows):
+            kept = [other for other in kept if other is not one]
+        else:
+            probe.free.give_back(_grants([one]))
     return kept
 
 

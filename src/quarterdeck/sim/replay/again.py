@@ -19,6 +19,7 @@ from quarterdeck.core.jobs.events import Placed
 from quarterdeck.core.scheduling.imprint import describe_placement, imprint_of
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.plan import Placement
+from quarterdeck.core.scheduling.standing import Keeper
 from quarterdeck.ports.cycles import Outcome
 from quarterdeck.ports.store import JobRecord
 from quarterdeck.sim.replay.cycles import load_cycles
@@ -116,6 +117,7 @@ class _Replay:
         board: Board | None = None
         people = _people_of(())
         last: Cycle | None = None
+        keeper = Keeper()
         for cycle in load_cycles(self._log, start.number, self._span_ns):
             if board is None or past is None:
                 active = replace(self._telling.active_at(start.as_of), used=start.used)
@@ -129,7 +131,7 @@ class _Replay:
             past.head = cycle.as_of
             board.catch_up()
             snapshot = board.booked_snapshot(cycle.at_ns, people, cycle.inputs.times)
-            made = make_plan(snapshot, cycle.inputs.policy)
+            made = make_plan(snapshot, cycle.inputs.policy, keeper=keeper)
             self._compare(start, cycle, made)
             last = cycle
         if past is not None and last is not None:

@@ -1,0 +1,295 @@
+"""Which of the running jobs the cells of their teams cover, kept from plan to plan.
+
+Between two plans few jobs come and go. A `Keeper` compares what runs with what ran when it was last
+asked, and covers anew only the jobs of teams of which that may change anything: it finds the same
+as one that is new, sooner (`tests/property/test_kept_cover.py`).
+
+Teams are covered in the order of the policy: first what was started within their guarantees, as it
+started; then, in a second round, what borrows, in the order of its turn. So what covers a team
+depends on its own jobs, on who of it waits, and on what others have bound where its jobs lie
+(`layers`).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from quarterdeck.core.scheduling.cells import CellBook, lot_key
+from quarterdeck.core.scheduling.changes import changes_of
+from quarterdeck.core.scheduling.claims import by_right, claims_before, claims_of, turn_of
+from quarterdeck.core.scheduling.layers import Layers
+from quarterdeck.core.scheduling.lent import Lent
+from quarterdeck.core.scheduling.shapes import EPS
+from quarterdeck.core.scheduling.team_cover import SOONEST, TeamCover
+
+if TYPE_CHECKING:
+    from quarterdeck.core.cluster.demand import Grant
+    from quarterdeck.core.scheduling.capacity import Capacity
+    from quarterdeck.core.scheduling.claims import Right
+    from quarterdeck.core.scheduling.fleet import Fleet
+    from quarterdeck.core.scheduling.holdings import Footprint, Holding, Step
+    from quarterdeck.core.scheduling.layers import Changed
+    from quarterdeck.core.scheduling.pools import Pool
+    from quarterdeck.core.scheduling.reserve import Reserve
+    from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot
+
+
+class Keeper:
+    """See the module. What it finds is good until it looks again; it is for one thread."""
+
+    def __init__(self) -> None:
+        self._of: tuple[Fleet, tuple[Pool, ...], float] | None = None
+        self._now_ns = 0
+        self._seen: list[Running] = []
+
+    def look(self, capacity: Capacity, snapshot: Snapshot, policy: Policy) -> None:
+        """From now on it is about this moment."""
+        of = (capacity.fleet, policy.pools, policy.reclaim_after_s)
+        is_same = self._of is not None and self._of[0] is of[0] and self._of[1:] == of[1:]
+        if not is_same or snapshot.now_ns < self._now_ns:
+            self._begin(capacity, policy)
+        self._of = None  # It begins anew should anything be raised meanwhile.
+        self._now_ns = snapshot.now_ns
+        self.book.look(capacity)
+        self.claims = claims_of(snapshot, self.book, policy.patience_s)
+        self.lent.look(snapshot.now_ns)
+        gone, come, self._seen = changes_of(self._seen, list(snapshot.running))
+        for one in gone:
+            self._remove(one)
+        for one in come:
+            self._add(one)
+        self._cover_owed()
+        if self.book.are_alike:
+            self._note_claims()
+            self._cover_rest()
+        else:
+            self._cover_all_rest()
+        for one in gone:
+            self._spots.pop(id(one), None)
+        self._of = of
+
+    def _begin(self, capacity: Capacity, policy: Policy) -> None:
+        self.book = CellBook(capacity, policy.pools)
+        self.teams = {
+            name: TeamCover(number, self.book.holding(name))
+            for number, name in enumerate(self.book.teams)
+        }
+        self.outside: dict[int, Running] = {}
+        """What runs of teams that are guaranteed nothing."""
+        self.leaving: dict[int, Running] = {}
+        """What is being stopped."""
+        self.here: dict[int, list[tuple[Running, Grant]]] = defaultdict(list)
+        """What lies on each node, and is not being stopped."""
+        self.lent = Lent(
+            policy.reclaim_after_s, lambda one, sign: self.book.note_stuck(self.spot(one), sign)
+        )
+        self._seen = []
+        self._spots: dict[int, Footprint] = {}
+        self._layers = Layers(self.book.totals)
+        self._dirty_owed: set[int] = set()
+        self._since: dict[int, Right] = {}
+        """Of which teams the rest is to be looked at, and from which right on."""
+        self._given_up: dict[int, list[tuple[int, Right]]] = defaultdict(list)
+        """Rows that others gave up where jobs of a team lie that nothing covers, and their
+        rights."""
+
+    def spot(self, one: Running) -> Footprint:
+        """Where a job lies that is not being stopped, and what it takes."""
+        return self._spots[id(one)]
+
+    def _remove(self, one: Running) -> None:
+        if one.is_leaving:
+            del self.leaving[id(one)]
+            return
+        for row in self.spot(one).rows:
+            self.here[row] = [pair for pair in self.here[row] if pair[0] is not one]
+        team = self.teams.get(one.team)
+        if team is None:
+            del self.outside[id(one)]
+            self.lent.remove(one)
+        elif one.is_owed:
+            _take_out(team.owed, one)
+            self._dirty_owed.add(team.number)
+        else:
+            _take_out(team.rest, one)
+            if one in self.lent:
+                _take_out(team.lent_rest, one)
+                self.lent.remove(one)
+            else:
+                self._mark(team, by_right(one))
+
+    def _add(self, one: Running) -> None:
+        if one.is_leaving:
+            self.leaving[id(one)] = one
+            return
+        spot = self._spots[id(one)] = self.book.spot_of(one.site, one.grants)
+        for grant in one.grants:
+            row = self.book.fleet.rows.get((one.site, grant.node))
+            if row is not None:
+                self.here[row].append((one, grant))
+        team = self.teams.get(one.team)
+        if team is None:
+            self.outside[id(one)] = one
+            self.lent.add(one)
+        elif one.is_owed:
+            insort(team.owed, one, key=by_right)
+            self._dirty_owed.add(team.number)
+        else:
+            insort(team.rest, one, key=by_right)
+            if self._cannot_cover(team, one, spot):
+                insort(team.lent_rest, one, key=by_right)
+                self.lent.add(one)
+            else:
+                self._mark(team, by_right(one))
+
+    def _cover_owed(self) -> None:
+        """The first round, of those teams of which anything may have changed."""
+        for team in self.teams.values():
+            if team.number not in self._dirty_owed:
+                continue
+            before = team.within
+            self.lent.renew(*team.bind_owed(self._spots, self._layers))
+            if team.within is before:
+                continue
+            self._mark(team, self._first_touched(team))
+            changed = self._layers.note_owed(team.number, before.bound, team.within.bound)
+            self._note_others(team.number, changed, is_owed=True)
+        self._dirty_owed.clear()
+
+    def _first_touched(self, team: TeamCover) -> Right:
+        if not self.book.are_alike:
+            return SOONEST
+
+        def on_row(row: int) -> list[Running]:
+            return [one for one, _ in self.here.get(row, ()) if self.teams.get(one.team) is team]
+
+        return team.first_touched(on_row, self._spots)
+
+    def _mark(self, team: TeamCover, right: Right) -> None:
+        """The rest of a team from this right on has to be looked at."""
+        known = self._since.get(team.number)
+        if known is None or right < known:
+            self._since[team.number] = right
+
+    def _note_claims(self) -> None:
+        """Look at those again for whose jobs others of their team wait now, or do not any more."""
+        for name, team in self.teams.items():
+            claims = self.claims.get(name, ())
+            if claims or team.claims:
+                before = claims_before(claims, turn_of(team.rest[-1])) if team.rest else ()
+                if before != team.claims:
+                    team.claims = before
+                    self._mark(team, SOONEST)
+
+    def _cover_rest(self) -> None:
+        """The second round, of those of which anything may have changed."""
+        for name, team in self.teams.items():
+            number = team.number
+            if number in self._given_up:
+                is_taken = team.is_taken(self._layers)
+                for row, right in self._given_up.pop(number):
+                    if not is_taken(row):
+                        self._mark(team, right)
+            if number not in self._since:
+                continue
+            since = SOONEST if team.claims else self._since[number]
+            before, claims = team.beyond, self.claims.get(name, ())
+            self.lent.renew(*team.bind_rest(since, claims, self._spots, self._layers))
+            self.book.put(name, team.holding)
+            changed = self._layers.note_rest(number, before, team.beyond)
+            self._note_others(number, changed, is_owed=False)
+        self._since.clear()
+
+    def _cover_all_rest(self) -> None:
+        """The second round where a cell that is bound may leave too little for cells of others
+        that must lie together, or are parts of nodes: everything depends on everything."""
+        for name, team in self.teams.items():
+            self.lent.renew(team.lent_rest, team.rest)
+            self.book.put(name, team.within)
+        self._layers.forget_rest()
+        watch = _Watch(self.book)
+        for name, team in self.teams.items():
+
+            def is_shorter(held: Holding, steps: tuple[Step, ...], name: str = name) -> bool:
+                return watch.is_shorter(name, held, steps)
+
+            claims = self.claims.get(name, ())
+            team.bind_rest(SOONEST, claims, self._spots, self._layers, is_shorter)
+            self.book.put(name, team.holding)
+            self._layers.note_rest(team.number, {}, team.beyond)
+        for team in self.teams.values():
+            self.lent.renew(team.rest, team.lent_rest)
+        self._since.clear()
+
+    def _cannot_cover(self, team: TeamCover, one: Running, spot: Footprint) -> bool:
+        """Whether one of the rest lies somewhere where its team has no cell and cannot have one
+        when it is its turn: none is left, or others have the node."""
+        if not spot.whole or team.has_no_cell_after(one):
+            return team.holding.has_none_for(spot)
+        is_taken = team.is_taken(self._layers)
+        return self.book.are_alike and any(
+            size > EPS and row not in team.holding.bound and is_taken(row)
+            for row, size in zip(spot.rows, spot.sizes, strict=True)
+        )
+
+    def _note_others(self, number: int, changed: Changed, *, is_owed: bool) -> None:
+        """A team, of this number, has bound something on nodes or given it up. What was owed to it
+        goes before all that borrows, the rest of it only before the rest of later teams."""
+        for row, more in changed:
+            for one, _ in self.here.get(row, ()):
+                team = self.teams.get(one.team)
+                if team is None or team.number == number:
+                    continue
+                if one.is_owed:
+                    if is_owed and team.number > number:
+                        self._dirty_owed.add(team.number)
+                elif is_owed or team.number > number:
+                    self._note_other(team, one, row, more)
+
+    def _note_other(self, team: TeamCover, one: Running, row: int, more: float) -> None:
+        """Others have bound so much more, or less, of a node where one of the rest of a team lies:
+        look again where that may change what covers the team."""
+        if team.has_no_cell_after(one):
+            return
+        is_bound = row in team.holding.bound
+        if not self.book.are_alike or (is_bound and (more > 0 or one in self.lent)):
+            self._mark(team, by_right(one))
+        elif more < 0 and one in self.lent:
+            self._given_up[team.number].append((row, by_right(one)))
+
+
+class _Watch:
+    """Whether cells that must lie together, or are parts of nodes, still find nodes as others are
+    bound: it is seen at once where a cell takes what it would have had, or what none would."""
+
+    def __init__(self, book: CellBook) -> None:
+        self._book = book
+        self._reserve: Reserve | None = book.reserve()
+        self._short = self._reserve.short
+
+    def is_shorter(self, name: str, held: Holding, steps: tuple[Step, ...]) -> bool:
+        """Whether fewer find any than before, with what this team holds and these steps of it."""
+        if self._reserve is not None and all(
+            self._reserve.gives(
+                lot_key(name, step.place, held.groups[step.place]),
+                held.groups[step.place].shape,
+                step.row,
+            )
+            for step in steps
+        ):
+            return False
+        self._book.put(name, held.copy())
+        made = self._book.reserve()
+        is_shorter = made.short > self._short
+        self._reserve = None if is_shorter else made
+        return is_shorter
+
+
+def _take_out(listed: list[Running], one: Running) -> None:
+    """It stands where its right puts it."""
+    place = bisect_left(listed, by_right(one), key=by_right)
+    while listed[place] is not one:
+        place += 1
+    del listed[place]

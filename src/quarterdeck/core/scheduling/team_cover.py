@@ -1,0 +1,167 @@
+"""What covers the jobs of one team that is guaranteed anything.
+
+What a job finds depends on those of its team before it and on what other teams have bound where it
+lies. So where something changes from one job on, what covers those before it stays.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Final
+
+from quarterdeck.core.scheduling.claims import by_right, count_claimed, turn_of
+from quarterdeck.core.scheduling.layers import beyond
+from quarterdeck.core.scheduling.shapes import EPS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from quarterdeck.core.scheduling.claims import Claims, Right, Turn
+    from quarterdeck.core.scheduling.holdings import Footprint, Holding, Step
+    from quarterdeck.core.scheduling.layers import Bound, Layers
+    from quarterdeck.core.scheduling.snapshot import Running
+
+    Spots = Mapping[int, Footprint]
+    IsShorter = Callable[[Holding, tuple[Step, ...]], bool]
+
+SOONEST: Final[tuple[()]] = ()
+"""Before all turns and rights."""
+LATEST: Final = (1,)
+"""After the rights of all that borrows."""
+
+
+class TeamCover:
+    """The jobs of a team, in order, and what covers them.
+
+    `owed` were started within the guarantee, `rest` were not; `lent_owed` and `lent_rest` are those
+    that nothing covers. `within` is what the first alone hold, `holding` what all do, `beyond` how
+    much more of each node. After the turn `full` no cell was left (None: some are). `claims` are
+    of those that wait before the last of the rest.
+    """
+
+    def __init__(self, number: int, holding: Holding) -> None:
+        self.number = number
+        self.within = self.holding = holding
+        self.beyond: Bound = {}
+        self.owed: list[Running] = []
+        self.rest: list[Running] = []
+        self.covered_owed: list[Running] = []
+        self.covered_rest: list[Running] = []
+        self.lent_owed: list[Running] = []
+        self.lent_rest: list[Running] = []
+        self.full: Turn | tuple[()] | None = None
+        self.claims: Claims = ()
+        self._steps: dict[int, tuple[Step, ...]] = {}
+        self._based_on = holding  # what was `within` when the rest was covered
+
+    def is_taken(self, layers: Layers) -> Callable[[int], bool]:
+        """Whether others leave too little of a node for a cell, where all cells are alike."""
+        return layers.is_taken(self.number, self.within.groups[0].shape.listed)
+
+    def has_no_cell_after(self, one: Running) -> bool:
+        """Whether none was left when it was the turn of one of the rest."""
+        return self.full is not None and turn_of(one) > self.full
+
+    def bind_owed(self, spots: Spots, layers: Layers) -> tuple[list[Running], list[Running]]:
+        """The first round; says what nothing covered before, and what nothing covers now."""
+        held, room = self.within.unbound(), layers.room_for_owed(self.number)
+        covered: list[Running] = []
+        lent: list[Running] = []
+        for one in self.owed:
+            steps = held.bind(spots[id(one)], room)
+            (lent if steps is None else covered).append(one)
+        before, self.lent_owed, self.covered_owed = self.lent_owed, lent, covered
+        if not held.is_like(self.within):
+            self.within = held
+        return before, lent
+
+    def first_touched(self, on_row: Callable[[int], Iterable[Running]], spots: Spots) -> Right:
+        """Where cells are alike: from which of the rest on others may be covered than before
+        by what has changed of what is held within the guarantee. `on_row` lists who lies on a
+        node."""
+        was, now = self._based_on, self.within
+        rights: list[Right] = [
+            by_right(one)
+            for row in was.used.keys() | now.used.keys()
+            if was.bound.get(row) != now.bound.get(row) or was.used.get(row) != now.used.get(row)
+            for one in on_row(row)
+            if not one.is_owed
+        ]
+        if now.left > was.left:
+            if self.full is not None:
+                rights.append((0, self.full))
+            wide = (one for one in self.lent_rest if len(spots[id(one)].rows) > 1)
+            rights += [by_right(one) for one in wide]  # They may have lacked a cell sooner.
+        return min(rights, default=LATEST)
+
+    def bind_rest(
+        self,
+        since: Right,
+        claims: Claims,
+        spots: Spots,
+        layers: Layers,
+        is_shorter: IsShorter | None = None,
+    ) -> tuple[list[Running], list[Running]]:
+        """The second round, of those from a right on; says what of these nothing covered before,
+        and what nothing covers now. `is_shorter` says whether cells of all find fewer nodes by what
+        this team holds then with some more steps, where that may be."""
+        held, since = self._go_back(since, spots)
+        at, lent_at = _place(self.rest, since), _place(self.lent_rest, since)
+        before, covered, lent = self.lent_rest[lent_at:], self.covered_rest, []
+        room, is_taken = layers.room_for_rest(self.number), self.is_taken(layers)
+        left, bound = held.left, held.bound
+        for one in self.rest[at:]:
+            spot = spots[id(one)]
+            if is_shorter is None and spot.sizes and spot.sizes[0] > EPS:
+                row = spot.rows[0]
+                if row not in bound and (not left or is_taken(row)):
+                    lent.append(one)  # Most of those that nothing covers are told by this.
+                    continue
+            steps = held.bind(spot, room)
+            if steps is None:
+                lent.append(one)
+                continue
+            if steps:
+                turn, had = turn_of(one), left
+                left -= len(steps)
+                is_claimed = bool(claims) and count_claimed(claims, turn, had) > left
+                if is_claimed or (is_shorter is not None and is_shorter(held, steps)):
+                    held.undo(spot, steps)
+                    left = had
+                    lent.append(one)
+                    continue
+                self._steps[id(one)] = steps
+                if not left:
+                    self.full = turn
+            covered.append(one)
+        self.holding, self._based_on = held, self.within
+        self.lent_rest = self.lent_rest[:lent_at] + lent
+        self.beyond = beyond(held.bound, self.within.bound)
+        return before, lent
+
+    def _go_back(self, since: Right, spots: Spots) -> tuple[Holding, Right]:
+        """As it was before it was the turn of those from a right on; from an earlier one where
+        there are too few cells for those before it."""
+        if not since:
+            self.covered_rest, self._steps = [], {}
+            self.full = None if self.within.left else SOONEST
+            return self.within.copy(), since
+        held, covered = self.holding.copy(), self.covered_rest
+        held.change(self._based_on, self.within)
+        stay = len(covered)
+        while stay and (held.left < 0 or by_right(covered[stay - 1]) >= since):
+            stay -= 1
+            one = covered[stay]
+            held.undo(spots[id(one)], self._steps.pop(id(one), ()))
+            since = min(since, by_right(one))
+        self.covered_rest = covered[:stay]
+        self.full = None
+        if not held.left:
+            took = (turn_of(one) for one in reversed(covered[:stay]) if id(one) in self._steps)
+            self.full = next(took, SOONEST)
+        return held, since
+
+
+def _place(listed: list[Running], since: Right) -> int:
+    """Where those from a right on begin."""
+    return bisect_left(listed, since, key=by_right)

@@ -1,0 +1,172 @@
+"""What is kept of cover from plan to plan makes plans sooner, and never others than without.
+
+Random histories of teams that share a cluster: jobs come, end, start late and are stopped, nodes
+are cordoned and opened again, time passes by little and by much. At every step the plan of a keeper
+that has seen all of it is compared with one that is made from nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from quarterdeck.basics.chance import Chance
+from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.core.cluster.demand import Level, Resources
+from quarterdeck.core.cluster.hardware import Cordon
+from quarterdeck.core.scheduling.capacity import capacity_of
+from quarterdeck.core.scheduling.changes import changes_of
+from quarterdeck.core.scheduling.cover import Cover
+from quarterdeck.core.scheduling.make_plan import make_plan
+from quarterdeck.core.scheduling.pools import Cells, Pool
+from quarterdeck.core.scheduling.snapshot import Policy
+from quarterdeck.core.scheduling.standing import Keeper
+from tests.property.guarantee_world import GPUS, STEP_S, World
+
+if TYPE_CHECKING:
+    from quarterdeck.core.scheduling.snapshot import Snapshot
+
+HISTORIES = int(os.environ.get("QD_TEST_HISTORIES", "2000"))
+PARTS = 20
+STEPS = 20
+NODES = 10
+OWNERS = ("a", "b", "c", "d", "e")
+TEAMS = (*OWNERS, "nobody's")
+
+WHOLE = (Cells(1), Cells(2), Cells(3), Cells(2, Resources(GPUS)))
+ALIKE = (Cells(1, Resources(2)), Cells(2, Resources(2)), Cells(5, Resources(2)))
+OTHERS = (
+    *WHOLE,
+    Cells(1, Resources(2)),
+    Cells(3, Resources(1)),
+    Cells(2, Resources(GPUS), Level.RACK),
+    Cells(2, Resources(2), Level.RACK),
+)
+
+
+def a_world(seed: int) -> World:
+    """Of many all cells are alike: whole nodes, or halves."""
+    chance = Chance(seed)
+    shapes = chance.pick((WHOLE, WHOLE, ALIKE, OTHERS))
+    pools = []
+    for team in OWNERS:
+        guarantee = tuple(chance.pick(shapes) for _ in range(1 + chance.happens(0.3)))
+        pools.append(Pool(team, guarantee if chance.happens(0.9) else ()))
+    policy = Policy(
+        patience_s=chance.pick((1e9, 150.0)),
+        nearness_patience_s=0,
+        pod_patience_s=0,
+        min_runtime_s=chance.pick((0.0, 150.0)),
+        pools=tuple(pools),
+        reclaim_after_s=chance.pick((0.0, 0.0, 250.0)),
+    )
+    return World(chance, {}, policy, nodes=NODES, teams=TEAMS)
+
+
+def happen(world: World) -> None:
+    """A little of everything."""
+    chance = world.chance
+    for _ in range(chance.below(5)):
+        world.come()
+    for _ in range(chance.below(3)):
+        world.end()
+    if world.running and chance.happens(0.2):
+        key = chance.pick(sorted(world.running))
+        one = world.running[key]
+        world.running[key] = replace(one, started_at_ns=one.started_at_ns + NS_PER_S)
+    if world.running and chance.happens(0.3):
+        # As where a pool was larger before, or smaller: what is owed may be more than there is.
+        key = chance.pick(sorted(world.running))
+        world.running[key] = replace(world.running[key], is_owed=chance.happens(0.7))
+    if chance.happens(0.1):
+        node = f"n{chance.below(NODES)}"
+        device = chance.pick((None, None, f"GPU-{node}-0"))
+        world.cordons = {node: (Cordon(node, device, "broken", "ada", 0),)}
+    if chance.happens(0.05):
+        world.running = dict(sorted(world.running.items()))
+    if chance.happens(0.5):
+        world.leave()
+    world.now_ns += chance.pick((0, 1, STEP_S, 3 * STEP_S)) * NS_PER_S
+    if chance.happens(0.02):
+        world.now_ns -= STEP_S * NS_PER_S
+
+
+def check_cover(seen: Snapshot, policy: Policy, keeper: Keeper) -> None:
+    """All that a plan may ask of it."""
+    capacity = capacity_of(seen.rooms)
+    kept, new = Cover(capacity, seen, policy, keeper), Cover(capacity, seen, policy)
+    assert {team: kept.covered_of(team) for team in OWNERS} == {
+        team: new.covered_of(team) for team in OWNERS
+    }
+    assert set(kept.borrowed) == set(new.borrowed)
+    assert set(kept.leaving) == set(new.leaving)
+    assert (kept.shortfall, kept.next_turn_ns()) == (new.shortfall, new.next_turn_ns())
+    for row in range(len(capacity)):
+        assert set(kept.borrowed_on(row)) == set(new.borrowed_on(row))
+    assert kept.book.spare().tolist() == new.book.spare().tolist()
+
+
+def run_history(seed: int) -> None:
+    world, keeper = a_world(seed), Keeper()
+    capacity = capacity_of(world.snapshot().rooms)
+    for _ in range(STEPS):
+        happen(world)
+        seen = world.snapshot()
+        if world.chance.happens(0.05):
+            capacity = capacity_of(seen.rooms)
+        capacity = capacity.replaced(seen.rooms)
+        if world.chance.happens(0.03):
+            capacity = capacity_of(capacity.rooms[1:])
+        seen = replace(seen, rooms=capacity)
+        plan = make_plan(seen, world.policy, keeper=keeper)
+        assert plan == make_plan(seen, world.policy)
+        check_cover(seen, world.policy, keeper)
+        if world.chance.happens(0.8):
+            world.follow(plan)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_plan_is_the_same_with_what_was_kept(part: int) -> None:
+    """Of random histories."""
+    count = HISTORIES // PARTS
+    for seed in range(part * count, (part + 1) * count):
+        try:
+            run_history(seed)
+        except AssertionError as error:
+            raise AssertionError(f"history {seed}") from error
+
+
+def test_what_has_gone_and_come_is_found_wherever_it_stands() -> None:
+    """Against counting."""
+    chance = Chance(1)
+    world = World.of(1)
+    world.come()
+    world.follow(world.plan())
+    (one,) = world.running.values()
+    for _ in range(3000):
+        before = [replace(one, submitted_at_ns=n) for n in range(chance.below(700))]
+        after = [other for other in before if chance.happens(0.99)]
+        if chance.happens(0.3):
+            after = [replace(o, submitted_at_ns=-1) if chance.happens(0.01) else o for o in after]
+        if chance.happens(0.2):
+            after = after[chance.below(300) :]
+        if chance.happens(0.1):
+            after.reverse()
+        after += [replace(one, submitted_at_ns=-2) for _ in range(chance.below(3))]
+        gone, come, there = changes_of(before, after)
+        was, now = set(map(id, before)), set(map(id, after))
+        assert list(map(id, there)) == list(map(id, after))
+        assert sorted(map(id, gone)) == sorted(was - now)
+        assert sorted(map(id, come)) == sorted(now - was)
+
+
+def test_what_is_equal_is_still_what_it_was() -> None:
+    """The board makes a job's entry again where something else of it has changed."""
+    before = [(n, str(n)) for n in range(100)]
+    after = [*((n, str(n)) for n in range(100)), (100, "new")]
+    gone, come, there = changes_of(before, after)
+    assert (gone, come) == ([], [(100, "new")])
+    assert list(map(id, there[:-1])) == list(map(id, before))

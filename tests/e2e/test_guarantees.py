@@ -122,3 +122,56 @@ def test_who_cannot_make_room_does_not_get_what_others_are_guaranteed(
     borrows = submit(cyd, "borrows", "robots")
     until(lambda: states(cyd)[borrows] == "running")
     assert states(cyd)[stays] == "queued"
+
+
+def test_an_elastic_job_gives_up_the_nodes_that_are_needed_and_goes_on_with_the_rest(
+    deck: Deck, people: dict[str, Person], tmp_path: Path
+) -> None:
+    """The server is killed while it stops, and somebody waits who would like what it keeps."""
+    ann, bob, cyd = people["ann"], people["bob"], people["cyd"]
+    ours = [submit(ann, f"speech-{n}", "speech") for n in range(10)]
+    theirs = [submit(bob, f"vision-{n}", "vision") for n in range(2)]
+    until(lambda: [*states(ann).values(), *states(bob).values()] == ["running"] * 12)
+    may_end = tmp_path / "may-end"
+    slowly = TRAIN.replace("trap '", f"trap 'while [ ! -e {may_end} ]; do sleep 0.05; done; ")
+    keys = {"nodes": "2..8", "checkpoint": {"path": "ckpt", "grace": "5m"}}
+    elastic = submit(cyd, "elastic", "robots", run=slowly, workdir=".", **keys)
+    until(lambda: states(cyd)[elastic] == "running")
+    had = nodes_of(deck, elastic)
+    assert len(had) == 8
+    greedy = submit(ann, "greedy", "speech", priority="high")
+    assert states(ann)[greedy] == "queued"
+
+    gang = submit(bob, "vision-gang", "vision", nodes=4)
+    until(lambda: states(cyd)[elastic] == "stopping")
+    shown = cyd.sees("show", elastic)
+    assert shown["reason"] == "preempted"
+    assert shown["message"] == (
+        "it gives up 4 of its 8 nodes to another team that is guaranteed them and needs them now, "
+        "and goes on with 4"
+    )
+    assert "then it goes on with dgx-" in cyd.may("explain", elastic)
+    assert "a job gives up some nodes of it" in bob.may("explain", "--history", gang, "-o", "json")
+    deck.kill_server()
+    may_end.touch()
+    deck.up_again()
+    until(lambda: {deck.show(one)["state"] for one in (elastic, gang)} == {"running"})
+
+    again = deck.show(elastic)
+    assert [(one["number"], one["reason"]) for one in again["attempts"]] == [
+        (1, "preempted"), (2, None),
+    ]  # fmt: skip
+    assert (again["retries"], len(nodes_of(deck, elastic))) == (0, 4)
+    assert nodes_of(deck, elastic) | nodes_of(deck, gang) == had
+    assert (
+        "it gave up nodes for others, and goes on with 4 of 8" in deck.qd("explain", elastic).stdout
+    )
+    until(lambda: "going on at" in deck.qd("logs", elastic).stdout)
+    assert {deck.show(one)["state"] for one in (*ours, *theirs)} == {"running"}
+    assert deck.show(greedy)["state"] == "queued"
+    told = json.loads(deck.qd("sim", "replay", "--from", "1h", "-o", "json").stdout)
+    assert (told["cycles"] == told["same"], told["differences"]) == (True, [])
+
+
+def nodes_of(deck: Deck, job_id: str) -> set[str]:
+    return {grant["node"] for grant in deck.show(job_id)["placement"]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from quarterdeck.basics.chance import Chance
 from quarterdeck.basics.ids import JobId
@@ -13,8 +14,11 @@ from quarterdeck.core.cluster.room import room_of
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.plan import Because, Eviction, Plan
 from quarterdeck.core.scheduling.pools import Cells, Pool
-from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
+from quarterdeck.core.scheduling.snapshot import Kept, Policy, Running, Snapshot, Waiting
 from quarterdeck.testing.builders import START_NS, a_job_id, a_node
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 GPUS = 4
 NODES = 6
@@ -39,6 +43,7 @@ class World:
         self.running: dict[tuple[JobId, int], Running] = {}
         self.waiting: dict[JobId, Waiting] = {}
         self.attempts: dict[JobId, int] = defaultdict(int)
+        self.saves: set[JobId] = set()
         self.pairs: set[tuple[JobId, int, JobId]] = set()
         self.cordons: dict[str, tuple[Cordon, ...]] = {}
 
@@ -62,10 +67,13 @@ class World:
         chance, self.made = self.chance, self.made + 1
         gpus = chance.pick((1, 1, 2, 4, 4))
         nodes = chance.pick((1, 1, 1, 2, 3))
+        more = chance.pick((0, 0, 1, 2, 4))
         job_id = a_job_id(self.made)
+        if chance.happens(0.5):
+            self.saves.add(job_id)
         self.waiting[job_id] = Waiting(
             job_id,
-            Demand(nodes, Resources(gpus)),
+            Demand(nodes, Resources(gpus), nodes_max=nodes + more if more else None),
             chance.pick((0, 0, 0, 1, -1)),
             self.now_ns,
             team=chance.pick(self.teams),
@@ -104,16 +112,18 @@ class World:
         """Start what is placed; who must go is stopped from now on."""
         for placed in plan.placements:
             job = self.waiting.pop(placed.job_id)
+            assert all(job_id != job.job_id for job_id, _ in self.running), "two attempts at once"
             self.attempts[job.job_id] += 1
             key = (job.job_id, self.attempts[job.job_id])
             self.running[key] = Running(
                 job.job_id, SITE, job.demand, placed.grants, job.priority, job.submitted_at_ns,
                 self.now_ns, 0.0, job.is_preemptible, team=job.team,
-                min_runtime_s=job.min_runtime_s, is_owed=placed.is_owed,
+                min_runtime_s=0.0 if job.kept is not None else job.min_runtime_s,
+                keeps_checkpoints=job.job_id in self.saves, is_owed=placed.is_owed,
             )  # fmt: skip
         for one in plan.evictions:
             key = self.key_of(one)
-            self.running[key] = replace(self.running[key], is_leaving=True)
+            self.running[key] = replace(self.running[key], is_leaving=True, keeps=one.keeps)
         for job_id, clearance in plan.clearances.items():
             self.waiting[job_id] = replace(self.waiting[job_id], clearance=clearance)
 
@@ -121,33 +131,43 @@ class World:
         """The attempt that it stops."""
         return next(key for key in self.running if key[0] == eviction.job_id)
 
-    def leave(self) -> None:
-        """All that is being stopped has stopped, and waits again in its old place."""
+    def leave(self) -> dict[JobId, tuple[Grant, ...]]:
+        """All that is being stopped has stopped, and waits again in its old place; says what those
+        keep who go on."""
+        kept = {one.job_id: one.rest.grants for one in self.running.values() if one.keeps}
         for key, one in list(self.running.items()):
             if one.is_leaving:
                 del self.running[key]
                 self.waiting[one.job_id] = Waiting(
                     one.job_id, one.demand, one.priority, one.submitted_at_ns, team=one.team,
                     is_preemptible=one.is_preemptible, min_runtime_s=one.min_runtime_s,
+                    kept=Kept(SITE, one.rest.grants, len(one.grants))
+                    if one.keeps else None,
                 )  # fmt: skip
+        return kept
+
+    def holding(self, *, leaving: bool) -> Iterator[tuple[str, Grant]]:
+        """What is held, of each its team: what is kept for those that go on as well, and what those
+        leave that are being stopped if that is asked for."""
+        for one in self.running.values():
+            if leaving or not one.is_leaving:
+                yield from ((one.team, grant) for grant in one.grants)
+            elif one.keeps:
+                yield from ((one.team, grant) for grant in one.rest.grants)
+        for job in self.waiting.values():
+            if job.kept is not None:
+                yield from ((job.team, grant) for grant in job.kept.grants)
 
     def nodes_of(self, team: str) -> set[str]:
         """Where jobs of a team run."""
-        return {
-            grant.node
-            for one in self.running.values()
-            if one.team == team and not one.is_leaving
-            for grant in one.grants
-        }
+        return {grant.node for owner, grant in self.holding(leaving=False) if owner == team}
 
     def used_on(self, node: str, team: str | None = None) -> int:
         """GPUs of a node that jobs of a team hold, or of any."""
         return sum(
             len(grant.devices)
-            for one in self.running.values()
-            if team in (None, one.team)
-            for grant in one.grants
-            if grant.node == node
+            for owner, grant in self.holding(leaving=True)
+            if team in (None, owner) and grant.node == node
         )
 
     def is_alone_on(self, node: str, team: str) -> bool:

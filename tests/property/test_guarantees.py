@@ -8,8 +8,10 @@ import os
 import pytest
 
 from quarterdeck.basics.chance import Chance
+from quarterdeck.basics.ids import JobId
 from quarterdeck.basics.times import NS_PER_S
-from quarterdeck.core.scheduling.plan import Because, Blocker
+from quarterdeck.core.cluster.demand import Grant
+from quarterdeck.core.scheduling.plan import Because, Blocker, Eviction, Plan
 from tests.property.guarantee_world import STEP_S, World
 
 HISTORIES = int(os.environ.get("QD_TEST_HISTORIES", "10000"))
@@ -22,8 +24,10 @@ def check_owed(world: World) -> None:
     plan = world.plan()
     started = {one.job_id for one in plan.placements}
     for team in world.owned:
-        mine = [job for job in world.waiting.values() if job.team == team]
-        mine.sort(key=lambda job: (-job.priority, job.submitted_at_ns, job.job_id))
+        mine = [job for job in world.waiting.values() if job.team == team and not job.kept]
+        mine.sort(
+            key=lambda job: (not job.clearance, -job.priority, job.submitted_at_ns, job.job_id)
+        )
         if mine and world.is_owed(mine[0]) and mine[0].job_id not in started:
             verdict = plan.verdicts[mine[0].job_id]
             assert verdict.blocked_by is Blocker.MAKING_ROOM, (mine[0], verdict, world.running)
@@ -38,7 +42,8 @@ def check_victims(world: World) -> None:
         victim, winner = world.running[key], world.waiting[one.beneficiary]
         ran_s = (world.now_ns - victim.started_at_ns) / NS_PER_S
         assert victim.is_preemptible
-        assert not victim.is_leaving
+        assert not victim.is_leaving or set(one.keeps) < set(victim.keeps)
+        check_size(world, plan, one)
         assert ran_s >= victim.min_runtime_s
         if one.because is Because.PRIORITY:
             assert (victim.team, victim.priority < winner.priority) == (winner.team, True)
@@ -48,6 +53,33 @@ def check_victims(world: World) -> None:
         pair = (*key, winner.job_id)
         assert pair not in world.pairs
         world.pairs.add(pair)
+
+
+def check_size(world: World, plan: Plan, one: Eviction) -> None:
+    """Whoever can do with fewer nodes gives up those only that are needed."""
+    victim = world.running[world.key_of(one)]
+    victim = victim.rest if victim.is_leaving else victim
+    has = {grant.node for grant in victim.grants}
+    needed = has & {node for given in plan.clearances.values() for node in given.nodes}
+    if one.keeps:
+        assert has - set(one.keeps) <= needed
+        assert victim.demand.nodes <= len(one.keeps) < len(has)
+    elif one.because is Because.GUARANTEE:
+        assert len(needed) > victim.gives_most
+
+
+def check_goes_on(plan: Plan, kept: dict[JobId, tuple[Grant, ...]]) -> None:
+    """Whoever gave up some nodes goes on at once, just where it was, but for nodes that somebody is
+    owed in this very plan."""
+    places = {one.job_id: one.grants for one in plan.placements}
+    owed = {grant.node for one in plan.placements if one.is_owed for grant in one.grants}
+    owed |= {node for given in plan.clearances.values() for node in given.nodes}
+    for job_id, grants in kept.items():
+        placed = places.get(job_id, ())
+        if set(placed) <= set(grants) and placed:
+            assert {one.node for one in set(grants) - set(placed)} <= owed, job_id
+        else:
+            assert {one.node for one in grants} & owed, job_id
 
 
 def check_not_in_vain(world: World, chance: Chance) -> None:
@@ -68,8 +100,9 @@ def check_not_in_vain(world: World, chance: Chance) -> None:
             assert again.verdicts[job_id].blocked_by is Blocker.MAKING_ROOM
         world.follow(again)
         winners -= early
-    world.leave()
+    kept = world.leave()
     then = world.plan()
+    check_goes_on(then, kept)
     assert winners <= {one.job_id for one in then.placements}
     world.follow(then)
 
@@ -82,9 +115,14 @@ def run_history(seed: int) -> None:
             world.come()
         if chance.happens(0.6):
             world.end()
+        if chance.happens(0.3):
+            world.leave()
         check_owed(world)
         check_victims(world)
-        check_not_in_vain(world, chance)
+        if chance.happens(0.3):
+            world.follow(world.plan())  # and others come while those stop that must go
+        else:
+            check_not_in_vain(world, chance)
         world.now_ns += STEP_S * NS_PER_S
 
 

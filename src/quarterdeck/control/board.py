@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.ids import JobId
-from quarterdeck.control.held import held_of, hold_of
+from quarterdeck.control.held import held_by_kept, held_of, hold_of
 from quarterdeck.control.learned import Learned
 from quarterdeck.control.siteboard import SiteBoard
 from quarterdeck.core.cluster.events import SiteReported, evolve_site
@@ -22,6 +22,7 @@ from quarterdeck.core.jobs.events import (
     Ended,
     Noted,
     Placed,
+    RoomCleared,
     Seen,
     Started,
     StopRequested,
@@ -148,12 +149,13 @@ class Board:
     def list_held(self, now_ns: int) -> list[Held]:
         """Who holds something of which node, and until when at the latest."""
         with self._lock:
-            return [
-                held
+            held = [
+                one
                 for site in self._sites.values()
                 for ref in site.wished_at
-                for held in held_of(self._jobs[ref.job_id], ref.attempt, now_ns)
+                for one in held_of(self._jobs[ref.job_id], ref.attempt, now_ns)
             ]
+            return [*held, *held_by_kept(self._queued.values(), now_ns)]
 
     def find_job(self, job_id: JobId) -> Job | None:
         """An unfinished job, or None."""
@@ -293,6 +295,9 @@ class Board:
             self._note_attempt(record.event, after)
         if isinstance(record.event, Placed | StopRequested | Ended):
             self._apply_to_site(record.event, before, after, record.seq)
+        if isinstance(record.event, RoomCleared):
+            for live in after.live_attempts:
+                self._attempts[AttemptRef(after.id, live.number)] = running_of(after, live)
         if isinstance(record.event, Seen | Started | Noted) and not after.state.is_final:
             self._jobs[after.id] = after
         else:

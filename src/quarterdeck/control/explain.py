@@ -23,7 +23,7 @@ from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.cover import Cover
 from quarterdeck.core.scheduling.order import order_of
 from quarterdeck.core.scheduling.plan import Blocker, Verdict
-from quarterdeck.core.scheduling.queue import waiting_of
+from quarterdeck.core.scheduling.queue import keeps_of, waiting_of
 from quarterdeck.ports.verdicts import PLACED, Told
 
 if TYPE_CHECKING:
@@ -157,10 +157,12 @@ def _summary(job: Job) -> str:
             f"{len(attempt.replicas)} replicas stand"
         )
     if job.state is JobState.STOPPING and attempt.stop is not None:
-        return (
+        told = (
             f"attempt {attempt.number} is being stopped on {nodes} "
             f"({attempt.stop.reason.value}); it has {attempt.stop.grace_s:g}s to end by itself"
         )
+        keeps = keeps_of(job, attempt)
+        return f"{told}, then it goes on with {', '.join(keeps)} at once" if keeps else told
     return f"attempt {attempt.number} runs on {nodes}"
 
 

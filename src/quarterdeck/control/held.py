@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.booked import Held
 from quarterdeck.core.scheduling.forecast import Hold
+from quarterdeck.core.scheduling.queue import keeps_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from quarterdeck.core.jobs.job import Job
+    from quarterdeck.core.scheduling.snapshot import Waiting
     from quarterdeck.ports.engine import AttemptRef
 
 
@@ -28,8 +30,26 @@ def held_of(job: Job, number: int, now_ns: int) -> Iterator[Held]:
     if attempt.stop is not None:
         over_ns = now_ns + int(attempt.stop.grace_s * NS_PER_S)
         ends_at_ns = over_ns if ends_at_ns is None else min(ends_at_ns, over_ns)
+    keeps = keeps_of(job, attempt)
     for node in dict.fromkeys(replica.grant.node for replica in attempt.replicas):
-        yield Held(attempt.site, node, spec.team, job.actor, attempt.placed_at_ns, ends_at_ns)
+        until_ns = _again_until_ns(job, now_ns) if node in keeps else ends_at_ns
+        yield Held(attempt.site, node, spec.team, job.actor, attempt.placed_at_ns, until_ns)
+
+
+def held_by_kept(queue: Iterable[Waiting], now_ns: int) -> Iterator[Held]:
+    """What is kept for those that gave up some of their nodes and start again now."""
+    for one in queue:
+        if one.kept is not None:
+            ends_at_ns = None if one.runs_s is None else now_ns + int(one.runs_s * NS_PER_S)
+            for node in dict.fromkeys(grant.node for grant in one.kept.grants):
+                yield Held(one.kept.site, node, one.team, one.owner, now_ns, ends_at_ns)
+
+
+def _again_until_ns(job: Job, now_ns: int) -> int | None:
+    """When the next attempt of a job is over, if the present one takes all its time to stop."""
+    if job.spec.time_limit_s is None:
+        return None
+    return now_ns + int((job.spec.time_limit_s + 2 * job.spec.stopping.grace_s) * NS_PER_S)
 
 
 def hold_of(job: Job, ref: AttemptRef) -> Hold:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from quarterdeck.control.cycles import Given
     from quarterdeck.control.plane import ControlPlane
     from quarterdeck.core.calendar.occurrences import Occurrence
-    from quarterdeck.core.scheduling.plan import Plan
+    from quarterdeck.core.jobs.job import Attempt
+    from quarterdeck.core.scheduling.plan import Eviction, Plan
     from quarterdeck.core.scheduling.snapshot import Policy
     from quarterdeck.ports.store import Transaction
 
@@ -156,12 +157,27 @@ def _make_room(tx: Transaction, made: Plan, now_ns: int) -> None:
             continue
         for live in job.live_attempts:
             if live.task == eviction.task:
-                why = _WHY[eviction.because]
-                take_events(tx, job, decide.preempt(job, live.number, why, now_ns))
+                why = _why(eviction, live)
+                events = decide.preempt(job, live.number, why, now_ns, eviction.keeps)
+                take_events(tx, job, events)
+
+
+def _why(eviction: Eviction, live: Attempt) -> str:
+    """What the job is told that makes room, or gives up some of its nodes."""
+    if not eviction.keeps:
+        return _WHY[eviction.because]
+    had, left = len({one.grant.node for one in live.replicas}), len(eviction.keeps)
+    gives = f"it gives up {had - left} of its {had} nodes"
+    return f"{gives} {_FOR[eviction.because]}, and goes on with {left}"
 
 
 _WHY: Final = {
     Because.ORDER: "it made room for a job that comes before it",
     Because.GUARANTEE: "it ran on what another team is guaranteed, which needs it now",
     Because.PRIORITY: "it made room for a job of its team that has a higher priority",
+}
+_FOR: Final = {
+    Because.ORDER: "for a job that comes before it",
+    Because.GUARANTEE: "to another team that is guaranteed them and needs them now",
+    Because.PRIORITY: "for a job of its team that has a higher priority",
 }

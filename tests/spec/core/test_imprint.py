@@ -39,12 +39,15 @@ PLAN = Plan(5, (FIRST, SECOND), TOLD)
             )
         ),
         replace(PLAN, evictions=(Eviction(A, B),)),
+        replace(PLAN, evictions=(Eviction(A, B, keeps=("n1",)),)),
         replace(PLAN, verdicts={A: TOLD[A]}),
         replace(PLAN, verdicts={A: replace(TOLD[A], blocked_by=Blocker.LIMIT), B: TOLD[B]}),
     ],
 )
 def test_a_plan_that_does_something_else_has_another_imprint(other: Plan) -> None:
     assert imprint_of(other) != imprint_of(PLAN)
+    smaller = tuple(replace(one, keeps=("n2",)) for one in other.evictions)
+    assert not smaller or imprint_of(replace(other, evictions=smaller)) != imprint_of(other)
 
 
 def test_words_and_the_order_of_verdicts_make_no_difference() -> None:

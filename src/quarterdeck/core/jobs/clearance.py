@@ -1,4 +1,5 @@
-"""Where room was made for a job that waits: until it starts, what comes free there is its own."""
+"""Where room was made for a job that waits, or what one keeps that gives up some of its nodes:
+until it starts, what comes free there is its own."""
 
 from __future__ import annotations
 
@@ -12,11 +13,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Clearance:
     """Others were stopped so that it can start on these nodes of a site. `cells` are how many of
-    its team's guaranteed cells that takes that were bound to nothing before."""
+    its team's guaranteed cells that takes that were bound to nothing before. Where it `is_kept`
+    the nodes are the job's own: it gives up others, and goes on with these."""
 
     site: str
     nodes: tuple[str, ...]
     cells: int = 0
+    is_kept: bool = False
 
     def without(self, nodes: Iterable[str]) -> Clearance | None:
         """What is left of it once something of the job was placed on these; None for nothing."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from quarterdeck.basics.errors import Conflict, Invalid
 from quarterdeck.basics.quantities import format_span
 from quarterdeck.core.jobs import events as ev
+from quarterdeck.core.jobs.clearance import Clearance
 from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.core.jobs.job import Attempt, Job, Replica
 from quarterdeck.core.jobs.lineup import parts_of
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.demand import Grant
-    from quarterdeck.core.jobs.clearance import Clearance
 
 PEERS_GRACE_S_MAX: Final = 10.0
 """What the rest of a gang gets to stop when one of its replicas has failed: it is lost anyway."""
@@ -182,13 +182,23 @@ def evict(job: Job, node: str, actor: str, why: str, at_ns: int) -> list[ev.JobE
     ]
 
 
-def preempt(job: Job, attempt: int, why: str, at_ns: int) -> list[ev.JobEvent]:
+def preempt(
+    job: Job, attempt: int, why: str, at_ns: int, keeps: tuple[str, ...] = ()
+) -> list[ev.JobEvent]:
     """Stop an attempt so that others can run. It has its whole grace, counts as no failure, and the
-    job keeps its place in the queue. What is being stopped already goes on stopping."""
+    job keeps its place in the queue; with nodes that it keeps it goes on there as soon as it has
+    stopped. What is being stopped already goes on stopping, and keeps no more than it did."""
     live = job.find_live(attempt)
-    if live is None or live.stop is not None:
+    if live is None:
         return []
-    return [_stop(job, live, Reason.PREEMPTED, why, at_ns)]
+    kept = Clearance(live.site, keeps, is_kept=True)
+    if live.stop is None:
+        stop = _stop(job, live, Reason.PREEMPTED, why, at_ns)
+        return [ev.RoomCleared(at_ns, kept), stop] if keeps else [stop]
+    known = job.clearance
+    if known is None or not known.is_kept or {*keeps} >= {*known.nodes}:
+        return []
+    return [ev.RoomCleared(at_ns, kept, why)]
 
 
 def clear_room(job: Job, clearance: Clearance, at_ns: int) -> list[ev.JobEvent]:

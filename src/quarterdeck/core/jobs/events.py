@@ -173,10 +173,12 @@ class NeedMet:
 @dataclass(frozen=True, slots=True)
 class RoomCleared:
     """Others are stopped so that the job, or a task of it, can start where its team is guaranteed
-    room."""
+    room; or it is being stopped itself, and keeps some of its nodes to go on with: `message` says
+    why."""
 
     at_ns: int
     clearance: Clearance
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)

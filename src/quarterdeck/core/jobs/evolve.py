@@ -149,6 +149,7 @@ def _(event: ev.Placed, job: Job) -> Job:
         grounds=event.grounds,
         allreduce_gbytes_s=event.allreduce_gbytes_s,
         is_owed=event.is_owed,
+        goes_on=_goes_on(job, event),
     )
     after = _stepped(job, event.task, JobSignal.PLACE)
     if after.clearance is not None:
@@ -166,6 +167,17 @@ def _(event: ev.Placed, job: Job) -> Job:
         exit_code=None,
         ended_at_ns=None,
         attempts=(*job.attempts, attempt),
+    )
+
+
+def _goes_on(job: Job, event: ev.Placed) -> bool:
+    """Whether it gets what was kept for it, and nothing else."""
+    kept = job.clearance
+    return (
+        kept is not None
+        and kept.is_kept
+        and kept.site == event.site
+        and {grant.node for grant in event.grants} <= {*kept.nodes}
     )
 
 
@@ -248,6 +260,7 @@ def _(event: ev.Ended, job: Job) -> Job:
         ended_at_ns=event.at_ns if event.next_state.is_final else None,
         retries=job.retries + event.is_retry,
         wait=wait,
+        clearance=None if event.next_state.is_final else job.clearance,
     )
 
 
@@ -350,7 +363,12 @@ def _(event: ev.NeedMet, job: Job) -> Job:
 
 @_apply.register
 def _(event: ev.RoomCleared, job: Job) -> Job:
-    return replace(job, clearance=event.clearance)
+    after = replace(job, clearance=event.clearance if event.clearance.nodes else None)
+    for live in after.live_attempts:
+        if event.message and live.stop is not None:
+            told = replace(live, stop=replace(live.stop, message=event.message))
+            after = replace(_with_attempt(after, told), message=event.message)
+    return after
 
 
 @_apply.register

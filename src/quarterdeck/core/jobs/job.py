@@ -66,7 +66,8 @@ class Attempt:
     """One numbered try. The number is also its fence: a smaller one can do nothing any more.
 
     `task` is the index of the array's task that it is of; None in a job without tasks. `grounds`
-    say why it lies where it does. It `is_owed` where its team's guarantee covered it.
+    say why it lies where it does. It `is_owed` where its team's guarantee covered it. It `goes_on`
+    where the one before it was and gave up nodes: the job's least run time has been served.
     """
 
     number: int
@@ -84,6 +85,7 @@ class Attempt:
     grounds: tuple[str, ...] = ()
     allreduce_gbytes_s: float | None = None
     is_owed: bool = False
+    goes_on: bool = False
 
     @property
     def holds_devices(self) -> bool:
@@ -105,11 +107,11 @@ class Job:
     """What was asked, kept for ever, and how it went. `revision` counts its events.
 
     `unmet` are the jobs that it needs and that have not succeeded yet. `wait` is what the next
-    attempt waits for after a fault, `clearance` where others were stopped for it. An array has
-    `tasks`, and of their attempts those that live and the last few that failed. `expected_s` is how
-    long it, or each task, should run by what was learned before it was submitted; None where
-    nothing was known. `queue_place` is the place in the queue that it has taken from another job
-    of its owner; None while it has its own.
+    attempt waits for after a fault, `clearance` where others were stopped for it, or which of its
+    nodes it keeps. An array has `tasks`, and of their attempts those that live and the last few
+    that failed. `expected_s` is how long it, or each task, should run by what was learned before it
+    was submitted; None where nothing was known. `queue_place` is the place in the queue that it has
+    taken from another job of its owner; None while it has its own.
     """
 
     id: JobId

@@ -21,7 +21,8 @@ class Reason(StrEnum):
     NODE_DRAINED = "node_drained"
     """A node that it ran on was drained; it goes back into the queue and starts elsewhere."""
     PREEMPTED = "preempted"
-    """It made room for others; it goes back to its place in the queue and starts again."""
+    """It made room for others; it goes back to its place in the queue and starts again, at once if
+    it gave up only some of its nodes."""
     TIMED_OUT = "timed_out"
     """It ran into its own `time_limit` and was stopped."""
     OUT_OF_MEMORY = "out_of_memory"

@@ -16,17 +16,21 @@ import numpy as np
 
 from quarterdeck.basics.quantities import format_span
 from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.core.scheduling.gangs import largest_gang
 from quarterdeck.core.scheduling.latency import START_S
 from quarterdeck.core.scheduling.placer import Placer
+from quarterdeck.core.scheduling.survey import able_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from quarterdeck.core.cluster.demand import Demand
+    from quarterdeck.core.scheduling.allowances import Tally
     from quarterdeck.core.scheduling.nearness import Insists
     from quarterdeck.core.scheduling.placer import Sites
-    from quarterdeck.core.scheduling.snapshot import Running, Waiting
+    from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
 
 SLACK_S: Final = 60.0
 """A proposed time limit is shorter by so much at most: whoever reads it has to type."""
@@ -115,3 +119,28 @@ def _sparing(
         else:
             low = middle
     return with_first(high)
+
+
+def holds_the_queue(
+    waiting: Waiting, snapshot: Snapshot, policy: Policy, placer: Placer, tally: Tally
+) -> bool:
+    """Whether nothing may pass it any more, as it could be placed if what runs ended."""
+    waited_s = (snapshot.now_ns - waiting.submitted_at_ns) / NS_PER_S
+    if waited_s < policy.patience_s:
+        return False
+    sites = placer.sites_for(waiting.demand, tally.sites(waiting.team, waiting.owner))
+    return any(
+        all(_could_be_placed(part, placer, site) for part in waiting.demand.parts) for site in sites
+    )
+
+
+def _could_be_placed(demand: Demand, placer: Placer, site: str) -> bool:
+    """Whether the nodes that are up would do, if nothing ran on them."""
+    free = placer.free
+    part = free.fleet.sites[site]
+    able = able_rows(free.fleet, demand.resources, np.arange(part.start, part.stop))
+    up = able[free.is_open[able]]
+    if free.barred is not None:
+        # Who waits for a booking to be over would hold up those who are over before.
+        up = up[~free.barred[up]]
+    return largest_gang(free.fleet, site, up, demand.topology)[0] >= demand.nodes

@@ -9,7 +9,7 @@ from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.snapshot import came_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     from quarterdeck.core.cluster.demand import Demand
     from quarterdeck.core.scheduling.cells import CellBook
@@ -29,6 +29,13 @@ class Claim(NamedTuple):
     cells: int
     tasks: int
     holds_all: bool = False
+    rows: tuple[int, ...] = ()
+    """Where room was made for it."""
+
+    @property
+    def is_cleared(self) -> bool:
+        """Whether others were stopped for it."""
+        return not self.turn[0]
 
 
 Claims = tuple[Claim, ...]
@@ -53,7 +60,12 @@ def claims_of(snapshot: Snapshot, book: CellBook, patience_s: float) -> dict[str
         if not book.has(one.team) or not (ready := one.ready(snapshot.now_ns)):
             continue
         if one.clearance is not None:
-            claim = Claim(turn_of(one, is_cleared=True), one.clearance.cells, 1)
+            site, row_of = one.clearance.site, book.fleet.rows
+            rows = tuple(
+                row_of[site, node] for node in one.clearance.nodes if (site, node) in row_of
+            )
+            turn = turn_of(one, is_cleared=True)
+            claim = Claim(turn, one.clearance.cells, 1, rows=rows)
         else:
             holds_all = False
             if (snapshot.now_ns - one.submitted_at_ns) / NS_PER_S >= patience_s:
@@ -71,13 +83,19 @@ def claims_before(claims: Claims, turn: Turn) -> Claims:
     return tuple(claim for claim in claims if claim.turn < turn)
 
 
-def count_claimed(claims: Iterable[Claim], turn: Turn, cells: int) -> int:
+def count_claimed(claims: Iterable[Claim], turn: Turn, cells: int, bound: Container[int]) -> int:
     """How many of so many cells jobs of the team wait for that come before a turn: of those for
-    which there are enough, and all while one has waited for the policy's patience."""
+    which there are enough, and all while one has waited for the policy's patience. For whom room
+    was made has its share in any case: what it counted on may be bound by now, or not any more.
+    `bound` are the rows where cells of the team are."""
     claimed = 0
     for claim in claims:
         if claim.turn < turn:
             if claim.holds_all:
                 return cells
+            if claim.is_cleared:
+                needed = max(claim.cells, sum(row not in bound for row in claim.rows))
+                claimed += min(needed, cells - claimed)
+                continue
             claimed += claim.cells * min(claim.tasks, (cells - claimed) // max(1, claim.cells))
     return claimed

@@ -12,6 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from quarterdeck.core.scheduling.borrowers import key_of
 from quarterdeck.core.scheduling.claims import count_claimed, turn_of
 from quarterdeck.core.scheduling.standing import Keeper
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from quarterdeck.core.cluster.demand import Grant
+    from quarterdeck.core.scheduling.borrowers import Key
     from quarterdeck.core.scheduling.capacity import Capacity
     from quarterdeck.core.scheduling.cells import Binding
     from quarterdeck.core.scheduling.holdings import Footprint
@@ -59,7 +61,7 @@ class Cover:
         self.book = self._kept.book.forked()
         self._now_ns = snapshot.now_ns
         self._granted: dict[str, list[_Granted]] = defaultdict(list)
-        self._dropped: set[int] = set()
+        self._dropped: set[Key] = set()
         self._changed: dict[str, _Changed] = {}
         self._short: int | None = None
         self.cells_last = 0
@@ -147,19 +149,19 @@ class Cover:
         short = 0 if self.book.are_alike else self.shortfall
         before = self._borrowed_of(team)
         kept = self._kept.teams[team]
-        without = {*map(id, gone), *self._dropped}
+        without = {*map(key_of, gone), *self._dropped}
         covered: list[Running] = []
         borrowed: list[Running] = []
         self.book.release(team)
         for one in kept.owed:
-            if id(one) not in without:
+            if key_of(one) not in without:
                 is_bound = self.book.bind(team, self._kept.spot(one)) is not None
                 (covered if is_bound else borrowed).append(one)
         self._granted[team] = [
             replace(one, binding=self.book.bind(team, one.spot)) for one in self._granted[team]
         ]
         for one in kept.rest:
-            if id(one) not in without:
+            if key_of(one) not in without:
                 (covered if self._covers(one, short) else borrowed).append(one)
         self._note_stuck(before, -1)
         self._note_stuck(borrowed, 1)
@@ -168,7 +170,7 @@ class Cover:
 
     def drop(self, gone: Sequence[Running]) -> None:
         """These will go for a job of their team."""
-        self._dropped.update(map(id, gone))
+        self._dropped.update(key_of(one) for one in gone)
 
     def note_stayer(self, site: str, grants: tuple[Grant, ...]) -> None:
         """This was placed on what nobody's cells need."""
@@ -196,7 +198,8 @@ class Cover:
         left = self.book.count_left(one.team)
         had = left + len(binding.steps)
         claims = self._kept.claims.get(one.team, ())
-        is_claimed = bool(claims) and count_claimed(claims, turn_of(one), had) > left
+        bound = self.book.holding(one.team).bound
+        is_claimed = bool(claims) and count_claimed(claims, turn_of(one), had, bound) > left
         is_watched = not self.book.are_alike
         if is_claimed or (is_watched and self.book.shortfall() > short):
             self.book.undo(binding)

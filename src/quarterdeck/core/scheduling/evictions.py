@@ -7,7 +7,7 @@ room at all are found by halving; then each that is not in the way is let off.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -71,12 +71,16 @@ class Clearing:
 
     @property
     def evictions(self) -> tuple[Eviction, ...]:
-        """Who must go, in the order in which it was found."""
-        return tuple(
-            Eviction(one.job_id, case.waiting.job_id, one.task, self._because(one, case))
-            for case in self._cases
-            for one in case.victims
-        )
+        """Who must go, in the order in which it was found, each once: who gives up some of its
+        nodes may have to give up more of them for another job."""
+        found: dict[tuple[JobId, int | None], Eviction] = {}
+        for case in self._cases:
+            for one in case.victims:
+                known = found.get((one.job_id, one.task)) or Eviction(
+                    one.job_id, case.waiting.job_id, one.task, self._because(one, case)
+                )
+                found[one.job_id, one.task] = replace(known, keeps=one.keeps)
+        return tuple(found.values())
 
     def make_room(
         self, placer: Placer, waiting: Waiting, sites: Sites, insists: Insists
@@ -233,5 +237,5 @@ def choose_victims(
 
 
 def _without(placer: Placer, gone: Sequence[Running]) -> Placer:
-    grants = [(one.site, grant) for one in gone for grant in one.grants]
+    grants = [(one.site, grant) for one in gone for grant in one.leaves]
     return Placer(placer.free.returned(grants), placer.insists)

@@ -15,7 +15,14 @@ import numpy as np
 from quarterdeck.core.cluster.demand import GpuUnit, Grant
 from quarterdeck.core.cluster.hardware import NodeState
 from quarterdeck.core.cluster.parts import parse_part
-from quarterdeck.core.scheduling.capacity import CLOSED, FREE, IDLE, state_with, state_without
+from quarterdeck.core.scheduling.capacity import (
+    CLOSED,
+    FREE,
+    IDLE,
+    SHARED,
+    state_with,
+    state_without,
+)
 from quarterdeck.core.scheduling.devices import choose_parts
 from quarterdeck.core.scheduling.shares import costs_of
 from quarterdeck.core.scheduling.wants import want_of
@@ -170,6 +177,28 @@ class Free:
         self.gpus_free, self.gpus_idle = capacity.gpus_free.copy(), capacity.gpus_idle.copy()
         self.state, self.barred = capacity.state.copy(), None
         self._taken_from += sorted(set(self._taken_from))
+
+    def has(self, row: int, grant: Grant) -> bool:
+        """Whether just this is free on a node that is open to new work."""
+        if not self.is_open[row]:
+            return False
+        if grant.cpus > self.cpus[row] or grant.memory_bytes > self.memory_bytes[row]:
+            return False
+        devices = {device.id: n for n, device in enumerate(self.fleet.nodes[row].devices)}
+        states = self.state[row].copy()
+        for held in grant.devices:
+            part = parse_part(held)
+            column = devices.get(part.gpu)
+            if column is None or states[column] == CLOSED:
+                return False
+            before, device = int(states[column]), self.fleet.nodes[row].devices[column]
+            after = state_with(before, part, device)
+            is_mixed = bool(part.profile) and before >= SHARED
+            is_too_much = not part.is_whole and after >= CLOSED
+            if is_mixed or is_too_much or state_without(after, part, device) != before:
+                return False
+            states[column] = after
+        return True
 
     def returned(self, grants: Iterable[tuple[str, Grant]]) -> Free:
         """What would be free once these were given back, each with its site; this stays as it is.

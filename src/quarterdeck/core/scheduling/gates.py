@@ -64,13 +64,19 @@ def making_room(
             "what it needs comes free: those that hold it are being stopped",
             hint="it starts as soon as they have stopped",
         )
-    count = len({one.job_id for one in victims})
-    gpus = sum(len(grant.devices) for one in victims for grant in one.grants)
-    jobs = f"{count} jobs" if count > 1 else "a job"
+    count = len({one.job_id for one in victims if not one.keeps})
+    smaller = len({one.job_id for one in victims if one.keeps})
+    gpus = sum(len(grant.devices) for one in victims for grant in one.leaves)
     numbers = {"jobs_stopped": count, "gpus_freed": gpus}
-    who = f"{jobs} that had more GPU time must go"
+    who = f"{_jobs(count)} that had more GPU time must go"
     if lost_gpu_s is not None:
-        who = f"its team is guaranteed the room, and {jobs} on it must go"
+        goes = [f"{_jobs(count)} on it must go"] if count else []
+        if smaller:
+            goes.append(
+                f"{_jobs(smaller)} {'give' if smaller > 1 else 'gives'} up some nodes of it"
+            )
+            numbers["jobs_made_smaller"] = smaller
+        who = f"its team is guaranteed the room, and {' and '.join(goes)}"
         numbers["gpu_seconds_lost"] = round(lost_gpu_s)
     return Verdict(
         waiting.job_id,
@@ -80,6 +86,10 @@ def making_room(
         numbers=numbers,
         held_by=tuple(dict.fromkeys(one.job_id for one in victims)),
     )
+
+
+def _jobs(count: int) -> str:
+    return f"{count} jobs" if count > 1 else "a job"
 
 
 def kept_for_others(waiting: Waiting) -> Verdict:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.core.scheduling.borrowers import Borrowers, key_of, loss_gpu_s
 from quarterdeck.core.scheduling.cover import Cover
 from quarterdeck.core.scheduling.nearness import ON_NOTHING
-from quarterdeck.core.scheduling.reclaim import Borrowers, Seeker, find_cheapest, loss_gpu_s
+from quarterdeck.core.scheduling.reclaim import Seeker, find_cheapest
 from quarterdeck.core.scheduling.shapes import EPS
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from quarterdeck.basics.ids import JobId
-    from quarterdeck.core.cluster.demand import Demand
+    from quarterdeck.core.cluster.demand import Demand, Grant
+    from quarterdeck.core.scheduling.borrowers import Key
     from quarterdeck.core.scheduling.fleet import Fleet
     from quarterdeck.core.scheduling.free import Free
     from quarterdeck.core.scheduling.nearness import Insists
@@ -44,9 +46,17 @@ class Guarantees:
     """See the module."""
 
     def __init__(
-        self, free: Free, snapshot: Snapshot, policy: Policy, keeper: Keeper | None
+        self,
+        free: Free,
+        snapshot: Snapshot,
+        policy: Policy,
+        kept: Sequence[tuple[str, Grant]],
+        keeper: Keeper | None,
     ) -> None:
         self._policy = policy
+        self._kept = kept
+        self._rest: dict[Key, Running] = {}
+        self._gone: list[Running] = []
         self._now_ns = snapshot.now_ns
         self._cover = Cover(free.capacity, snapshot, policy, keeper)
         self._capacity = free.capacity
@@ -101,6 +111,11 @@ class Guarantees:
             self._in_vain.add(key)
             return None
         self._going += found.victims
+        self._gone += [one for one in found.victims if not one.keeps]
+        rest = {key_of(one): one.rest for one in found.victims if one.keeps}
+        if rest:
+            self._rest |= rest
+            self._borrowers = None
         self._left = found.left
         return found
 
@@ -154,9 +169,9 @@ class Guarantees:
         borrowers = self._list_borrowers() if gone or self._borrowers is None else self._borrowers
         if not gone:
             self._borrowers = borrowers
-        borrowers.drop((*self._going, *gone))
+        borrowers.drop((*self._gone, *gone))
         going = self._free_when_gone(placer, gone)
-        best: tuple[float, int] | None = None
+        best: tuple[bool, float, int] | None = None
         masks = list(self._masks(waiting, demand))
 
         def find_in(mask: NDArray[np.bool_]) -> Reclaimed | None:
@@ -180,13 +195,13 @@ class Guarantees:
             if not found.victims or (best is None and number == len(masks) - 1):
                 return found
             self._cover.take_back(waiting.team)
-            if best is None or found.lost_gpu_s < best[0]:
-                best = (found.lost_gpu_s, number)
-        return None if best is None else find_in(masks[best[1]])
+            cost = (not found.is_gentle, found.lost_gpu_s, number)
+            best = cost if best is None else min(best, cost)
+        return None if best is None else find_in(masks[best[2]])
 
     def _list_borrowers(self) -> Borrowers:
         """Those that borrow, and may go now."""
-        return Borrowers(self._cover.borrowed_on, self._now_ns, _may_oust)
+        return Borrowers(self._cover.borrowed_on, self._now_ns, _may_oust, self._rest)
 
     def _free_when_gone(self, placer: Placer, gone: Sequence[Running]) -> Free:
         """What will be free once these and all that are going have gone, without what this plan
@@ -194,8 +209,9 @@ class Guarantees:
         if self._left is not None and not gone:
             return self._left
         leaving = (*self._going, *gone)
-        freed = [(one.site, grant) for one in leaving for grant in one.grants]
+        freed = [(one.site, grant) for one in leaving for grant in one.leaves]
         going = placer.free.untouched()
+        going.hold(self._kept)
         going.give_back(freed)
         going.hold(self._cover.granted)
         return going
@@ -232,9 +248,17 @@ class Guarantees:
                 self._cover.go_without(team, gone)
                 found = self._reclaim(placer, waiting, sites, insists, gone)
                 assert found is not None
+        needed = {grant.node for grant in found.proof.grants}
+        gone = [_giving_up(one, found.proof.site, needed) for one in gone]
         self._cover.drop(gone)
+        kept = [(one.site, grant) for one in gone if one.keeps for grant in one.rest.grants]
         lost = found.lost_gpu_s + sum(loss_gpu_s(one, self._now_ns) for one in gone)
-        return replace(found, victims=(*gone, *found.victims), lost_gpu_s=lost)
+        return replace(
+            found,
+            victims=(*gone, *found.victims),
+            lost_gpu_s=lost,
+            left=found.left.granted(kept) if kept else found.left,
+        )
 
     def _outranked(self, waiting: Waiting) -> list[Running]:
         """Those of its team that its cells cover and that it may oust, the cheapest first."""
@@ -247,6 +271,13 @@ class Guarantees:
             and (self._now_ns - one.started_at_ns) / NS_PER_S >= max(one.min_runtime_s, least_s)
         ]
         return sorted(found, key=lambda one: (one.priority, loss_gpu_s(one, self._now_ns)))
+
+
+def _giving_up(one: Running, site: str, nodes: set[str]) -> Running:
+    """As it goes for a job that will lie on these nodes. Where it is in nobody's way its team's
+    cells are, and it goes from all of them."""
+    needed = {grant.node for grant in one.grants if one.site == site and grant.node in nodes}
+    return one.giving_up(needed) if needed else one
 
 
 def _may_oust(waiting: Waiting, one: Running) -> bool:

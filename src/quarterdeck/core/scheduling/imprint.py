@@ -21,9 +21,9 @@ class Imprint:
     """What is remembered of a plan.
 
     `placements` digests every placement in the plan's order: job, task, site, and of each grant
-    its node, devices, CPUs, memory and network interfaces; then the evictions. `verdicts` digests
-    the code that each waiting job was told. `placed` counts placements, `waiting` the verdicts by
-    their code.
+    its node, devices, CPUs, memory and network interfaces; then the evictions, and what those keep
+    who go on at once. `verdicts` digests the code that each waiting job was told. `placed` counts
+    placements, `waiting` the verdicts by their code.
     """
 
     placements: str
@@ -34,7 +34,9 @@ class Imprint:
 
 def imprint_of(plan: Plan) -> Imprint:
     """The plan's."""
-    evicted = (f"evicted {one.job_id} {one.task}" for one in plan.evictions)
+    evicted = (
+        " ".join(("evicted", one.job_id, str(one.task), *one.keeps)) for one in plan.evictions
+    )
     told = [f"{job_id} {verdict.blocked_by}" for job_id, verdict in plan.verdicts.items()]
     waiting = Counter(verdict.blocked_by for verdict in plan.verdicts.values())
     return Imprint(

@@ -8,6 +8,8 @@ nobody. Nor does a gang that has room and waits to lie nearer (`nearness`). Wher
 evict, running jobs that come after one make room for it (`evictions`), and what they leave is kept
 for it.
 
+Before all others those go on that gave up some of their nodes, with what they kept (`kept`).
+
 Where teams are guaranteed something, what that covers is placed first, on what is free or on what
 those leave who have borrowed it (`guarantees`); then all others in the same order.
 """
@@ -19,16 +21,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.allowances import Tally
-from quarterdeck.core.scheduling.backfill import find_shadow
+from quarterdeck.core.scheduling.backfill import find_shadow, holds_the_queue
 from quarterdeck.core.scheduling.bookings import Bound
 from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.caps import Caps, note_placed, within_caps
 from quarterdeck.core.scheduling.evictions import Clearing
 from quarterdeck.core.scheduling.fragments import typical_of
 from quarterdeck.core.scheduling.free import Free
-from quarterdeck.core.scheduling.gangs import largest_gang
 from quarterdeck.core.scheduling.gates import (
     at_limit,
     behind,
@@ -39,6 +39,7 @@ from quarterdeck.core.scheduling.gates import (
     opened,
     shut_out,
 )
+from quarterdeck.core.scheduling.kept import Keeping
 from quarterdeck.core.scheduling.nearness import (
     ends_at_ns,
     insists_at_first,
@@ -50,7 +51,6 @@ from quarterdeck.core.scheduling.owed import Owed
 from quarterdeck.core.scheduling.placer import Placer
 from quarterdeck.core.scheduling.plan import Blocker, Placement, Plan, Verdict
 from quarterdeck.core.scheduling.reserved import explain_reserved
-from quarterdeck.core.scheduling.survey import able_rows
 from quarterdeck.core.scheduling.verdicts import explain_no_room, never_fits
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.scheduling.caps import Capped
     from quarterdeck.core.scheduling.nearness import Insists
     from quarterdeck.core.scheduling.placer import Sites
+    from quarterdeck.core.scheduling.reclaim import Reclaimed
     from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
     from quarterdeck.core.scheduling.standing import Keeper
 
@@ -81,7 +82,9 @@ def make_plan(
     """
     planning = _Planning(snapshot, policy, keeper)
     ordered = sorted(snapshot.waiting, key=order_of(snapshot, policy))
+    planning.take_kept(ordered)
     planning.take_owed(ordered)
+    planning.go_on()
     for waiting in ordered:
         planning.take(waiting)
     planning.settle()
@@ -103,7 +106,9 @@ class _Planning:
         self._tally = Tally(snapshot.allowances)
         self._caps = Caps(snapshot, policy.pools, capacity.fleet)
         self._clearing = Clearing(snapshot, policy)
-        self._owed = Owed(snapshot, policy, free, keeper) if policy.guarantees else None
+        self._keeping = Keeping(snapshot.now_ns, self._tally, self._bound, self._caps)
+        self._owed: Owed | None = None
+        self._keeper = keeper
         self._placements: list[Placement] = []
         self._verdicts: dict[JobId, Verdict] = {}
         self._left: list[Waiting] = []
@@ -112,8 +117,21 @@ class _Planning:
         self._ahead: Waiting | None = None
         self._shadow: Shadow | None = None
 
+    def take_kept(self, ordered: Sequence[Waiting]) -> None:
+        """Who gave up some of its nodes has the others, before anybody else."""
+        self._placer = self._keeping.hold(ordered, self._placer)
+        if self._policy.guarantees:
+            snapshot, held = self._keeping.joined(self._snapshot), self._keeping.held
+            self._owed = Owed(snapshot, self._policy, self._placer.free, held, self._keeper)
+
+    def go_on(self) -> None:
+        """They go on there, as far as nobody was owed more of it."""
+        self._placements += self._keeping.placements()
+
     def take(self, waiting: Waiting) -> None:
         """The next job in the order."""
+        if waiting.job_id in self._keeping:
+            return
         now_ns, tally, verdicts = self._snapshot.now_ns, self._tally, self._verdicts
         owed = self._owed.count(waiting) if self._owed is not None else 0
         capped = self._caps.find(waiting)
@@ -172,7 +190,7 @@ class _Planning:
         if self._owed is None:
             return
         for waiting in self._owed.order(ordered):
-            if self._owed.is_open_to(waiting):
+            if waiting.job_id not in self._keeping and self._owed.is_open_to(waiting):
                 self._take_owed(waiting, self._owed)
 
     def _take_owed(self, waiting: Waiting, owed: Owed) -> None:
@@ -201,13 +219,23 @@ class _Planning:
                 found = owed.make_room(self._placer, waiting, sites, insists)
                 if found is None:
                     break
-                self._placer = found.placer
-                self._clearing.note_reclaimed(waiting, sites, insists, found)
-                verdict = making_room(waiting, found.victims, found.lost_gpu_s)
-                self._verdicts.setdefault(waiting.job_id, verdict)
+                self._follow(waiting, task, found, (sites, insists))
                 if capped is not None:
                     capped.take(found.clearance.site, found.clearance.nodes)
             tally.start(waiting.team, waiting.owner, 1)
+
+    def _follow(
+        self, waiting: Waiting, task: int | None, found: Reclaimed, where: tuple[Sites, Insists]
+    ) -> None:
+        """Others make room for a job that is owed it; what is only kept for them it has at once."""
+        found, placement = self._keeping.give(found, self._placer)
+        self._placer = found.placer
+        if placement is not None:
+            self._placements.append(replace(placement, task=task, is_owed=True))
+            return
+        self._clearing.note_reclaimed(waiting, *where, found)
+        verdict = making_room(waiting, found.victims, found.lost_gpu_s)
+        self._verdicts.setdefault(waiting.job_id, verdict)
 
     def _place_own(
         self,
@@ -241,7 +269,7 @@ class _Planning:
             self._verdicts[waiting.job_id] = making_room(waiting, cleared.victims)
             return
         self._left.append(waiting)
-        if _holds_the_queue(waiting, self._snapshot, self._policy, self._placer, self._tally):
+        if holds_the_queue(waiting, self._snapshot, self._policy, self._placer, self._tally):
             self._ahead = waiting
             running, now_ns = self._snapshot.running, self._snapshot.now_ns
             self._shadow = find_shadow(self._placer, waiting, (sites, insists), running, now_ns)
@@ -369,28 +397,3 @@ def _explain(
 
 def _is_never(demand: Demand, placer: Placer) -> bool:
     return never_fits(demand, placer.free.capacity) is not None
-
-
-def _holds_the_queue(
-    waiting: Waiting, snapshot: Snapshot, policy: Policy, placer: Placer, tally: Tally
-) -> bool:
-    """Whether nothing may pass it any more, as it could be placed if what runs ended."""
-    waited_s = (snapshot.now_ns - waiting.submitted_at_ns) / NS_PER_S
-    if waited_s < policy.patience_s:
-        return False
-    sites = placer.sites_for(waiting.demand, tally.sites(waiting.team, waiting.owner))
-    return any(
-        all(_could_be_placed(part, placer, site) for part in waiting.demand.parts) for site in sites
-    )
-
-
-def _could_be_placed(demand: Demand, placer: Placer, site: str) -> bool:
-    """Whether the nodes that are up would do, if nothing ran on them."""
-    free = placer.free
-    part = free.fleet.sites[site]
-    able = able_rows(free.fleet, demand.resources, np.arange(part.start, part.stop))
-    up = able[free.is_open[able]]
-    if free.barred is not None:
-        # Who waits for a booking to be over would hold up those who are over before.
-        up = up[~free.barred[up]]
-    return largest_gang(free.fleet, site, up, demand.topology)[0] >= demand.nodes

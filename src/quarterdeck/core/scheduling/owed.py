@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from quarterdeck.basics.ids import JobId
+    from quarterdeck.core.cluster.demand import Grant
     from quarterdeck.core.scheduling.caps import Capped
     from quarterdeck.core.scheduling.free import Free
     from quarterdeck.core.scheduling.nearness import Insists
@@ -35,11 +36,17 @@ class Owed:
     """See the module."""
 
     def __init__(
-        self, snapshot: Snapshot, policy: Policy, free: Free, keeper: Keeper | None
+        self,
+        snapshot: Snapshot,
+        policy: Policy,
+        free: Free,
+        kept: Sequence[tuple[str, Grant]],
+        keeper: Keeper | None,
     ) -> None:
+        """`kept` is what some go on with who gave up other nodes, though nobody holds it now."""
         self._snapshot = snapshot
         self._policy = policy
-        self._guarantees = Guarantees(free, snapshot, policy, keeper)
+        self._guarantees = Guarantees(free, snapshot, policy, kept, keeper)
         self._counts: Counter[JobId] = Counter()
         self._has_one_ahead: set[str] = set()
         self._kept: list[NDArray[np.bool_]] = []

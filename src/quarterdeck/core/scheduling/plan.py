@@ -108,12 +108,14 @@ class Because(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Eviction:
-    """A running job, or a task of it, that has to make room for another one."""
+    """A running job, or a task of it, that has to make room for another one, and goes on at once
+    with the nodes that it `keeps`. One that stops already to go on keeps only these from now on."""
 
     job_id: JobId
     beneficiary: JobId
     task: int | None = None
     because: Because = Because.ORDER
+    keeps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

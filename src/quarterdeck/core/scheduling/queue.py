@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.states import JobState
 from quarterdeck.core.scheduling.latency import START_S
-from quarterdeck.core.scheduling.snapshot import Running, Waiting
+from quarterdeck.core.scheduling.snapshot import Kept, Running, Waiting
 
 if TYPE_CHECKING:
     from quarterdeck.core.jobs.job import Attempt, Job
@@ -23,6 +24,7 @@ def waiting_of(job: Job) -> Waiting:
     time that those like it took, and no more than it has."""
     spec, tasks = job.spec, job.tasks
     if tasks is None or spec.array is None:
+        kept = _kept_of(job)
         return Waiting(
             job.id,
             spec.demand,
@@ -35,10 +37,11 @@ def waiting_of(job: Job) -> Waiting:
             expected_s=job.should_run_s,
             is_preemptible=spec.is_preemptible,
             min_runtime_s=spec.min_runtime_s,
-            clearance=job.clearance,
+            clearance=None if kept is not None else job.clearance,
             limit_s=spec.time_limit_s,
             grace_s=spec.stopping.grace_s,
             queue_place=job.queue_place,
+            kept=kept,
         )
     indices, parallel = spec.array.indices, spec.array.parallel
     return Waiting(
@@ -67,7 +70,7 @@ def waiting_of(job: Job) -> Waiting:
 def running_of(job: Job, attempt: Attempt) -> Running:
     """An attempt that holds devices, as the scheduler sees it. One that has not started yet counts
     from when it was placed."""
-    spec = job.spec
+    spec, keeps = job.spec, keeps_of(job, attempt)
     return Running(
         job.id,
         attempt.site,
@@ -80,15 +83,33 @@ def running_of(job: Job, attempt: Attempt) -> Running:
         is_preemptible=spec.is_preemptible,
         task=attempt.task,
         team=spec.team,
-        min_runtime_s=spec.min_runtime_s,
+        min_runtime_s=0.0 if attempt.goes_on else spec.min_runtime_s,
         keeps_checkpoints=spec.checkpoint_path is not None,
         is_owed=attempt.is_owed,
         is_leaving=attempt.stop is not None,
         owner=job.actor,
-        ends_at_ns=_ends_at_ns(job, attempt),
         expected_s=job.should_run_s,
         queue_place=job.queue_place,
+        ends_at_ns=None if keeps else _ends_at_ns(job, attempt),
+        keeps=keeps,
     )
+
+
+def keeps_of(job: Job, attempt: Attempt) -> tuple[str, ...]:
+    """The nodes that it goes on with once it has stopped."""
+    given, stop = job.clearance, attempt.stop
+    if given is None or not given.is_kept or stop is None or stop.reason is not Reason.PREEMPTED:
+        return ()
+    return given.nodes
+
+
+def _kept_of(job: Job) -> Kept | None:
+    """What it goes on with that gave up some of its nodes: the same as it had there."""
+    if job.attempt is None or not (keeps := keeps_of(job, job.attempt)):
+        return None
+    had = [replica.grant for replica in job.attempt.replicas]
+    grants = tuple(grant for grant in had if grant.node in keeps)
+    return Kept(job.attempt.site, grants, len({grant.node for grant in had}))
 
 
 def _ends_at_ns(job: Job, attempt: Attempt) -> int | None:

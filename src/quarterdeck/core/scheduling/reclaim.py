@@ -4,19 +4,25 @@ What a stop costs is the work that is lost by it, times the GPUs: all since the 
 where the job keeps checkpoints. Nodes are taken in the order of what it costs to clear them for a
 replica; of a gang as many of the cheapest as it needs, and more only where its shape asks for it.
 The job is then placed, for proof, on what its victims leave.
+
+A victim that takes as many nodes as are free gives up those that are needed and keeps the others,
+if they are enough for it. All of it starts again, so as much work is lost as if it were stopped,
+but it does not have to wait. Before anybody is stopped those give up nodes that keep checkpoints
+and so lose little, if that is enough; else what is lost decides, and then who has to wait. What is
+stopping already, to go on with what it keeps, can give up more of that at no cost.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.cluster.demand import GpuUnit
 from quarterdeck.core.cluster.parts import parse_part
 from quarterdeck.core.jobs.clearance import Clearance
+from quarterdeck.core.scheduling.borrowers import goes_on, loss_gpu_s
 from quarterdeck.core.scheduling.placer import Placer
 
 if TYPE_CHECKING:
@@ -25,6 +31,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from quarterdeck.core.cluster.demand import Grant, Resources
+    from quarterdeck.core.scheduling.borrowers import Borrowers
+    from quarterdeck.core.scheduling.fleet import Fleet
     from quarterdeck.core.scheduling.free import Free
     from quarterdeck.core.scheduling.nearness import Insists
     from quarterdeck.core.scheduling.placer import Sites
@@ -33,12 +41,10 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.bool_]
 
-KEPT_LOSS_S: Final = 60.0
-"""What a job that keeps checkpoints loses by a stop: it saves when warned, and loads again."""
-PRIORITY_WEIGHT: Final = 4.0
-"""So many times dearer is the work of a job of the next higher priority."""
 ONE_BY_ONE_MAX: Final = 12
 """So many rows are added one by one, which finds the cheapest rack or unit of a few nodes."""
+SPARED_MAX: Final = 8
+"""So often it is tried to leave enough nodes to those who can do with fewer."""
 PRUNED_MAX: Final = 32
 """Of so many victims each is tried to be let off; larger sets are as the nodes gave them."""
 
@@ -46,9 +52,9 @@ PRUNED_MAX: Final = 32
 @dataclass(frozen=True, slots=True)
 class Reclaimed:
     """Room for one job: what others may take meanwhile, who must go for it (nobody if those that
-    are going already are enough), on which rows it may lie, and where it then would.
-    `lost_gpu_s` is the work that is lost, `left` what will be free once all have gone and it lies
-    there."""
+    are going already are enough) and with what each of these goes on, on which rows it may lie, and
+    where it then would: the `proof`. `lost_gpu_s` is the work that is lost, `left` what will be
+    free once all have gone and it lies there."""
 
     placer: Placer
     victims: tuple[Running, ...]
@@ -56,14 +62,12 @@ class Reclaimed:
     lost_gpu_s: float
     clearance: Clearance
     left: Free
+    proof: Placement
 
-
-def loss_gpu_s(one: Running, now_ns: int) -> float:
-    """What is lost when it is stopped now, in GPU seconds; a job without GPUs counts as a
-    hundredth of one."""
-    ran_s = max(0.0, (now_ns - one.started_at_ns) / NS_PER_S)
-    lost_s = min(ran_s, KEPT_LOSS_S) if one.keeps_checkpoints else ran_s
-    return lost_s * max(0.01, one.demand.gpus)
+    @property
+    def is_gentle(self) -> bool:
+        """Whether nobody has to wait for it, nor loses more than what checkpoints do not keep."""
+        return all(goes_on(one) for one in self.victims)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,47 +92,6 @@ class Seeker:
         )
 
 
-class Borrowers:
-    """Those that may be made to go, on each node the cheapest first. `on_row` lists those on a
-    node, `may_oust` says for whom."""
-
-    def __init__(
-        self,
-        on_row: Callable[[int], list[tuple[Running, Grant]]],
-        now_ns: int,
-        may_oust: Callable[[Waiting, Running], bool],
-    ) -> None:
-        self._list_on = on_row
-        self._now_ns = now_ns
-        self._may_oust = may_oust
-        self._gone: set[int] = set()
-        self._on_row: dict[int, list[tuple[Running, Grant]]] = {}
-
-    def price(self, one: Running) -> float:
-        """What it costs to stop it."""
-        return loss_gpu_s(one, self._now_ns) * PRIORITY_WEIGHT**one.priority
-
-    def drop(self, gone: Iterable[Running]) -> None:
-        """These go already."""
-        self._gone.update(map(id, gone))
-
-    def on(self, row: int, waiting: Waiting) -> list[tuple[Running, Grant]]:
-        """Who may be made to go there for somebody."""
-        here = self._on_row.get(row)
-        if here is None:
-            here = sorted(self._list_on(row), key=self._cheapest_first)
-            self._on_row[row] = here
-        return [
-            pair
-            for pair in here
-            if id(pair[0]) not in self._gone and self._may_oust(waiting, pair[0])
-        ]
-
-    def _cheapest_first(self, pair: tuple[Running, Grant]) -> tuple[float, int, str, int]:
-        one = pair[0]
-        return (self.price(one), -one.started_at_ns, one.job_id, one.task or 0)
-
-
 def find_cheapest(
     free: tuple[Placer, Free],
     seeker: Seeker,
@@ -139,40 +102,145 @@ def find_cheapest(
     """Room for a job, made by those who may be stopped. `free` is what others may take now, and
     what will be free once those have gone who are going already. `accepts` hears what the job would
     hold, and may refuse it."""
+    found = _find(free, seeker, borrowers, accepts, now_ns, gently=True)
+    return found or _find(free, seeker, borrowers, accepts, now_ns, gently=False)
+
+
+def _find(
+    free: tuple[Placer, Free],
+    seeker: Seeker,
+    borrowers: Borrowers,
+    accepts: Callable[[str, tuple[Grant, ...]], bool],
+    now_ns: int,
+    *,
+    gently: bool,
+) -> Reclaimed | None:
+    """The same; `gently` so that nobody is stopped who could not go on at once."""
     placer, going = free
     nodes, within = seeker.waiting.demand.nodes, seeker.within
-    costs, chosen_of = _clearing_costs(going, seeker, borrowers)
-    probe = Placer(going.returned(()), placer.insists)
-    freed: set[int] = set()
-    for rows in _wider_and_wider(costs, within, nodes):
-        more = _unique(
-            one for row in np.flatnonzero(rows).tolist() for one in chosen_of.get(row, ())
-        )
-        probe.free.give_back(_grants(one for one in more if id(one) not in freed))
-        freed.update(map(id, more))
-        placement = seeker.place(probe, rows)
-        if placement is None:
-            continue
-        probe.free.give_back((placement.site, grant) for grant in placement.grants)
-        taken = (going.fleet.rows[placement.site, one.node] for one in placement.grants)
-        victims = _unique(one for row in taken for one in chosen_of.get(row, ()))
-        victims = _pruned(going, seeker, rows, victims, borrowers)
-        proven = Placer(_without(going, victims), placer.insists)
-        later = proven.free.returned(())
-        proof = seeker.place(proven, rows, accepts)
-        if proof is None:
-            continue
-        meanwhile = Placer(placer.free.shared_with(later, proven.free), placer.insists)
-        lost = sum(loss_gpu_s(one, now_ns) for one in victims)
-        clearance = Clearance(proof.site, tuple(grant.node for grant in proof.grants))
-        lies = np.zeros(len(within), bool)
-        lies[[going.fleet.rows[proof.site, grant.node] for grant in proof.grants]] = True
-        return Reclaimed(meanwhile, tuple(victims), lies, lost, clearance, proven.free)
+    search = _Search(placer, going, seeker, borrowers, gently=gently)
+    if not search.is_of_use:
+        return None
+    for rows in _wider_and_wider(search.costs, within, nodes):
+        for option in search.options(rows):
+            victims = option.victims
+            proven = Placer(_without(going, victims), placer.insists)
+            later = proven.free.returned(())
+            proof = seeker.place(proven, option.where, accepts)
+            if proof is None:
+                continue
+            meanwhile = Placer(placer.free.shared_with(later, proven.free), placer.insists)
+            lost = sum(loss_gpu_s(one, now_ns) for one in victims)
+            clearance = Clearance(proof.site, tuple(grant.node for grant in proof.grants))
+            lies = _mask(going.fleet, proof)
+            return Reclaimed(meanwhile, tuple(victims), lies, lost, clearance, proven.free, proof)
     return None
 
 
+class _Option(NamedTuple):
+    """These could go, so that it lies on these rows; the rows are those that it was found on, where
+    somebody goes on with the nodes that it keeps."""
+
+    victims: list[Running]
+    where: Rows
+    taken: Rows
+
+
+class _Search:
+    """Who could go for one job, so that it has room."""
+
+    def __init__(
+        self, placer: Placer, going: Free, seeker: Seeker, borrowers: Borrowers, *, gently: bool
+    ) -> None:
+        self._gently = gently
+        self._insists = placer.insists
+        self._going = going
+        self._seeker = seeker
+        self._borrowers = borrowers
+        self.costs, self._chosen_of = _clearing_costs(going, seeker, borrowers, gently=gently)
+        self.is_of_use = not gently or bool(self._chosen_of)
+        self._probe = Placer(going.returned(()), placer.insists)
+        self._freed: set[int] = set()
+
+    def options(self, rows: Rows) -> list[_Option]:
+        """Who would go if it lay on these rows, and on which of them it may lie then; where that
+        stops some who could do with fewer nodes, also what leaves each of these enough. What is
+        cheaper comes first, and then what stops fewer."""
+        first = self._victims_on(rows)
+        if first is None:
+            return []
+        found, nodes = [first], self._seeker.waiting.demand.nodes
+        left = self.costs
+        for _ in range(SPARED_MAX):
+            barred = self._enough_for_each(found[-1])
+            if barred is None:
+                break
+            left = np.where(barred, np.inf, left)
+            options = map(self._victims_on, _wider_and_wider(left, rows, nodes))
+            further = next((option for option in options if option is not None), None)
+            if further is None:
+                break
+            found.append(further)
+        if self._gently:
+            found = [option for option in found if all(map(goes_on, option.victims))]
+        return sorted(found, key=self._cost)
+
+    def _victims_on(self, rows: Rows) -> _Option | None:
+        going, chosen_of = self._going, self._chosen_of
+        more = _unique(
+            one for row in np.flatnonzero(rows).tolist() for one in chosen_of.get(row, ())
+        )
+        probe = self._probe
+        probe.free.give_back(_grants(one for one in more if id(one) not in self._freed))
+        self._freed.update(map(id, more))
+        placement = self._seeker.place(probe, rows)
+        if placement is None:
+            return None
+        probe.free.give_back((placement.site, grant) for grant in placement.grants)
+        taken = _mask(going.fleet, placement)
+        gives: dict[int, tuple[Running, set[str]]] = {}
+        for row in np.flatnonzero(taken).tolist():
+            for one in chosen_of.get(row, ()):
+                gives.setdefault(id(one), (one, set()))[1].add(going.fleet.nodes[row].name)
+        victims = [one.giving_up(nodes) for one, nodes in gives.values()]
+        where = taken if any(one.keeps for one in victims) else rows
+        kept = _pruned(going, self._seeker, where, victims, self._borrowers)
+        return _Option(kept, where, taken)
+
+    def _enough_for_each(self, option: _Option) -> Rows | None:
+        """Rows that would have to be left to those of its victims that could do with fewer nodes:
+        first those that are not asked for. None if nobody could."""
+        fleet, taken = self._going.fleet, option.taken
+        barred = np.zeros(len(taken), bool)
+        for one in option.victims:
+            if one.keeps or not one.gives_most:
+                continue
+            row_of = {one_of: fleet.rows.get((one.site, one_of)) for one_of in _nodes_of(one)}
+            giving = sorted(
+                one.may_give, key=lambda name: row_of[name] is None or not taken[row_of[name]]
+            )
+            left = [row_of[name] for name in {*row_of} - {*giving[: one.gives_most]}]
+            barred[[row for row in left if row is not None]] = True
+        return barred if barred.any() else None
+
+    def _cost(self, option: _Option) -> tuple[float, int]:
+        victims = option.victims
+        return sum(map(self._borrowers.price, victims)), sum(not one.keeps for one in victims)
+
+
+def _nodes_of(one: Running) -> list[str]:
+    return list(dict.fromkeys(grant.node for grant in one.grants))
+
+
+def _mask(fleet: Fleet, placement: Placement) -> Rows:
+    """The rows on which it lies."""
+    rows = np.zeros(len(fleet.nodes), bool)
+    rows[[fleet.rows[placement.site, grant.node] for grant in placement.grants]] = True
+    return rows
+
+
 def _clearing_costs(
-    free: Free, seeker: Seeker, borrowers: Borrowers
+    free: Free, seeker: Seeker, borrowers: Borrowers, *, gently: bool
 ) -> tuple[NDArray[np.float64], dict[int, list[Running]]]:
     """What it costs to clear each row for a replica, `inf` where that cannot be done, and who goes
     there for it."""
@@ -182,12 +250,9 @@ def _clearing_costs(
     costs = np.where(within & fits, 0.0, np.inf)
     chosen_of: dict[int, list[Running]] = {}
     for row in np.flatnonzero(within & ~fits).tolist():
-        chosen = _enough(free, row, parts, borrowers.on(row, seeker.waiting))
+        chosen = _enough(free, row, parts, borrowers.on(row, seeker.waiting, gently=gently))
         if chosen:
-            # A gang goes from all its nodes at once, of which the job may need several.
-            costs[row] = sum(
-                borrowers.price(one) / min(demand.nodes, len(one.grants)) for one in chosen
-            )
+            costs[row] = sum(borrowers.price_of_node(one, demand.nodes) for one in chosen)
             chosen_of[row] = chosen
     return costs, chosen_of
 
@@ -258,7 +323,7 @@ def _without(free: Free, gone: Sequence[Running]) -> Free:
 
 
 def _grants(running: Iterable[Running]) -> list[tuple[str, Grant]]:
-    return [(one.site, grant) for one in running for grant in one.grants]
+    return [(one.site, grant) for one in running for grant in one.leaves]
 
 
 def _unique(running: Iterable[Running]) -> list[Running]:

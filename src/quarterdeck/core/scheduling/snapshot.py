@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import islice
 
@@ -21,6 +21,15 @@ from quarterdeck.core.scheduling.pools import Pool
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """What a job goes on with that gave up some of its nodes, where it had `nodes_before`."""
+
+    site: str
+    grants: tuple[Grant, ...]
+    nodes_before: int
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """A queued job as the scheduler sees it.
 
@@ -30,9 +39,9 @@ class Waiting:
     `data_at` are nodes that have a share of its input already. `expected_s` is how long it should
     run, None where nothing is known; `served_gpu_s` is the GPU time that earlier attempts had. A
     job that `is_preemptible` may have to make room once it has run for `min_runtime_s`.
-    `clearance` is where others were stopped for it. `limit_s` is its time limit, None without one,
-    and `grace_s` what it has to end after that. `queue_place` is the place that it has taken from
-    another job of its owner; None while it has its own.
+    `clearance` is where others were stopped for it, `kept` what it goes on with. `limit_s` is its
+    time limit, None without one, and `grace_s` what it has to end after that. `queue_place` is the
+    place that it has taken from another job of its owner; None while it has its own.
     """
 
     job_id: JobId
@@ -56,6 +65,7 @@ class Waiting:
     limit_s: float | None = None
     grace_s: float = 0.0
     queue_place: QueuePlace | None = None
+    kept: Kept | None = None
 
     @property
     def runs_s(self) -> float | None:
@@ -122,8 +132,9 @@ class Running:
     `keeps_checkpoints` where a stop costs it little, `is_owed` where it was started within its
     team's guarantee, and `is_leaving` once it is being stopped, whatever for. `min_runtime_s` is
     its own. `ends_at_ns` is when its time limit and grace are over; None without a limit.
-    `expected_s` is how long the job should run, None where nothing is known.
-    `queue_place` is as of one that waits.
+    `expected_s` is how long the job should run, None where nothing is known. `queue_place` is as of
+    one that waits. Once it has stopped it goes on with the nodes that it `keeps`; one that
+    `is_going_on` is what is kept of a job that stops.
     """
 
     job_id: JobId
@@ -145,6 +156,55 @@ class Running:
     ends_at_ns: int | None = None
     expected_s: float | None = None
     queue_place: QueuePlace | None = None
+    keeps: tuple[str, ...] = ()
+    is_going_on: bool = False
+
+    @property
+    def gpus(self) -> float:
+        """How many it holds: a gang that takes what is free may have more than it asks for."""
+        if self.demand.nodes_max is None:
+            return self.demand.gpus
+        own = max(self.demand.nodes, len(self.grants) - self.demand.nodes_beside)
+        return replace(self.demand, nodes=own).gpus
+
+    @property
+    def leaves(self) -> tuple[Grant, ...]:
+        """What comes free once it has stopped."""
+        if not self.keeps:
+            return self.grants
+        return tuple(grant for grant in self.grants if grant.node not in self.keeps)
+
+    @property
+    def rest(self) -> Running:
+        """As it is while it stops and then goes on with what it keeps: it has run as long as it had
+        to, and cells of its team cover it if nobody before it needs them."""
+        kept = tuple(grant for grant in self.grants if grant.node in self.keeps)
+        return replace(
+            self, grants=kept, keeps=(), is_leaving=False, is_owed=False, is_going_on=True
+        )
+
+    @property
+    def may_give(self) -> tuple[str, ...]:
+        """The nodes of which it can do without some: where only its own command runs, of a gang
+        that takes what is free. A task of an array gives up none."""
+        demand, count = self.demand, len(self.grants) - self.demand.nodes_beside
+        if demand.nodes_max is None or self.task is not None or count <= demand.nodes:
+            return ()
+        beside = {grant.node for grant in self.grants[count:]}
+        return tuple(one.node for one in self.grants[:count] if one.node not in beside)
+
+    @property
+    def gives_most(self) -> int:
+        """How many of these it can do without."""
+        spare = len(self.grants) - self.demand.nodes_beside - self.demand.nodes
+        return min(spare, len(self.may_give))
+
+    def giving_up(self, nodes: Collection[str]) -> Running:
+        """As it leaves these nodes: it keeps the others if they are enough for it, else none."""
+        if len(nodes) > self.gives_most or not {*nodes} <= {*self.may_give}:
+            return self
+        kept = dict.fromkeys(one.node for one in self.grants if one.node not in nodes)
+        return replace(self, keeps=tuple(kept))
 
 
 def came_of(one: Waiting | Running) -> tuple[int, JobId]:

@@ -124,7 +124,7 @@ class TeamCover:
             if steps:
                 turn, had = turn_of(one), left
                 left -= len(steps)
-                is_claimed = bool(claims) and count_claimed(claims, turn, had) > left
+                is_claimed = bool(claims) and count_claimed(claims, turn, had, bound) > left
                 if is_claimed or (is_shorter is not None and is_shorter(held, steps)):
                     held.undo(spot, steps)
                     left = had

@@ -15,7 +15,7 @@ from quarterdeck.core.scheduling.fragments import Recent
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.moves import LATELY, find_moves, moves_left
 from quarterdeck.core.scheduling.order import order_of
-from quarterdeck.core.scheduling.snapshot import Order, Running, Snapshot, Waiting
+from quarterdeck.core.scheduling.snapshot import Kept, Order, Running, Snapshot, Waiting
 from quarterdeck.sim.fast.attempts import JobRun
 from quarterdeck.sim.fast.booked import Booked
 from quarterdeck.sim.fast.learning import Learning
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.cluster.demand import Demand, Grant
     from quarterdeck.core.cluster.hardware import Node
     from quarterdeck.core.ledger.usage import Used
+    from quarterdeck.core.scheduling.plan import Eviction
     from quarterdeck.core.scheduling.snapshot import Policy
     from quarterdeck.sim.fast.limits import Ruling
     from quarterdeck.sim.fast.watch import Watcher
@@ -250,8 +251,7 @@ class _Run:
         for job_id, clearance in plan.clearances.items():
             self._waiting[job_id] = replace(self._waiting[job_id], clearance=clearance)
         for eviction in plan.evictions:
-            self._cut(eviction.job_id, now_s, Cut.PREEMPTED)
-            self._wait(eviction.job_id)
+            self._make_room(eviction, now_s)
         if plan.evictions:
             self._again_s = now_s
         elif plan.next_ready_ns is not None:
@@ -261,6 +261,17 @@ class _Run:
             self._move(sorted(lacking, key=order_of(snapshot, self._policy)), now_s)
         if self.watch is not None:
             self.watch.planned(self._moment(now_s, snapshot))
+
+    def _make_room(self, eviction: Eviction, now_s: float) -> None:
+        """Somebody goes for another one, or goes on with what it keeps."""
+        job_id, keeps = eviction.job_id, eviction.keeps
+        had = self._jobs[job_id].grants
+        self._cut(job_id, now_s, Cut.PREEMPTED)
+        self._wait(job_id)
+        if keeps:
+            left = tuple(grant for grant in had if grant.node in keeps)
+            kept = Kept(SITE, left, len({grant.node for grant in had}))
+            self._waiting[job_id] = replace(self._waiting[job_id], kept=kept)
 
     def _moment(self, now_s: float, snapshot: Snapshot) -> Moment:
         started = tuple(one.job_id for one in snapshot.waiting if one.job_id in self._running)

@@ -117,7 +117,8 @@ class JobRequest(Request):
     nodes: Count | NodeRange = Field(
         default=1,
         description="How many different nodes; all start or none. `2..8`: as many of these as are "
-        "free when it starts.",
+        "free when it starts; where others are guaranteed some of them it gives up those and goes "
+        "on with the rest.",
         examples=[4, "2..8"],
     )
     ranks_per_node: Count = Field(default=1, description="How many copies of the command per node.")

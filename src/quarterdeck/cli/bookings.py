@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from quarterdeck.cli.output import print_json, print_pairs, say
+from quarterdeck.cli.output import print_pairs, print_short, say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,11 +36,7 @@ def zone_option(function: F) -> F:
 
 def print_booking(view: BookingView, told: str, output: str) -> None:
     """The booking as JSON, its id, or a sentence and what there is to know."""
-    if output == "json":
-        print_json(view)
-    elif output == "name":
-        say(view.id)
-    else:
+    if not print_short(output, view, view.id):
         say(told)
     if view.warning:
         say(f"warning: {view.warning}", err=True)

@@ -90,6 +90,17 @@ def print_json(model: BaseModel) -> None:
     say(model.model_dump_json(indent=2))
 
 
+def print_short(output: str, model: BaseModel, *names: str) -> bool:
+    """What is for programs: the model as JSON, or its names, a line each. False for people, who get
+    more than that."""
+    if output == "json":
+        print_json(model)
+    elif output == "name":
+        for name in names:
+            say(name)
+    return output in {"json", "name"}
+
+
 def print_table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Columns as wide as they need to be."""
     texts = [[_cell(cell) for cell in row] for row in (titles, *rows)]

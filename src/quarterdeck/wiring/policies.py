@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from quarterdeck.cli.output import examples, output_option, print_json, print_pairs, say
+from quarterdeck.cli.output import examples, output_option, print_pairs, print_short, say
 
 
 @click.group()
@@ -25,11 +25,7 @@ def show(output: str) -> None:
 
     with Client() as client:
         view = client.get_policy()
-    if output == "json":
-        print_json(view)
-    elif output == "name":
-        say(view.name)
-    else:
+    if not print_short(output, view, view.name):
         print_pairs(
             [
                 ("name", view.name),

@@ -11,7 +11,7 @@ from quarterdeck.cli.output import (
     dry_run_option,
     examples,
     output_option,
-    print_json,
+    print_short,
     print_table,
     say,
 )
@@ -115,12 +115,7 @@ def _show(days: int, by: str, ical: str | None, output: str) -> None:
         return
     with Client() as client:
         view = client.calendar.show(days=days)
-    if output == "json":
-        print_json(view)
-    elif output == "name":
-        for one in view.bookings:
-            say(one.id)
-    else:
+    if not print_short(output, view, *(one.id for one in view.bookings)):
         from quarterdeck.cli.timetable import draw
 
         for line in draw(view, days, by_node=by == "node"):
@@ -128,12 +123,7 @@ def _show(days: int, by: str, ical: str | None, output: str) -> None:
 
 
 def _print_list(view: CalendarView, bookings: list[BookingView], output: str) -> None:
-    if output == "json":
-        print_json(view)
-    elif output == "name":
-        for one in bookings:
-            say(one.id)
-    else:
+    if not print_short(output, view, *(one.id for one in bookings)):
         rows = [
             (one.id, one.kind, one.state, short(one.start), one.title or "-", describe(one))
             for one in bookings

@@ -6,7 +6,7 @@ import click
 
 from quarterdeck.cli.completion import job_argument
 from quarterdeck.cli.jobs import print_grounds, print_prospects, told_place
-from quarterdeck.cli.output import examples, output_option, print_json, print_table, say
+from quarterdeck.cli.output import examples, output_option, print_short, print_table, say
 from quarterdeck.cli.promises import print_promises, promises_of
 
 
@@ -23,11 +23,7 @@ def command(job_id: str, history: bool, output: str) -> None:
         return
     with Client() as client:
         explanation = client.explain(job_id)
-    if output == "json":
-        print_json(explanation)
-        return
-    if output == "name":
-        say(explanation.job.id)
+    if print_short(output, explanation, explanation.job.id):
         return
     say(f"{job_id} is {explanation.job.state}: {explanation.summary}")
     print_grounds(explanation.grounds)
@@ -48,12 +44,7 @@ def _print_history(job_id: str, output: str) -> None:
     with Client() as client:
         listed = client.list_verdicts(job_id)
         promises = promises_of(client, job_id) if output == "table" else []
-    if output == "json":
-        print_json(listed)
-        return
-    if output == "name":
-        for one in listed.told:
-            say(one.code)
+    if print_short(output, listed, *(one.code for one in listed.told)):
         return
     if not listed.told:
         say(f"{job_id} was told nothing in the last 30 days; it may never have waited")

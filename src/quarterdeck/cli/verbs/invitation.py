@@ -9,9 +9,8 @@ from quarterdeck.cli.output import (
     examples,
     output_option,
     print_done,
-    print_json,
+    print_short,
     print_table,
-    say,
 )
 from quarterdeck.cli.people import teams_told
 
@@ -29,12 +28,7 @@ def list_all(output: str) -> None:
 
     with Client() as client:
         listed = client.people.list_invitations()
-    if output == "json":
-        print_json(listed)
-        return
-    if output == "name":
-        for one in listed.invitations:
-            say(one.id)
+    if print_short(output, listed, *(one.id for one in listed.invitations)):
         return
     rows = [
         (

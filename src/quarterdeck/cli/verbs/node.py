@@ -11,7 +11,7 @@ from quarterdeck.cli.output import (
     dry_run_option,
     examples,
     output_option,
-    print_json,
+    print_short,
     print_table,
     say,
 )
@@ -57,12 +57,7 @@ def show(node: str, site: str | None, output: str) -> None:
 
     with Client() as client:
         detail = client.nodes.get_node(node, site=site)
-    if output == "json":
-        print_json(detail)
-    elif output == "name":
-        for device in detail.devices:
-            say(device.id)
-    else:
+    if not print_short(output, detail, *(device.id for device in detail.devices)):
         _print_detail(detail)
 
 
@@ -123,11 +118,7 @@ def resume(node: str, gpus: Sequence[str], site: str | None, dry_run: bool, outp
 
 
 def _print_change(changed: NodeChange, told: str, output: str) -> None:
-    if output == "json":
-        print_json(changed)
-    elif output == "name":
-        say(changed.node.name)
-    else:
+    if not print_short(output, changed, changed.node.name):
         say(told)
 
 
@@ -141,12 +132,7 @@ def _list(output: str) -> None:
 
     with Client() as client:
         listed = client.list_nodes()
-    if output == "json":
-        print_json(listed)
-        return
-    if output == "name":
-        for node in listed.nodes:
-            say(node.name)
+    if print_short(output, listed, *(node.name for node in listed.nodes)):
         return
     rows = [
         (

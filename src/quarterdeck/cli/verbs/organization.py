@@ -10,8 +10,8 @@ from quarterdeck.cli.output import (
     dry_run_option,
     examples,
     output_option,
-    print_json,
     print_pairs,
+    print_short,
     say,
 )
 from quarterdeck.cli.people import ask, yes_option
@@ -58,11 +58,7 @@ def transfer(user: str, *, yes: bool, dry_run: bool, output: str) -> None:
 
 
 def _print(view: OrganizationView, output: str) -> None:
-    if output == "json":
-        print_json(view)
-    elif output == "name":
-        say(view.name)
-    else:
+    if not print_short(output, view, view.name):
         print_pairs(
             (
                 ("organization", view.name),

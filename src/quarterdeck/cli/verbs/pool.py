@@ -11,8 +11,8 @@ from quarterdeck.cli.output import (
     dry_run_option,
     examples,
     output_option,
-    print_json,
     print_pairs,
+    print_short,
     print_table,
     say,
 )
@@ -31,12 +31,7 @@ def command() -> None:
 def list_all(output: str) -> None:
     """List the pools of the teams that you may see."""
     found = _fetch()
-    if output == "json":
-        print_json(found)
-    elif output == "name":
-        for pool in found.pools:
-            say(pool.team)
-    else:
+    if not print_short(output, found, *(pool.team for pool in found.pools)):
         rows = [
             (
                 pool.team,
@@ -62,11 +57,7 @@ def list_all(output: str) -> None:
 def show(team: str, output: str) -> None:
     """Show one team's pool, and what each of its people holds."""
     pool = _find(_fetch(), team)
-    if output == "json":
-        print_json(pool)
-    elif output == "name":
-        say(pool.team)
-    else:
+    if not print_short(output, pool, pool.team):
         print_pairs(
             [
                 ("team", pool.team),
@@ -103,12 +94,7 @@ def show(team: str, output: str) -> None:
 def tree(output: str) -> None:
     """Draw the organization, its teams and their people with what they hold."""
     found = _fetch()
-    if output == "json":
-        print_json(found)
-        return
-    if output == "name":
-        for pool in found.pools:
-            say(pool.team)
+    if print_short(output, found, *(pool.team for pool in found.pools)):
         return
     say(f"{found.organization}: {found.gpus - found.gpus_free} of {found.gpus} GPUs are held")
     for place, pool in enumerate(found.pools):
@@ -143,11 +129,7 @@ def apply(file: Path, dry_run: bool, output: str) -> None:
         ) from None
     with Client() as client:
         given = client.put_pools(text, dry_run=dry_run)
-    if output == "json":
-        print_json(given)
-    elif output == "name":
-        say(given.version)
-    else:
+    if not print_short(output, given, given.version):
         teams = ", ".join(given.teams) or "nobody"
         would = "would be" if dry_run else "are"
         say(f"guaranteed something {would}: {teams} (policy {given.name}, version {given.version})")

@@ -11,7 +11,7 @@ from quarterdeck.cli.output import (
     dry_run_option,
     examples,
     output_option,
-    print_json,
+    print_short,
     print_table,
     say,
 )
@@ -38,12 +38,7 @@ def command(job_ids: tuple[str, ...], *, reset: bool, dry_run: bool, output: str
 
     with Client() as client:
         told = client.reorder(job_ids, reset=reset, dry_run=dry_run)
-    if output == "json":
-        print_json(told)
-    elif output == "name":
-        for job in told.jobs:
-            say(job.id)
-    else:
+    if not print_short(output, told, *(job.id for job in told.jobs)):
         _print_order(told, dry_run=dry_run)
 
 

@@ -11,7 +11,7 @@ import click
 from quarterdeck.basics.errors import Invalid, NotFound, Refused
 from quarterdeck.basics.quantities import format_bytes
 from quarterdeck.cli.completion import job_argument
-from quarterdeck.cli.output import FORMATS, examples, print_json, print_table, quiet_option, say
+from quarterdeck.cli.output import FORMATS, examples, print_short, print_table, quiet_option, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -134,12 +134,7 @@ def _save(
 def _print(listed: ResultList, chosen: list[ResultView], output: str) -> None:
     if not listed.is_complete:
         say(f"only the first {len(listed.files)} files are listed", err=True)
-    if output == "json":
-        print_json(listed)
-    elif output == "name":
-        for file in chosen:
-            say(file.path)
-    else:
+    if not print_short(output, listed, *(file.path for file in chosen)):
         of_tasks = any(file.task is not None for file in chosen)
         rows = [
             (

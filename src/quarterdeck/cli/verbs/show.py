@@ -14,8 +14,8 @@ from quarterdeck.cli.output import (
     elapsed,
     examples,
     output_option,
-    print_json,
     print_pairs,
+    print_short,
     print_table,
     say,
 )
@@ -35,11 +35,7 @@ def command(job_id: str, output: str) -> None:
     with Client() as client:
         job = client.get_job(job_id)
         promises = promises_of(client, job_id) if output == "table" else []
-    if output == "json":
-        print_json(job)
-    elif output == "name":
-        say(job.id)
-    else:
+    if not print_short(output, job, job.id):
         _print_job(job)
         print_promises(promises)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from quarterdeck.cli.output import examples, output_option, print_json, print_table, say
+from quarterdeck.cli.output import examples, output_option, print_short, print_table, say
 
 
 @click.group(name="stats")
@@ -28,12 +28,7 @@ def promises(days: int, output: str) -> None:
 
     with Client() as client:
         stats = client.count_promises(days)
-    if output == "json":
-        print_json(stats)
-        return
-    if output == "name":
-        for one in stats.days:
-            say(one.day)
+    if print_short(output, stats, *(one.day for one in stats.days)):
         return
     if not stats.days:
         say("no job that was promised a start has started yet")

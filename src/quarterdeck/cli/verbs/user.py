@@ -12,6 +12,7 @@ from quarterdeck.cli.output import (
     output_option,
     print_json,
     print_pairs,
+    print_short,
     print_table,
     say,
 )
@@ -100,11 +101,7 @@ def show(user: str, output: str) -> None:
 
     with Client() as client:
         view = client.people.get_user(user)
-    if output == "json":
-        print_json(view)
-    elif output == "name":
-        say(view.name)
-    else:
+    if not print_short(output, view, view.name):
         print_pairs(
             (
                 ("user", view.name),

@@ -14,6 +14,7 @@ from quarterdeck.cli.output import (
     examples,
     output_option,
     print_json,
+    print_short,
     print_table,
     say,
 )
@@ -68,12 +69,7 @@ def list_all(output: str) -> None:
 
     with Client() as client:
         listed = client.list_webhooks()
-    if output == "json":
-        print_json(listed)
-        return
-    if output == "name":
-        for hook in listed.webhooks:
-            say(hook.id)
+    if print_short(output, listed, *(hook.id for hook in listed.webhooks)):
         return
     rows = [
         (
@@ -121,11 +117,7 @@ def test(webhook_id: str, dry_run: bool, output: str) -> None:
 
     with Client() as client:
         outcome = client.test_webhook(webhook_id, dry_run=dry_run)
-    if output == "json":
-        print_json(outcome)
-    elif output == "name":
-        say(webhook_id)
-    else:
+    if not print_short(output, outcome, webhook_id):
         say(f"{webhook_id} {'delivered: ' if outcome.delivered else ''}{outcome.message}")
     if not outcome.delivered and not dry_run:
         raise SystemExit(JOB_FAILED)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from quarterdeck.cli.output import examples, output_option, print_json, print_pairs, say
+from quarterdeck.cli.output import examples, output_option, print_pairs, print_short
 from quarterdeck.cli.people import teams_told
 
 if TYPE_CHECKING:
@@ -30,11 +30,7 @@ def command(output: str) -> None:
 
     with Client() as client:
         view = client.people.whoami()
-    if output == "json":
-        print_json(view)
-    elif output == "name":
-        say(view.name)
-    else:
+    if not print_short(output, view, view.name):
         print_pairs(_pairs(view, find_server()))
 
 

@@ -287,6 +287,34 @@ def test_bounds_grow_where_starts_are_missed(office: Office) -> None:
     assert [width_s() for _ in range(6)][-1] > 1
 
 
+def test_a_server_that_starts_again_knows_what_came_of_its_promises(office: Office) -> None:
+    """Several waited at a time, and at first started long after they should."""
+
+    def told() -> list[float]:
+        """When the next one would start, in parts of what is guessed: that is never the same."""
+        promise = plan(office.plane, big(), "ada").promise
+        assert promise is not None
+        most, half = promise.most, promise.half
+        ends = (most.from_ns, half.from_ns, promise.expected_at_ns, half.to_ns, most.to_ns)
+        return [(one - promise.made_at_ns) / NS_PER_S / promise.guess_s for one in ends]
+
+    queue = [parked(office), *(office.submit(big()) for _ in range(4))]
+    for _ in range(20):
+        office.turn()
+        office.clock.pass_s(3 * HOUR)
+        office.see(queue.pop(0), exited(0))
+        office.turn()
+        office.begin(queue[0])
+        queue.append(office.submit(big()))
+    office.turn()
+    learned = told()
+    office.restart()
+    assert told() == pytest.approx(learned, rel=0.01)
+    office.log = MemoryPromiseLog()
+    office.restart()
+    assert told() != pytest.approx(learned, rel=0.2)
+
+
 def test_run_times_are_recorded_at_submit_and_capped_by_the_limit(office: Office) -> None:
     job = office.submit(big())
     assert job.expected_s == pytest.approx(HOUR, rel=0.01)

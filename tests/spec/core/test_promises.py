@@ -19,6 +19,7 @@ from quarterdeck.core.scheduling.promises import (
 from quarterdeck.testing.builders import a_job_id
 
 HOUR = 3600.0
+AN_HOUR = Spread(HOUR, HOUR, HOUR, HOUR, HOUR)
 Wait = Callable[[Random, float, int], float]
 
 
@@ -96,6 +97,56 @@ def test_small_guesses_do_not_learn_from_large_ones() -> None:
         calibration.settle(job_id, n * 1e7 + guess_s * (1 if is_small else 8))
     assert calibration.spread(600.0).middle_s == pytest.approx(600, rel=0.2)
     assert calibration.spread(200 * HOUR).middle_s == pytest.approx(1600 * HOUR, rel=0.2)
+
+
+def wait_together(calibration: Calibration, ids: range, at_s: float, wait_s: float) -> None:
+    """All are promised an hour at once and start at once."""
+    for n in ids:
+        calibration.promise(a_job_id(n), at_s, HOUR, AN_HOUR)
+    for n in ids:
+        calibration.settle(a_job_id(n), at_s + wait_s)
+
+
+def wait_in_turn(calibration: Calibration, ids: range, at_s: float, wait_s: float) -> None:
+    for n in ids:
+        wait_together(calibration, range(n, n + 1), at_s + n * wait_s, wait_s)
+
+
+def test_who_waits_together_leaves_more_doubt_than_who_waits_in_turn() -> None:
+    together, in_turn = Calibration(), Calibration()
+    wait_together(together, range(16), 0.0, HOUR)
+    wait_in_turn(in_turn, range(16), 0.0, HOUR)
+    assert in_turn.spread(HOUR).most_from_s > 0.75 * HOUR
+    assert together.spread(HOUR).most_from_s < 0.6 * HOUR
+
+
+def test_one_long_queue_does_not_drown_what_was_known_before_it() -> None:
+    calibration = Calibration()
+    wait_in_turn(calibration, range(50), 0.0, HOUR)
+    wait_together(calibration, range(50, 450), 100 * HOUR, 8 * HOUR)
+    spread = calibration.spread(HOUR)
+    assert spread.half_from_s == pytest.approx(HOUR, rel=0.05)
+    assert spread.half_to_s == pytest.approx(8 * HOUR, rel=0.05)
+
+
+def test_what_came_of_late_promises_counts_more() -> None:
+    calibration = Calibration()
+    wait_in_turn(calibration, range(100), 0.0, HOUR)
+    wait_in_turn(calibration, range(100, 250), 0.0, 8 * HOUR)
+    assert calibration.spread(HOUR).half_from_s == pytest.approx(8 * HOUR, rel=0.05)
+
+
+def test_what_was_learned_is_told_by_promises_and_starts_alone() -> None:
+    """A server that starts again is told of them without being asked in between."""
+    rng, asked, told = Random(5), Calibration(), Calibration()
+    guesses = [HOUR * rng.lognormvariate(0, 0.7) for _ in range(60)]
+    for n, guess_s in enumerate(guesses):
+        spread, start_s = asked.spread(guess_s), (n + rng.random()) * HOUR
+        for one in (asked, told):
+            one.promise(a_job_id(n), n * HOUR, guess_s, spread)
+            if n <= 40:
+                one.settle(a_job_id(n), start_s)
+    assert [told.spread(one) for one in guesses] == [asked.spread(one) for one in guesses]
 
 
 def test_who_leaves_the_queue_teaches_nothing() -> None:

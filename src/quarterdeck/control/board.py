@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.scheduling.allowances import Allowance, Party, Quotas
     from quarterdeck.core.scheduling.booked import Held
     from quarterdeck.core.scheduling.capacity import Capacity
+    from quarterdeck.core.scheduling.promised import Promised
     from quarterdeck.ports.locality import Locality
     from quarterdeck.ports.store import History, Record
 
@@ -82,6 +83,9 @@ class Board:
         """What was used by attempts that had ended when it began."""
         self._cursor = self._loaded_at = 0
         self._stirs = 0
+        self.promised: tuple[Promised, ...] = ()
+        """What the last plan promised that was kept. It is not written down: a server that starts
+        promises anew."""
         self._load()
 
     @property
@@ -134,6 +138,7 @@ class Board:
                 asked=tuple(self._asked.counts().items()),
                 running=running,
                 used=self._used.view(),
+                promised=self.promised,
             )
 
     def booked_snapshot(

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from quarterdeck.core.calendar.occurrences import Occurrence
     from quarterdeck.core.governance.people import People
     from quarterdeck.core.scheduling.plan import Plan
+    from quarterdeck.core.scheduling.promised import Promised
     from quarterdeck.core.scheduling.snapshot import Policy
     from quarterdeck.ports.cycles import CycleLog, Outcome
 
-Given = tuple["Policy", "People | None", "tuple[Occurrence, ...]"]
+Given = tuple["Policy", "People | None", "tuple[Occurrence, ...]", "tuple[Promised, ...]"]
 """What a plan was made under."""
 
 APART_S: Final = 0.25
@@ -46,8 +47,8 @@ class Cycles:
         given: Given,
         became: tuple[Outcome, int],
     ) -> None:
-        """A plan was made at that time under this policy, these people's limits and these bookings,
-        and this became of it: how many of its placements were committed."""
+        """A plan was made at that time under this policy, these people's limits, these bookings and
+        these promises, and this became of it: how many of its placements were committed."""
         self._number += 1
         inputs = self._inputs_of(given)
         outcome, kept = became
@@ -82,7 +83,7 @@ class Cycles:
         """The same object for as long as nobody changes anything."""
         known = self._known
         if known is None or any(one is not old for one, old in zip(given, known[0], strict=True)):
-            policy, people, times = given
+            policy, people, times, promised = given
             limits = quotas_of(people).of.items() if people is not None else ()
-            self._known = known = (given, Inputs(policy, tuple(limits), times))
+            self._known = known = (given, Inputs(policy, tuple(limits), times, promised))
         return known[1]

@@ -13,7 +13,7 @@ from quarterdeck.control.submit import check_acceptable
 from quarterdeck.core.jobs.events import Submitted
 from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.core.scheduling.discretion import conceal
-from quarterdeck.core.scheduling.forecast import latest_start
+from quarterdeck.core.scheduling.forecast import LatestStart, latest_start
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.order import order_of
 from quarterdeck.core.scheduling.plan import Blocker
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from quarterdeck.control.needs import Sees
     from quarterdeck.control.plane import ControlPlane
     from quarterdeck.core.jobs.spec import JobSpec
-    from quarterdeck.core.scheduling.forecast import LatestStart
     from quarterdeck.core.scheduling.plan import Placement, Plan, Verdict
     from quarterdeck.core.scheduling.promises import Promise
     from quarterdeck.core.scheduling.snapshot import Snapshot, Waiting
@@ -143,6 +142,9 @@ def outlook_of(
         return replace(outlook, placement=None, verdict=verdict_on(job_id, shortage))
     is_for_others = verdict is not None and verdict.blocked_by in TOLD_WHEN
     if placement is None and is_for_others and len(snapshot.waiting) <= TOLD_WHEN_MAX:
+        promised = next((one for one in made.promised if one.job_id == job_id), None)
+        if promised is not None:
+            return replace(outlook, latest=LatestStart(promised.start_ns, None))
         holds = plane.board.list_running()
         latest = latest_start(snapshot, holds, job_id, plane.policy)
         outlook = replace(outlook, latest=latest)

@@ -65,7 +65,9 @@ class Scheduler:
         people, times = plane.people(), plane.times(now_ns)
         snapshot = plane.board.booked_snapshot(now_ns, people, times)
         made = make_plan(snapshot, policy, keeper=self._keeper)
-        placed = self._keep(made, now_ns, (policy, people, times))
+        placed = self._keep(made, now_ns, (policy, people, times, snapshot.promised))
+        if made.promised != snapshot.promised:
+            plane.board.promised = made.promised
         keep_calendar(plane)
         if plane.waits is not None:
             plane.waits.note(made, now_ns)

@@ -16,6 +16,7 @@ from quarterdeck.core.governance.limits import Quota
 from quarterdeck.core.ledger.usage import Used
 from quarterdeck.core.scheduling.allowances import Party
 from quarterdeck.core.scheduling.imprint import Imprint
+from quarterdeck.core.scheduling.promised import Promised
 from quarterdeck.core.scheduling.snapshot import Policy
 
 if TYPE_CHECKING:
@@ -35,12 +36,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What a plan depends on that stays as it is for long: the policy, everybody's limits, and the
-    times of the calendar as instants, so that later rules of time zones change nothing of it."""
+    """What a plan depends on that stays as it is for long: the policy, everybody's limits, the
+    times of the calendar as instants, so that later rules of time zones change nothing of it, and
+    what the plan before promised, where the policy keeps that."""
 
     policy: Policy = field(default_factory=Policy)
     limits: tuple[tuple[Party, Quota], ...] = ()
     times: tuple[Occurrence, ...] = ()
+    promised: tuple[Promised, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

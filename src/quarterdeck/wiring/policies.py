@@ -33,6 +33,7 @@ def show(output: str) -> None:
                 ("since", view.since),
                 ("order", view.order),
                 ("patience", format_span(view.patience_s)),
+                ("backfill", view.backfill),
                 ("nearness_patience", format_span(view.nearness_patience_s)),
                 ("pod_patience", format_span(view.pod_patience_s)),
                 ("release_after", format_span(view.release_after_s)),

@@ -37,7 +37,7 @@ class CountingLog(MemoryCycleLog):
 
 def note(cycles: Cycles, second: float, people: People | None = PEOPLE) -> None:
     at_ns = START_NS + int(second * NS_PER_S)
-    cycles.note(Plan(7), at_ns, (Policy(), people, ()), (Outcome.KEPT, 0))
+    cycles.note(Plan(7), at_ns, (Policy(), people, (), ()), (Outcome.KEPT, 0))
 
 
 def test_plans_in_quick_succession_go_together_and_slow_ones_at_once() -> None:

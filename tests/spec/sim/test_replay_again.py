@@ -22,7 +22,7 @@ from quarterdeck.core.governance.people import Organization, People, Team
 from quarterdeck.core.jobs.events import Placed
 from quarterdeck.core.jobs.manifest import Manifest
 from quarterdeck.core.jobs.states import JobState
-from quarterdeck.core.scheduling.snapshot import Order, Policy
+from quarterdeck.core.scheduling.snapshot import Backfill, Order, Policy
 from quarterdeck.ports.cycles import Outcome
 from quarterdeck.ports.store import Active, Record, Store
 from quarterdeck.sim.replay import again as again_module
@@ -84,6 +84,32 @@ def test_an_order_of_somebodys_own_between_two_plans_is_seen_again() -> None:
     assert desk.turn() == 1
     assert desk.job(waiting[-1].id).attempts
     check_same(desk, 2)
+
+
+def test_what_was_promised_is_kept_and_known_again() -> None:
+    """A run ends early, and the first of those that wait could move into the gap of the second."""
+    desk = a_recording_desk(a_dgx("a"), a_dgx("b"))
+    desk.use(Policy(patience_s=0, nearness_patience_s=0, backfill=Backfill.CONSERVATIVE))
+
+    def submit(nodes: int, limit_h: float) -> JobId:
+        spec = a_job_spec(demand=a_demand(nodes, 8), time_limit_s=limit_h * 3600)
+        return desk.submit(spec).id
+
+    long, short = submit(1, 3), submit(1, 1)
+    assert desk.turn() == 2
+    for job_id in (long, short):
+        desk.start(desk.job(job_id))
+    first, second = submit(2, 9), submit(1, 1.5)
+    assert desk.turn() == 0
+    desk.end(desk.job(long))
+    assert desk.turn() == 1
+    assert desk.job(second).attempts
+    assert not desk.job(first).attempts
+    check_same(desk, 3)
+    start, last = desk.cycle_log._cycles[-1]
+    forgot = replace(last, inputs=replace(last.inputs, promised=()))
+    desk.cycle_log._cycles[-1] = (start, forgot)
+    assert len(desk.replay().differences) == 1
 
 
 def test_a_cordon_between_two_plans_is_seen_again() -> None:

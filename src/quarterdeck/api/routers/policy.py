@@ -33,6 +33,7 @@ async def show_policy(
             since=to_iso(now.since_ns),
             order=policy.order.value,
             patience_s=policy.patience_s,
+            backfill=policy.backfill.value,
             nearness_patience_s=policy.nearness_patience_s,
             pod_patience_s=policy.pod_patience_s,
             release_after_s=policy.release_after_s,

@@ -1,10 +1,10 @@
-"""Who may pass a job that has waited so long that nothing may make it start later.
+"""When and where a job starts at the latest that nothing may make later any more: its *shadow*.
 
-Time limits tell when what runs is over at the latest, and so when and where that job starts at the
-latest: its *shadow*. Who is over before then may start anywhere, everybody else only on other
-nodes (EASY: Lifka, "The ANL/IBM SP scheduling system", JSSPP 1995; Mu'alem and Feitelson, TPDS
-2001). So its start never moves later by what passes it. Where time limits do not tell, nothing
-passes.
+Time limits tell when what runs is over at the latest, and so when and where who waits starts at the
+latest. Who is over before then may start anywhere, everybody else only on other nodes (EASY: Lifka,
+"The ANL/IBM SP scheduling system", JSSPP 1995; Mu'alem and Feitelson, TPDS 2001). So its start
+never moves later by what passes it. Several shadows are reckoned one after the other, each with the
+others in place (`shadows`).
 """
 
 from __future__ import annotations
@@ -16,21 +16,20 @@ import numpy as np
 
 from quarterdeck.basics.quantities import format_span
 from quarterdeck.basics.times import NS_PER_S
-from quarterdeck.core.scheduling.gangs import largest_gang
 from quarterdeck.core.scheduling.latency import START_S
 from quarterdeck.core.scheduling.placer import Placer
-from quarterdeck.core.scheduling.survey import able_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from quarterdeck.core.cluster.demand import Demand
-    from quarterdeck.core.scheduling.allowances import Tally
+    from quarterdeck.core.cluster.demand import Grant
+    from quarterdeck.core.scheduling.endings import Endings
     from quarterdeck.core.scheduling.nearness import Insists
     from quarterdeck.core.scheduling.placer import Sites
-    from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
+    from quarterdeck.core.scheduling.plan import Placement
+    from quarterdeck.core.scheduling.snapshot import Waiting
 
 SLACK_S: Final = 60.0
 """A proposed time limit is shorter by so much at most: whoever reads it has to type."""
@@ -38,11 +37,19 @@ SLACK_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
-    """A job starts then at the latest, on these rows."""
+    """A job starts then at the latest, on these rows, with these grants, and is over by `end_ns`;
+    None without a time limit."""
 
     waiting: Waiting
     start_ns: int
     rows: NDArray[np.bool_]
+    site: str = ""
+    grants: tuple[Grant, ...] = ()
+
+    @property
+    def end_ns(self) -> int | None:
+        """When it is over at the latest; None without a time limit."""
+        return over_ns(self.waiting, self.start_ns)
 
     def lets_pass(self, waiting: Waiting, now_ns: int, limit_s: float | None = None) -> bool:
         """Whether a job that starts now, with its time limit or another one, is over by then."""
@@ -56,58 +63,112 @@ class Shadow:
         return format_span(limit_s) if limit_s >= 1 else None
 
 
-def find_shadow(
-    placer: Placer,
-    waiting: Waiting,
-    where: tuple[Sites, Insists],
-    running: Sequence[Running],
-    now_ns: int,
-) -> Shadow | None:
-    """When and where a job starts at the latest by the time limits of what runs; None if they do
-    not tell. `placer` has what is free now."""
-    sites, insists = where
-    ending = sorted(
-        (one for one in running if one.ends_at_ns is not None),
-        key=lambda one: (one.ends_at_ns, one.job_id, one.task or 0),
-    )
-
-    def once_gone(count: int) -> Placer:
-        gone = ((one.site, grant) for one in ending[:count] for grant in one.grants)
-        return Placer(placer.free.returned(gone), placer.insists)
-
-    if not ending or not once_gone(len(ending)).could_place(waiting.demand, sites, insists):
+def over_ns(waiting: Waiting, start_ns: int) -> int | None:
+    """When a job that starts then is over at the latest; None without a time limit."""
+    if waiting.runs_s is None:
         return None
-    low, high = 0, len(ending)
+    return start_ns + round((waiting.runs_s + START_S) * NS_PER_S)
+
+
+class Future:
+    """What will be free. `placer` has what is free now, and `others` wait for what comes free,
+    too."""
+
+    def __init__(
+        self, placer: Placer, endings: Endings, others: Sequence[Shadow], now_ns: int
+    ) -> None:
+        self.placer = placer
+        self._endings = endings
+        self._others = others
+        self._now_ns = now_ns
+
+    @property
+    def times_ns(self) -> list[int]:
+        """When more may be free: something has ended, or one of the others has begun or ended."""
+        turns = (at_ns for one in self._others for at_ns in (one.start_ns, one.end_ns))
+        later = {at_ns for at_ns in turns if at_ns is not None and at_ns > self._now_ns}
+        return sorted({*later, *self._endings.times_ns})
+
+    def at(self, at_ns: int, waiting: Waiting) -> tuple[Placer, NDArray[np.bool_]]:
+        """What is left then by the others that have begun and are not over, and the rows on which a
+        job may lie that starts then: not those of who begins before it would be over."""
+        free, is_over_ns = self._endings.free_at(self.placer.free, at_ns), over_ns(waiting, at_ns)
+        rows = np.ones(len(self.placer.free.fleet.nodes), bool)
+        held: list[tuple[str, Grant]] = []
+        for one in self._others:
+            if one.start_ns > at_ns:
+                if is_over_ns is None or one.start_ns < is_over_ns:
+                    rows &= ~one.rows
+            elif one.end_ns is None or one.end_ns > at_ns:
+                held += ((one.site, grant) for grant in one.grants)
+        free = free.granted(held) if held else free
+        return Placer(free, self.placer.insists), rows
+
+
+def find_shadow(
+    future: Future, waiting: Waiting, where: tuple[Sites, Insists], until_ns: int | None = None
+) -> Shadow | None:
+    """When and where a job starts at the latest by the time limits of what runs and of who waits,
+    too, if that is before `until_ns`; None if they do not tell.
+
+    Without others that is the first time at which there is room. With others room may come and go,
+    and what is found is a time at which there is room, and just before which there was none: to try
+    all took seconds, and when it can start sooner it does.
+    """
+    sites, insists = where
+
+    def fits(at_ns: int) -> bool:
+        placer, rows = future.at(at_ns, waiting)
+        return placer.could_place(waiting.demand, sites, insists, within=rows)
+
+    times_ns = [at for at in future.times_ns if until_ns is None or at < until_ns]
+    start_ns = _first(times_ns, fits)
+    if start_ns is None:
+        return None
+    then, beside = future.at(start_ns, waiting)
+    rows = _sparing(future.placer, then, waiting, where, beside)
+    placement = then.place(waiting.job_id, waiting.demand, sites, insists=insists, within=rows)
+    return None if placement is None else shadow_of(waiting, start_ns, placement, then)
+
+
+def shadow_of(waiting: Waiting, start_ns: int, placement: Placement, placer: Placer) -> Shadow:
+    """The shadow of a job that is placed there then."""
+    rows = np.zeros(len(placer.free.fleet.nodes), bool)
+    for grant in placement.grants:
+        rows[placer.free.fleet.rows[placement.site, grant.node]] = True
+    return Shadow(waiting, start_ns, rows, placement.site, placement.grants)
+
+
+def _first(times_ns: Sequence[int], holds: Callable[[int], bool]) -> int | None:
+    """The first of these at which something holds that goes on holding; None if it does not at the
+    last."""
+    if not times_ns or not holds(times_ns[-1]):
+        return None
+    low, high = -1, len(times_ns) - 1
     while high - low > 1:
         middle = (low + high) // 2
-        if once_gone(middle).could_place(waiting.demand, sites, insists):
+        if holds(times_ns[middle]):
             high = middle
         else:
             low = middle
-    last_ns = ending[high - 1].ends_at_ns
-    assert last_ns is not None
-    then = once_gone(sum(1 for one in ending if (one.ends_at_ns or 0) <= last_ns))
-    rows = _sparing(placer, then, waiting, where)
-    placement = then.place(waiting.job_id, waiting.demand, sites, insists=insists, within=rows)
-    if placement is None:
-        return None
-    taken = np.zeros(len(rows), bool)
-    for grant in placement.grants:
-        taken[placer.free.fleet.rows[placement.site, grant.node]] = True
-    return Shadow(waiting, max(last_ns, now_ns + 1), taken)
+    return times_ns[high]
 
 
 def _sparing(
-    now: Placer, then: Placer, waiting: Waiting, where: tuple[Sites, Insists]
+    now: Placer,
+    then: Placer,
+    waiting: Waiting,
+    where: tuple[Sites, Insists],
+    beside: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
     """Where it may lie, with as few of the nodes that are free now as will do: others can use those
     until then, and longer."""
     sites, insists = where
     is_free = now.free.costs(waiting.demand.resources) < np.inf
-    spare = np.flatnonzero(is_free)
+    spare = np.flatnonzero(is_free & beside)
 
     def with_first(count: int) -> NDArray[np.bool_]:
-        rows = ~is_free
+        rows = ~is_free & beside
         rows[spare[:count]] = True
         return rows
 
@@ -119,28 +180,3 @@ def _sparing(
         else:
             low = middle
     return with_first(high)
-
-
-def holds_the_queue(
-    waiting: Waiting, snapshot: Snapshot, policy: Policy, placer: Placer, tally: Tally
-) -> bool:
-    """Whether nothing may pass it any more, as it could be placed if what runs ended."""
-    waited_s = (snapshot.now_ns - waiting.submitted_at_ns) / NS_PER_S
-    if waited_s < policy.patience_s:
-        return False
-    sites = placer.sites_for(waiting.demand, tally.sites(waiting.team, waiting.owner))
-    return any(
-        all(_could_be_placed(part, placer, site) for part in waiting.demand.parts) for site in sites
-    )
-
-
-def _could_be_placed(demand: Demand, placer: Placer, site: str) -> bool:
-    """Whether the nodes that are up would do, if nothing ran on them."""
-    free = placer.free
-    part = free.fleet.sites[site]
-    able = able_rows(free.fleet, demand.resources, np.arange(part.start, part.stop))
-    up = able[free.is_open[able]]
-    if free.barred is not None:
-        # Who waits for a booking to be over would hold up those who are over before.
-        up = up[~free.barred[up]]
-    return largest_gang(free.fleet, site, up, demand.topology)[0] >= demand.nodes

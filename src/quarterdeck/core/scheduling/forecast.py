@@ -11,7 +11,7 @@ from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.latency import START_S
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.order import order_of
-from quarterdeck.core.scheduling.snapshot import Order
+from quarterdeck.core.scheduling.snapshot import Backfill, Order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,6 +53,8 @@ def latest_start(
     """
     if policy.order is not Order.FIRST_COME or policy.guarantees:
         return None
+    if policy.backfill is not Backfill.EASY:
+        return None  # who is promised nothing yet may have to wait for those who are
     own = next(one for one in snapshot.waiting if one.job_id == job_id)
     order = order_of(snapshot, policy)
     before = tuple(one for one in snapshot.waiting if order(one) <= order(own))

@@ -21,15 +21,18 @@ if TYPE_CHECKING:
 NEEDS_SHOWN_MAX: Final = 5
 
 
-def behind_shadow(waiting: Waiting, shadow: Shadow, now_ns: int, *, would_start: bool) -> Verdict:
-    """The verdict of a job that would make one before it start later. If it had room but for that,
-    it hears which time limit would let it start."""
+def behind_shadow(
+    waiting: Waiting, shadow: Shadow, now_ns: int, *, would_start: bool, is_before: bool = True
+) -> Verdict:
+    """The verdict of a job that would make one start later that is before it, or that was promised
+    its start. If it had room but for that, it hears which time limit would let it start."""
     ahead = shadow.waiting
     told = behind(waiting, ahead)
     left_s = (shadow.start_ns - now_ns) / NS_PER_S
+    why = "is before it" if is_before else "was promised its start"
     told = replace(
         told,
-        message=f"{ahead.job_id} is before it ({ahead.demand}) and starts in {format_span(left_s)} "
+        message=f"{ahead.job_id} {why} ({ahead.demand}) and starts in {format_span(left_s)} "
         "at the latest; what may still run then starts only on other nodes",
         numbers={"ahead_starts_s": math.ceil(left_s)},
     )
@@ -38,6 +41,16 @@ def behind_shadow(waiting: Waiting, shadow: Shadow, now_ns: int, *, would_start:
         return told
     hint = f"with time_limit: {limit} it would start now; {told.hint}"
     return replace(told, hint=hint, change=(("time_limit", limit),))
+
+
+def with_promise(verdict: Verdict, starts_ns: int, now_ns: int) -> Verdict:
+    """The same of a job that nothing may make start later than that either."""
+    left_s = (starts_ns - now_ns) / NS_PER_S
+    return replace(
+        verdict,
+        message=f"{verdict.message}; it starts in {format_span(left_s)} at the latest itself",
+        numbers={**verdict.numbers, "starts_s": math.ceil(left_s)},
+    )
 
 
 def behind(waiting: Waiting, ahead: Waiting) -> Verdict:

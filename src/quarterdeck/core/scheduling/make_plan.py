@@ -2,7 +2,8 @@
 
 The order is the policy's (`order`). A job that does not fit now lets later ones pass, but only
 until it has waited `policy.patience_s`: from then on nothing passes it that could make it start
-later (`backfill`), so what comes free collects for it. A job whose needs could not be met by the
+later (`backfill`), so what comes free collects for it; the policy says of how many that holds
+(`shadows`). A job whose needs could not be met by the
 nodes that are up, even if those were empty, does not hold the queue: waiting behind it would help
 nobody. Nor does a gang that has room and waits to lie nearer (`nearness`). Where the policy may
 evict, running jobs that come after one make room for it (`evictions`), and what they leave is kept
@@ -19,14 +20,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from quarterdeck.core.scheduling.allowances import Tally
-from quarterdeck.core.scheduling.backfill import find_shadow, holds_the_queue
 from quarterdeck.core.scheduling.bookings import Bound
 from quarterdeck.core.scheduling.capacity import capacity_of
-from quarterdeck.core.scheduling.caps import Caps, note_placed, within_caps
+from quarterdeck.core.scheduling.caps import Caps, note_placed
 from quarterdeck.core.scheduling.evictions import Clearing
+from quarterdeck.core.scheduling.explaining import explain_gated, explain_left
 from quarterdeck.core.scheduling.fragments import typical_of
 from quarterdeck.core.scheduling.free import Free
 from quarterdeck.core.scheduling.gates import (
@@ -36,8 +35,7 @@ from quarterdeck.core.scheduling.gates import (
     kept_for_others,
     making_room,
     not_ready,
-    opened,
-    shut_out,
+    with_promise,
 )
 from quarterdeck.core.scheduling.kept import Keeping
 from quarterdeck.core.scheduling.nearness import (
@@ -49,18 +47,17 @@ from quarterdeck.core.scheduling.nearness import (
 from quarterdeck.core.scheduling.order import order_of
 from quarterdeck.core.scheduling.owed import Owed
 from quarterdeck.core.scheduling.placer import Placer
-from quarterdeck.core.scheduling.plan import Blocker, Placement, Plan, Verdict
-from quarterdeck.core.scheduling.reserved import explain_reserved
-from quarterdeck.core.scheduling.verdicts import explain_no_room, never_fits
+from quarterdeck.core.scheduling.plan import Placement, Plan, Verdict
+from quarterdeck.core.scheduling.shadows import Shadows
+from quarterdeck.core.scheduling.survey import could_start
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from quarterdeck.basics.ids import JobId
-    from quarterdeck.core.cluster.demand import Demand
-    from quarterdeck.core.scheduling.backfill import Shadow
     from quarterdeck.core.scheduling.caps import Capped
     from quarterdeck.core.scheduling.nearness import Insists
     from quarterdeck.core.scheduling.placer import Sites
@@ -85,8 +82,10 @@ def make_plan(
     planning.take_kept(ordered)
     planning.take_owed(ordered)
     planning.go_on()
+    planning.restore_promises()
     for waiting in ordered:
         planning.take(waiting)
+    planning.take_kept_back()
     planning.settle()
     if explains:
         planning.explain()
@@ -114,8 +113,8 @@ class _Planning:
         self._left: list[Waiting] = []
         self._gated: list[tuple[Waiting, int]] = []
         self._next_ready: list[int] = []
-        self._ahead: Waiting | None = None
-        self._shadow: Shadow | None = None
+        self._shadows = Shadows(snapshot, policy)
+        self._kept_back: list[tuple[Waiting, Rows]] = []
 
     def take_kept(self, ordered: Sequence[Waiting]) -> None:
         """Who gave up some of its nodes has the others, before anybody else."""
@@ -138,28 +137,27 @@ class _Planning:
         waiting = waiting if capped is None else capped.waiting
         ready = self._ready_of(waiting, owed)
         own = self._bound.own(waiting)
-        if self._ahead is not None and self._shadow is None and ready and own is None:
-            verdicts[waiting.job_id] = behind(waiting, self._ahead)
+        shadows = self._shadows
+        shadows.take(waiting, is_ready=bool(ready) and (capped is None or not capped.is_shut))
+        if shadows.ahead is not None and shadows.is_shut and ready and own is None:
+            verdicts[waiting.job_id] = behind(waiting, shadows.ahead)
             return
         sites = tally.sites(waiting.team, waiting.owner)
         insists = insists_of(waiting, now_ns, self._policy)
         within = self._owed.rows_for(waiting) if self._owed is not None else None
         placed = self._place_own(waiting, ready, sites, insists, capped)
         self._placer.bar(self._bound.bars(waiting))
-        if self._ahead is None or self._shadow is not None:
+        if not shadows.is_shut:
             left = ready[len(placed) :]
-            rows = self._rows_beside_shadow(waiting, within)
-            others = _place(waiting, left, self._placer, (sites, insists), rows, capped)
+            others = self._place_beside(waiting, left, (sites, insists), within, capped)
             if self._owed is not None and within is not None:
                 self._owed.note_stayers(others)
             placed += others
-        self._placements += placed
-        tally.start(waiting.team, waiting.owner, len(placed))
-        self._clearing.note_started(waiting, len(placed))
+        self._note_placed(waiting, placed)
         if len(placed) < len(ready) and capped is not None and capped.is_shut:
             verdicts[waiting.job_id] = capped.verdict()
-        elif len(placed) < len(ready) and self._ahead is not None:
-            verdicts[waiting.job_id] = self._behind(waiting, self._ahead, sites, within)
+        elif len(placed) < len(ready) and self._is_behind(waiting, sites, within):
+            self._keep_back(waiting, sites, insists, within)
         elif len(placed) < len(ready):
             if within is not None and self._placer.could_place(waiting.demand, sites):
                 verdicts[waiting.job_id] = kept_for_others(waiting)
@@ -167,7 +165,7 @@ class _Planning:
             self._keep_waiting(waiting, sites, insists)
         elif len(placed) + owed < len(waiting.tasks) and waiting.job_id not in verdicts:
             verdicts[waiting.job_id] = not_ready(waiting, len(placed) + owed, now_ns)
-        if self._ahead is None and len(placed) == len(ready) < len(waiting.tasks) - owed:
+        if shadows.ahead is None and len(placed) == len(ready) < len(waiting.tasks) - owed:
             self._gated.append((waiting, len(placed) + owed))
 
     def _ready_of(self, waiting: Waiting, owed: int) -> Sequence[int | None]:
@@ -250,7 +248,7 @@ class _Planning:
         if own is None:
             return []
         self._placer.bar(own)
-        return _place(waiting, ready, self._placer, (sites, insists), None, capped)
+        return self._placer.place_tasks(waiting, ready, (sites, insists), None, capped)
 
     def _keep_waiting(self, waiting: Waiting, sites: Sites, insists: Insists) -> None:
         """Something of it is ready, and was not placed: it waits to lie nearer, others make room
@@ -269,23 +267,88 @@ class _Planning:
             self._verdicts[waiting.job_id] = making_room(waiting, cleared.victims)
             return
         self._left.append(waiting)
-        if holds_the_queue(waiting, self._snapshot, self._policy, self._placer, self._tally):
-            self._ahead = waiting
-            running, now_ns = self._snapshot.running, self._snapshot.now_ns
-            self._shadow = find_shadow(self._placer, waiting, (sites, insists), running, now_ns)
+        self._protect(waiting, sites, insists)
 
-    def _rows_beside_shadow(self, waiting: Waiting, within: Rows) -> Rows:
-        """Where it may lie so that who is before it does not start later."""
-        shadow = self._shadow
-        if shadow is None or shadow.lets_pass(waiting, self._snapshot.now_ns):
-            return within
-        return ~shadow.rows if within is None else within & ~shadow.rows
+    def _protect(self, waiting: Waiting, sites: Sites, insists: Insists) -> None:
+        """Nothing makes it later from now on, if it has waited for so long, and could be placed."""
+        if not self._shadows.may_protect(waiting):
+            return
+        known = self._placer.sites_for(waiting.demand, sites)
+        if could_start(self._placer.free, waiting.demand, known):
+            self._shadows.protect(self._placer, waiting, (sites, insists))
 
-    def _behind(self, waiting: Waiting, ahead: Waiting, sites: Sites, within: Rows) -> Verdict:
-        if self._shadow is None:
+    def _place_beside(
+        self,
+        waiting: Waiting,
+        ready: Sequence[int | None],
+        where: tuple[Sites, Insists],
+        within: Rows,
+        capped: Capped | None,
+    ) -> list[Placement]:
+        """Where nobody starts later by it who is not to."""
+        shadows, placer = self._shadows, self._placer
+        rows = shadows.rows_for(waiting, within)
+        placed = placer.place_tasks(waiting, ready, where, rows, capped)
+        if len(placed) < len(ready) and rows is not within and shadows.give_way(waiting):
+            rows, left = shadows.rows_for(waiting, within), ready[len(placed) :]
+            placed += placer.place_tasks(waiting, left, where, rows, capped)
+        return placed
+
+    def _is_behind(self, waiting: Waiting, sites: Sites, within: Rows) -> bool:
+        """Whether others keep it back: who is before it, or who was promised a start."""
+        if self._shadows.ahead is not None:
+            return True
+        if self._shadows.rows_for(waiting, within) is within:
+            return False
+        return self._placer.could_place(waiting.demand, sites, within=within)
+
+    def _keep_back(self, waiting: Waiting, sites: Sites, insists: Insists, within: Rows) -> None:
+        self._protect(waiting, sites, insists)
+        self._verdicts[waiting.job_id] = self._behind(waiting, sites, within)
+        if waiting.array is None and self._shadows.find_start_ns(waiting) is not None:
+            self._kept_back.append((waiting, within))
+
+    def _behind(self, waiting: Waiting, sites: Sites, within: Rows) -> Verdict:
+        shadows, ahead = self._shadows, self._shadows.ahead
+        shadow, has_room = shadows.in_the_way(waiting, self._placer, sites, within)
+        if shadow is None:
+            assert ahead is not None
             return behind(waiting, ahead)
-        has_room = self._placer.could_place(waiting.demand, sites, within=within)
-        return behind_shadow(waiting, self._shadow, self._snapshot.now_ns, would_start=has_room)
+        now_ns, starts_ns = self._snapshot.now_ns, shadows.find_start_ns(waiting)
+        is_before = shadows.is_before(shadow)
+        told = behind_shadow(waiting, shadow, now_ns, would_start=has_room, is_before=is_before)
+        return told if starts_ns is None else with_promise(told, starts_ns, now_ns)
+
+    def restore_promises(self) -> None:
+        """What was promised before is kept, as far as it can be."""
+        self._shadows.restore(self._placer, self._bound.bars)
+
+    def _note_placed(self, waiting: Waiting, placed: Sequence[Placement]) -> None:
+        self._placements += placed
+        self._shadows.note(self._placer, waiting, placed, self._bound.bars)
+        self._tally.start(waiting.team, waiting.owner, len(placed))
+        self._clearing.note_started(waiting, len(placed))
+
+    def take_kept_back(self) -> None:
+        """Who was kept back by one that has started meanwhile, and was promised a start beside it,
+        may start, too: nothing else may happen that would let it start in time."""
+        tally = self._tally
+        while self._shadows.has_started:
+            self._shadows.has_started = False
+            kept_back, self._kept_back = self._kept_back, []
+            for waiting, within in kept_back:
+                narrowest = tally.narrowest(waiting.team, waiting.owner, waiting.demand)
+                sites = tally.sites(waiting.team, waiting.owner)
+                insists = insists_of(waiting, self._snapshot.now_ns, self._policy)
+                self._placer.bar(self._bound.bars(waiting))
+                left = (None,) * (1 if narrowest is None else min(1, max(0, narrowest[0])))
+                capped = self._caps.find(waiting)
+                placed = self._place_beside(waiting, left, (sites, insists), within, capped)
+                if not placed:
+                    self._kept_back.append((waiting, within))
+                    continue
+                self._note_placed(waiting, placed)
+                del self._verdicts[waiting.job_id]
 
     def settle(self) -> None:
         """Nobody is stopped for a job that the next plan would not start."""
@@ -300,8 +363,8 @@ class _Planning:
         """What would help those that wait."""
         now_ns, placer, tally = self._snapshot.now_ns, self._placer, self._tally
         bound = self._bound
-        self._verdicts |= _opened(self._gated, self._verdicts, placer, tally, now_ns, bound)
-        self._verdicts |= _explain(self._left, placer, self._snapshot, tally, bound)
+        self._verdicts |= explain_gated(self._gated, self._verdicts, placer, tally, now_ns, bound)
+        self._verdicts |= explain_left(self._left, placer, self._snapshot, tally, bound)
 
     def plan(self) -> Plan:
         """All of it."""
@@ -317,83 +380,6 @@ class _Planning:
             min([*self._next_ready, *turns], default=None),
             self._clearing.evictions,
             self._clearing.clearances,
-            None if self._shadow is None else (self._shadow.waiting.job_id, self._shadow.start_ns),
+            self._shadows.head,
+            self._shadows.promised,
         )
-
-
-def _place(
-    waiting: Waiting,
-    ready: Iterable[int | None],
-    placer: Placer,
-    where: tuple[Sites, Insists],
-    within: Rows,
-    capped: Capped | None,
-) -> list[Placement]:
-    """As many of them as fit, in order, on these rows or on any, and not beyond a cap."""
-    placed = []
-    data_at = dict(waiting.data_at)
-    for task in ready:
-        rows = within_caps(within, capped)
-        placement = placer.place(
-            waiting.job_id, waiting.demand, where[0], task, data_at, where[1], within=rows
-        )
-        if placement is None:
-            break
-        placed.append(placement)
-        note_placed(capped, placement)
-    return placed
-
-
-def _opened(
-    gated: Iterable[tuple[Waiting, int]],
-    verdicts: Mapping[JobId, Verdict],
-    placer: Placer,
-    tally: Tally,
-    now_ns: int,
-    bound: Bound,
-) -> dict[JobId, Verdict]:
-    """What would let those start that have room but are kept back, each with how much of it was
-    placed; jobs alike share the reckoning."""
-    has_room: dict[tuple[Demand, Sites, int], bool] = {}
-    found = {}
-    for waiting, placed in gated:
-        free, verdict = opened(waiting, verdicts[waiting.job_id], tally)
-        if not verdict.change or len(free.ready(now_ns)) <= placed:
-            continue
-        bars = bound.bars(waiting)
-        sites = tally.sites(waiting.team, waiting.owner)
-        key = (waiting.demand, sites, id(bars))
-        if key not in has_room:
-            placer.bar(bars)
-            has_room[key] = placer.could_place(waiting.demand, sites)
-        if has_room[key]:
-            found[waiting.job_id] = verdict
-    return found
-
-
-def _explain(
-    left: Iterable[Waiting], placer: Placer, snapshot: Snapshot, tally: Tally, bound: Bound
-) -> dict[JobId, Verdict]:
-    """One verdict per job, from what is free after the plan; jobs alike share the reckoning."""
-    by_demand: dict[tuple[Demand, Sites, int, float | None], Verdict] = {}
-    verdicts: dict[JobId, Verdict] = {}
-    for waiting in left:
-        sites = tally.sites(waiting.team, waiting.owner)
-        bars = bound.bars(waiting)
-        key = (waiting.demand, sites, id(bars), None if bars is None else waiting.runs_s)
-        verdict = by_demand.get(key)
-        if verdict is None:
-            placer.bar(bars)
-            verdict = explain_no_room(waiting.demand, placer, sites, snapshot.holders)
-            is_never = verdict.blocked_by is Blocker.UNSATISFIABLE
-            if sites is not None and is_never and not _is_never(waiting.demand, placer):
-                verdict = shut_out(waiting, sites)
-            if bars is not None:
-                verdict = explain_reserved(waiting, verdict, bars, placer, sites, bound)
-            by_demand[key] = verdict
-        verdicts[waiting.job_id] = replace(verdict, job_id=waiting.job_id)
-    return verdicts
-
-
-def _is_never(demand: Demand, placer: Placer) -> bool:
-    return never_fits(demand, placer.free.capacity) is not None

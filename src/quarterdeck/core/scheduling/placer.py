@@ -12,6 +12,7 @@ import numpy as np
 
 from quarterdeck.core.cluster.demand import GpuUnit, Level, Wish
 from quarterdeck.core.scheduling.capacity import FREE
+from quarterdeck.core.scheduling.caps import note_placed, within_caps
 from quarterdeck.core.scheduling.devices import CHOICES_MAX
 from quarterdeck.core.scheduling.free import Free
 from quarterdeck.core.scheduling.gangs import choose_nodes
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.demand import Demand, Grant
     from quarterdeck.core.scheduling.bookings import Bars
+    from quarterdeck.core.scheduling.caps import Capped
     from quarterdeck.core.scheduling.gangs import Chosen
     from quarterdeck.core.scheduling.nearness import Insists
+    from quarterdeck.core.scheduling.snapshot import Waiting
 
     Rows = NDArray[np.bool_] | None
 
@@ -103,6 +106,28 @@ class Placer:
         if within is None and accepts is None:
             self._failed[key] = too_far
         return None
+
+    def place_tasks(
+        self,
+        waiting: Waiting,
+        ready: Iterable[int | None],
+        where: tuple[Sites, Insists],
+        within: Rows = None,
+        capped: Capped | None = None,
+    ) -> list[Placement]:
+        """As many of these tasks as fit, in order, on these rows or any, and not beyond a cap."""
+        placed = []
+        data_at = dict(waiting.data_at)
+        for task in ready:
+            rows = within_caps(within, capped)
+            placement = self.place(
+                waiting.job_id, waiting.demand, where[0], task, data_at, where[1], within=rows
+            )
+            if placement is None:
+                break
+            placed.append(placement)
+            note_placed(capped, placement)
+        return placed
 
     def find_too_far(self, demand: Demand, sites: Sites, insists: Insists) -> TooFar | None:
         """Why it was not placed though it has room; None if it has not, or was placed."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from quarterdeck.basics.ids import JobId
 from quarterdeck.core.cluster.demand import Grant
 from quarterdeck.core.jobs.clearance import Clearance
+from quarterdeck.core.scheduling.promised import Promised
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,11 +124,11 @@ class Plan:
     """Placements in the order of the queue; every job of which something is left has a verdict.
 
     `head` is who nothing may make start later any more, and when that starts at the latest, where
-    time limits tell. `evictions` make room for jobs that are placed once those have gone, and
-    `clearances` say where that is, for those who are guaranteed it. `next_ready_ns` is when the
-    plan is worth making again though nothing has come, gone or ended: a retry's wait is over, or a
-    gang's patience to lie nearer, a booking begins or ends, or a running job comes after one that
-    waits.
+    time limits tell; `promised` are all of these where the policy keeps more than one. `evictions`
+    make room for jobs that are placed once those have gone, and `clearances` say where that is, for
+    those who are guaranteed it. `next_ready_ns` is when the plan is worth making again though
+    nothing has come, gone or ended: a retry's wait is over, or a gang's patience to lie nearer, a
+    booking begins or ends, or a running job comes after one that waits.
     """
 
     as_of: int
@@ -137,3 +138,4 @@ class Plan:
     evictions: tuple[Eviction, ...] = ()
     clearances: Mapping[JobId, Clearance] = field(default_factory=dict)
     head: tuple[JobId, int] | None = None
+    promised: tuple[Promised, ...] = ()

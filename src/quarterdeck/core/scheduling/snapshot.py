@@ -18,6 +18,7 @@ from quarterdeck.core.ledger.usage import Usage
 from quarterdeck.core.scheduling.allowances import Allowance, Party
 from quarterdeck.core.scheduling.booked import Bookings
 from quarterdeck.core.scheduling.pools import Pool
+from quarterdeck.core.scheduling.promised import Promised
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +235,7 @@ class Snapshot:
     free leaves it right. `rooms` is a `Capacity` where that is at hand; `asked` is what jobs have
     asked of a node lately, and how often. `running` is looked at by policies that evict.
     `bookings` are the calendar's of the coming days. `used` is what attempts had that have ended.
+    `promised` is what the plan before promised, where the policy keeps that.
     """
 
     now_ns: int
@@ -246,6 +248,16 @@ class Snapshot:
     running: tuple[Running, ...] = ()
     bookings: Bookings = field(default_factory=Bookings)
     used: Usage = field(default_factory=Usage)
+    promised: tuple[Promised, ...] = ()
+
+
+class Backfill(StrEnum):
+    """Whom nobody who starts may make later, of those that have waited for the patience."""
+
+    EASY = "easy"
+    """The first in the order."""
+    CONSERVATIVE = "conservative"
+    """As many as are looked after (`shadows.PROTECTED_MAX`): each keeps its promised start."""
 
 
 class Order(StrEnum):
@@ -266,7 +278,8 @@ class Order(StrEnum):
 class Policy:
     """What may be tuned.
 
-    `patience_s` bounds how long smaller jobs may pass a waiting one. `min_runtime_s` is how long an
+    `patience_s` bounds how long smaller jobs may pass a waiting one, and `backfill` says for how
+    many from then on nothing is started that would make them later. `min_runtime_s` is how long an
     attempt runs at least before it may have to make room for others.
     `nearness_patience_s` bounds how long a gang that has room waits to lie in as few racks and
     units as it could, `pod_patience_s` the same of pods; both from its submission, less for large
@@ -293,6 +306,7 @@ class Policy:
     pools: tuple[Pool, ...] = ()
     reclaim_after_s: float = 0.0
     half_life_s: float | None = None
+    backfill: Backfill = Backfill.EASY
 
     @property
     def orders_evictions(self) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from quarterdeck.core.cluster.hardware import NodeState
 from quarterdeck.core.scheduling.capacity import CLOSED, FREE
+from quarterdeck.core.scheduling.gangs import largest_gang
 from quarterdeck.core.scheduling.wants import want_of
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from quarterdeck.core.cluster.demand import Resources
+    from quarterdeck.core.cluster.demand import Demand, Resources
     from quarterdeck.core.scheduling.fleet import Fleet
     from quarterdeck.core.scheduling.free import Free
 
@@ -59,6 +60,21 @@ def survey_of(free: Free, wanted: Resources, sites: Iterable[str]) -> Survey | N
         if best is None or closeness < best[0]:
             best = (closeness, Survey(site, rows, able, able[free.is_open[able]], fitting))
     return None if best is None else best[1]
+
+
+def could_start(free: Free, demand: Demand, sites: Iterable[str]) -> bool:
+    """Whether the nodes of one of these sites that are up would do, if nothing ran on them."""
+    return any(all(_could_start(part, free, site) for part in demand.parts) for site in sites)
+
+
+def _could_start(demand: Demand, free: Free, site: str) -> bool:
+    part = free.fleet.sites[site]
+    able = able_rows(free.fleet, demand.resources, np.arange(part.start, part.stop))
+    up = able[free.is_open[able]]
+    if free.barred is not None:
+        # Who waits for a booking to be over would hold up those who are over before.
+        up = up[~free.barred[up]]
+    return largest_gang(free.fleet, site, up, demand.topology)[0] >= demand.nodes
 
 
 def numbers_of(free: Free, survey: Survey, wanted: Resources, nodes: int) -> dict[str, int]:

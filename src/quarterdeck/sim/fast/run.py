@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.cluster.hardware import Node
     from quarterdeck.core.ledger.usage import Used
     from quarterdeck.core.scheduling.plan import Eviction
+    from quarterdeck.core.scheduling.promised import Promised
     from quarterdeck.core.scheduling.snapshot import Policy
     from quarterdeck.sim.fast.limits import Ruling
     from quarterdeck.sim.fast.watch import Watcher
@@ -111,6 +112,7 @@ class _Run:
         self._ran: list[Ran] = []
         self._never: list[tuple[SimJob, str]] = []
         self._plans = 0
+        self._promised: tuple[Promised, ...] = ()
         self._again_s = NEVER_S
         self._now_s = -NEVER_S
         self._moved_lately: deque[int] = deque(maxlen=LATELY)
@@ -239,12 +241,14 @@ class _Run:
             running=self._list_running(now_s) if is_running_of_use else (),
             bookings=self._booked.bind(now_s, SITE, (self._jobs[one] for one in self._running)),
             used=used,
+            promised=self._promised,
         )
 
     def _plan(self, now_s: float) -> None:
         self._plans += 1
         snapshot = self._snapshot(now_s, is_running_of_use=self._needs_running)
         plan = make_plan(snapshot, self._policy, explains=False)
+        self._promised = plan.promised
         for placement in plan.placements:
             del self._waiting[placement.job_id]
             self._start(placement.job_id, placement.grants, now_s, is_owed=placement.is_owed)

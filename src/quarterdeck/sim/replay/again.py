@@ -130,6 +130,7 @@ class _Replay:
             self._gaps.note_cycle(start, last, cycle)
             past.head = cycle.as_of
             board.catch_up()
+            board.promised = cycle.inputs.promised
             snapshot = board.booked_snapshot(cycle.at_ns, people, cycle.inputs.times)
             made = make_plan(snapshot, cycle.inputs.policy, keeper=keeper)
             self._compare(start, cycle, made)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from quarterdeck.basics.ids import JobId
 from quarterdeck.core.calendar.booking import Kind
 from quarterdeck.core.calendar.occurrences import Occurrence
 from quarterdeck.core.governance.limits import Bound, Quota
 from quarterdeck.core.ledger.usage import Used
 from quarterdeck.core.scheduling.imprint import Imprint
+from quarterdeck.core.scheduling.promised import Promised
 from quarterdeck.core.scheduling.snapshot import Policy
 from quarterdeck.ports.cycles import Cycle, Inputs, Outcome, Start
 from quarterdeck.testing.builders import START_NS
@@ -30,6 +32,7 @@ LIMITS = Inputs(
         Occurrence("b2", Kind.LEASE, 1, 2**62, "red", ("ada",), count=3, gpu_model="A100"),
         Occurrence("b3", Kind.RESERVATION, 1, 2, zone="Europe/Berlin", is_used=True, count=1),
     ),
+    (Promised(JobId("j1"), START_NS + 1, "local", ("d0", "d1")),),
 )
 
 

@@ -32,6 +32,11 @@ class PolicyView(Answer):
         description="Who goes first among jobs of one priority."
     )
     patience_s: float = Field(description="How long smaller jobs may pass one that waits.")
+    backfill: Literal["easy", "conservative"] = Field(
+        default="easy",
+        description="Whom nobody who starts makes later after that: the first, or each of the "
+        "first ones, which keep their promised starts.",
+    )
     nearness_patience_s: float = Field(
         description="How long a gang with room waits to lie in fewer racks and units."
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.errors import Invalid
 from quarterdeck.basics.quantities import parse_span_s
-from quarterdeck.core.scheduling.snapshot import Order
+from quarterdeck.core.scheduling.snapshot import Backfill, Order
 from quarterdeck.sdk.yamltree import shown
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def _why(error: Invalid, value: str) -> str:
 
 KEYS: Final = (
     Key("patience", "patience_s", span_s),
+    Key("backfill", "backfill", partial(choice, Backfill)),
     Key("order", "order", partial(choice, Order)),
     Key("nearness_patience", "nearness_patience_s", span_s),
     Key("pod_patience", "pod_patience_s", span_s),

@@ -160,6 +160,7 @@ def _told(policy: Policy) -> str:
         (
             f"order {policy.order.value}",
             f"patience {policy.patience_s:g} s",
+            f"backfill {policy.backfill.value}",
             f"nearness_patience {policy.nearness_patience_s:g} s",
             f"pod_patience {policy.pod_patience_s:g} s",
             *guaranteed,

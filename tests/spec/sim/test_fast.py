@@ -11,11 +11,12 @@ from click.testing import CliRunner
 
 from quarterdeck.basics.errors import Invalid
 from quarterdeck.core.cluster.hardware import Device, Location, Node
-from quarterdeck.core.scheduling.snapshot import Policy
+from quarterdeck.core.scheduling.snapshot import Backfill, Policy
 from quarterdeck.sim.fast.figures import figures_of
 from quarterdeck.sim.fast.run import run
 from quarterdeck.sim.fast.story import Story
-from quarterdeck.sim.fast.workload import read_workload
+from quarterdeck.sim.fast.workload import SimJob, read_workload
+from quarterdeck.testing.builders import a_demand, a_dgx
 from quarterdeck.wiring.simulate.command import command
 
 HEADER = "job,submit,duration,nodes,gpus,team\n"
@@ -158,3 +159,17 @@ def test_the_command_prints_the_same_twice_and_compares(tmp_path: Path) -> None:
     assert "patience 0ms" in table.output
     assert "jobs.csv:122: submit is -1" in table.output
     assert "wait_mean_s" in table.output
+
+
+def test_a_promise_is_kept_in_a_run() -> None:
+    """A run ends early; the first of those that wait does not move into the gap of the second."""
+    nodes = [a_dgx("a"), a_dgx("b")]
+    jobs = [
+        SimJob(n, f"job {n}", float(n), really_h * 3600, a_demand(count, 8), limit_s=limit_h * 3600)
+        for n, (count, limit_h, really_h) in enumerate(
+            [(1, 3, 0.5), (1, 1, 1), (2, 9, 9), (1, 1.5, 1.5)]
+        )
+    ]
+    policy = Policy(patience_s=0, nearness_patience_s=0, backfill=Backfill.CONSERVATIVE)
+    starts = {one.job.line: one.start_s for one in run(nodes, jobs, policy).ran}
+    assert starts[3] == 0.5 * 3600

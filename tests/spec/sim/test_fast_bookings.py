@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
+from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.calendar.booking import Amendment, Booking, Kind, Repeat, State
+from quarterdeck.core.calendar.occurrences import Occurrence
 from quarterdeck.core.cluster.demand import Demand, Resources
 from quarterdeck.core.cluster.hardware import Device, Location, Node
 from quarterdeck.core.scheduling.snapshot import Policy
+from quarterdeck.sim.fast.agendas import BookedFrom
 from quarterdeck.sim.fast.run import run
 from quarterdeck.sim.fast.story import Begun, Cut, Story
 from quarterdeck.sim.fast.workload import SimJob
@@ -180,3 +184,38 @@ def test_only_what_is_approved_binds() -> None:
     job = SimJob(1, "a", s("2026-12-07 10:00"), 60, Demand(1, WHOLE), team="blue")
     story = run(dgx(1), [job], Policy(), bookings=[asked])
     assert story.ran[0].start_s == s("2026-12-07 10:00")
+
+
+def a_time(kind: Kind, start_s: int, end_s: int, **more: Any) -> Occurrence:
+    return Occurrence("b1", kind, start_s * NS_PER_S, end_s * NS_PER_S, nodes=("dgx-00",), **more)
+
+
+def start_of(booked: list[BookedFrom], team: str = "blue", release_after_s: float = 1e9) -> float:
+    """Of a job without a time limit, on the one node that there is."""
+    job = SimJob(1, "one", 0.0, 10.0, Demand(1, WHOLE), team=team)
+    policy = Policy(release_after_s=release_after_s)
+    (ran,) = run(dgx(1), [job], policy, bookings=booked).ran
+    return ran.start_s
+
+
+def test_what_was_recorded_of_the_calendar_binds_from_when_it_was_known() -> None:
+    time = a_time(Kind.RESERVATION, 100, 200, team="red")
+    assert start_of([BookedFrom(0.0, (time,))]) == 200
+    assert start_of([BookedFrom(0.0, (time,))], team="red") == 0
+    assert start_of([BookedFrom(0.0, (time,)), BookedFrom(50.0)]) == 50
+    assert start_of([BookedFrom(0.0), BookedFrom(50.0, (time,))]) == 0
+
+
+def test_who_used_what_is_seen_anew_but_for_what_had_begun_before() -> None:
+    begun = a_time(Kind.RESERVATION, -10, 200, team="red", is_used=True)
+    later = a_time(Kind.RESERVATION, 0, 200, team="red", is_used=True)
+    assert start_of([BookedFrom(0.0, (begun,))], release_after_s=20) == 200
+    assert start_of([BookedFrom(0.0, (later,))], release_after_s=20) == 20
+
+
+def test_a_recorded_maintenance_stops_what_runs() -> None:
+    time = a_time(Kind.MAINTENANCE, 100, 200)
+    long = SimJob(1, "long", 0.0, 300.0, Demand(1, WHOLE), team="blue")
+    booked = [BookedFrom(0.0), BookedFrom(50.0, (time,))]
+    (ran,) = run(dgx(1), [long], Policy(), bookings=booked).ran
+    assert [(one.start_s, one.end_s) for one in ran.spans] == [(0, 100), (200, 500)]

@@ -8,19 +8,24 @@ from typing import Any
 import pytest
 
 from quarterdeck.basics.errors import Invalid
+from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.core.calendar.booking import Kind
+from quarterdeck.core.calendar.occurrences import Occurrence
 from quarterdeck.core.cluster.demand import Grant
 from quarterdeck.core.cluster.hardware import Location, Node
 from quarterdeck.core.governance.limits import Bound, Quota
 from quarterdeck.core.scheduling.allowances import Party
 from quarterdeck.core.scheduling.snapshot import Policy
 from quarterdeck.ports.cycles import Cycle, Inputs
+from quarterdeck.sim.fast.agendas import BookedFrom
 from quarterdeck.sim.fast.limits import Ruling
 from quarterdeck.sim.fast.run import run
 from quarterdeck.sim.fast.story import Begun, Outage, Ran, Span, Story
 from quarterdeck.sim.fast.workload import SimJob
 from quarterdeck.sim.replay.more import add_nodes
-from quarterdeck.sim.replay.rulings import read_in_force
+from quarterdeck.sim.replay.rulings import InForce, read_in_force
 from quarterdeck.sim.replay.whatif import (
+    Elsewhere,
     Moved,
     TeamMoved,
     by_team,
@@ -29,6 +34,7 @@ from quarterdeck.sim.replay.whatif import (
     moved,
     place,
     really,
+    simulate,
 )
 from quarterdeck.sim.replay.workload import Told
 from quarterdeck.testing.builders import START_NS, a_demand, a_dgx, a_job_spec
@@ -210,3 +216,30 @@ def test_policies_and_limits_in_force_are_read_from_the_cycles() -> None:
     assert read_in_force(desk.cycle_log, (begin_ns, begin_ns)).limits == (
         Ruling(0.0, limits_of(1)),
     )
+
+
+def test_the_calendar_is_told_on_the_clock_of_the_while() -> None:
+    desk = a_recording_desk()
+    for _ in range(3):
+        desk.submit(a_job_spec(demand=a_demand(1, 1)))
+        desk.turn()
+        desk.clock.pass_s(10)
+    time = Occurrence(
+        "b1", Kind.RESERVATION, START_NS + 60 * NS_PER_S, START_NS + 90 * NS_PER_S, "red", site="x"
+    )
+    desk.meddle(2, lambda cycle: replace(cycle, inputs=replace(cycle.inputs, times=(time,))))
+    first, second, third = read_in_force(desk.cycle_log, (START_NS, ALWAYS[1])).booked
+    assert (first.at_s, first.times, third.times) == (0.0, (), ())
+    made_s = [(cycle.at_ns - START_NS) / NS_PER_S for _, cycle in desk.cycle_log._cycles]
+    assert [second.at_s, third.at_s] == made_s[1:]
+    (told,) = second.times
+    assert (told.start_ns, told.end_ns) == (60 * NS_PER_S, 90 * NS_PER_S)
+    assert (told.team, told.site) == ("red", "")
+
+
+def test_both_sides_keep_to_the_calendar_as_it_was() -> None:
+    nodes = (a_dgx("dgx-1"),)
+    time = Occurrence("b1", Kind.MAINTENANCE, 0, 60 * NS_PER_S, nodes=("dgx-1",))
+    in_force = InForce((Policy(),), (), 1, (BookedFrom(0.0, (time,)),))
+    (ran,) = simulate(Elsewhere(nodes, (a_sim_job(1),), (), ()), Policy(), in_force).ran
+    assert ran.start_s == 60

@@ -16,6 +16,7 @@ from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.moves import LATELY, find_moves, moves_left
 from quarterdeck.core.scheduling.order import order_of
 from quarterdeck.core.scheduling.snapshot import Kept, Order, Running, Snapshot, Waiting
+from quarterdeck.sim.fast.agendas import agenda_of
 from quarterdeck.sim.fast.attempts import JobRun
 from quarterdeck.sim.fast.booked import Booked
 from quarterdeck.sim.fast.learning import Learning
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.scheduling.plan import Eviction
     from quarterdeck.core.scheduling.promised import Promised
     from quarterdeck.core.scheduling.snapshot import Policy
+    from quarterdeck.sim.fast.agendas import BookedFrom
     from quarterdeck.sim.fast.limits import Ruling
     from quarterdeck.sim.fast.watch import Watcher
     from quarterdeck.sim.fast.workload import SimJob
@@ -54,7 +56,7 @@ def run(  # noqa: PLR0913 - all that a run may be given
     begun: Sequence[Begun] = (),
     restart_s: float = 0.0,
     limits: Sequence[Ruling] = (),
-    bookings: Sequence[Booking] = (),
+    bookings: Sequence[Booking] | Sequence[BookedFrom] = (),
     used: Sequence[Used] = (),
     learned: bool = False,
     watch: Watcher | None = None,
@@ -65,8 +67,8 @@ def run(  # noqa: PLR0913 - all that a run may be given
     An attempt after the first spends `restart_s` before it goes on from the last checkpoint. A job
     that would not even fit if all nodes were there and empty never starts and holds up nobody; one
     that lacks room only because of an outage that never ends is told at the end. `bookings` are the
-    calendar's; with them seconds count from the epoch. `used` is what people had before, on days
-    that count from second 0.
+    calendar's; with them seconds count from the epoch, unless they are what was recorded.
+    `used` is what people had before, on days that count from second 0.
     """
     given = (outages, limits, bookings)
     made = _Run(nodes, jobs, policy, tell, given, restart_s)
@@ -85,11 +87,11 @@ class _Run:
         jobs: Sequence[SimJob],
         policy: Policy,
         tell: Callable[[int], None],
-        given: tuple[Sequence[Outage], Sequence[Ruling], Sequence[Booking]],
+        given: tuple[Sequence[Outage], Sequence[Ruling], Sequence[Booking] | Sequence[BookedFrom]],
         restart_s: float,
     ) -> None:
         outages, limits, bookings = given
-        self._booked = Booked(bookings, policy.release_after_s)
+        self._booked = Booked(agenda_of(bookings), policy.release_after_s)
         self._site = FastSite(nodes)
         self._jobs = {
             JobId(format_id("j", n)): JobRun.of(job) for n, job in enumerate(jobs, start=1)
@@ -135,6 +137,7 @@ class _Run:
                 self._again_s,
                 self._limits.next_s(self._now_s),
                 self._booked.drains_next_s(self._now_s) if self._running else NEVER_S,
+                self._booked.changes_next_s(self._now_s),
             )
             self._now_s = now_s
             is_idle = not (coming or self._running)

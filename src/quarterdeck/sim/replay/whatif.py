@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from quarterdeck.core.cluster.hardware import Node
     from quarterdeck.core.ledger.usage import Used
     from quarterdeck.core.scheduling.snapshot import Policy
-    from quarterdeck.sim.fast.limits import Ruling
     from quarterdeck.sim.fast.story import Outage
     from quarterdeck.sim.fast.workload import SimJob
+    from quarterdeck.sim.replay.rulings import InForce
     from quarterdeck.sim.replay.workload import Told
 
 CLOSE_S: Final = 30.0
@@ -65,10 +65,11 @@ def place(told: Told, nodes: Sequence[Node]) -> Elsewhere:
 def simulate(
     there: Elsewhere,
     policy: Policy,
-    limits: Sequence[Ruling],
+    in_force: InForce,
     tell: Callable[[int], None] = lambda _: None,
 ) -> Story:
-    """What becomes of it under a policy; `tell` hears how many jobs are done with."""
+    """What becomes of it under a policy, with the limits and the calendar as they were; `tell`
+    hears how many jobs are done with."""
     return run(
         there.nodes,
         there.jobs,
@@ -76,7 +77,8 @@ def simulate(
         tell,
         outages=there.outages,
         begun=there.begun,
-        limits=limits,
+        limits=in_force.limits,
+        bookings=in_force.booked,
         used=there.used,
     )
 

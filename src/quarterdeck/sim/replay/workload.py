@@ -4,7 +4,8 @@ A job's duration is how long it really held its devices until its end. An attemp
 drained node cut off counts only for jobs that keep checkpoints: others began again from nothing,
 and the simulator lets them do so again where it cuts them. What waits for something other than room
 (a job that it needs, a release, its array's own limit) comes when that was over. Jobs that already
-run at the beginning hold what they held, for as long as was left.
+run at the beginning hold what they held, for as long as was left. A time limit is with its grace,
+and no shorter than the job really ran: of one that went on after an outage it is that of all runs.
 """
 
 from __future__ import annotations
@@ -190,6 +191,9 @@ class _Teller:
             life.owner,
             spec.priority,
             estimate_s=spec.time_limit_s,
+            limit_s=None
+            if spec.time_limit_s is None
+            else max(spec.time_limit_s + spec.stopping.grace_s, duration_s),
             checkpoint_s=CHECKPOINT_S if spec.checkpoint_path is not None else None,
             since_s=since_s if since_s != submit_s else None,
         )

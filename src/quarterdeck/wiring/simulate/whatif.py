@@ -142,7 +142,7 @@ def _run(name: str, there: Elsewhere, policy: Policy, in_force: InForce) -> Stor
         file=sys.stderr,
         hidden=not sys.stderr.isatty(),
     ) as bar:
-        return simulate(there, policy, in_force.limits, lambda done: bar.update(done - bar.pos))
+        return simulate(there, policy, in_force, lambda done: bar.update(done - bar.pos))
 
 
 def _nodes_of(question: Question, nodes: tuple[Node, ...]) -> tuple[tuple[Node, ...], str]:

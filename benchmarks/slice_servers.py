@@ -21,7 +21,8 @@ from quarterdeck.core.cluster.room import room_of
 from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.fragments import Recent
 from quarterdeck.core.scheduling.make_plan import make_plan
-from quarterdeck.core.scheduling.moves import LATELY, Move, find_moves, moves_left
+from quarterdeck.core.scheduling.moves import LATELY, find_moves, moves_left
+from quarterdeck.core.scheduling.regrouping import Move
 from quarterdeck.core.scheduling.snapshot import Running, Snapshot, Waiting
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from quarterdeck.basics.ids import JobId
 from quarterdeck.control.held import held_by_kept, held_of, hold_of
 from quarterdeck.control.learned import Learned
+from quarterdeck.control.moved import MovedLately
 from quarterdeck.control.siteboard import SiteBoard
 from quarterdeck.core.cluster.events import SiteReported, evolve_site
 from quarterdeck.core.cluster.hardware import Site
@@ -42,7 +43,7 @@ from quarterdeck.ports.engine import AttemptRef
 from quarterdeck.ports.store import JobRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from quarterdeck.core.calendar.occurrences import Occurrence
     from quarterdeck.core.cluster.demand import Grant
@@ -77,6 +78,7 @@ class Board:
         self._capacity = capacity_of(())
         self._are_nodes_new = True
         self._asked = Recent()
+        self._moved = MovedLately()
         self.learned = Learned()
         self._used = UsageBook()
         self.used_before: tuple[Used, ...] = ()
@@ -139,6 +141,8 @@ class Board:
                 running=running,
                 used=self._used.view(),
                 promised=self.promised,
+                started_lately=self._moved.starts,
+                moved_lately=self._moved.moves,
             )
 
     def booked_snapshot(
@@ -186,8 +190,7 @@ class Board:
         """Every node with what is free of it and who holds the rest."""
         with self._lock:
             return [
-                (room, _jobs_of(self._sites[room.site].held.get(room.node.name, {})))
-                for room in self._reckon()
+                (room, self._sites[room.site].jobs_on(room.node.name)) for room in self._reckon()
             ]
 
     def list_holds(self, site: str, node: str) -> list[tuple[JobId, Grant]]:
@@ -291,6 +294,7 @@ class Board:
         if before is None and record.revision > 1:
             before = self._reopened(record)
         after = evolve(before, record.job_id, record.event)
+        self._moved.note(record.event, before)
         assert after.revision == record.revision, (after.story, record)
         if not isinstance(record.event, Placed | Seen | Started | Noted):
             self._stirs += 1
@@ -392,8 +396,3 @@ class Board:
         elif changed:
             self._capacity = self._capacity.replaced(changed)
         return self._capacity
-
-
-def _jobs_of(refs: Iterable[AttemptRef]) -> list[JobId]:
-    """Each job once, in order."""
-    return list(dict.fromkeys(ref.job_id for ref in refs))

@@ -23,7 +23,7 @@ from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.cover import Cover
 from quarterdeck.core.scheduling.order import order_of
 from quarterdeck.core.scheduling.plan import Blocker, Verdict
-from quarterdeck.core.scheduling.queue import keeps_of, waiting_of
+from quarterdeck.core.scheduling.queue import goes_to_of, keeps_of, waiting_of
 from quarterdeck.ports.verdicts import PLACED, Told
 
 if TYPE_CHECKING:
@@ -162,7 +162,10 @@ def _summary(job: Job) -> str:
             f"({attempt.stop.reason.value}); it has {attempt.stop.grace_s:g}s to end by itself"
         )
         keeps = keeps_of(job, attempt)
-        return f"{told}, then it goes on with {', '.join(keeps)} at once" if keeps else told
+        if keeps:
+            return f"{told}, then it goes on with {', '.join(keeps)} at once"
+        goes_to = ", ".join(grant.node for grant in goes_to_of(job, attempt))
+        return f"{told}, then it goes on at {goes_to}" if goes_to else told
     return f"attempt {attempt.number} runs on {nodes}"
 
 

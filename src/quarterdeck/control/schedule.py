@@ -11,6 +11,7 @@ from quarterdeck.control.calendar import keep_calendar
 from quarterdeck.control.disk import find_shortage
 from quarterdeck.control.needs import settle_needs
 from quarterdeck.control.steps import take_events
+from quarterdeck.core.cluster.demand import GpuUnit
 from quarterdeck.core.jobs import decide
 from quarterdeck.core.jobs.tasks import Wait
 from quarterdeck.core.scheduling.make_plan import make_plan
@@ -21,10 +22,15 @@ from quarterdeck.core.scheduling.standing import Keeper
 from quarterdeck.ports.cycles import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from quarterdeck.basics.ids import JobId
     from quarterdeck.control.cycles import Given
     from quarterdeck.control.plane import ControlPlane
     from quarterdeck.core.calendar.occurrences import Occurrence
-    from quarterdeck.core.jobs.job import Attempt
+    from quarterdeck.core.cluster.demand import Resources
+    from quarterdeck.core.jobs.events import JobEvent
+    from quarterdeck.core.jobs.job import Attempt, Job
     from quarterdeck.core.scheduling.plan import Eviction, Plan
     from quarterdeck.core.scheduling.snapshot import Policy
     from quarterdeck.ports.store import Transaction
@@ -159,9 +165,32 @@ def _make_room(tx: Transaction, made: Plan, now_ns: int) -> None:
             continue
         for live in job.live_attempts:
             if live.task == eviction.task:
-                why = _why(eviction, live)
-                events = decide.preempt(job, live.number, why, now_ns, eviction.keeps)
-                take_events(tx, job, events)
+                take_events(tx, job, _stopped(job, live, eviction, waiting, now_ns))
+
+
+def _stopped(
+    job: Job,
+    live: Attempt,
+    eviction: Eviction,
+    waiting: Mapping[JobId, Job | None],
+    now_ns: int,
+) -> list[JobEvent]:
+    """What it is to stop it for one of these that wait."""
+    if eviction.because is not Because.MOVE:
+        return decide.preempt(job, live.number, _why(eviction, live), now_ns, eviction.keeps)
+    beneficiary = waiting[eviction.beneficiary]
+    assert beneficiary is not None
+    why = _why_moved(eviction, beneficiary.spec.demand.resources)
+    return decide.move(job, live.number, eviction.goes_to, why, now_ns)
+
+
+def _why_moved(eviction: Eviction, wanted: Resources) -> str:
+    """What the job is told that moves: what for, but not for whom."""
+    kind = "a slice of a GPU"
+    if wanted.gpu_unit is GpuUnit.WHOLE:
+        kind = f"{wanted.gpus} GPUs of one node" if wanted.gpus > 1 else "a whole GPU"
+    to = ", ".join(grant.node for grant in eviction.goes_to)
+    return f"it moves to {to} so that a job fits that needs {kind}, and goes on there"
 
 
 def _why(eviction: Eviction, live: Attempt) -> str:

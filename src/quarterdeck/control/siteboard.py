@@ -73,6 +73,10 @@ class SiteBoard:
             self.held[grant.node].pop(ref, None)
             self.dirty.add(grant.node)
 
+    def jobs_on(self, node: str) -> list[JobId]:
+        """Who holds something of a node: each job once, in order."""
+        return list(dict.fromkeys(ref.job_id for ref in self.held.get(node, {})))
+
     def wish(self, ref: AttemptRef, seq: int, *, is_gone: bool) -> None:
         """At this place of the log it changed what should be of an attempt."""
         self.wished_at.pop(ref, None)

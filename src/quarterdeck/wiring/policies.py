@@ -38,6 +38,9 @@ def show(output: str) -> None:
                 ("pod_patience", format_span(view.pod_patience_s)),
                 ("release_after", format_span(view.release_after_s)),
                 ("reclaim_after", format_span(view.reclaim_after_s)),
+                ("min_runtime", format_span(view.min_runtime_s)),
+                ("moves", f"{view.moves}"),
+                ("moves_percent", f"{view.moves_percent:g}"),
                 ("half_life", None if view.half_life_s is None else format_span(view.half_life_s)),
             ]
         )

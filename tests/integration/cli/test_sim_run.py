@@ -160,7 +160,10 @@ def test_what_is_wrong_with_a_file_is_told_with_lines_and_inertly(tmp_path: Path
         (("--patience", "soon"), "patience is 'soon'"),
         (("--outages", "none.csv"), "none.csv cannot be read"),
         (("--full", "--policy", "s.yaml"), "cannot order by shortest yet, as s does"),
-        (("--full", "--policy", "m.yaml"), "cannot move running jobs yet, as m asks for"),
+        (
+            ("--full", "--policy", "m.yaml"),
+            "cannot check plans that move running jobs yet, as m asks for",
+        ),
         (("--full", "--outages", "lasting.csv"), "the outage of dgx-1 at 5 never ends"),
         (("--full", "--outages", "long.csv"), "the outage of dgx-1 at 5 lasts 2592001 s"),
         (("--html", "nowhere/r.html"), "nowhere/r.html cannot be written: there is no folder"),

@@ -15,7 +15,8 @@ from quarterdeck.core.cluster.hardware import Cordon, Node
 from quarterdeck.core.cluster.parts import parse_part
 from quarterdeck.core.cluster.room import room_of
 from quarterdeck.core.scheduling.make_plan import make_plan
-from quarterdeck.core.scheduling.moves import Regrouping, find_moves, moves_left
+from quarterdeck.core.scheduling.moves import find_moves, moves_left
+from quarterdeck.core.scheduling.regrouping import Regrouping
 from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
 from quarterdeck.testing.builders import SITE, START_NS, a_job_id, a_node
 

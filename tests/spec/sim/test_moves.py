@@ -45,12 +45,13 @@ def test_without_moves_a_large_slice_waits_until_a_gpu_is_empty() -> None:
     assert all(span.cut is Cut.DONE for one in told.ran for span in one.spans)
 
 
-def test_with_moves_one_small_slice_goes_and_the_large_one_starts_at_once() -> None:
-    told = story(Policy(PATIENT, moves_max=2))
-    assert start_of(told, "large") == 200
+def test_with_moves_one_small_slice_goes_as_soon_as_it_pays() -> None:
+    """A minute of work is lost, so after a minute."""
+    told = story(Policy(PATIENT, moves_max=2, min_runtime_s=0))
+    assert start_of(told, "large") == 260
     (moved,) = [one for one in told.ran if len(one.spans) > 1]
     assert [span.cut for span in moved.spans] == [Cut.PREEMPTED, Cut.DONE]
-    assert moved.spans[0].end_s == moved.spans[1].start_s == 200
+    assert moved.spans[0].end_s == moved.spans[1].start_s == 260
     assert moved.held_s == moved.job.duration_s
     held: dict[tuple[str, int], list[tuple[float, float]]] = {}
     for one in told.ran:
@@ -66,5 +67,34 @@ def test_with_moves_one_small_slice_goes_and_the_large_one_starts_at_once() -> N
 
 
 def test_more_moves_than_the_share_of_starts_are_not_made() -> None:
-    told = story(Policy(PATIENT, moves_max=2, moves_percent=1.0))
-    assert start_of(told, "large") > 200
+    told = story(Policy(PATIENT, moves_max=2, moves_percent=1.0, min_runtime_s=0))
+    assert start_of(told, "large") == 5000
+
+
+def test_nobody_moves_before_it_has_run_for_the_least_time() -> None:
+    assert start_of(story(Policy(PATIENT, moves_max=2, min_runtime_s=600)), "large") == 600
+
+
+def test_half_a_node_moves_so_that_a_job_has_a_whole_one() -> None:
+    """It goes on from its checkpoint, and nobody who comes meanwhile is in its way."""
+    halves = [
+        SimJob(1, f"h{n}", 0, 5000, Demand(1, Resources(4)), checkpoint_s=0.0) for n in range(2)
+    ]
+    begun = [
+        Begun(one, (Grant(f"n{n}", tuple(f"G-{n}{gpu}" for gpu in range(4)), 1),))
+        for n, one in enumerate(halves)
+    ]
+    both = [
+        Node(f"n{n}", 64, 2**40, tuple(Device(f"G-{n}{gpu}", "A100", 2**36) for gpu in range(8)))
+        for n in range(2)
+    ]
+    before = [SimJob(1, f"w{n}", n, 1, Demand(1, Resources(1))) for n in range(60)]
+    whole = SimJob(1, "whole", 1000, 50, Demand(1, Resources(8)))
+    for policy, at_s in ((Policy(PATIENT), 5000), (Policy(PATIENT, moves_max=1), 1030)):
+        told = run(both, [*before, whole], policy, begun=begun)
+        assert start_of(told, "whole") == at_s
+    (moved,) = [one for one in told.ran if len(one.spans) > 1]
+    assert [(span.start_s, span.cut) for span in moved.spans] == [
+        (0, Cut.PREEMPTED), (1030, Cut.DONE),
+    ]  # fmt: skip
+    assert moved.held_s == 5000

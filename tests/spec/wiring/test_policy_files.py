@@ -99,6 +99,14 @@ def test_every_field_of_the_policy_has_a_key_and_every_key_is_in_the_docs() -> N
             "order: least_served\npools: {a: {guarantee: {}}}",
             "1:1: pools and order: least_served both say",
         ),
+        (
+            "moves: 1\npools: {a: {guarantee: {}}}",
+            "1:1: moves is 1, and nobody moves where pools guarantee others' room to some",
+        ),
+        (
+            "moves: 1\norder: least_served",
+            "1:1: moves is 1, and nobody moves where order: least_served gives others' room to",
+        ),
         ("- patience", "1:1: this is not one mapping"),
         ("", "1:1: this is not one mapping"),
         ("patience: &a 5m", "1:11: anchors"),

@@ -204,8 +204,6 @@ def test_pools_that_the_audit_cannot_take_leave_the_file_as_it_was(
     ("text", "key"),
     [
         ("order: least_served", "order least_served"),
-        ("moves: 2", "moves"),
-        ("moves_percent: 2", "moves_percent"),
     ],
 )
 def test_what_a_server_does_not_do_yet_is_refused(tmp_path: Path, text: str, key: str) -> None:
@@ -215,6 +213,13 @@ def test_what_a_server_does_not_do_yet_is_refused(tmp_path: Path, text: str, key
         load_followed(path, 0)
     assert caught.value.code == "not_available"
     assert "qd policy try" in caught.value.hint
+
+
+def test_a_server_follows_moves(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text("moves: 2\nmoves_percent: 10")
+    policy = load_followed(path, 0)[0].policy
+    assert (policy.moves_max, policy.moves_percent) == (2, 10)
 
 
 @pytest.mark.parametrize("order", [one for one in Order if one is not Order.LEAST_SERVED])

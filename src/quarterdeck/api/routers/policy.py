@@ -39,6 +39,9 @@ async def show_policy(
             release_after_s=policy.release_after_s,
             reclaim_after_s=policy.reclaim_after_s,
             half_life_s=policy.half_life_s,
+            min_runtime_s=policy.min_runtime_s,
+            moves=policy.moves_max,
+            moves_percent=policy.moves_percent,
             refused=rules.refused if is_told else "",
         )
     )

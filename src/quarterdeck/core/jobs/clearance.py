@@ -6,6 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from quarterdeck.core.cluster.demand import Grant
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -14,12 +16,17 @@ if TYPE_CHECKING:
 class Clearance:
     """Others were stopped so that it can start on these nodes of a site. `cells` are how many of
     its team's guaranteed cells that takes that were bound to nothing before. Where it `is_kept`
-    the nodes are the job's own: it gives up others, and goes on with these."""
+    the nodes are the job's own: it gives up others, and goes on with these.
+
+    Where jobs move (`core/scheduling/moving`) it is told to the device: just these `grants` are for
+    the job that others make room for, or for one that `is_moved` and goes on with them."""
 
     site: str
     nodes: tuple[str, ...]
     cells: int = 0
     is_kept: bool = False
+    grants: tuple[Grant, ...] = ()
+    is_moved: bool = False
 
     def without(self, nodes: Iterable[str]) -> Clearance | None:
         """What is left of it once something of the job was placed on these; None for nothing."""

@@ -201,6 +201,17 @@ def preempt(
     return [ev.RoomCleared(at_ns, kept, why)]
 
 
+def move(job: Job, attempt: int, to: tuple[Grant, ...], why: str, at_ns: int) -> list[ev.JobEvent]:
+    """Stop an attempt likewise so that another job has room where it lies; it goes on with this
+    elsewhere at its site. What is being stopped already does not."""
+    live = job.find_live(attempt)
+    if live is None or live.stop is not None:
+        return []
+    nodes = tuple(dict.fromkeys(grant.node for grant in to))
+    told = Clearance(live.site, nodes, grants=to, is_moved=True)
+    return [ev.RoomCleared(at_ns, told), _stop(job, live, Reason.PREEMPTED, why, at_ns)]
+
+
 def clear_room(job: Job, clearance: Clearance, at_ns: int) -> list[ev.JobEvent]:
     """Others are stopped for a job that waits."""
     return [] if job.clearance == clearance else [ev.RoomCleared(at_ns, clearance)]

@@ -173,8 +173,8 @@ class NeedMet:
 @dataclass(frozen=True, slots=True)
 class RoomCleared:
     """Others are stopped so that the job, or a task of it, can start where its team is guaranteed
-    room; or it is being stopped itself, and keeps some of its nodes to go on with: `message` says
-    why."""
+    room, or where they moved out of its way; or it is being stopped itself, and keeps some of its
+    nodes to go on with, or goes on elsewhere: `message` says why."""
 
     at_ns: int
     clearance: Clearance

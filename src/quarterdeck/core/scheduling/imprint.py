@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from quarterdeck.core.scheduling.plan import Placement, Plan
+    from quarterdeck.core.cluster.demand import Grant
+    from quarterdeck.core.scheduling.plan import Eviction, Placement, Plan
 
 DIGEST_CHARS: Final = 32
 """Of a SHA-256 in hexadecimal: 128 bits, so that no two plans of a site's life share one."""
@@ -22,8 +23,8 @@ class Imprint:
 
     `placements` digests every placement in the plan's order: job, task, site, and of each grant
     its node, devices, CPUs, memory and network interfaces; then the evictions, and what those keep
-    who go on at once. `verdicts` digests the code that each waiting job was told. `placed` counts
-    placements, `waiting` the verdicts by their code.
+    who go on at once, or to what they move. `verdicts` digests the code that each waiting job was
+    told. `placed` counts placements, `waiting` the verdicts by their code.
     """
 
     placements: str
@@ -35,7 +36,8 @@ class Imprint:
 def imprint_of(plan: Plan) -> Imprint:
     """The plan's."""
     evicted = (
-        " ".join(("evicted", one.job_id, str(one.task), *one.keeps)) for one in plan.evictions
+        " ".join(("evicted", one.job_id, str(one.task), *one.keeps, *_moved(one)))
+        for one in plan.evictions
     )
     told = [f"{job_id} {verdict.blocked_by}" for job_id, verdict in plan.verdicts.items()]
     waiting = Counter(verdict.blocked_by for verdict in plan.verdicts.values())
@@ -47,15 +49,22 @@ def imprint_of(plan: Plan) -> Imprint:
     )
 
 
+def _moved(eviction: Eviction) -> list[str]:
+    return ["to", *map(_describe_grant, eviction.goes_to)] if eviction.goes_to else []
+
+
 def describe_placement(placement: Placement) -> str:
     """In one line, with all that it grants."""
-    grants = "; ".join(
-        f"{grant.node} {','.join(grant.devices)} {grant.cpus} {grant.memory_bytes} "
-        f"{','.join(grant.nics)}"
-        for grant in placement.grants
-    )
+    grants = "; ".join(map(_describe_grant, placement.grants))
     task = "" if placement.task is None else f"/{placement.task}"
     return f"{placement.job_id}{task} {placement.site}: {grants}"
+
+
+def _describe_grant(grant: Grant) -> str:
+    return (
+        f"{grant.node} {','.join(grant.devices)} {grant.cpus} {grant.memory_bytes} "
+        f"{','.join(grant.nics)}"
+    )
 
 
 def _digest(lines: Iterable[str]) -> str:

@@ -95,7 +95,7 @@ class Keeping:
             return found, None
         proof = found.proof
         now, given = placer.free.returned(freed), [(proof.site, grant) for grant in proof.grants]
-        if not victims and _has_all(now, given):
+        if not victims and has_all(now, given):
             return replace(found, placer=Placer(now.granted(given), placer.insists)), proof
         taken = {(proof.site, grant.node) for grant in proof.grants}
         others = [(site, grant) for site, grant in freed if (site, grant.node) not in taken]
@@ -155,11 +155,11 @@ class Keeping:
         return less.rest if less.keeps else None
 
 
-def _has_all(free: Free, grants: Sequence[tuple[str, Grant]]) -> bool:
+def has_all(free: Free, grants: Sequence[tuple[str, Grant]]) -> bool:
     """Whether just these are free, all at once."""
     for site, grant in grants:
-        row = free.fleet.rows[site, grant.node]
-        if not free.has(row, grant):
+        row = free.fleet.rows.get((site, grant.node))
+        if row is None or not free.has(row, grant):
             return False
         free = free.granted([(site, grant)])
     return True

@@ -9,7 +9,9 @@ nobody. Nor does a gang that has room and waits to lie nearer (`nearness`). Wher
 evict, running jobs that come after one make room for it (`evictions`), and what they leave is kept
 for it.
 
-Before all others those go on that gave up some of their nodes, with what they kept (`kept`).
+Before all others those go on that gave up some of their nodes, with what they kept (`kept`), or
+that moved out of the way of others, for whom what they leave is kept. At last it is looked whether
+somebody may move so that one of those fits that lack room (`moving`).
 
 Where teams are guaranteed something, what that covers is placed first, on what is free or on what
 those leave who have borrowed it (`guarantees`); then all others in the same order.
@@ -38,6 +40,7 @@ from quarterdeck.core.scheduling.gates import (
     with_promise,
 )
 from quarterdeck.core.scheduling.kept import Keeping
+from quarterdeck.core.scheduling.moving import Moving
 from quarterdeck.core.scheduling.nearness import (
     ends_at_ns,
     insists_at_first,
@@ -87,6 +90,7 @@ def make_plan(
         planning.take(waiting)
     planning.take_kept_back()
     planning.settle()
+    planning.move()
     if explains:
         planning.explain()
     return planning.plan()
@@ -106,6 +110,7 @@ class _Planning:
         self._caps = Caps(snapshot, policy.pools, capacity.fleet)
         self._clearing = Clearing(snapshot, policy)
         self._keeping = Keeping(snapshot.now_ns, self._tally, self._bound, self._caps)
+        self._moving = Moving(snapshot, policy, self._tally, self._bound, self._caps)
         self._owed: Owed | None = None
         self._keeper = keeper
         self._placements: list[Placement] = []
@@ -117,19 +122,21 @@ class _Planning:
         self._kept_back: list[tuple[Waiting, Rows]] = []
 
     def take_kept(self, ordered: Sequence[Waiting]) -> None:
-        """Who gave up some of its nodes has the others, before anybody else."""
+        """Who gave up some of its nodes has the others, and who moves what was told to it."""
         self._placer = self._keeping.hold(ordered, self._placer)
+        self._placer = self._moving.hold(ordered, self._placer)
         if self._policy.guarantees:
             snapshot, held = self._keeping.joined(self._snapshot), self._keeping.held
             self._owed = Owed(snapshot, self._policy, self._placer.free, held, self._keeper)
 
     def go_on(self) -> None:
         """They go on there, as far as nobody was owed more of it."""
-        self._placements += self._keeping.placements()
+        self._placements += [*self._keeping.placements(), *self._moving.placements]
+        self._verdicts |= self._moving.verdicts
 
     def take(self, waiting: Waiting) -> None:
         """The next job in the order."""
-        if waiting.job_id in self._keeping:
+        if waiting.job_id in self._keeping or waiting.job_id in self._moving:
             return
         now_ns, tally, verdicts = self._snapshot.now_ns, self._tally, self._verdicts
         owed = self._owed.count(waiting) if self._owed is not None else 0
@@ -321,7 +328,7 @@ class _Planning:
 
     def restore_promises(self) -> None:
         """What was promised before is kept, as far as it can be."""
-        self._shadows.restore(self._placer, self._bound.bars)
+        self._shadows.restore(self._placer, self._bound.bars, self._moving)
 
     def _note_placed(self, waiting: Waiting, placed: Sequence[Placement]) -> None:
         self._placements += placed
@@ -359,6 +366,14 @@ class _Planning:
             del self._verdicts[waiting.job_id]
             self._left.append(waiting)
 
+    def move(self) -> None:
+        """Others may move for one that lacks room, so that nobody starts later by it."""
+        moved = self._moving.make_room(self._left, self._placer, self._shadows.rows_of_nobody_else)
+        if moved is not None:
+            self._placer = moved.placer
+            self._left.remove(moved.waiting)
+            self._verdicts[moved.waiting.job_id] = moved.verdict
+
     def explain(self) -> None:
         """What would help those that wait."""
         now_ns, placer, tally = self._snapshot.now_ns, self._placer, self._tally
@@ -377,9 +392,9 @@ class _Planning:
             self._snapshot.as_of,
             tuple(self._placements),
             self._verdicts,
-            min([*self._next_ready, *turns], default=None),
-            self._clearing.evictions,
-            self._clearing.clearances,
+            min([*self._next_ready, *self._moving.turns_ns, *turns], default=None),
+            (*self._clearing.evictions, *self._moving.evictions),
+            self._clearing.clearances | self._moving.clearances,
             self._shadows.head,
             self._shadows.promised,
         )

@@ -2,8 +2,8 @@
 
 Slices are placed one by one and end one by one, so what is free becomes scattered: often there is
 enough of it, and one slice in the wrong place is in the way. A job that may be preempted can start
-again elsewhere. What is found here is proven: with all of these jobs gone the waiting one is placed
-first and then each of them, by the same rule as always. All must have stopped before any starts.
+again elsewhere. What is found here is proven (`regrouping`). All must have stopped before any
+starts.
 
 Moving interrupts work, so a policy allows none unless it says so, and then only few of what starts.
 """
@@ -22,6 +22,7 @@ from quarterdeck.core.scheduling.capacity import SHARED, capacity_of
 from quarterdeck.core.scheduling.fragments import typical_of
 from quarterdeck.core.scheduling.free import Free
 from quarterdeck.core.scheduling.placer import Placer
+from quarterdeck.core.scheduling.regrouping import PROOFS_MAX, Allowed, prove
 from quarterdeck.core.scheduling.wants import want_of
 
 if TYPE_CHECKING:
@@ -30,29 +31,11 @@ if TYPE_CHECKING:
     from quarterdeck.core.cluster.demand import Demand, Resources
     from quarterdeck.core.scheduling.capacity import Capacity
     from quarterdeck.core.scheduling.placer import Sites
-    from quarterdeck.core.scheduling.plan import Placement
+    from quarterdeck.core.scheduling.regrouping import Regrouping, Where
     from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
 
 LATELY: Final = 500
 """Starts over which moves are counted for the policy."""
-PROOFS_MAX: Final = 16
-"""So many ways that differ are tried in earnest, then it is given up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """A running job that stops, and where it starts again."""
-
-    job: Running
-    after: Placement
-
-
-@dataclass(frozen=True, slots=True)
-class Regrouping:
-    """The moves that make room for a job, and the place that it gets then."""
-
-    moves: tuple[Move, ...]
-    placement: Placement
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +70,36 @@ def find_moves(
     """The moves of at most so many running jobs that make room for a job that wants one slice and
     for which there is no room at these sites: the fewest, and of these the ones that started
     last. A moved job stays at its site. None if nothing was found."""
+    placer = Placer(Free(capacity_of(snapshot.rooms), typical_of(snapshot.asked)))
     ready = waiting.ready(snapshot.now_ns)
-    if most < 1 or not ready or not _is_one_slice(waiting.demand):
+    if most < 1 or not ready or placer.could_place(waiting.demand, sites):
         return None
-    capacity = capacity_of(snapshot.rooms)
-    placer = Placer(Free(capacity, typical_of(snapshot.asked)))
-    if placer.could_place(waiting.demand, sites):
+
+    def where(one: Waiting) -> Allowed:
+        return Allowed(sites if one is waiting else None)
+
+    return find_slice_moves(placer, snapshot.running, (waiting, ready[0]), most, where)
+
+
+def find_slice_moves(
+    placer: Placer,
+    running: Iterable[Running],
+    wanting: tuple[Waiting, int | None],
+    most: int,
+    where: Where,
+) -> Regrouping | None:
+    """The same for a job, or a task of it, for which there is no room in what this placer has."""
+    waiting, task = wanting
+    if not _is_one_slice(waiting.demand):
         return None
-    at = _slices_at(capacity, snapshot.running)
+    at = _slices_at(placer.free.capacity, running)
+    sites = where(waiting).sites
     failed: set[tuple[object, ...]] = set()
     for way in sorted(_ways(placer, waiting.demand, sites, at, most), key=_price):
         alike = (way.start, way.kind, way.state, *(one.job.demand for one in way.slices))
         if alike in failed:
             continue
-        found = _proven(placer, waiting, ready[0], sites, [one.job for one in way.slices])
+        found = prove(placer, waiting, task, [one.job for one in way.slices], where)
         if found is not None:
             return found
         failed.add(alike)
@@ -202,22 +201,3 @@ def _has_place(free: Free, site: str, resources: Resources) -> bool:
         return True  # its own media engines would seem to be in its way
     slice_alone = replace(resources, cpus=0, memory_bytes=0)
     return bool((free.costs(slice_alone)[free.fleet.sites[site]] < np.inf).any())
-
-
-def _proven(
-    placer: Placer, waiting: Waiting, task: int | None, sites: Sites, jobs: Sequence[Running]
-) -> Regrouping | None:
-    """What comes of it when all of these jobs stop, or None if one of them finds no place."""
-    gone = [(job.site, grant) for job in jobs for grant in job.grants]
-    cleared = Placer(placer.free.returned(gone))
-    placement = cleared.place(waiting.job_id, waiting.demand, sites, task, dict(waiting.data_at))
-    if placement is None:
-        return None
-    moves = []
-    for job in jobs:
-        after = cleared.place(job.job_id, replace(job.demand, site=job.site), None, job.task)
-        if after is None:
-            return None
-        if after.grants != job.grants:
-            moves.append(Move(job, after))
-    return Regrouping(tuple(moves), placement)

@@ -105,18 +105,22 @@ class Because(StrEnum):
     """It borrowed what the other one's team is guaranteed."""
     PRIORITY = "priority"
     """The other one is of its team, and has a higher priority."""
+    MOVE = "move"
+    """It lies in the way of the other one, and goes on elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class Eviction:
     """A running job, or a task of it, that has to make room for another one, and goes on at once
-    with the nodes that it `keeps`. One that stops already to go on keeps only these from now on."""
+    with the nodes that it `keeps`, or elsewhere with what it `goes_to`. One that stops already to
+    go on keeps only these from now on."""
 
     job_id: JobId
     beneficiary: JobId
     task: int | None = None
     because: Because = Because.ORDER
     keeps: tuple[str, ...] = ()
+    goes_to: tuple[Grant, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +130,10 @@ class Plan:
     `head` is who nothing may make start later any more, and when that starts at the latest, where
     time limits tell; `promised` are all of these where the policy keeps more than one. `evictions`
     make room for jobs that are placed once those have gone, and `clearances` say where that is, for
-    those who are guaranteed it. `next_ready_ns` is when the plan is worth making again though
-    nothing has come, gone or ended: a retry's wait is over, or a gang's patience to lie nearer, a
-    booking begins or ends, or a running job comes after one that waits.
+    those who are guaranteed it or for whom others move. `next_ready_ns` is when the plan is worth
+    making again though nothing has come, gone or ended: a retry's wait is over, or a gang's
+    patience to lie nearer, a booking begins or ends, a running job comes after one that waits, or
+    moves begin to pay.
     """
 
     as_of: int

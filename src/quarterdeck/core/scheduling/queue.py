@@ -11,6 +11,7 @@ from quarterdeck.core.scheduling.latency import START_S
 from quarterdeck.core.scheduling.snapshot import Kept, Running, Waiting
 
 if TYPE_CHECKING:
+    from quarterdeck.core.cluster.demand import Grant
     from quarterdeck.core.jobs.job import Attempt, Job
 
 
@@ -25,6 +26,8 @@ def waiting_of(job: Job) -> Waiting:
     spec, tasks = job.spec, job.tasks
     if tasks is None or spec.array is None:
         kept = _kept_of(job)
+        given = None if kept is not None else job.clearance
+        goes_to = given if given is not None and given.grants else None
         return Waiting(
             job.id,
             spec.demand,
@@ -37,11 +40,12 @@ def waiting_of(job: Job) -> Waiting:
             expected_s=job.should_run_s,
             is_preemptible=spec.is_preemptible,
             min_runtime_s=spec.min_runtime_s,
-            clearance=None if kept is not None else job.clearance,
+            clearance=None if goes_to is not None else given,
             limit_s=spec.time_limit_s,
             grace_s=spec.stopping.grace_s,
             queue_place=job.queue_place,
             kept=kept,
+            goes_to=goes_to,
         )
     indices, parallel = spec.array.indices, spec.array.parallel
     return Waiting(
@@ -70,7 +74,7 @@ def waiting_of(job: Job) -> Waiting:
 def running_of(job: Job, attempt: Attempt) -> Running:
     """An attempt that holds devices, as the scheduler sees it. One that has not started yet counts
     from when it was placed."""
-    spec, keeps = job.spec, keeps_of(job, attempt)
+    spec, keeps, goes_to = job.spec, keeps_of(job, attempt), goes_to_of(job, attempt)
     return Running(
         job.id,
         attempt.site,
@@ -90,8 +94,9 @@ def running_of(job: Job, attempt: Attempt) -> Running:
         owner=job.actor,
         expected_s=job.should_run_s,
         queue_place=job.queue_place,
-        ends_at_ns=None if keeps else _ends_at_ns(job, attempt),
+        ends_at_ns=None if keeps or goes_to else _ends_at_ns(job, attempt),
         keeps=keeps,
+        goes_to=goes_to,
     )
 
 
@@ -101,6 +106,13 @@ def keeps_of(job: Job, attempt: Attempt) -> tuple[str, ...]:
     if given is None or not given.is_kept or stop is None or stop.reason is not Reason.PREEMPTED:
         return ()
     return given.nodes
+
+
+def goes_to_of(job: Job, attempt: Attempt) -> tuple[Grant, ...]:
+    """With what it goes on elsewhere once it has stopped."""
+    given, stop = job.clearance, attempt.stop
+    is_moving = stop is not None and stop.reason is Reason.PREEMPTED
+    return given.grants if given is not None and given.is_moved and is_moving else ()
 
 
 def _kept_of(job: Job) -> Kept | None:

@@ -27,7 +27,7 @@ from quarterdeck.core.scheduling.promised import Promised
 from quarterdeck.core.scheduling.snapshot import Backfill
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -81,14 +81,20 @@ class Shadows:
             for one in self._in_order()
         )
 
-    def restore(self, placer: Placer, bars_of: Callable[[Waiting], Bars | None]) -> None:
+    def restore(
+        self,
+        placer: Placer,
+        bars_of: Callable[[Waiting], Bars | None],
+        settled: Container[JobId] = (),
+    ) -> None:
         """Put in place what was promised before, as far as it can still be kept, to jobs of which
-        something is ready."""
+        something is ready and that are not settled otherwise."""
         promised = self._snapshot.promised if self._is_conservative else ()
         if not promised:
             return
         now_ns = self._snapshot.now_ns
-        waiting = {one.job_id: one for one in self._snapshot.waiting if one.ready(now_ns)}
+        ready = (one for one in self._snapshot.waiting if one.ready(now_ns))
+        waiting = {one.job_id: one for one in ready if one.job_id not in settled}
         kept = [(waiting[one.job_id], one) for one in promised if one.job_id in waiting]
         placer.bar(None)
         self._put(placer, kept, bars_of)
@@ -106,6 +112,14 @@ class Shadows:
             return within
         rows = self._beside(waiting, blocking)
         return rows if within is None else within & rows
+
+    def rows_of_nobody_else(self, job_id: JobId, within: Rows) -> Rows:
+        """Where of these rows nobody is to start who may not become later, but this job."""
+        rows = within
+        for key, one in self._known.items():
+            if key != job_id:
+                rows = ~one.rows if rows is None else rows & ~one.rows
+        return rows
 
     def give_way(self, waiting: Waiting) -> bool:
         """Jobs of a lower priority that come after it keep nothing back from it; says whether there

@@ -42,7 +42,8 @@ class Waiting:
     job that `is_preemptible` may have to make room once it has run for `min_runtime_s`.
     `clearance` is where others were stopped for it, `kept` what it goes on with. `limit_s` is its
     time limit, None without one, and `grace_s` what it has to end after that. `queue_place` is the
-    place that it has taken from another job of its owner; None while it has its own.
+    place that it has taken from another job of its owner; None while it has its own. `goes_to` is
+    what just this job starts with since others move out of its way, or since it moves itself.
     """
 
     job_id: JobId
@@ -67,6 +68,7 @@ class Waiting:
     grace_s: float = 0.0
     queue_place: QueuePlace | None = None
     kept: Kept | None = None
+    goes_to: Clearance | None = None
 
     @property
     def runs_s(self) -> float | None:
@@ -134,8 +136,8 @@ class Running:
     team's guarantee, and `is_leaving` once it is being stopped, whatever for. `min_runtime_s` is
     its own. `ends_at_ns` is when its time limit and grace are over; None without a limit.
     `expected_s` is how long the job should run, None where nothing is known. `queue_place` is as of
-    one that waits. Once it has stopped it goes on with the nodes that it `keeps`; one that
-    `is_going_on` is what is kept of a job that stops.
+    one that waits. Once it has stopped it goes on with the nodes that it `keeps`, or elsewhere with
+    what it `goes_to`; one that `is_going_on` is what is kept of a job that stops.
     """
 
     job_id: JobId
@@ -159,6 +161,7 @@ class Running:
     queue_place: QueuePlace | None = None
     keeps: tuple[str, ...] = ()
     is_going_on: bool = False
+    goes_to: tuple[Grant, ...] = ()
 
     @property
     def gpus(self) -> float:
@@ -236,6 +239,7 @@ class Snapshot:
     asked of a node lately, and how often. `running` is looked at by policies that evict.
     `bookings` are the calendar's of the coming days. `used` is what attempts had that have ended.
     `promised` is what the plan before promised, where the policy keeps that.
+    `started_lately` are the last starts that moves are counted over, `moved_lately` the moves.
     """
 
     now_ns: int
@@ -249,6 +253,8 @@ class Snapshot:
     bookings: Bookings = field(default_factory=Bookings)
     used: Usage = field(default_factory=Usage)
     promised: tuple[Promised, ...] = ()
+    started_lately: int = 0
+    moved_lately: int = 0
 
 
 class Backfill(StrEnum):
@@ -290,8 +296,8 @@ class Policy:
     least before it may have to go for who is owed the nodes.
     `half_life_s` is the time in which past use comes to count half as much where teams take turns;
     None: what has ended does not count.
-    `moves_max` running jobs are moved at most for a slice that fits nowhere, and no more than
-    `moves_percent` of the jobs that started lately (`core/scheduling/moves`).
+    `moves_max` running jobs are moved at most for one that fits nowhere, and no more than
+    `moves_percent` of the jobs that started lately (`core/scheduling/moving`).
     A reservation that its owner has not used `release_after_s` after it began is given back.
     """
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.ids import JobId, format_id
 from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.core.jobs.clearance import Clearance
 from quarterdeck.core.ledger.usage import UsageBook, gpus_of, used_between
 from quarterdeck.core.scheduling.budgets import MonthUse
 from quarterdeck.core.scheduling.fragments import Recent
 from quarterdeck.core.scheduling.make_plan import make_plan
-from quarterdeck.core.scheduling.moves import LATELY, find_moves, moves_left
-from quarterdeck.core.scheduling.order import order_of
+from quarterdeck.core.scheduling.moves import LATELY
 from quarterdeck.core.scheduling.snapshot import Kept, Order, Running, Snapshot, Waiting
 from quarterdeck.sim.fast.agendas import agenda_of
 from quarterdeck.sim.fast.attempts import JobRun
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from quarterdeck.core.calendar.booking import Booking
-    from quarterdeck.core.cluster.demand import Demand, Grant
+    from quarterdeck.core.cluster.demand import Grant
     from quarterdeck.core.cluster.hardware import Node
     from quarterdeck.core.ledger.usage import Used
     from quarterdeck.core.scheduling.plan import Eviction
@@ -99,6 +99,7 @@ class _Run:
         self._policy = policy
         self._needs_running = (
             policy.may_evict
+            or policy.moves_max > 0
             or policy.order in (Order.FAIR_SHARE, Order.FINISH_TIME)
             or any(job.limit_s is not None for job in jobs)
         )
@@ -245,6 +246,8 @@ class _Run:
             bookings=self._booked.bind(now_s, SITE, (self._jobs[one] for one in self._running)),
             used=used,
             promised=self._promised,
+            started_lately=len(self._moved_lately),
+            moved_lately=sum(self._moved_lately),
         )
 
     def _plan(self, now_s: float) -> None:
@@ -253,19 +256,20 @@ class _Run:
         plan = make_plan(snapshot, self._policy, explains=False)
         self._promised = plan.promised
         for placement in plan.placements:
-            del self._waiting[placement.job_id]
+            waited = self._waiting.pop(placement.job_id)
             self._start(placement.job_id, placement.grants, now_s, is_owed=placement.is_owed)
-        for job_id, clearance in plan.clearances.items():
-            self._waiting[job_id] = replace(self._waiting[job_id], clearance=clearance)
+            if waited.goes_to is None or not waited.goes_to.is_moved:
+                self._moved_lately.append(0)
+        for job_id, given in plan.clearances.items():
+            one = self._waiting[job_id]
+            told = replace(one, goes_to=given) if given.grants else replace(one, clearance=given)
+            self._waiting[job_id] = told
         for eviction in plan.evictions:
             self._make_room(eviction, now_s)
         if plan.evictions:
             self._again_s = now_s
         elif plan.next_ready_ns is not None:
             self._again_s = max(plan.next_ready_ns / NS_PER_S, now_s + SOON_S)
-        if self._policy.moves_max:
-            lacking = [one for one in snapshot.waiting if one.job_id not in plan.verdicts]
-            self._move(sorted(lacking, key=order_of(snapshot, self._policy)), now_s)
         if self.watch is not None:
             self.watch.planned(self._moment(now_s, snapshot))
 
@@ -279,6 +283,11 @@ class _Run:
             left = tuple(grant for grant in had if grant.node in keeps)
             kept = Kept(SITE, left, len({grant.node for grant in had}))
             self._waiting[job_id] = replace(self._waiting[job_id], kept=kept)
+        if eviction.goes_to:
+            nodes = tuple(dict.fromkeys(grant.node for grant in eviction.goes_to))
+            told = Clearance(SITE, nodes, grants=eviction.goes_to, is_moved=True)
+            self._waiting[job_id] = replace(self._waiting[job_id], goes_to=told)
+            self._moved_lately[-1] += 1
 
     def _moment(self, now_s: float, snapshot: Snapshot) -> Moment:
         started = tuple(one.job_id for one in snapshot.waiting if one.job_id in self._running)
@@ -292,29 +301,6 @@ class _Run:
             self._jobs,
             self._site.capacity(),
         )
-
-    def _move(self, lacking: Iterable[Waiting], now_s: float) -> None:
-        """Slices that nothing but room keeps back, and that fit nowhere, get some by moves, as far
-        as the policy allows."""
-        in_vain: set[Demand] = set()
-        for waiting in lacking:
-            job_id = waiting.job_id
-            most = moves_left(self._policy, len(self._moved_lately), sum(self._moved_lately))
-            if job_id not in self._waiting or waiting.demand in in_vain or not most:
-                continue
-            snapshot = self._snapshot(now_s, is_running_of_use=True)
-            found = find_moves(snapshot, waiting, most)
-            if found is None:
-                in_vain.add(waiting.demand)
-                continue
-            for move in found.moves:
-                self._cut(move.job.job_id, now_s, Cut.PREEMPTED)
-            del self._waiting[job_id]
-            self._start(job_id, found.placement.grants, now_s)
-            self._moved_lately[-1] = len(found.moves)
-            for move in found.moves:
-                self._start(move.job.job_id, move.after.grants, now_s)
-                self._moved_lately.pop()  # it is no start of a job
 
     def _list_running(self, now_s: float) -> tuple[Running, ...]:
         return tuple(
@@ -348,7 +334,6 @@ class _Run:
         one.is_owed = is_owed
         one.start(now_s, grants, self._restart_s)
         self._booked.note_started(SITE, one)
-        self._moved_lately.append(0)
         self._running[job_id] = None
         self._limits.count(one.job, 1)
         self._site.hold(job_id, grants)

@@ -52,6 +52,15 @@ class PolicyView(Answer):
         description="In what time past use comes to count half as much where teams take turns; "
         "null: it does not count.",
     )
+    min_runtime_s: float = Field(
+        default=600.0, description="How long a run lasts before it may be moved."
+    )
+    moves: int = Field(
+        default=0, description="How many running jobs are moved at most for one that fits nowhere."
+    )
+    moves_percent: float = Field(
+        default=5.0, description="Moves, as a share of the last 500 starts at most."
+    )
     refused: str = Field(
         description="What is wrong with the file as it is now, which is therefore not in force; "
         "told only to those who look after the server."

@@ -119,6 +119,11 @@ def _read(root: Entries, usual_name: str) -> NamedPolicy:
     if policy.guarantees and policy.orders_evictions:
         told = f"pools and order: {policy.order.value} both say who makes room for whom"
         raise Wrong(root.place, told, "leave one of them out", "pools")
+    if policy.moves_max and policy.may_evict:
+        other = "pools guarantee" if policy.guarantees else f"order: {policy.order.value} gives"
+        told = f"moves is {policy.moves_max}, and nobody moves where {other} others' room to some"
+        hint = "leave moves out, or what makes others go: guarantees, or this order"
+        raise Wrong(root.place, told, hint, "moves")
     if policy.half_life_s is not None and policy.order is not Order.FAIR_SHARE:
         told = f"half_life says how past use fades, which order: {policy.order.value} does not ask"
         raise Wrong(root.place, told, "give order: fair_share, or leave half_life out", "half_life")

@@ -167,7 +167,7 @@ def _check_full(read: Workload, named: Sequence[NamedPolicy], away: Outages) -> 
             )
         if one.policy.moves_max:
             raise Invalid(
-                f"the control plane cannot move running jobs yet, as {one.name} asks for",
+                f"--full cannot check plans that move running jobs yet, as {one.name} asks for",
                 field="full",
                 hint="leave --full out, or compare policies without moves",
             )

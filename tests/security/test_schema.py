@@ -68,7 +68,9 @@ WHO: dict[str, Callable[[Address], str]] = {
 """Who asks, and with which token."""
 WITHOUT_TOKEN = ("nobody", "a stranger")
 NEVER_DONE = CODE_DOORS | {
-    # Chance has no code; the owner is to stay the owner; a webhook's name is looked up outside.
+    # Chance has no code; the owner is to stay the owner; a webhook's name is looked up outside;
+    # nobody waits for room on this server, and who waits for anything else keeps their place.
+    ("POST", "/v1/jobs/reorder"),
     ("POST", "/v1/organization/transfer"),
     ("POST", "/v1/webhooks"),
     ("POST", "/v1/webhooks/{webhook_id}/test"),

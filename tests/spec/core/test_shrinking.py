@@ -135,6 +135,20 @@ def test_cells_of_one_rack_are_given_up_in_one_rack() -> None:
     assert len(kept(plan)["e"]) == 2
 
 
+def test_what_stays_of_a_job_of_the_team_keeps_its_cells() -> None:
+    """So what the team borrows is still not covered, and makes room for others that are owed it."""
+    own = elastic(1, 0, 1, team="b", is_owed=True)
+    light = [runs(f"b{n}", "b", n, gpus=1) for n in (2, 3)]
+    urgent = waits("b6", "b", priority=1)
+    stayer = waits("b7", "b", gpus=1, min_runtime_s=150.0)
+    plan = plan_of(
+        policy(a=Cells(2), b=Cells(2)), [own, *light], urgent, stayer, waits("a1", "a", 2)
+    )
+    assert kept(plan) == {"e": {"d1"}, "b2": set(), "b3": set()}
+    assert plan.verdicts[JobId("a1")].blocked_by is Blocker.MAKING_ROOM
+    assert "b7" not in starts(plan)
+
+
 def test_what_is_covered_is_not_given_up_but_to_a_higher_priority_of_the_team() -> None:
     own = elastic(1, 0, 1, 2, 3, team="a", is_owed=True)
     assert plan_of(policy(a=Cells(4), b=ONE), [own], waits("b1", "b")).evictions == ()

@@ -35,6 +35,7 @@ class _Granted:
     grants: tuple[Grant, ...]
     spot: Footprint
     binding: Binding | None
+    is_running: bool = False
 
 
 @dataclass(slots=True)
@@ -90,7 +91,8 @@ class Cover:
     @property
     def granted(self) -> list[tuple[str, Grant]]:
         """What this plan gives to jobs that are covered, and promises them of what comes free."""
-        given = (one for granted in self._granted.values() for one in granted)
+        all_granted = (one for granted in self._granted.values() for one in granted)
+        given = (one for one in all_granted if not one.is_running)
         return [(one.site, grant) for one in given for grant in one.grants]
 
     def covered_of(self, team: str) -> list[Running]:
@@ -168,9 +170,17 @@ class Cover:
         self._changed[team] = _Changed(covered, borrowed, set(map(id, borrowed)))
         self._short = None
 
-    def drop(self, gone: Sequence[Running]) -> None:
-        """These will go for a job of their team."""
+    def drop(self, team: str, gone: Sequence[Running]) -> None:
+        """These will go for a job of their team, which covers what they keep as before."""
         self._dropped.update(key_of(one) for one in gone)
+        rests = [one.rest for one in gone if one.keeps]
+        for rest in rests:
+            spot = self.book.spot_of(rest.site, rest.grants)
+            stays = _Granted(rest.site, rest.grants, spot, binding=None, is_running=True)
+            self._granted[team].append(stays)
+        if rests:
+            # As long as all of them seemed to go, what borrows may have been covered instead.
+            self.go_without(team, ())
 
     def note_stayer(self, site: str, grants: tuple[Grant, ...]) -> None:
         """This was placed on what nobody's cells need."""

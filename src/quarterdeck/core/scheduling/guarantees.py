@@ -250,7 +250,7 @@ class Guarantees:
                 assert found is not None
         needed = {grant.node for grant in found.proof.grants}
         gone = [_giving_up(one, found.proof.site, needed) for one in gone]
-        self._cover.drop(gone)
+        self._cover.drop(team, gone)
         kept = [(one.site, grant) for one in gone if one.keeps for grant in one.rest.grants]
         lost = found.lost_gpu_s + sum(loss_gpu_s(one, self._now_ns) for one in gone)
         return replace(

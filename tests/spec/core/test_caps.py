@@ -72,6 +72,12 @@ def test_beyond_its_cap_a_team_waits_and_hears_the_numbers() -> None:
     assert verdict.numbers == {"gpus_held": 12, "gpus_max": 12}
 
 
+def test_who_asks_for_more_than_the_cap_hears_that_waiting_is_no_help() -> None:
+    made = plan(red(Cap(12)), [waits("j1", nodes=2), waits("j2", gpus=4)])
+    assert placed(made).keys() == {"j2"}
+    assert "only once it is raised" in made.verdicts[JobId("j1")].hint
+
+
 def test_a_cap_of_one_model_leaves_the_others() -> None:
     caps = red(Cap(8, ("A100",)))
     made = plan(caps, [waits("j1"), waits("j2"), waits("j3", model="A100")], runs("r1", "a0", 4))

@@ -150,13 +150,16 @@ class Capped:
         one = min(self._reached(), key=lambda one: one.left)
         needs, held = self._gpus(), one.held
         kind = f"{' or '.join(one.cap.models)} GPUs" if one.cap.models else "GPUs"
+        when = "when enough of its jobs have ended"
+        if needs > one.cap.gpus + EPS:
+            when = "only once it is raised, as it takes more than that by itself"
         return Verdict(
             self.waiting.job_id,
             Blocker.POOL_LIMIT,
             f"{one.who} may hold {one.cap.gpus} {kind} at once and holds {held:.3g}; this takes "
             f"{needs:.3g}",
-            hint="it starts when enough of its jobs have ended; `qd pool show "
-            f"{self.waiting.team}` tells the limits, which an admin may raise",
+            hint=f"it starts {when}; `qd pool show {self.waiting.team}` tells the limits, which an "
+            "admin may raise",
             numbers={"gpus_held": round(held), "gpus_max": one.cap.gpus},
         )
 

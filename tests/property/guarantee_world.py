@@ -18,7 +18,7 @@ from quarterdeck.core.scheduling.snapshot import Kept, Policy, Running, Snapshot
 from quarterdeck.testing.builders import START_NS, a_job_id, a_node
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 GPUS = 4
 NODES = 6
@@ -196,3 +196,12 @@ class World:
     def why(self, plan: Plan) -> dict[JobId, Because]:
         """Who must go for what."""
         return {one.job_id: one.because for one in plan.evictions}
+
+
+def run_part(run: Callable[[int], None], part: int, count: int) -> None:
+    """So many histories of one part of all; a failure names the one that can be run again."""
+    for seed in range(part * count, (part + 1) * count):
+        try:
+            run(seed)
+        except AssertionError as error:
+            raise AssertionError(f"history {seed}") from error

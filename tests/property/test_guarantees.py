@@ -12,7 +12,7 @@ from quarterdeck.basics.ids import JobId
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.cluster.demand import Grant
 from quarterdeck.core.scheduling.plan import Because, Blocker, Eviction, Plan
-from tests.property.guarantee_world import STEP_S, World
+from tests.property.guarantee_world import STEP_S, World, run_part
 
 HISTORIES = int(os.environ.get("QD_TEST_HISTORIES", "10000"))
 PARTS = 20
@@ -129,9 +129,4 @@ def run_history(seed: int) -> None:
 @pytest.mark.parametrize("part", range(PARTS))
 def test_guarantees_hold_in_every_history(part: int) -> None:
     """10,000 in all; 1,000,000 by `make guarantees`."""
-    count = HISTORIES // PARTS
-    for seed in range(part * count, (part + 1) * count):
-        try:
-            run_history(seed)
-        except AssertionError as error:
-            raise AssertionError(f"history {seed}") from error
+    run_part(run_history, part, HISTORIES // PARTS)

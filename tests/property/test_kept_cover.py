@@ -24,7 +24,7 @@ from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.pools import Cells, Pool
 from quarterdeck.core.scheduling.snapshot import Policy
 from quarterdeck.core.scheduling.standing import Keeper
-from tests.property.guarantee_world import GPUS, STEP_S, World
+from tests.property.guarantee_world import GPUS, STEP_S, World, run_part
 
 if TYPE_CHECKING:
     from quarterdeck.core.scheduling.snapshot import Snapshot
@@ -131,12 +131,7 @@ def run_history(seed: int) -> None:
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_plan_is_the_same_with_what_was_kept(part: int) -> None:
     """Of random histories."""
-    count = HISTORIES // PARTS
-    for seed in range(part * count, (part + 1) * count):
-        try:
-            run_history(seed)
-        except AssertionError as error:
-            raise AssertionError(f"history {seed}") from error
+    run_part(run_history, part, HISTORIES // PARTS)
 
 
 def test_what_has_gone_and_come_is_found_wherever_it_stands() -> None:

@@ -75,19 +75,12 @@ class Layers:
     def is_taken(self, number: int, sizes: Sequence[float]) -> Callable[[int], bool]:
         """Whether of a node too little is left in the second round for a cell of these sizes."""
         totals, owed, rest = self._totals, self._owed, self._rest
+        room = self.room_for_rest(number)
 
         def is_taken(row: int) -> bool:
-            least = sizes[row] - EPS
-            if row not in owed and row not in rest:
-                return totals[row] < least
-            left = totals[row]
-            for other, size in owed.get(row, NOTHING).items():
-                if other != number:
-                    left -= size
-            for other, size in rest.get(row, NOTHING).items():
-                if other < number:
-                    left -= size
-            return left < least
+            # Most nodes are bound by nobody: of these it is known without asking for their room.
+            is_bound = row in owed or row in rest
+            return (room(row) if is_bound else totals[row]) < sizes[row] - EPS
 
         return is_taken
 

@@ -11,6 +11,7 @@ Moving interrupts work, so a policy allows none unless it says so, and then only
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -22,7 +23,7 @@ from quarterdeck.core.scheduling.capacity import SHARED, capacity_of
 from quarterdeck.core.scheduling.fragments import typical_of
 from quarterdeck.core.scheduling.free import Free
 from quarterdeck.core.scheduling.placer import Placer
-from quarterdeck.core.scheduling.regrouping import PROOFS_MAX, Allowed, prove
+from quarterdeck.core.scheduling.regrouping import Allowed, first_proven, prove
 from quarterdeck.core.scheduling.wants import want_of
 
 if TYPE_CHECKING:
@@ -94,18 +95,17 @@ def find_slice_moves(
         return None
     at = _slices_at(placer.free.capacity, running)
     sites = where(waiting).sites
-    failed: set[tuple[object, ...]] = set()
-    for way in sorted(_ways(placer, waiting.demand, sites, at, most), key=_price):
-        alike = (way.start, way.kind, way.state, *(one.job.demand for one in way.slices))
-        if alike in failed:
-            continue
-        found = prove(placer, waiting, task, [one.job for one in way.slices], where)
-        if found is not None:
-            return found
-        failed.add(alike)
-        if len(failed) == PROOFS_MAX:
-            break
-    return None
+
+    def attempt(way: _Way) -> Regrouping | None:
+        return prove(placer, waiting, task, [one.job for one in way.slices], where)
+
+    ways = sorted(_ways(placer, waiting.demand, sites, at, most), key=_price)
+    return first_proven((_likeness(way), partial(attempt, way)) for way in ways)
+
+
+def _likeness(way: _Way) -> tuple[object, ...]:
+    """What is the same of ways that succeed or fail alike."""
+    return (way.start, way.kind, way.state, *(one.job.demand for one in way.slices))
 
 
 def _is_one_slice(demand: Demand) -> bool:

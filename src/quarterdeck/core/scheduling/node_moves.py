@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
@@ -17,12 +18,10 @@ import numpy as np
 
 from quarterdeck.core.cluster.demand import GpuUnit
 from quarterdeck.core.scheduling.borrowers import loss_gpu_s
-from quarterdeck.core.scheduling.regrouping import PROOFS_MAX, again_of, has_room, prove
+from quarterdeck.core.scheduling.regrouping import again_of, first_proven, has_room, prove
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-
-    from numpy.typing import NDArray
 
     from quarterdeck.core.cluster.demand import Demand
     from quarterdeck.core.scheduling.free import Free
@@ -77,25 +76,19 @@ def find_node_moves(
         if row in held
         for way in _ways_on(free, row, waiting.demand, held[row], most, now_ns)
     ]
-    failed: set[tuple[object, ...]] = set()
-    for way in sorted(ways, key=lambda way: way.price):
-        alike = _likeness(free, way)
-        if alike in failed:
-            continue
+
+    def attempt(way: _Way) -> Regrouping | None:
         only = np.zeros(len(free.cpus), bool)
         only[way.row] = True
 
-        def on_it(one: Waiting, only: NDArray[np.bool_] = only) -> Allowed:
+        def on_it(one: Waiting) -> Allowed:
             may = where(one)
             return may._replace(within=only) if one is waiting else may
 
-        found = prove(placer, waiting, task, way.jobs, on_it)
-        if found is not None:
-            return found
-        failed.add(alike)
-        if len(failed) == PROOFS_MAX:
-            break
-    return None
+        return prove(placer, waiting, task, way.jobs, on_it)
+
+    ways.sort(key=lambda way: way.price)
+    return first_proven((_likeness(free, way), partial(attempt, way)) for way in ways)
 
 
 def is_on_one_node(demand: Demand) -> bool:

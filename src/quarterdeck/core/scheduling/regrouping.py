@@ -13,7 +13,7 @@ from quarterdeck.core.scheduling.placer import Placer
 from quarterdeck.core.scheduling.snapshot import Waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -93,6 +93,24 @@ def prove(
         if after.grants != job.grants:
             moves.append(Move(job, after))
     return Regrouping(tuple(moves), placement)
+
+
+def first_proven(
+    ways: Iterable[tuple[tuple[object, ...], Callable[[], Regrouping | None]]],
+) -> Regrouping | None:
+    """The first of these ways that can be proven. Each comes with its likeness: what failed is not
+    tried again, and after so many that differ it is given up."""
+    failed: set[tuple[object, ...]] = set()
+    for alike, attempt in ways:
+        if alike in failed:
+            continue
+        found = attempt()
+        if found is not None:
+            return found
+        failed.add(alike)
+        if len(failed) == PROOFS_MAX:
+            break
+    return None
 
 
 def _place(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.errors import Invalid
 from quarterdeck.core.cluster.demand import GpuUnit, Level
@@ -12,6 +12,9 @@ from quarterdeck.core.governance.people import check_team_name, check_user_name
 from quarterdeck.core.scheduling.pools import WHOLE_NODE, Cap, Cells, Member, Pool
 from quarterdeck.sdk.yamltree import Entries, Items, Tree, shown, shown_key
 from quarterdeck.wiring.policy.parts import Wrong, entries_of, scalar_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 CELLS_MAX: Final = 100_000
 POOLS_MAX: Final = 1000
@@ -32,18 +35,8 @@ WITHIN: Final = {
 def read_pools(tree: Tree) -> tuple[Pool, ...]:
     """The pools by team, in the order of their names."""
     example = "write for example pools: {vision: {guarantee: {nodes: 4}}}"
-    if not isinstance(tree, Entries):
-        raise Wrong(tree.place, "pools is not a mapping of teams", example, "pools")
-    found = []
-    for key, inner in entries_of(tree, "pools."):
-        above = f"pools.{shown_key(key.text)}"
-        try:
-            check_team_name(key.text)
-        except Invalid as error:
-            raise Wrong(key.place, f"{above}: {error.message}", error.hint, above) from None
-        if not isinstance(inner, Entries):
-            raise Wrong(inner.place, f"{above} is not a mapping", example, above)
-        found.append(_pool(key.text, inner, above))
+    named = _named(tree, "pools", ("teams", example), check_team_name)
+    found = [_pool(team, inner, name) for team, inner, name in named]
     if len(found) > POOLS_MAX:
         told = f"pools has {len(found)} teams; at most {POOLS_MAX}"
         raise Wrong(tree.place, told, "leave out those without a guarantee", "pools")
@@ -75,31 +68,43 @@ def _pool(team: str, tree: Entries, above: str) -> Pool:
 def _people(tree: Tree, above: str) -> tuple[Member, ...]:
     """The people of whom the pool says something, by name."""
     example = "write for example people: {ann: {weight: 2, limit: {gpu: 8}}}"
-    if not isinstance(tree, Entries):
-        raise Wrong(tree.place, f"{above} is not a mapping of people", example, above)
-    found = []
-    for key, inner in entries_of(tree, f"{above}."):
-        name = f"{above}.{shown_key(key.text)}"
-        try:
-            check_user_name(key.text)
-        except Invalid as error:
-            raise Wrong(key.place, f"{name}: {error.message}", error.hint, name) from None
-        if not isinstance(inner, Entries):
-            raise Wrong(inner.place, f"{name} is not a mapping", example, name)
-        member = Member(key.text)
-        for inner_key, value in entries_of(inner, f"{name}."):
-            part = f"{name}.{inner_key.text}"
-            if inner_key.text == "weight":
-                member = replace(member, weight=float(_count(value, part, WEIGHT_MAX, "a weight")))
-            elif inner_key.text == "limit":
-                member = replace(member, limit=_caps(value, part))
-            else:
-                _refuse_key(inner_key.text, inner_key, name, MEMBER_KEYS)
-        found.append(member)
+    named = _named(tree, above, ("people", example), check_user_name)
+    found = [_member(user, inner, name) for user, inner, name in named]
     if len(found) > PEOPLE_MAX:
         told = f"{above} has {len(found)} people; at most {PEOPLE_MAX}"
         raise Wrong(tree.place, told, "leave out those with nothing of their own", above)
     return tuple(sorted(found, key=lambda member: member.user))
+
+
+def _member(user: str, tree: Entries, above: str) -> Member:
+    member = Member(user)
+    for key, inner in entries_of(tree, f"{above}."):
+        name = f"{above}.{key.text}"
+        if key.text == "weight":
+            member = replace(member, weight=float(_count(inner, name, WEIGHT_MAX, "a weight")))
+        elif key.text == "limit":
+            member = replace(member, limit=_caps(inner, name))
+        else:
+            _refuse_key(key.text, key, above, MEMBER_KEYS)
+    return member
+
+
+def _named(
+    tree: Tree, above: str, told: tuple[str, str], check: Callable[[str], None]
+) -> Iterator[tuple[str, Entries, str]]:
+    """What is said of each that is named, and where. `told`: what they are, and an example."""
+    what, example = told
+    if not isinstance(tree, Entries):
+        raise Wrong(tree.place, f"{above} is not a mapping of {what}", example, above)
+    for key, inner in entries_of(tree, f"{above}."):
+        name = f"{above}.{shown_key(key.text)}"
+        try:
+            check(key.text)
+        except Invalid as error:
+            raise Wrong(key.place, f"{name}: {error.message}", error.hint, name) from None
+        if not isinstance(inner, Entries):
+            raise Wrong(inner.place, f"{name} is not a mapping", example, name)
+        yield key.text, inner, name
 
 
 def _caps(tree: Tree, above: str) -> tuple[Cap, ...]:

@@ -12,8 +12,8 @@ from time import monotonic
 
 from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
 from quarterdeck.adapters.engines.local.engine import LocalEngine
-from quarterdeck.adapters.engines.local.paths import SitePaths
 from quarterdeck.adapters.gauges.pretend import parse_pretend
+from quarterdeck.adapters.spool.paths import SitePaths
 from quarterdeck.basics.chance import Chance
 from quarterdeck.core.cluster.demand import Demand, Grant, Resources
 from quarterdeck.core.cluster.hardware import Node

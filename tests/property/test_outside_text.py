@@ -16,8 +16,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from quarterdeck.adapters.engines.local.spool import Spool
 from quarterdeck.adapters.gauges.pretend import NODES_MAX, parse_pretend
+from quarterdeck.adapters.spool.replica import Spool
 from quarterdeck.api.jobfile_schema import job_file_schema
 from quarterdeck.api.translate import (
     digest_of_request,

@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 import pytest
 
-from quarterdeck.adapters.engines.local.files import LocalSiteFiles
-from quarterdeck.adapters.engines.local.paths import SitePaths
+from quarterdeck.adapters.spool.files import SpoolFiles
+from quarterdeck.adapters.spool.paths import SitePaths
 from quarterdeck.basics.errors import NotFound
 from quarterdeck.testing.builders import a_job_id
 from tests.security.wire import document, fill, operations
@@ -152,7 +152,7 @@ def test_a_link_in_place_of_the_whole_results_folder_leads_nowhere(
 ) -> None:
     results_of(site).rmdir()
     results_of(site).symlink_to(tmp_path)
-    files = LocalSiteFiles(site)
+    files = SpoolFiles(site)
     assert files.list_results(JOB, 1) == []
     with pytest.raises(NotFound):
         files.open_result(JOB, 1, 0, "secret")
@@ -161,7 +161,7 @@ def test_a_link_in_place_of_the_whole_results_folder_leads_nowhere(
 def test_a_pipe_in_place_of_a_file_keeps_nobody_waiting(site: SitePaths) -> None:
     os.mkfifo(results_of(site) / "out")
     with pytest.raises(NotFound):
-        LocalSiteFiles(site).open_result(JOB, 1, 0, "out")
+        SpoolFiles(site).open_result(JOB, 1, 0, "out")
 
 
 def test_a_file_that_is_swapped_for_a_link_while_it_is_opened_is_never_the_other_one(
@@ -182,7 +182,7 @@ def test_a_file_that_is_swapped_for_a_link_while_it_is_opened_is_never_the_other
             good.rename(link)
             swap.rename(good)
 
-    files, seen = LocalSiteFiles(site), set()
+    files, seen = SpoolFiles(site), set()
     thread = threading.Thread(target=swapping)
     thread.start()
     try:
@@ -203,7 +203,7 @@ def test_what_is_open_stays_what_it_was_when_the_name_is_given_to_another(
     site: SitePaths, tmp_path: Path
 ) -> None:
     (results_of(site) / "out").write_bytes(b"fine")
-    with LocalSiteFiles(site).open_result(JOB, 1, 0, "out") as stream:
+    with SpoolFiles(site).open_result(JOB, 1, 0, "out") as stream:
         (results_of(site) / "out").unlink()
         os.link(tmp_path / "secret", results_of(site) / "out")
         assert stream.read() == b"fine"

@@ -8,15 +8,15 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from quarterdeck.adapters.engines.local.credentials import Credentials
 from quarterdeck.adapters.engines.local.engine import LocalEngine
-from quarterdeck.adapters.engines.local.files import LocalSiteFiles
 from quarterdeck.adapters.engines.local.host import read_host
-from quarterdeck.adapters.engines.local.metrics import LocalSiteMetrics
-from quarterdeck.adapters.engines.local.paths import SitePaths
 from quarterdeck.adapters.engines.local.practice import PretendedNodes
-from quarterdeck.adapters.engines.local.stock import LocalSiteStock
 from quarterdeck.adapters.gauges.nvml import NvmlGauge
+from quarterdeck.adapters.spool.credentials import Credentials
+from quarterdeck.adapters.spool.files import SpoolFiles
+from quarterdeck.adapters.spool.metrics import SpoolMetrics
+from quarterdeck.adapters.spool.paths import SitePaths
+from quarterdeck.adapters.spool.stock import SpoolStock
 from quarterdeck.agent.agent import SiteAgent
 from quarterdeck.basics.ids import JobId
 from quarterdeck.control.link import PlaneLink
@@ -61,9 +61,9 @@ class EmbeddedSite:
             credentials,
             settings.launcher,
         )
-        self.files = LocalSiteFiles(paths)
-        self.metrics = LocalSiteMetrics(paths)
-        self.stock = LocalSiteStock(paths)
+        self.files = SpoolFiles(paths)
+        self.metrics = SpoolMetrics(paths)
+        self.stock = SpoolStock(paths)
         self._agent = SiteAgent(SITE, self._engine, PlaneLink(plane), blobs)
         self._worker = Worker("agent", self._turn, every_s=AGENT_EVERY_S)
         self._plane = plane

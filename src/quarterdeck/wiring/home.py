@@ -25,7 +25,7 @@ import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from quarterdeck.adapters.engines.local.locks import is_held
+from quarterdeck.adapters.spool.locks import is_held
 from quarterdeck.adapters.stores.sql.network_mount import refuse_network_mount
 from quarterdeck.basics.errors import Conflict, Refused
 

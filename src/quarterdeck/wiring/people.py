@@ -9,8 +9,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from quarterdeck.adapters.engines.local.credentials import Credentials
 from quarterdeck.adapters.identity.token import HomeToken
+from quarterdeck.adapters.spool.credentials import Credentials
 from quarterdeck.control.claim import Claim
 from quarterdeck.control.founding import found
 from quarterdeck.control.roster import Roster

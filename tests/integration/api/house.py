@@ -15,11 +15,11 @@ import uvicorn
 
 from quarterdeck.adapters.audit.memory import MemoryAuditLog
 from quarterdeck.adapters.blobs.memory import MemoryBlobs
-from quarterdeck.adapters.engines.local.metrics import LocalSiteMetrics
-from quarterdeck.adapters.engines.local.paths import SitePaths
 from quarterdeck.adapters.identity.signed import SignedTokens
 from quarterdeck.adapters.identity.token import HomeToken
 from quarterdeck.adapters.notifiers.webhook import WebhookNotifier
+from quarterdeck.adapters.spool.metrics import SpoolMetrics
+from quarterdeck.adapters.spool.paths import SitePaths
 from quarterdeck.adapters.stores.memory import MemoryStore
 from quarterdeck.adapters.stores.memory_calendar import MemoryCalendar
 from quarterdeck.adapters.stores.memory_directory import MemoryDirectory
@@ -249,7 +249,7 @@ def make_house(blob_bytes_max: int = 2**20, limits: DoorLimits = TRIED) -> House
         identity=SignIn(roster, [HomeToken(TOKEN, owner), signed]),
         roster=roster,
         files={SITE: files},
-        metrics={SITE: LocalSiteMetrics(paths)},
+        metrics={SITE: SpoolMetrics(paths)},
         webhooks=webhooks,
         audit=audit,
         version="0.1.0",

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from quarterdeck.adapters.engines.local import logs
-from quarterdeck.adapters.engines.local.files import LocalSiteFiles
-from quarterdeck.adapters.engines.local.paths import SitePaths
+from quarterdeck.adapters.spool import logs
+from quarterdeck.adapters.spool.files import SpoolFiles
+from quarterdeck.adapters.spool.paths import SitePaths
 from quarterdeck.basics.ids import JobId, format_id
 from quarterdeck.ports.engine import AttemptRef
 from tests.integration.runner.ground import Ground
@@ -27,8 +27,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> LocalSiteFiles:
-    return LocalSiteFiles(SitePaths(tmp_path))
+def files(tmp_path: Path) -> SpoolFiles:
+    return SpoolFiles(SitePaths(tmp_path))
 
 
 def tail(folder: Path, lines: int) -> bytes:
@@ -51,7 +51,7 @@ def test_the_last_lines_are_found(folder: Path, monkeypatch: pytest.MonkeyPatch)
     assert tail(folder, 3) == b""
 
 
-def test_a_log_that_is_not_there_begins_at_its_start(folder: Path, files: LocalSiteFiles) -> None:
+def test_a_log_that_is_not_there_begins_at_its_start(folder: Path, files: SpoolFiles) -> None:
     assert files.find_log_start(JOB, 1, 0, tail=3, since_ns=5) == 0
     assert files.search_log(JOB, 1, 0, 0, b"x", is_over=False).next_offset == 0
 
@@ -73,7 +73,7 @@ def test_since_leaves_out_what_is_older(ground: Ground) -> None:
     assert (folder / "log").read_bytes()[offset:] == b"new\n"
 
 
-def search_all(files: LocalSiteFiles, text: bytes, *, is_over: bool = True) -> bytes:
+def search_all(files: SpoolFiles, text: bytes, *, is_over: bool = True) -> bytes:
     found, offset = b"", 0
     while True:
         part = files.search_log(JOB, 1, 0, offset, text, is_over=is_over)
@@ -84,7 +84,7 @@ def search_all(files: LocalSiteFiles, text: bytes, *, is_over: bool = True) -> b
 
 
 def test_lines_are_found_wherever_blocks_end(
-    folder: Path, files: LocalSiteFiles, monkeypatch: pytest.MonkeyPatch
+    folder: Path, files: SpoolFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines = [b"loss=%d step=%d" % (number % 7, number) for number in range(200)]
     (folder / "log").write_bytes(b"\n".join(lines))
@@ -97,7 +97,7 @@ def test_lines_are_found_wherever_blocks_end(
     assert search_all(files, b"absent") == b""
 
 
-def test_an_unfinished_line_waits_until_it_is_whole(folder: Path, files: LocalSiteFiles) -> None:
+def test_an_unfinished_line_waits_until_it_is_whole(folder: Path, files: SpoolFiles) -> None:
     (folder / "log").write_bytes(b"one match\nhalf a mat")
     first = files.search_log(JOB, 1, 0, 0, b"mat", is_over=False)
     assert (first.data, first.next_offset) == (b"one match\n", 10)
@@ -107,7 +107,7 @@ def test_an_unfinished_line_waits_until_it_is_whole(folder: Path, files: LocalSi
 
 
 def test_a_line_without_an_end_is_searched_in_pieces(
-    folder: Path, files: LocalSiteFiles, monkeypatch: pytest.MonkeyPatch
+    folder: Path, files: SpoolFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logs, "BLOCK_BYTES", 16)
     for before in range(40):
@@ -115,7 +115,7 @@ def test_a_line_without_an_end_is_searched_in_pieces(
         assert b"needle" in search_all(files, b"needle")
 
 
-def test_a_search_takes_little_memory(folder: Path, files: LocalSiteFiles) -> None:
+def test_a_search_takes_little_memory(folder: Path, files: SpoolFiles) -> None:
     with (folder / "log").open("wb") as log:
         for _ in range(60):
             log.write(b"x" * 79 + b"\n" + b"y" * (2**20 - 80))
@@ -144,7 +144,7 @@ def test_nothing_is_lost_when_the_attempt_ends_between_the_look_and_the_opening(
     way: str, tmp_path: Path, folder: Path
 ) -> None:
     (folder / "log").write_bytes(b"one\nthe last line\n")
-    files = LocalSiteFiles(MovedMeanwhile(tmp_path))
+    files = SpoolFiles(MovedMeanwhile(tmp_path))
     if way == "read":
         chunk = files.read_log(JOB, 1, 0, 4, 100)
         assert (chunk.data, chunk.is_final) == (b"the last line\n", True)

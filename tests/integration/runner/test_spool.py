@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from quarterdeck.adapters.engines.local.orders import make_order
-from quarterdeck.adapters.engines.local.paths import SitePaths
-from quarterdeck.adapters.engines.local.spool import Spool
 from quarterdeck.adapters.gauges.pretend import parse_pretend
+from quarterdeck.adapters.spool.orders import make_order
+from quarterdeck.adapters.spool.paths import SitePaths
+from quarterdeck.adapters.spool.replica import Spool
 from quarterdeck.basics.ids import JobId, format_id
 from quarterdeck.core.cluster.demand import Demand, Grant, Resources
 from quarterdeck.core.jobs.array import parse_array

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from quarterdeck.adapters.engines.local import orders
+from quarterdeck.adapters.spool import orders
 from quarterdeck.basics.errors import Unavailable
 from quarterdeck.core.jobs.states import ReplicaState
 from quarterdeck.ports.engine import AttemptRef

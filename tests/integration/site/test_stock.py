@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from quarterdeck.adapters.engines.local import stock as stock_module
-from quarterdeck.adapters.engines.local.files import LocalSiteFiles
-from quarterdeck.adapters.engines.local.paths import SitePaths
-from quarterdeck.adapters.engines.local.stock import LocalSiteStock
+from quarterdeck.adapters.spool import stock as stock_module
+from quarterdeck.adapters.spool.files import SpoolFiles
+from quarterdeck.adapters.spool.paths import SitePaths
+from quarterdeck.adapters.spool.stock import SpoolStock
 from quarterdeck.basics.errors import NotFound
 from quarterdeck.core.retention.rules import Kind, Stored
 from quarterdeck.ports.keeping import Deletion
@@ -35,27 +35,27 @@ def write(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def find(stock: LocalSiteStock, kind: Kind) -> Stored:
+def find(stock: SpoolStock, kind: Kind) -> Stored:
     return next(one for one in stock.list_stored() if one.kind is kind)
 
 
 def drop(paths: SitePaths, kind: Kind) -> bool:
-    stock = LocalSiteStock(paths)
+    stock = SpoolStock(paths)
     return stock.drop(find(stock, kind), DELETION, lambda: True)
 
 
 def test_everything_of_ended_attempts_is_listed_with_its_size(paths: SitePaths) -> None:
-    listed = {(one.kind, one.name) for one in LocalSiteStock(paths).list_stored()}
+    listed = {(one.kind, one.name) for one in SpoolStock(paths).list_stored()}
     assert listed == {
         (Kind.LOGS, f"{JOB}/1"),
         (Kind.RESULTS, f"{JOB}/1"),
         (Kind.CHECKPOINTS, JOB),
     }
-    assert all(one.size_bytes > 0 for one in LocalSiteStock(paths).list_stored())
+    assert all(one.size_bytes > 0 for one in SpoolStock(paths).list_stored())
 
 
 def test_a_log_that_went_says_when_and_why(paths: SitePaths) -> None:
-    files = LocalSiteFiles(paths)
+    files = SpoolFiles(paths)
     assert files.read_log(JOB, 1, 1, 0, 99).data == b"a line\n"
     assert drop(paths, Kind.LOGS)
     with pytest.raises(NotFound, match="deleted on 2023-11-14 by retention") as gone:
@@ -66,7 +66,7 @@ def test_a_log_that_went_says_when_and_why(paths: SitePaths) -> None:
 
 
 def test_results_that_went_say_when_and_why(paths: SitePaths) -> None:
-    files = LocalSiteFiles(paths)
+    files = SpoolFiles(paths)
     assert drop(paths, Kind.RESULTS)
     for ask in (
         lambda: files.list_results(JOB, 1),
@@ -78,7 +78,7 @@ def test_results_that_went_say_when_and_why(paths: SitePaths) -> None:
 
 
 def test_an_attempt_that_left_nothing_is_not_said_to_be_deleted(paths: SitePaths) -> None:
-    files = LocalSiteFiles(paths)
+    files = SpoolFiles(paths)
     assert files.list_results(a_job_id(2), 1) == []
     assert files.read_log(a_job_id(2), 1, 0, 0, 99).data == b""
 
@@ -86,15 +86,15 @@ def test_an_attempt_that_left_nothing_is_not_said_to_be_deleted(paths: SitePaths
 def test_the_engine_still_knows_that_the_attempt_was_run(paths: SitePaths) -> None:
     drop(paths, Kind.LOGS)
     assert (paths.ended / JOB / "1").is_dir()
-    assert find(LocalSiteStock(paths), Kind.LEFTOVERS).name == JOB
+    assert find(SpoolStock(paths), Kind.LEFTOVERS).name == JOB
 
 
 def test_what_turns_out_to_be_in_use_is_put_back(paths: SitePaths) -> None:
-    stock = LocalSiteStock(paths)
+    stock = SpoolStock(paths)
     for kind in (Kind.LOGS, Kind.RESULTS, Kind.CHECKPOINTS):
         assert not stock.drop(find(stock, kind), DELETION, lambda: False)
-    assert LocalSiteFiles(paths).read_log(JOB, 1, 0, 0, 99).data == b"a line\n"
-    assert len(LocalSiteFiles(paths).list_results(JOB, 1)) == 2
+    assert SpoolFiles(paths).read_log(JOB, 1, 0, 0, 99).data == b"a line\n"
+    assert len(SpoolFiles(paths).list_results(JOB, 1)) == 2
     assert (paths.root / "checkpoints" / JOB / "step-1").read_bytes() == b"weights"
 
 
@@ -117,9 +117,9 @@ def test_a_crash_in_the_middle_leaves_it_gone_and_its_rest_is_cleared_away(
         with pytest.raises(Crash):
             drop(paths, Kind.RESULTS)
     with pytest.raises(NotFound, match="deleted on"):
-        LocalSiteFiles(paths).list_results(JOB, 1)
+        SpoolFiles(paths).list_results(JOB, 1)
     assert list((paths.root / "trash").iterdir())
-    list(LocalSiteStock(paths).list_stored())
+    list(SpoolStock(paths).list_stored())
     assert list((paths.root / "trash").iterdir()) == []
 
 
@@ -142,5 +142,5 @@ def test_folders_that_forbid_writing_and_links_that_lead_out_are_no_obstacle(
 def test_strange_names_are_left_alone(paths: SitePaths) -> None:
     write(paths.ended / "notes" / "1" / "0" / "log", b"mine")
     write(paths.root / "results" / JOB / "other" / "x", b"mine")
-    assert all(one.job_id == JOB for one in LocalSiteStock(paths).list_stored())
-    assert len(list(LocalSiteStock(paths).list_stored())) == 3
+    assert all(one.job_id == JOB for one in SpoolStock(paths).list_stored())
+    assert len(list(SpoolStock(paths).list_stored())) == 3

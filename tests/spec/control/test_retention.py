@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
-from quarterdeck.adapters.engines.local.paths import SitePaths
-from quarterdeck.adapters.engines.local.stock import LocalSiteStock
+from quarterdeck.adapters.spool.paths import SitePaths
+from quarterdeck.adapters.spool.stock import SpoolStock
 from quarterdeck.basics.errors import Conflict, Invalid, Unavailable
 from quarterdeck.control.requeue import requeue
 from quarterdeck.control.restore import restore
@@ -61,7 +61,7 @@ class Attic:
         self.paths = SitePaths(root / "site")
         self.paths.make()
         self.archive = ListArchive()
-        self.stock = LocalSiteStock(self.paths)
+        self.stock = SpoolStock(self.paths)
         self.sweeper = Sweeper(self.desk.plane, {SITE: self.stock}, self.archive, retention)
 
     def leave(self, job: Job, attempt: int = 1, size_bytes: int = 4096) -> None:

@@ -15,7 +15,7 @@ from quarterdeck.basics.errors import Unavailable
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from quarterdeck.adapters.engines.local.paths import SitePaths
+    from quarterdeck.adapters.spool.paths import SitePaths
     from quarterdeck.ports.engine import LaunchOrder
 
 ASK_S_MAX: Final = 10.0

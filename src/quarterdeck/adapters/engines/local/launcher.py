@@ -17,14 +17,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 import quarterdeck
-from quarterdeck.adapters.engines.local.locks import is_held
-from quarterdeck.adapters.engines.local.orders import site_disk
+from quarterdeck.adapters.spool.locks import is_held
+from quarterdeck.adapters.spool.orders import site_disk
 from quarterdeck.basics.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from quarterdeck.adapters.engines.local.paths import SitePaths
+    from quarterdeck.adapters.spool.paths import SitePaths
 
 START_S_MAX: Final = 20.0
 REAP_S_MAX: Final = 60.0

@@ -8,20 +8,20 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from quarterdeck.adapters.engines.local.logs import find_since, find_tail, search
-from quarterdeck.adapters.engines.local.spool import Spool
-from quarterdeck.adapters.engines.local.stock import check_not_deleted
+from quarterdeck.adapters.spool.logs import find_since, find_tail, search
+from quarterdeck.adapters.spool.replica import Spool
+from quarterdeck.adapters.spool.stock import check_not_deleted
 from quarterdeck.basics.errors import NotFound
 from quarterdeck.core.retention.rules import Kind
 from quarterdeck.ports.engine import AttemptRef
 from quarterdeck.ports.site import LogChunk, LogMatches, ResultFile
 
 if TYPE_CHECKING:
-    from quarterdeck.adapters.engines.local.paths import SitePaths
+    from quarterdeck.adapters.spool.paths import SitePaths
     from quarterdeck.basics.ids import JobId
 
 
-class LocalSiteFiles:
+class SpoolFiles:
     """A `SiteFiles` on the site's folders."""
 
     def __init__(self, paths: SitePaths) -> None:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from quarterdeck.adapters.engines.local.orders import write_json
+from quarterdeck.adapters.spool.orders import write_json
 from quarterdeck.basics.errors import Unavailable
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
-    from quarterdeck.adapters.engines.local.paths import SitePaths
+    from quarterdeck.adapters.spool.paths import SitePaths
     from quarterdeck.core.cluster.hardware import Node
     from quarterdeck.ports.engine import LaunchOrder
 

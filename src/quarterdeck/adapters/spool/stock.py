@@ -17,7 +17,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from quarterdeck.adapters.engines.local.orders import write_json
+from quarterdeck.adapters.spool.orders import write_json
 from quarterdeck.basics.errors import NotFound, Unavailable
 from quarterdeck.basics.ids import JobId, is_job_id
 from quarterdeck.basics.times import to_iso
@@ -27,7 +27,7 @@ from quarterdeck.ports.engine import AttemptRef
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from quarterdeck.adapters.engines.local.paths import SitePaths
+    from quarterdeck.adapters.spool.paths import SitePaths
     from quarterdeck.ports.keeping import Deletion
 
 MARK: Final = "deleted.json"
@@ -35,7 +35,7 @@ MARK: Final = "deleted.json"
 log = logging.getLogger(__name__)
 
 
-class LocalSiteStock:
+class SpoolStock:
     """A `SiteStock` on the site's folders."""
 
     def __init__(self, paths: SitePaths) -> None:

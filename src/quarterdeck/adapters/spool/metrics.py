@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from quarterdeck.adapters.engines.local.paths import SitePaths
+    from quarterdeck.adapters.spool.paths import SitePaths
     from quarterdeck.basics.ids import JobId
 
 FILE_BYTES_MAX: Final = 64 * 2**20
@@ -33,7 +33,7 @@ _RANK: Final = re.compile(r"rank-([0-9]{1,9})\.jsonl", re.ASCII)
 _FAR: Final = 1e300
 
 
-class LocalSiteMetrics:
+class SpoolMetrics:
     """A `SiteMetrics` on the site's folders."""
 
     def __init__(self, paths: SitePaths) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import quarterdeck
 
 if TYPE_CHECKING:
-    from quarterdeck.adapters.engines.local.paths import SitePaths
+    from quarterdeck.adapters.spool.paths import SitePaths
 
 _INIT: Final = '''"""Quarterdeck, as far as it is there inside a job."""
 

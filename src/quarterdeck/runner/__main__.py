@@ -1,4 +1,4 @@
-"""`python -I -S FOLDER COMMAND`: launcher, one replica, reaper, or a trial of cgroups."""
+"""`python -I -S FOLDER COMMAND`: launcher, replicas, reaper, or a trial of cgroups."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if not __package__:
 
 
 def main(arguments: list[str]) -> int:
-    """Run one of the four."""
+    """Run one of the five."""
     parser = argparse.ArgumentParser(prog="runner")
     commands = parser.add_subparsers(dest="command", required=True)
     launcher = commands.add_parser("launcher", help="fork a runner per replica folder")
@@ -24,6 +24,9 @@ def main(arguments: list[str]) -> int:
     launcher.add_argument("--idle-s", type=float, default=3.0)
     replica = commands.add_parser("replica", help="run one replica")
     replica.add_argument("folder")
+    node = commands.add_parser("node", help="run the replicas of an attempt that lie on a node")
+    node.add_argument("attempt")
+    node.add_argument("--name", required=True)
     reap = commands.add_parser("reap", help="kill what carries these marks")
     reap.add_argument("--marker", action="append", required=True)
     commands.add_parser("confinement", help="say as JSON whether cgroups can be made here")
@@ -36,6 +39,10 @@ def main(arguments: list[str]) -> int:
         from .replica import run_replica
 
         return run_replica(os.path.abspath(given.folder))
+    if given.command == "node":
+        from .node import run_node
+
+        return run_node(os.path.abspath(given.attempt), given.name)
     if given.command == "confinement":
         import json
 

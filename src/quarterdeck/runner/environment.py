@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Iterable
 
 from .processes import MARK
 
 
-def inherited() -> dict[str, str]:
-    """What the launcher was started with, less everything that is Quarterdeck's own."""
-    return {name: text for name, text in os.environ.items() if not name.startswith("QD_")}
+def inherited(hidden: Iterable[str] = ()) -> dict[str, str]:
+    """What the launcher was started with, less everything that is Quarterdeck's own, or begins
+    with what is to be hidden."""
+    begins = ("QD_", *hidden)
+    return {name: text for name, text in os.environ.items() if not name.startswith(begins)}
 
 
 def make_environment(
@@ -21,7 +23,10 @@ def make_environment(
     per_node = order["ranks_per_node"]
     place, own = find_place(order), own_peers(order, peers)
     first = own[0]
-    environment = {} if order.get("account") else inherited()
+    environment = {} if order.get("account") else inherited(order.get("env_hidden") or ())
+    devices = ",".join(order["devices"])
+    if order.get("devices_from"):
+        devices = os.environ.get(order["devices_from"], "")
     environment.update(order["env"])
     environment.update(
         {
@@ -39,7 +44,7 @@ def make_environment(
             "QD_GPUS_PER_NODE": str(len(order["devices"])),
             "QD_RESULTS": order["results_dir"],
             "QD_CHECKPOINT": order["checkpoint_dir"],
-            "CUDA_VISIBLE_DEVICES": ",".join(order["devices"]),
+            "CUDA_VISIBLE_DEVICES": devices,
             MARK: make_mark(order),
         }
     )

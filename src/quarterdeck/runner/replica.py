@@ -3,7 +3,8 @@
     lock -> work folder -> (standing -> all peers stand ->) started -> … -> nothing lives -> exited
 
 Every wait ends at the latest with the next beat, and then the folder is looked at again: a poke
-that was lost costs seconds, not the job.
+that was lost costs seconds, not the job. Where nobody can poke, because the engine is on another
+machine, the order says how often to look.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from .logfile import Budget, LogFile
 from .processes import become_subreaper, kill_descendants, kill_marked
 from .ranks import Ranks
 from .relay import Relay
-from .spool import Spool
+from .skew import ClockSkewed, check_clock
+from .spool import BEAT, Spool
 from .wakeups import Wakeups
 from .workdir import lay_out, link_checkpoint
 
@@ -81,13 +83,17 @@ class Replica:
         self._is_asked = False
         self._is_timed_out = False
         self._is_unsaid = False
+        self._look_s: float | None = self._order.get("look_s")
+        self._keeper: int | None = os.getppid() if self._order.get("is_kept") else None
+        self._is_abandoned = False
 
     def run(self) -> None:
         """Set up, meet the peers, run the command, leave nothing behind."""
         self._beat()
         try:
+            check_clock(self._spool.path(BEAT), self._order.get("skew_s_max"))
             self._set_up()
-        except LauncherRefused as error:
+        except (ClockSkewed, LauncherRefused) as error:
             self._say_exited("setup_failed", str(error))
             return
         except (OSError, ValueError, KeyError) as error:
@@ -142,7 +148,7 @@ class Replica:
             "standing", pid=os.getpid(), host=order["node"], address=order["address"], port=port
         )
         while True:
-            if self._find_stop():
+            if self._is_abandoned or self._find_stop():
                 return None
             met = self._spool.read_json("peers.json")
             if met is not None:
@@ -198,6 +204,8 @@ class Replica:
         """Until no rank runs, or what runs has had its grace."""
         while True:
             self._reap()
+            if self._is_abandoned:
+                return
             if not self._ranks.is_running and not self._ranks.has_warned_left:
                 return
             wish = self._find_stop()
@@ -236,7 +244,9 @@ class Replica:
         overrun = self._cgroups.describe_overrun() if self._cgroups is not None else ""
         if self._cgroups is not None:
             self._cgroups.remove()
-        if self._is_timed_out:
+        if self._is_abandoned:
+            self._say_exited("killed", "what had started its runner was killed, and so all of it")
+        elif self._is_timed_out:
             limit_s = self._order["time_limit_s"]
             self._say_exited("timed_out", "it ran into its time limit of %gs" % limit_s)
         elif self._is_asked:
@@ -271,11 +281,17 @@ class Replica:
             self._stop(self._order["stop_signal"], self._order["grace_s"])
         if self._is_unsaid:
             self._is_unsaid = not self._spool.say_kept()
+        if self._look_s is not None:
+            self._spool.look_again()
+        if self._keeper is not None and os.getppid() != self._keeper:
+            self._is_abandoned = True  # Others may be given our devices from now on.
         if time.monotonic() >= self._beat_at:
             self._beat()
 
     def _next_look_at(self) -> float:
         times = [self._beat_at]
+        if self._look_s is not None:
+            times.append(time.monotonic() + self._look_s)
         if self._ranks.stopping and not self._ranks.is_running:
             times.append(time.monotonic() + GROUP_LOOK_S)  # nobody tells of a grandchild's end
         if self._kill_at is not None:

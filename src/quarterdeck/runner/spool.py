@@ -15,6 +15,7 @@ import time
 from typing import Any
 
 ORDER_VERSION = 1
+BEAT = "beat"
 LOCK_TRIES = 4
 LOCK_PAUSE_S = 0.005
 UNSAID_PAUSE_S = 0.5
@@ -147,7 +148,12 @@ class Spool:
 
     def beat(self) -> None:
         """Say that the runner lives, by the time of a file. On a full disk the lock says it."""
-        self.touch("beat")
+        self.touch(BEAT)
+
+    def look_again(self) -> None:
+        """See what others have put there since: NFS looks at a folder anew when it is opened."""
+        with contextlib.suppress(OSError):
+            os.close(os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
 
     def touch(self, name: str) -> None:
         """Make a file, or set its time; without room for it, it is not there."""
@@ -158,7 +164,14 @@ class Spool:
 
 
 def poke_inbox(order: dict[str, Any]) -> None:
-    """Tell the agent which spool has news, if it listens."""
+    """Tell the agent which spool has news, if it listens: by its FIFO, or where it is on another
+    machine by a file in the folder for them."""
+    if order.get("news"):
+        name = "%s.%d.%d" % (order["job_id"], order["attempt"], order["node_rank"])
+        with contextlib.suppress(OSError):
+            path = os.path.join(order["news"], name)
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        return
     line = json.dumps({key: order[key] for key in ("job_id", "attempt", "node_rank")})
     try:
         handle = os.open(order["inbox"], os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -81,6 +81,7 @@ def _give_first(folder: str, checkpoint_dir: str) -> None:
     """Move the folder onto the empty one in one step; if that one is not empty, drop it."""
     import shutil
 
+    checkpoint_dir = os.path.realpath(checkpoint_dir)  # There may be a door before it.
     try:
         os.rename(folder, checkpoint_dir)
     except OSError as error:

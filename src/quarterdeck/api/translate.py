@@ -33,6 +33,7 @@ RETRIED: Final = (
     Reason.OUT_OF_MEMORY,
     Reason.TIMED_OUT,
     Reason.SETUP_FAILED,
+    Reason.STOPPED_AT_SITE,
     Reason.PREEMPTED,
 )
 """Ends that another attempt may follow; the others are what somebody asked for. After having made

@@ -86,6 +86,7 @@ class Replica:
         self._look_s: float | None = self._order.get("look_s")
         self._keeper: int | None = os.getppid() if self._order.get("is_kept") else None
         self._is_abandoned = False
+        self._is_told_off = False
 
     def run(self) -> None:
         """Set up, meet the peers, run the command, leave nothing behind."""
@@ -102,7 +103,7 @@ class Replica:
         with _reserve_port(self._order["address"]) as reserved:
             peers = self._meet(reserved.getsockname()[1])
         if peers is None:
-            self._say_exited("stopped", "stopped before the command was started")
+            self._say_end(not_run="stopped before the command was started")
             return
         try:
             if not self._spool.mark_started():
@@ -143,12 +144,16 @@ class Replica:
             "port": port,
         }
         if not order["barrier"]:
-            return None if self._find_stop() else [itself]
+            self._is_asked = self._find_stop() is not None
+            return None if self._is_asked else [itself]
         self._say(
             "standing", pid=os.getpid(), host=order["node"], address=order["address"], port=port
         )
         while True:
-            if self._is_abandoned or self._find_stop():
+            if self._is_abandoned or self._is_told_off:
+                return None
+            if self._find_stop():
+                self._is_asked = True
                 return None
             met = self._spool.read_json("peers.json")
             if met is not None:
@@ -240,7 +245,7 @@ class Replica:
         if self._relay is not None:
             self._relay.drain()
 
-    def _say_end(self) -> None:
+    def _say_end(self, not_run: str = "") -> None:
         overrun = self._cgroups.describe_overrun() if self._cgroups is not None else ""
         if self._cgroups is not None:
             self._cgroups.remove()
@@ -250,7 +255,9 @@ class Replica:
             limit_s = self._order["time_limit_s"]
             self._say_exited("timed_out", "it ran into its time limit of %gs" % limit_s)
         elif self._is_asked:
-            self._say_exited("stopped", "")
+            self._say_exited("stopped", not_run)
+        elif self._is_told_off:
+            self._say_exited("stopped_at_site", "its runner was told to end by SIGTERM")
         elif overrun and self._ranks.has_failed:
             self._say_exited("out_of_memory", overrun)
         else:
@@ -278,6 +285,7 @@ class Replica:
                 self._wakeups.unwatch(ended)
             self._relay.turn()
         if signal.SIGTERM in signals:
+            self._is_told_off = not self._ranks.stopping
             self._stop(self._order["stop_signal"], self._order["grace_s"])
         if self._is_unsaid:
             self._is_unsaid = not self._spool.say_kept()

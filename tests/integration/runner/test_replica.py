@@ -239,7 +239,8 @@ def test_the_runner_ends_its_command_when_it_is_asked_to_end_itself(ground: Grou
     import os
 
     os.kill(runner, signal.SIGTERM)
-    assert ground.fact(folder, "exited")["ranks"][0]["signal"] == signal.SIGTERM
+    exited = ground.fact(folder, "exited")
+    assert (exited["ranks"][0]["signal"], exited["reason"]) == (signal.SIGTERM, "stopped_at_site")
 
 
 def test_a_killed_runner_leaves_nothing_and_is_spoken_for(ground: Ground) -> None:

@@ -26,6 +26,7 @@ _REASONS: Final = {
     "setup_failed": Reason.SETUP_FAILED,
     "timed_out": Reason.TIMED_OUT,
     "out_of_memory": Reason.OUT_OF_MEMORY,
+    "stopped_at_site": Reason.STOPPED_AT_SITE,
 }
 
 

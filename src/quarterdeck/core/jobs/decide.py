@@ -20,7 +20,7 @@ from quarterdeck.core.jobs.clearance import Clearance
 from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.core.jobs.job import Attempt, Job, Replica
 from quarterdeck.core.jobs.lineup import parts_of
-from quarterdeck.core.jobs.reasons import Reason
+from quarterdeck.core.jobs.reasons import TOLD_BY_SITE, Reason
 from quarterdeck.core.jobs.spec import BACKOFF_S_MAX
 from quarterdeck.core.jobs.states import AttemptState, JobState, ReplicaState
 from quarterdeck.core.limits import LIMITS
@@ -41,10 +41,11 @@ _LEVEL: Final = {
     ReplicaState.EXITED: 3,
     ReplicaState.LOST: 3,
 }
-_TOLD_BY_RUNNER: Final = (Reason.SETUP_FAILED, Reason.TIMED_OUT, Reason.OUT_OF_MEMORY)
 _SILENT: Final = {
     Reason.TIMED_OUT: "it ran into its time limit",
     Reason.OUT_OF_MEMORY: "it used more memory than it had asked for",
+    Reason.STOPPED_AT_SITE: "it was stopped at the site, not by Quarterdeck",
+    Reason.PREEMPTED: "the site took its nodes for others",
 }
 _WHOLE_GRACE: Final = (Reason.TIMED_OUT, Reason.PREEMPTED)
 """Nothing of the attempt has failed, so it may use its time to save what it did."""
@@ -303,7 +304,7 @@ def _own_failure(replica: Replica) -> Reason | None:
     """Why the replica failed of its own accord; None for one that did not, or that we stopped."""
     if replica.state is ReplicaState.LOST:
         return Reason.NODE_FAILURE
-    if replica.reason in _TOLD_BY_RUNNER:
+    if replica.reason in TOLD_BY_SITE:
         return replica.reason
     if not replica.exits:
         return Reason.NODE_FAILURE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 
 class Reason(StrEnum):
@@ -27,6 +28,8 @@ class Reason(StrEnum):
     """It ran into its own `time_limit` and was stopped."""
     OUT_OF_MEMORY = "out_of_memory"
     """It used more memory than it had asked for, and the node ended it."""
+    STOPPED_AT_SITE = "stopped_at_site"
+    """Somebody at the site stopped it past Quarterdeck, for example with `scancel`."""
     NEEDS_FAILED = "needs_failed"
     """A job that it needs ended otherwise than well, so it can never start."""
     HELD_BY_USER = "held_by_user"
@@ -35,3 +38,13 @@ class Reason(StrEnum):
     """Somebody let it into the queue with `release`."""
     SETUP_FAILED = "setup_failed"
     """The work folder could not be laid out or the command could not be started."""
+
+
+TOLD_BY_SITE: Final = (
+    Reason.SETUP_FAILED,
+    Reason.TIMED_OUT,
+    Reason.OUT_OF_MEMORY,
+    Reason.STOPPED_AT_SITE,
+    Reason.PREEMPTED,
+)
+"""Ends of a replica that its runner tells, or the engine, which may make room for others too."""

@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from tests.slurm.cluster import SlurmCluster
 
 ROOT = Path(__file__).parent.parent
 # Where `qd login` has led whoever runs the tests is not where they go.
@@ -33,8 +35,21 @@ def why_no_postgres() -> str | None:
 
 
 def why_no_slurm() -> str | None:
-    """None when Slurm's client programs are here."""
-    return None if shutil.which("sinfo") and shutil.which("sbatch") else "no sinfo and sbatch"
+    """None when the programs of a Slurm cluster are here."""
+    if not (shutil.which("sinfo") and shutil.which("sbatch")):
+        return "no sinfo and sbatch"
+    from tests.slurm.cluster import find_missing
+
+    return find_missing()
+
+
+def why_no_hosts() -> str | None:
+    """None when nodes of a Slurm cluster can have networks and devices of their own here."""
+    if (why_not := why_no_slurm()) is not None:
+        return why_not
+    from tests.slurm.cluster import find_why_no_hosts
+
+    return find_why_no_hosts()
 
 
 def why_no_torch() -> str | None:
@@ -88,6 +103,7 @@ def why_no_cgroup() -> str | None:
 COMPONENTS: dict[str, Callable[[], str | None]] = {
     "postgres": cache(why_no_postgres),
     "slurm": cache(why_no_slurm),
+    "hosts": cache(why_no_hosts),
     "torch": cache(why_no_torch),
     "gpu": cache(why_no_gpu),
     "mount": cache(why_no_mount),
@@ -129,3 +145,21 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def root() -> Path:
     """The folder of the repository."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_slurm() -> Iterator[SlurmCluster]:
+    """The cluster that all tests of this worker share; use `slurm`, which leaves it empty."""
+    from tests.slurm.cluster import running_slurm
+    from tests.slurm.config import ClusterOptions
+
+    with running_slurm(ClusterOptions(nodes=6)) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def slurm(shared_slurm: SlurmCluster) -> Iterator[SlurmCluster]:
+    """A real Slurm of six idle nodes in three racks, eight GPUs each. Its jobs are cancelled
+    afterwards; a test that ends a daemon makes its own with `running_slurm`."""
+    yield shared_slurm
+    shared_slurm.cancel_all()

@@ -1,0 +1,1 @@
+"""Slurm's command line: what is asked of it, and its answers as records."""

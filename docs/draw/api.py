@@ -79,6 +79,7 @@ def read_document() -> dict[str, Any]:
         home_id="",
         started_at_ns=0,
         shutdown=lambda _stop_jobs: None,
+        list_sites=list,
         put_pools=lambda _text, _is_dry_run: plane.rules.now,
         is_ready=lambda: True,
     )

@@ -30,13 +30,26 @@ from quarterdeck.testing.conformance.engine import Behaviour
 FOR_EVER_S = 1e9
 
 
-def _grants(nodes: tuple[Node, ...], gpu: int) -> tuple[Grant, ...]:
-    """One GPU of each node, another one for each order."""
-    return tuple(Grant(node.name, (node.devices[gpu].id,)) for node in nodes)
+def make_grants(nodes: tuple[Node, ...], number: int, gpus: int) -> tuple[Grant, ...]:
+    """So many GPUs of each node, others for each order as long as there are."""
+    first = number % (len(nodes[0].devices) - gpus + 1)
+    return tuple(
+        Grant(node.name, tuple(one.id for one in node.devices[first : first + gpus]))
+        for node in nodes
+    )
 
 
-def _demand(nodes: int) -> Demand:
-    return Demand(nodes, Resources(gpus=1))
+def make_demand(nodes: int, behaviour: Behaviour) -> Demand:
+    return Demand(nodes, Resources(gpus=behaviour.gpus))
+
+
+def make_line(starts: Path, behaviour: Behaviour) -> str:
+    """A shell line that notes its start and its devices, and behaves."""
+    line = f"echo $CUDA_VISIBLE_DEVICES >> {starts}; "
+    if behaviour.ignores_stop:
+        line += "trap '' TERM; "
+    end = "while :; do sleep 1000; done" if behaviour.lasts else f"exit {behaviour.exit_code}"
+    return line + end
 
 
 class LocalGround:
@@ -62,12 +75,10 @@ class LocalGround:
 
     def order(self, ref: AttemptRef, behaviour: Behaviour, *, nodes: int = 1) -> LaunchOrder:
         self._ordered.append(ref)
-        line = f"echo start >> {self._starts(ref)}; "
-        if behaviour.ignores_stop:
-            line += "trap '' TERM; "
-        line += "while :; do sleep 1000; done" if behaviour.lasts else f"exit {behaviour.exit_code}"
-        spec = JobSpec(("sh", "-c", line), demand=_demand(nodes))
-        return LaunchOrder(ref, spec, _grants(self._nodes[:nodes], len(self._ordered)))
+        line = make_line(self._starts(ref), behaviour)
+        spec = JobSpec(("sh", "-c", line), demand=make_demand(nodes, behaviour))
+        grants = make_grants(self._nodes[:nodes], len(self._ordered), behaviour.gpus)
+        return LaunchOrder(ref, spec, grants)
 
     def until(self, holds: Callable[[], bool]) -> None:
         deadline = monotonic() + 20
@@ -104,6 +115,10 @@ class LocalGround:
                     continue
         return found
 
+    def read_devices(self, ref: AttemptRef) -> list[list[str]]:
+        path = self._starts(ref)
+        return [line.split(",") for line in path.read_text().splitlines()] if path.exists() else []
+
     def close(self) -> None:
         for seen in self.engine.observe():
             self.engine.stop(seen.ref, 0.0)
@@ -135,8 +150,9 @@ class VirtualGround:
     def order(self, ref: AttemptRef, behaviour: Behaviour, *, nodes: int = 1) -> LaunchOrder:
         self._behaviours[ref] = behaviour
         name = f"job-{list(self._behaviours).index(ref)}"
-        spec = JobSpec(("virtual",), name=name, demand=_demand(nodes))
-        return LaunchOrder(ref, spec, _grants(self._nodes[:nodes], len(self._behaviours)))
+        spec = JobSpec(("virtual",), name=name, demand=make_demand(nodes, behaviour))
+        grants = make_grants(self._nodes[:nodes], len(self._behaviours), behaviour.gpus)
+        return LaunchOrder(ref, spec, grants)
 
     def script(self, order: LaunchOrder) -> Script:
         """What stands in for the simulator's own choice of what a command does."""
@@ -158,6 +174,10 @@ class VirtualGround:
     def count_starts(self, ref: AttemptRef) -> int:
         attempt = self._site.forgotten.get(ref) or self._site.tracked[ref]
         return sum(replica.starts for replica in attempt.replicas)
+
+    def read_devices(self, ref: AttemptRef) -> list[list[str]]:
+        attempt = self._site.find_attempt(ref)
+        return [list(grant.devices) for grant in attempt.order.grants] if attempt else []
 
     def count_living(self, ref: AttemptRef) -> int:
         attempt = self._site.find_attempt(ref)

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from quarterdeck.testing.conformance.engine import EngineConformance
+from quarterdeck.testing.conformance.engine import EngineConformance, RemoteEngineConformance
 from tests.contract.grounds import LocalGround, VirtualGround
+from tests.contract.slurm_ground import SlurmGround
+from tests.slurm.cluster import SlurmCluster
 
 
 class TestLocalEngine(EngineConformance):
@@ -23,3 +25,12 @@ class TestVirtualEngine(EngineConformance):
     @pytest.fixture
     def ground(self) -> VirtualGround:
         return VirtualGround()
+
+
+@pytest.mark.needs_slurm
+class TestSlurmEngine(RemoteEngineConformance):
+    @pytest.fixture
+    def ground(self, slurm: SlurmCluster, tmp_path: Path) -> Iterator[SlurmGround]:
+        made = SlurmGround(slurm, tmp_path)
+        yield made
+        made.close()

@@ -37,6 +37,7 @@ from quarterdeck.api.routers import (
     reorder,
     results,
     server,
+    sites,
     snapshots,
     stats,
     steps,
@@ -58,7 +59,7 @@ DESCRIPTION = (
 
 _ROUTERS = (
     *(jobs, batches, steps, queue, reorder, plans, logs, metrics, results),
-    *(events, nodes, bookings, snapshots, webhooks, audit, server, policy, pools, stats),
+    *(events, nodes, sites, bookings, snapshots, webhooks, audit, server, policy, pools, stats),
     *(gc, health),
     *(organization, teams, users, invitations, tokens),
 )

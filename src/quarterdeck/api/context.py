@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from quarterdeck.ports.audit import AuditLog
     from quarterdeck.ports.identity import Identity
     from quarterdeck.ports.metrics import SiteMetrics
-    from quarterdeck.ports.site import SiteFiles
+    from quarterdeck.ports.site import SiteFiles, SiteState
 
 
 class Closing(threading.Event):
@@ -53,6 +53,7 @@ class ApiContext:
     `files` holds each site's logs and results by the site's name. `allowed_hosts` are further host
     names, without port, under which the server may be asked; loopback names always are. `shutdown`
     is told whether to cancel all jobs first; it only asks for the end and returns at once.
+    `list_sites` says which sites there are and whether they answer.
     `put_pools` writes other pools to the policy file and follows them, or in a dry run only says
     what that would be.
     `is_ready` is called on the event loop, so it looks at what is in memory. `sweeper` does what
@@ -71,6 +72,7 @@ class ApiContext:
     home_id: str
     started_at_ns: int
     shutdown: Callable[[bool], None]
+    list_sites: Callable[[], list[SiteState]]
     put_pools: Callable[[str, bool], FollowedPolicy]
     is_ready: Callable[[], bool]
     allowed_hosts: frozenset[str] = frozenset()

@@ -53,8 +53,32 @@ class Observation:
         return all(sight.state.is_gone for sight in self.sightings)
 
 
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What not every engine can do. What one cannot is never tried with it: it is refused with a
+    word that says so, or the site does not offer it.
+
+    `exact_devices`: a job gets just the devices of its grant, otherwise as many of that node.
+    `parts`: parts of GPUs can be granted. `unlike_replicas`: the replicas of a gang may need
+    different things. `accounts`: jobs can run as the accounts of their owners. `images`: jobs can
+    run in a container image. `shares_nodes_with_others`: jobs run there that are not ours.
+    """
+
+    exact_devices: bool = True
+    parts: bool = True
+    unlike_replicas: bool = True
+    accounts: bool = False
+    images: bool = True
+    shares_nodes_with_others: bool = False
+
+
 class Engine(Protocol):
     """The face of every engine. Each call raises `Unavailable` when the engine does not answer."""
+
+    @property
+    def abilities(self) -> Abilities:
+        """What it can do of what not all can."""
+        ...
 
     def list_nodes(self) -> tuple[Node, ...]:
         """What the site has now, devices in a stable order."""

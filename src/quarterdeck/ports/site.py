@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from quarterdeck.core.cluster.hardware import Node
-from quarterdeck.ports.engine import AttemptRef, LaunchOrder, Observation
+from quarterdeck.ports.engine import Abilities, AttemptRef, LaunchOrder, Observation
 
 if TYPE_CHECKING:
     from quarterdeck.basics.ids import JobId
@@ -69,6 +69,22 @@ class ControlLink(Protocol):
     def open_blob(self, digest: str) -> BinaryIO:
         """Bytes that a launch needs, such as a work folder's file; `NotFound` or `Unavailable`."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class SiteState:
+    """A site of the server: what drives it, where it stands, and whether it answers.
+
+    `problem` says why it does not, and is empty when it does; `abilities` are not known before it
+    did. `country` is the two letters of ISO 3166.
+    """
+
+    name: str
+    engine: str
+    country: str = ""
+    region: str = ""
+    problem: str = ""
+    abilities: Abilities | None = None
 
 
 @dataclass(frozen=True, slots=True)

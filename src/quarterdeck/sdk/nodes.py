@@ -15,6 +15,7 @@ from quarterdeck.wire.v1.cluster import (
     NodeList,
     ResumeRequest,
 )
+from quarterdeck.wire.v1.sites import SiteList
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,11 @@ def list_nodes() -> Call[NodeList]:
 def get_node(node: str, *, site: str | None = None) -> Call[NodeDetail]:
     """One node with its GPUs, one by one. `site` where several have a node of that name."""
     return Call("GET", _at(node), as_model(NodeDetail), query=_query(site, dry_run=False))
+
+
+def list_sites() -> Call[SiteList]:
+    """All sites: what drives them, whether they answer, and what is free of them."""
+    return Call("GET", "/v1/sites", as_model(SiteList))
 
 
 def cordon(
@@ -68,6 +74,7 @@ class NodeCalls(Calls):
 
     list_nodes = waiting(list_nodes)
     get_node = waiting(get_node)
+    list_sites = waiting(list_sites)
     cordon = waiting(cordon)
     resume = waiting(resume)
 
@@ -77,6 +84,7 @@ class AsyncNodeCalls(AsyncCalls):
 
     list_nodes = awaited(list_nodes)
     get_node = awaited(get_node)
+    list_sites = awaited(list_sites)
     cordon = awaited(cordon)
     resume = awaited(resume)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from quarterdeck.basics.errors import Unavailable
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.states import ReplicaState
-from quarterdeck.ports.engine import AttemptRef, LaunchOrder, Observation
+from quarterdeck.ports.engine import Abilities, AttemptRef, LaunchOrder, Observation
 from quarterdeck.sim.faults import Fault
 from quarterdeck.sim.replicas import VirtualAttempt, VirtualReplica
 
@@ -31,6 +31,11 @@ class VirtualEngine:
         self._faults = faults
         self._halves = 0
         site.half_written.clear()
+
+    @property
+    def abilities(self) -> Abilities:
+        """As the local engine."""
+        return Abilities()
 
     def list_nodes(self) -> tuple[Node, ...]:
         """The nodes as they can be seen."""

@@ -21,6 +21,7 @@ from quarterdeck.agent.agent import SiteAgent
 from quarterdeck.basics.ids import JobId
 from quarterdeck.control.link import PlaneLink
 from quarterdeck.ports.engine import AttemptRef
+from quarterdeck.ports.site import SiteState
 from quarterdeck.wiring.accounts import find_site_root
 from quarterdeck.wiring.site.imagine import imagine_nodes
 from quarterdeck.wiring.worker import Worker
@@ -68,6 +69,12 @@ class EmbeddedSite:
         self._worker = Worker("agent", self._turn, every_s=AGENT_EVERY_S)
         self._plane = plane
         self._has_reported = threading.Event()
+
+    name = SITE
+
+    def describe(self) -> SiteState:
+        """What people are told of it."""
+        return SiteState(SITE, "local", abilities=self._engine.abilities)
 
     def start(self) -> None:
         """Start the launcher, listen to the runners, and take the first turn."""
@@ -139,6 +146,8 @@ def _parse(line: bytes) -> AttemptRef | None:
 
 
 def _list_nodes(settings: Settings, paths: SitePaths) -> Callable[[], tuple[Node, ...]]:
+    if not settings.has_local:
+        return tuple
     imagined = imagine_nodes(settings)
     if imagined is not None:
         return PretendedNodes(imagined, paths.lost_nodes)

@@ -11,7 +11,7 @@ WIRED = {
     "doctor": LazyVerb(
         "quarterdeck.wiring.doctor.command:command", "Say what this machine can and cannot do."
     ),
-    "site": LazyVerb("quarterdeck.wiring.site.command:command", "Draw, make and import sites."),
+    "site": LazyVerb("quarterdeck.wiring.sites:command", "Connect, draw, make and import sites."),
     "policy": LazyVerb(
         "quarterdeck.wiring.policies:command", "Show, check and try what the scheduler follows."
     ),

@@ -85,6 +85,13 @@ class PeopleOfServer:
         # What listens everywhere is asked over loopback, and from there.
         source = host if not address.is_unspecified else _LOOPBACK[address.version]
 
+        return self._make_credentials(url, source)
+
+    def make_credentials_elsewhere(self, url: str) -> Credentials:
+        """Tokens of jobs that run on the nodes of a cluster, of which each has its own address."""
+        return self._make_credentials(url, None)
+
+    def _make_credentials(self, url: str, source: str | None) -> Credentials:
         def sign(ref: AttemptRef) -> str:
             return self.signed.sign_for_attempt(ref.job_id, ref.attempt, source)
 

@@ -37,6 +37,7 @@ from quarterdeck.control.cancel import cancel_all
 from quarterdeck.control.cycles import CYCLES_MAX, Cycles
 from quarterdeck.control.cycles import KEPT_S as CYCLES_KEPT_S
 from quarterdeck.control.learned import load_learned
+from quarterdeck.control.link import PlaneLink
 from quarterdeck.control.plane import ControlPlane
 from quarterdeck.control.promises import KEPT_S as PROMISES_KEPT_S
 from quarterdeck.control.promises import Promises
@@ -48,10 +49,11 @@ from quarterdeck.control.waits import KEPT_S, Waits
 from quarterdeck.control.webhooks import Webhooks
 from quarterdeck.wiring.accounts import prepare_accounts
 from quarterdeck.wiring.clock import SteadyClock, find_last_stamp
+from quarterdeck.wiring.connected.keeper import SiteKeeper
 from quarterdeck.wiring.connection import HEADER_BYTES_MAX, make_protocol
 from quarterdeck.wiring.deliveries import Deliveries
 from quarterdeck.wiring.disk import DiskWatch
-from quarterdeck.wiring.embedded import SITE, EmbeddedSite
+from quarterdeck.wiring.embedded import EmbeddedSite
 from quarterdeck.wiring.listener import listen
 from quarterdeck.wiring.people import PeopleOfServer
 from quarterdeck.wiring.policy.in_force import FILE as POLICY_FILE
@@ -148,7 +150,15 @@ class Server:
             home, self._plane, blobs, settings, self._people.make_credentials(self.url)
         )
         archive = JsonlArchive(home.root / "archive")
-        self._sweeper = Sweeper(self._plane, {SITE: self._site.stock}, archive, settings.retention)
+        self._sites = SiteKeeper(
+            home.site_root.parent,
+            home.home_id(),
+            self._plane,
+            PlaneLink(self._plane),
+            self._people.make_credentials_elsewhere,
+        )
+        self._sites.add_embedded(self._site)
+        self._sweeper = Sweeper(self._plane, self._sites.stocks, archive, settings.retention)
         scheduler = Scheduler(self._plane)
         self._scheduler = Worker(
             "scheduler",
@@ -194,6 +204,7 @@ class Server:
             for worker in (self._policy, self._scheduler, self._promises, self._housekeeping):
                 worker.close()
             self._disk.close()
+            self._sites.close()
             for part in (self._site, self._deliveries, self._people, self._store, self._audit):
                 part.close()
             self._cycles.end(self._plane.clock.now_ns())
@@ -210,6 +221,7 @@ class Server:
             while not self._site.wait_reported(0.2):
                 if self._closing.is_set():
                     return
+            self._sites.start()
             self._plane.changed.subscribe(self._scheduler.wake)
             self._people.roster.changed.subscribe(self._scheduler.wake)
             self._agenda.changed.subscribe(self._scheduler.wake)
@@ -277,8 +289,9 @@ class Server:
             plane=self._plane,
             identity=self._people.sign_in,
             roster=self._people.roster,
-            files={SITE: self._site.files},
-            metrics={SITE: self._site.metrics},
+            files=self._sites.files,
+            metrics=self._sites.metrics,
+            list_sites=self._sites.list_states,
             webhooks=self._webhooks,
             audit=self._audit,
             version=__version__,

@@ -16,7 +16,8 @@ LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One server's settings. `pretend` is `SHAPE:N`, `site` a site file whose nodes are
+    """One server's settings. Without `has_local` no job runs on this machine, only at connected
+    sites. `pretend` is `SHAPE:N`, `site` a site file whose nodes are
     pretended; without either it is this machine's own hardware. `disk_reserve_bytes` None: the
     larger of 256 MiB and one percent."""
 
@@ -24,6 +25,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 0
     pretend: str | None = None
+    has_local: bool = True
     site: Path | None = None
     store: str | None = None
     tls_cert: Path | None = None
@@ -45,6 +47,12 @@ class Settings:
                 "--pretend and --site both say which nodes there are",
                 field="site",
                 hint="give one of them",
+            )
+        if not self.has_local and (self.pretend is not None or self.site is not None):
+            raise Refused(
+                "--no-local says that no job runs here, and --pretend or --site that some do",
+                field="local",
+                hint="leave one of them out",
             )
         if (self.tls_cert is None) != (self.tls_key is None):
             raise Refused(

@@ -92,6 +92,13 @@ log = logging.getLogger(__name__)
     metavar="FOLDER",
     help="Where folders of jobs lie [in the home].",
 )
+@click.option(
+    "--no-local",
+    "has_local",
+    flag_value=False,
+    default=True,
+    help="Run no job on this machine, only at connected sites.",
+)
 @click.option("--detach", is_flag=True, help="Return when the server is ready.")
 @dry_run_option
 @output_option

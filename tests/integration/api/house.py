@@ -45,8 +45,8 @@ from quarterdeck.core.cluster.hardware import Device, Node
 from quarterdeck.core.jobs.events import Sighting
 from quarterdeck.core.jobs.job import RankExit
 from quarterdeck.core.jobs.states import ReplicaState
-from quarterdeck.ports.engine import AttemptRef, Observation
-from quarterdeck.ports.site import LogChunk, LogMatches, Report, ResultFile
+from quarterdeck.ports.engine import Abilities, AttemptRef, Observation
+from quarterdeck.ports.site import LogChunk, LogMatches, Report, ResultFile, SiteState
 from quarterdeck.wiring.policy.in_force import followed
 from quarterdeck.wiring.policy.section import with_pools
 from quarterdeck.wiring.system import RandomHookKeys, RandomSecrets
@@ -258,6 +258,7 @@ def make_house(blob_bytes_max: int = 2**20, limits: DoorLimits = TRIED) -> House
         started_at_ns=START_NS,
         allowed_hosts=frozenset({"deck.example.org"}),
         shutdown=shutdowns.append,
+        list_sites=lambda: [SiteState("local", "local", abilities=Abilities())],
         put_pools=put_pools,
         is_ready=lambda: house.is_ready,
         blob_bytes_max=blob_bytes_max,

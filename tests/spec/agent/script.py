@@ -15,7 +15,7 @@ from quarterdeck.core.cluster.hardware import Node
 from quarterdeck.core.jobs.events import Sighting
 from quarterdeck.core.jobs.job import RankExit
 from quarterdeck.core.jobs.states import ReplicaState
-from quarterdeck.ports.engine import AttemptRef, LaunchOrder, Observation
+from quarterdeck.ports.engine import Abilities, AttemptRef, LaunchOrder, Observation
 from quarterdeck.ports.site import Desired, Report, StopOrder
 from quarterdeck.testing.builders import SITE, START_NS, a_dgx, a_job_id, a_job_spec
 
@@ -34,6 +34,8 @@ def an_order(number: int, *, nodes: int = 1, snapshot: str | None = None) -> Lau
 
 class ScriptedEngine:
     """Attempts start when they are launched, and end when the test or a stop says so."""
+
+    abilities = Abilities()
 
     def __init__(self) -> None:
         self.nodes: tuple[Node, ...] = (a_dgx(),)

@@ -43,9 +43,10 @@ class SignedTokens:
     clock: Clock
     is_live: Callable[[JobId, int], bool]
 
-    def sign_for_attempt(self, job_id: JobId, attempt: int, source: str) -> str:
-        """For what runs as this attempt at that address."""
-        return self._sign({"kind": Kind.RUNNER.value, "job": job_id, "att": attempt, "src": source})
+    def sign_for_attempt(self, job_id: JobId, attempt: int, source: str | None) -> str:
+        """For what runs as this attempt at that address; None: at whichever its node has."""
+        claims: dict[str, object] = {"kind": Kind.RUNNER.value, "job": job_id, "att": attempt}
+        return self._sign(claims if source is None else {**claims, "src": source})
 
     def sign_for_site(self, site: str, source: str) -> str:
         """For the agent of this site at that address."""
@@ -55,7 +56,9 @@ class SignedTokens:
         """The attempt or the site that the token stands for, or None for any that is not good."""
         claims = self._open(credential)
         now_s = self.clock.now_ns() // NS_PER_S
-        if claims is None or claims.get("aud") != self.audience or claims.get("src") != source:
+        if claims is None or claims.get("aud") != self.audience:
+            return None
+        if claims.get("src", source) != source:
             return None
         if not _is_count(claims.get("iat")) or not _is_count(claims.get("exp")):
             return None

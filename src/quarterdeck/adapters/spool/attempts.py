@@ -56,12 +56,19 @@ class Attempts:
     """Launched and not forgotten attempts. Used by one thread, except `note`."""
 
     def __init__(
-        self, paths: SitePaths, credentials: Credentials | None, *, is_fenced: bool = False
+        self,
+        paths: SitePaths,
+        credentials: Credentials | None,
+        *,
+        is_fenced: bool = False,
+        asks_why: bool = False,
     ) -> None:
-        """`is_fenced`: only the account of a job's owner can pass the job's folder."""
+        """`is_fenced`: only the account of a job's owner can pass the job's folder. `asks_why`: the
+        engine explains the ends of those who were told to end at the site."""
         self._paths = paths
         self._credentials = credentials
         self._is_fenced = is_fenced
+        self._asks_why = asks_why
         self._tracked: dict[AttemptRef, Tracked] = {}
         self._live: dict[AttemptRef, Tracked] = {}
         self._noted: list[AttemptRef] = []
@@ -184,11 +191,14 @@ class Attempts:
         return forgotten
 
     def _track(self, ref: AttemptRef, replicas: int) -> Tracked:
-        spools = [Spool(self._paths.replica(ref, rank), rank) for rank in range(replicas)]
+        spools = [
+            Spool(self._paths.replica(ref, rank), rank, asks_why=self._asks_why)
+            for rank in range(replicas)
+        ]
         tracked = Tracked(ref, spools, Observation(ref, ()), is_released=replicas == 1)
-        tracked.refresh()
         self._tracked[ref] = tracked
         self._live[ref] = tracked
+        self.refresh(tracked)
         return tracked
 
     def _release(self, tracked: Tracked) -> None:

@@ -28,6 +28,11 @@ class SitePaths:
         return self.run / "inbox.fifo"
 
     @property
+    def news(self) -> Path:
+        """Where runners on other machines say so."""
+        return self.run / "news"
+
+    @property
     def lost_nodes(self) -> Path:
         """The names of nodes that are pretended to be lost."""
         return self.root / "lost-nodes"

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from quarterdeck.adapters.spool.locks import is_held
+from quarterdeck.adapters.spool.orders import write_json
 from quarterdeck.core.jobs.events import Sighting
 from quarterdeck.core.jobs.job import RankExit
 from quarterdeck.core.jobs.reasons import Reason
@@ -30,20 +31,27 @@ _REASONS: Final = {
 }
 
 
+END: Final = "end.json"
+
+
 class Spool:
     """One replica's folder, read from where the last read stopped.
 
     `is_doubted`: at the last look a runner had begun with it but held no lock and had said nothing,
-    which is right for an instant only.
+    which is right for an instant only. `asks_why`: where a runner was told to end, only the engine
+    can find out why; until it has, the replica has not ended.
     """
 
-    def __init__(self, folder: Path, node_rank: int) -> None:
+    def __init__(self, folder: Path, node_rank: int, *, asks_why: bool = False) -> None:
         self.folder = folder
         self.sighting = Sighting(node_rank, ReplicaState.PENDING)
         self.standing: dict[str, Any] | None = None
         self.is_doubted = False
+        self.unexplained: Sighting | None = None
+        self._asks_why = asks_why
         self._pid: int | None = None
         self._offset = 0
+        self._recall_end()
 
     def read(self) -> bool:
         """Take in new facts; says whether the sighting changed."""
@@ -81,6 +89,46 @@ class Spool:
                     signal.pidfd_send_signal(handle, signal.SIGKILL)
             finally:
                 os.close(handle)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the runner has said its last word, explained or not."""
+        return self.sighting.state.is_gone or self.unexplained is not None
+
+    def read_beat_ns(self) -> int:
+        """When the runner last said that it lives, by the site's clock; 0 if it never did."""
+        try:
+            return (self.folder / "beat").stat().st_mtime_ns
+        except OSError:
+            return 0
+
+    def end(self, state: ReplicaState, reason: Reason, message: str) -> None:
+        """The engine knows how it ended, and its runner will say no more, or is not believed. Also
+        by an engine that comes after this one. `Unavailable` when the disk does not take it."""
+        told = {"state": state.value, "reason": reason.value, "message": message}
+        write_json(self.folder / END, told)
+        self.sighting = replace(
+            self.unexplained or self.sighting, state=state, reason=reason, message=message
+        )
+
+    def explain(self) -> None:
+        """It ended as its runner said; there is nothing to add."""
+        if self.unexplained is not None:
+            self.sighting = self.unexplained
+
+    def _recall_end(self) -> None:
+        try:
+            told = json.loads((self.folder / END).read_text())
+        except FileNotFoundError:
+            return
+        self.read()
+        state, reason = ReplicaState(told["state"]), Reason(told["reason"])
+        self.sighting = replace(
+            self.unexplained or self.sighting,
+            state=state,
+            reason=reason,
+            message=told["message"],
+        )
 
     def lose(self, message: str) -> None:
         """The runner is gone without a last word."""
@@ -120,7 +168,7 @@ class Spool:
         if fact["reason"] == "killed":
             self.lose(message or "the runner was killed; what it ran was killed after it")
             return
-        self.sighting = replace(
+        ended = replace(
             self.sighting,
             state=ReplicaState.EXITED,
             ended_at_ns=fact["at_ns"],
@@ -131,3 +179,7 @@ class Spool:
             reason=_REASONS.get(fact["reason"]),
             message=message,
         )
+        if self._asks_why and ended.reason is Reason.STOPPED_AT_SITE:
+            self.unexplained = ended
+        else:
+            self.sighting = ended

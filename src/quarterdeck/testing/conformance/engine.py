@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from quarterdeck.basics.errors import Unavailable
 from quarterdeck.basics.ids import JobId, format_id
 from quarterdeck.core.jobs.states import ReplicaState
 from quarterdeck.ports.engine import AttemptRef
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What a command does: end at once with a code, or last until it is stopped or killed."""
+    """What a command does on so many GPUs of each node: end at once with a code, or last until it
+    is stopped or killed."""
 
+    gpus: int = 1
     exit_code: int = 0
     lasts: bool = False
     ignores_stop: bool = False
@@ -49,6 +53,31 @@ class Ground(Protocol):
     def count_living(self, ref: AttemptRef) -> int:
         """How many processes of the attempt live."""
         ...
+
+    def read_devices(self, ref: AttemptRef) -> list[list[str]]:
+        """Which devices the commands of the attempt were told that they have, one list each."""
+        ...
+
+
+class Outages(Protocol):
+    """What can happen between an engine and what it drives, where that is something else."""
+
+    def break_down(self, kind: str) -> None:
+        """From now on it is `down`, or `deaf` (it does what it is told, and no answer arrives), or
+        answers with `garbage`."""
+        ...
+
+    def mend(self) -> None:
+        """As usual again."""
+        ...
+
+    def has_asked(self) -> Callable[[], bool]:
+        """Whether the engine has asked and got an answer since this call, looking now."""
+        ...
+
+
+class RemoteGround(Ground, Outages, Protocol):
+    """The world of an engine that asks somebody else."""
 
 
 QUICK = Behaviour()
@@ -162,6 +191,24 @@ class EngineConformance:
         ground.until(lambda: _states(ground, ref) == [ReplicaState.LOST])
         assert ground.count_starts(ref) == 1
 
+    def test_a_job_gets_the_devices_of_its_grant(self, ground: Ground) -> None:
+        ref = _ref(1)
+        order = ground.order(ref, Behaviour(gpus=3, lasts=True), nodes=2)
+        ground.engine.launch(order)
+        ground.until(lambda: _states(ground, ref) == [ReplicaState.STARTED] * 2)
+        ground.until(lambda: len(ground.read_devices(ref)) == 2)
+        told = sorted(ground.read_devices(ref))
+        assert [len(devices) for devices in told] == [3, 3]
+        if ground.engine.abilities.exact_devices:
+            assert told == sorted(list(grant.devices) for grant in order.grants)
+
+    def test_many_are_observed_in_one_call(self, ground: Ground) -> None:
+        refs = [_ref(number) for number in range(1, 9)]
+        for ref in refs:
+            ground.engine.launch(ground.order(ref, QUICK))
+        ground.until(lambda: all(_is_gone(ground, ref) for ref in refs))
+        assert sorted(seen.ref for seen in ground.engine.observe()) == refs
+
     def test_attempts_of_one_job_are_kept_apart(self, ground: Ground) -> None:
         first, second = _ref(1), AttemptRef(_ref(1).job_id, 2)
         ground.engine.launch(ground.order(first, QUICK))
@@ -171,6 +218,53 @@ class EngineConformance:
         ground.engine.stop(first, 0.0)
         ground.engine.forget([first])
         assert _states(ground, second) == [ReplicaState.STARTED]
+
+
+class RemoteEngineConformance(EngineConformance):
+    """For engines that drive what may be away, deaf or mad while they go on."""
+
+    def test_what_is_launched_while_it_is_down_starts_afterwards(
+        self, ground: RemoteGround
+    ) -> None:
+        running, ref = _ref(1), _ref(2)
+        ground.engine.launch(ground.order(running, LASTING))
+        ground.until(lambda: _states(ground, running) == [ReplicaState.STARTED])
+        ground.break_down("down")
+        with suppress(Unavailable):
+            ground.engine.launch(ground.order(ref, QUICK))
+        for _ in range(5):
+            assert _states(ground, running) == [ReplicaState.STARTED]
+        ground.mend()
+        ground.until(lambda: _is_gone(ground, ref))
+        assert ground.count_starts(ref) == 1
+        assert _states(ground, running) == [ReplicaState.STARTED]
+
+    def test_a_launch_whose_answer_is_lost_is_one_launch(self, ground: RemoteGround) -> None:
+        ref = _ref(1)
+        order = ground.order(ref, LASTING)
+        ground.break_down("deaf")
+        with suppress(Unavailable):
+            ground.engine.launch(order)
+        ground.mend()
+        ground.restart()
+        with suppress(Unavailable):
+            ground.engine.launch(order)
+        ground.until(lambda: _states(ground, ref) == [ReplicaState.STARTED])
+        assert ground.count_starts(ref) == 1
+
+    def test_garbage_changes_nothing(self, ground: RemoteGround) -> None:
+        ref = _ref(1)
+        ground.engine.launch(ground.order(ref, LASTING))
+        ground.until(lambda: _states(ground, ref) == [ReplicaState.STARTED])
+        nodes = ground.engine.list_nodes()
+        ground.break_down("garbage")
+        ground.until(ground.has_asked())
+        assert _states(ground, ref) == [ReplicaState.STARTED]
+        assert [node.name for node in ground.engine.list_nodes()] == [one.name for one in nodes]
+        ground.mend()
+        ground.engine.stop(ref, 10.0)
+        ground.until(lambda: _is_gone(ground, ref))
+        assert ground.count_living(ref) == 0
 
 
 def _ref(number: int) -> AttemptRef:

@@ -26,7 +26,7 @@ def examine(root: Path, site: Path | None = None) -> list[Finding]:
     return findings if site is None else [*findings, look_at_site(site)]
 
 
-def as_text(findings: list[Finding]) -> str:
+def as_lines(findings: list[Finding]) -> list[str]:
     """A line each, and what to do below it."""
     width = max(len(finding.about) for finding in findings)
     lines = []
@@ -34,6 +34,12 @@ def as_text(findings: list[Finding]) -> str:
         lines.append(f"{MARKS[finding.level]}  {finding.about.ljust(width)}  {finding.told}")
         if finding.hint:
             lines.append(f"{'':7}  {'':{width}}  -> {finding.hint}")
+    return lines
+
+
+def as_text(findings: list[Finding]) -> str:
+    """All of it, and what that means."""
+    lines = as_lines(findings)
     problems = sum(finding.level is Level.PROBLEM for finding in findings)
     notes = sum(finding.level is Level.NOTE for finding in findings)
     lines.append("")

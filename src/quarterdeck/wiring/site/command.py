@@ -1,4 +1,4 @@
-"""`qd site`: draw a site, make one of scalable units, and take over what others know of places.
+"""`qd site show|generate|import`: draw a site, make one of scalable units, take over places.
 
 All but the drawing of a live site works on files alone, so it is wired to the rules themselves.
 """
@@ -38,12 +38,7 @@ if TYPE_CHECKING:
 IMPORT_BYTES_MAX: Final = 64 << 20
 
 
-@click.group()
-def command() -> None:
-    """Draw, make and import sites."""
-
-
-@command.command(
+@click.command(
     epilog=examples("qd site show --map", "qd site show --map --file superpod.yaml"),
 )
 @click.option("--map", "with_map", is_flag=True, help="Draw racks, nodes and GPUs.")
@@ -124,7 +119,7 @@ _FILE_OPTION = click.option(
 _FORCE_OPTION = click.option("--force", is_flag=True, help="Write over a file that is there.")
 
 
-@command.command(
+@click.command(
     epilog=examples(
         "qd site generate --type dgx-a100 --units 7 -o superpod.yaml",
         "qd site generate --type dgx-b200 --units 64 --name large",
@@ -149,7 +144,7 @@ def generate(kind_name: str, units: int, name: str, file: Path | None, **flags: 
     _deliver(text, file, told, **flags)
 
 
-@command.command(
+@click.command(
     "import",
     epilog=examples(
         "qd site import topology.conf",

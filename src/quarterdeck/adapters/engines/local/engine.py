@@ -14,6 +14,7 @@ from quarterdeck.adapters.spool.inside import make_inside
 from quarterdeck.adapters.spool.orders import make_order, make_snapshot
 from quarterdeck.core.cluster.hardware import NodeState
 from quarterdeck.core.jobs.states import ReplicaState
+from quarterdeck.ports.engine import Abilities
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -59,6 +60,11 @@ class LocalEngine:
         self._attempts = Attempts(paths, credentials, is_fenced=accounts is not None)
         self._swept_at = 0.0
         self._find_attempts()
+
+    @property
+    def abilities(self) -> Abilities:
+        """All there is; accounts with their launcher."""
+        return Abilities(accounts=self._accounts is not None)
 
     def list_nodes(self) -> tuple[Node, ...]:
         """The machine, or the nodes that it pretends to be."""

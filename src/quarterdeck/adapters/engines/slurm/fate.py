@@ -1,0 +1,49 @@
+"""What Slurm's word on an ended job means for the replicas that said none themselves."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from quarterdeck.core.jobs.reasons import Reason
+from quarterdeck.core.jobs.states import ReplicaState
+
+
+class Fate(NamedTuple):
+    """How a replica ended, as `Sighting` tells it. One that `explains` also says why a runner was
+    told to end."""
+
+    state: ReplicaState
+    reason: Reason
+    message: str
+    explains: bool = False
+
+
+_FATES: Final = {
+    "CANCELLED": (
+        ReplicaState.EXITED, Reason.STOPPED_AT_SITE, "it was cancelled in Slurm, not by Quarterdeck"
+    ),
+    "PREEMPTED": (ReplicaState.EXITED, Reason.PREEMPTED, "Slurm took its nodes for other jobs"),
+    "TIMEOUT": (ReplicaState.EXITED, Reason.TIMED_OUT, "it ran into Slurm's limit of time"),
+    "DEADLINE": (ReplicaState.EXITED, Reason.TIMED_OUT, "it ran into Slurm's deadline"),
+    "OUT_OF_MEMORY": (
+        ReplicaState.EXITED, Reason.OUT_OF_MEMORY, "it used more memory than Slurm had given it"
+    ),
+}  # fmt: skip
+_NODE: Final = ("NODE_FAIL", "BOOT_FAIL", "LAUNCH_FAILED", "RECONFIG_FAIL", "REVOKED")
+
+
+def fate_of(state: str, reason: str, said: str, *, was_taken_up: bool) -> Fate:
+    """By the state of the batch job (empty: Slurm knows it no more), and what its script said."""
+    told = f"Slurm: {state}" if state else "Slurm knows nothing of it any more"
+    if reason and reason not in ("None", state):
+        told += f" ({reason})"
+    if state in _FATES:
+        level, why, message = _FATES[state]
+        return Fate(level, why, f"{message} ({told})", explains=True)
+    if state and state not in _NODE and not was_taken_up:
+        message = f"the runner did not start ({told}): {said or 'it said nothing'}"
+        return Fate(ReplicaState.EXITED, Reason.SETUP_FAILED, message)
+    message = "a node of it was lost" if state in _NODE else "its runner ended without a word"
+    return Fate(
+        ReplicaState.LOST, Reason.NODE_FAILURE, f"{message} ({told})", explains=state in _NODE
+    )

@@ -1,0 +1,61 @@
+"""What an engine must find again of an attempt's batch job: two files in the attempt's folder."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Final
+
+from quarterdeck.adapters.engines.slurm.batch import OUTPUT
+from quarterdeck.adapters.engines.slurm.requests import BatchRequest
+from quarterdeck.adapters.spool.attempts import load_json
+from quarterdeck.adapters.spool.orders import write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+TICKET: Final = "slurm.json"
+NODES: Final = "nodes.json"
+"""Which replicas lie on which node, for the runner."""
+
+
+@dataclass(slots=True)
+class Ticket:
+    """The batch job as it was asked for. `is_asked`: Slurm may have it; `job` is its id there once
+    that is known."""
+
+    folder: Path
+    request: BatchRequest
+    job: int | None = None
+    is_asked: bool = False
+
+    def save(self) -> None:
+        """Write it whole. `Unavailable` when the disk does not take it."""
+        content = {"request": asdict(self.request), "job": self.job, "is_asked": self.is_asked}
+        write_json(self.folder / TICKET, content)
+
+    def save_nodes(self, nodes: Sequence[str]) -> None:
+        """Write which replicas lie where; replica `i` on `nodes[i]`."""
+        ranks: defaultdict[str, list[int]] = defaultdict(list)
+        for rank, node in enumerate(nodes):
+            ranks[node].append(rank)
+        write_json(self.folder / NODES, ranks)
+
+    def read_output(self) -> str:
+        """The last line that the batch script itself has said; it says nothing if all is well."""
+        try:
+            content = (self.folder / OUTPUT).read_bytes()[-2000:]
+        except OSError:
+            return ""
+        return content.decode(errors="replace").strip().rpartition("\n")[2]
+
+
+def load_ticket(folder: Path) -> Ticket:
+    """The one of an attempt, as `save` wrote it."""
+    content = load_json(folder / TICKET)
+    assert content is not None, folder  # It is written before the orders.
+    told = content["request"]
+    warning = tuple(told["warning"]) if told["warning"] else None
+    request = BatchRequest(**{**told, "nodes": tuple(told["nodes"]), "warning": warning})
+    return Ticket(folder, request, content["job"], content["is_asked"])

@@ -1,0 +1,140 @@
+"""What Slurm says of its jobs and nodes, asked for beside everything else.
+
+An answer takes a while, and none may come for half a minute while slurmctld is down. So it is
+waited for on a thread of its own, and until it is there the last one holds.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from quarterdeck.adapters.engines.slurm.gpus import NodeGpus, read_gpus
+from quarterdeck.adapters.engines.slurm.places import locate_nodes
+from quarterdeck.basics.errors import Invalid, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from quarterdeck.adapters.engines.slurm.commands import SlurmCommands
+    from quarterdeck.adapters.engines.slurm.records import (
+        Listing,
+        SlurmJob,
+        SlurmNode,
+        SlurmPartition,
+        SlurmReservation,
+    )
+    from quarterdeck.core.cluster.hardware import Location
+
+RARELY_S: Final = 30.0
+"""How often is asked for what seldom changes: partitions, reservations, the topology."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Rare:
+    """What seldom changes. `partition` is the one that jobs go to."""
+
+    partition: SlurmPartition
+    reservations: tuple[SlurmReservation, ...] = ()
+    locations: Mapping[str, Location] = field(default_factory=dict)
+    asked_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One answer. Jobs by id and, those with one, by comment; `asked_at` on the monotonic clock."""
+
+    rare: Rare
+    jobs: Mapping[int, SlurmJob]
+    by_comment: Mapping[str, SlurmJob]
+    nodes: tuple[SlurmNode, ...]
+    gpus: Mapping[str, NodeGpus]
+    asked_at: float
+
+    @property
+    def longest_s(self) -> float | None:
+        """The partition's own limit of time, if it has one."""
+        return self.rare.partition.time_limit_s
+
+
+class ClusterView:
+    """See the module. `name` is the partition's, empty for Slurm's default."""
+
+    def __init__(self, commands: SlurmCommands, name: str) -> None:
+        self._commands = commands
+        self._name = name
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="slurm")
+        self._asked: Future[Look] | None = None
+        self._rare: Rare | None = None
+
+    def ask(self) -> None:
+        """Begin to look, unless it is being looked already."""
+        if self._asked is None:
+            self._asked = self._pool.submit(self._look)
+
+    def take(self, *, wait: bool = False) -> Look | None:
+        """The answer, if a new one is there. `Unavailable` or `SlurmRefused` if there was none;
+        `Invalid` for a partition that Slurm does not know."""
+        if self._asked is None or not (wait or self._asked.done()):
+            return None
+        asked, self._asked = self._asked, None
+        return asked.result()
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _look(self) -> Look:
+        asked_at = monotonic()
+        if self._rare is None or asked_at - self._rare.asked_at >= RARELY_S:
+            self._rare = self._look_rarely(asked_at)
+        rare = self._rare
+        jobs = _understood("jobs", self._commands.list_jobs())
+        mine = set(rare.partition.nodes)
+        listed = _understood("nodes", self._commands.list_nodes())
+        nodes = tuple(node for node in listed if node.name in mine)
+        return Look(
+            rare,
+            {job.id: job for job in jobs},
+            {job.comment: job for job in jobs if job.comment},
+            nodes,
+            {node.name: read_gpus(node.name, node.gres) for node in nodes},
+            asked_at,
+        )
+
+    def _look_rarely(self, asked_at: float) -> Rare:
+        partition = find_partition(self._commands, self._name)
+        switches = self._commands.show_topology().items
+        reservations = self._commands.list_reservations().items
+        return Rare(partition, reservations, locate_nodes(switches), asked_at)
+
+
+def _understood(what: str, listing: Listing[T]) -> tuple[T, ...]:
+    """All that was listed. `Unavailable` if a part of it was not understood: whoever is missing
+    would be taken for gone."""
+    if listing.skipped:
+        raise Unavailable(
+            f"{listing.skipped} of Slurm's {what} could not be read, for example "
+            f"{listing.example[:80]!a}",
+            hint="if this stays so, its version may be one that Quarterdeck does not know",
+        )
+    return listing.items
+
+
+def find_partition(commands: SlurmCommands, name: str) -> SlurmPartition:
+    """The partition of this name, or Slurm's default for none. `Invalid` without one."""
+    known = _understood("partitions", commands.list_partitions())
+    for one in known:
+        if one.name == name or (not name and one.is_default):
+            return one
+    names = ", ".join(one.name for one in known) or "none that this account may see"
+    raise Invalid(
+        f"partition is {name!r}, which this Slurm does not have"
+        if name
+        else "partition is not given, and this Slurm has no default",
+        field="partition",
+        hint=f"its partitions: {names}",
+    )

@@ -1,0 +1,43 @@
+"""Where runners on other machines say that their spool has news: by a file of that name."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING, Final
+
+from quarterdeck.basics.ids import JobId
+from quarterdeck.ports.engine import AttemptRef
+
+if TYPE_CHECKING:
+    from quarterdeck.adapters.spool.paths import SitePaths
+
+_NAME: Final = re.compile(r"(?P<job>[A-Za-z0-9_-]{1,64})\.(?P<attempt>[0-9]{1,9})\.[0-9]{1,9}")
+log = logging.getLogger(__name__)
+
+
+class News:
+    """The folder of a site's news. What is lost of them costs time only: spools are read anyway."""
+
+    def __init__(self, paths: SitePaths) -> None:
+        self._folder = paths.news
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+    def take(self) -> list[AttemptRef]:
+        """Of which attempts there are any. A file goes before its spool is read, so news that come
+        meanwhile are told again."""
+        found: dict[AttemptRef, None] = {}
+        try:
+            names = [path.name for path in self._folder.iterdir()]
+        except OSError as error:
+            log.warning("the site's news cannot be read: %s", error)
+            return []
+        for name in names:
+            match = _NAME.fullmatch(name)
+            try:
+                (self._folder / name).unlink()
+            except OSError:
+                continue
+            if match is not None:
+                found[AttemptRef(JobId(match["job"]), int(match["attempt"]))] = None
+        return list(found)

@@ -1,0 +1,213 @@
+"""What a home knows of a connected site: one file `sites/NAME.yaml`, written by `qd site add`.
+
+It names folders, programs and accounts of the machine that the server runs on, so it is a part of
+the server's settings, like its policy file, and nothing that travels over HTTP.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from quarterdeck.basics.errors import Invalid
+from quarterdeck.basics.quantities import format_span
+from quarterdeck.sdk.yamltree import Entries, Fault, Place, read_documents, shown, shown_key
+from quarterdeck.wiring.policy.keys import span_s
+from quarterdeck.wiring.policy.parts import Wrong, entries_of, scalar_of
+from quarterdeck.wiring.site.model import NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from quarterdeck.wiring.policy.keys import Plain
+
+BYTES_MAX: Final = 1 << 16
+ENGINES: Final = ("slurm",)
+RESERVED: Final = ("local",)
+"""The site of the server's own machine."""
+TEXT_CHARS_MAX: Final = 200
+_WORD: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", re.ASCII)
+_COUNTRY: Final = re.compile(r"[A-Z]{2}", re.ASCII)
+_URL: Final = re.compile(r"https?://[^\s/]+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class SiteEntry:
+    """A connected site. `folder` is on a file system that this machine and all of its nodes see
+    under the same path. `server_url` is where its nodes reach this server, for jobs that ask it
+    something; empty: they cannot. The rest is as in `SlurmSettings`."""
+
+    name: str
+    engine: str
+    folder: Path
+    country: str = ""
+    region: str = ""
+    partition: str = ""
+    account: str = ""
+    qos: str = ""
+    reservation: str = ""
+    python: str = "python3"
+    path: str = ""
+    hardware: str = ""
+    slurm_conf: Path | None = None
+    programs: Path | None = None
+    server_url: str = ""
+    silence_s: float = 60.0
+    patience_s: float = 120.0
+    poll_s: float = 2.0
+
+
+def read_entry(content: bytes, file: str, name: str) -> SiteEntry:
+    """The site in a file's bytes. `Invalid` with `file:line:column` and the key."""
+    if len(content) > BYTES_MAX:
+        told = f"the file is larger than {BYTES_MAX} bytes"
+        raise Fault(Place(1, 1), told, "is it the file of a site?").to_error(file)
+    documents, faults = read_documents(content)
+    if faults:
+        raise faults[0].to_error(file)
+    if len(documents) != 1 or not isinstance(documents[0].root, Entries):
+        place = documents[0].place if documents else Place(1, 1)
+        hint = f"keys: {', '.join(_READERS)}"
+        raise Fault(place, "this is not one mapping of keys and values", hint).to_error(file)
+    try:
+        return _read(documents[0].root, name)
+    except Wrong as wrong:
+        raise wrong.fault.to_error(file) from None
+
+
+def make_entry(name: str, given: dict[str, Plain | None]) -> SiteEntry:
+    """The site of these values by key; what is None is as usual. `Invalid` names the key."""
+    check_name(name)
+    values: dict[str, Any] = {}
+    for key, value in given.items():
+        if value is not None:
+            field, read = _READERS[key]
+            try:
+                values[field] = read(value, key)
+            except Invalid as error:
+                raise Invalid(error.message, field=key, hint=error.hint) from None
+    return SiteEntry(name, **_check_needed(values))
+
+
+def write_entry(entry: SiteEntry) -> str:
+    """The text of its file: what is as usual is left out."""
+    usual = {field.name: field.default for field in fields(SiteEntry)}
+    lines = []
+    for key, (field, _) in _READERS.items():
+        value = getattr(entry, field)
+        if value == usual[field]:
+            continue
+        text = format_span(value) if isinstance(value, float) else str(value)
+        lines.append(f"{key}: {json.dumps(text)}")
+    return "\n".join(lines) + "\n"
+
+
+def check_name(name: str) -> None:
+    """`Invalid` for what is no name of a connected site."""
+    if re.fullmatch(NAME, name) is None or name in RESERVED:
+        told = f"name is {shown(name[:100])}, which is no name for a connected site"
+        hint = "use letters, digits, dots and dashes, 63 at most"
+        if name in RESERVED:
+            hint = "that is the machine of the server itself; use another name"
+        raise Invalid(told, field="name", hint=hint)
+
+
+def _read(root: Entries, name: str) -> SiteEntry:
+    values: dict[str, Any] = {}
+    for key, tree in entries_of(root, ""):
+        if key.text not in _READERS:
+            told = f"there is no key {shown_key(key.text)}"
+            hint = f"keys: {', '.join(_READERS)}"
+            raise Wrong(key.place, told, hint, key.text, "unknown_field")
+        field, read = _READERS[key.text]
+        try:
+            values[field] = read(scalar_of(tree, key.text), key.text)
+        except Invalid as error:
+            raise Wrong(tree.place, error.message, error.hint, key.text) from None
+    try:
+        check_name(name)
+        return SiteEntry(name, **_check_needed(values))
+    except Invalid as error:
+        raise Wrong(root.place, error.message, error.hint, error.field or "file") from None
+
+
+def _check_needed(values: dict[str, Any]) -> dict[str, Any]:
+    for key in ("engine", "folder"):
+        if key not in values:
+            raise Invalid(f"{key} is missing", field=key, hint=f"say {key}: …")
+    return values
+
+
+def _text(value: Plain, name: str) -> str:
+    if not isinstance(value, str) or not value.isprintable() or len(value) > TEXT_CHARS_MAX:
+        told = f"{name} is {shown(value)}, which is no text of at most {TEXT_CHARS_MAX} characters"
+        raise Invalid(told, hint="write it on one line, in quotes if it is digits")
+    return value
+
+
+def _matching(pattern: re.Pattern[str], hint: str) -> Callable[[Plain, str], str]:
+    def read(value: Plain, name: str) -> str:
+        if not isinstance(value, str) or pattern.fullmatch(value) is None:
+            raise Invalid(f"{name} is {shown(value)}", hint=hint)
+        return value
+
+    return read
+
+
+def _engine(value: Plain, name: str) -> str:
+    if value not in ENGINES:
+        told = f"{name} is {shown(value)}, which is no engine of this version"
+        raise Invalid(told, hint=f"use {' or '.join(ENGINES)}")
+    return str(value)
+
+
+def _path(value: Plain, name: str) -> Path:
+    path = Path(_text(value, name))
+    if not path.is_absolute():
+        raise Invalid(f"{name} is {shown(value)}", hint="give an absolute path")
+    return path
+
+
+def _folders(value: Plain, name: str) -> str:
+    text = _text(value, name)
+    if not all(Path(folder).is_absolute() for folder in text.split(":")):
+        told = f"{name} is {shown(value)}"
+        raise Invalid(told, hint="give absolute folders with colons between: /opt/py/bin:/usr/bin")
+    return text
+
+
+def _hardware(value: Plain, name: str) -> str:
+    from quarterdeck.adapters.sites.catalogue import load_catalogue
+
+    known = load_catalogue()
+    if value not in known:
+        told = f"{name} is {shown(value)}, which is no type of hardware"
+        raise Invalid(told, hint=f"types: {', '.join(known)}")
+    return str(value)
+
+
+_word = _matching(_WORD, "use a name of Slurm's: letters, digits, dots, dashes and underscores")
+_READERS: Final[dict[str, tuple[str, Callable[[Plain, str], Any]]]] = {
+    "engine": ("engine", _engine),
+    "folder": ("folder", _path),
+    "country": ("country", _matching(_COUNTRY, "use the two letters of ISO 3166, such as DE")),
+    "region": ("region", _text),
+    "partition": ("partition", _word),
+    "account": ("account", _word),
+    "qos": ("qos", _word),
+    "reservation": ("reservation", _word),
+    "python": ("python", _text),
+    "path": ("path", _folders),
+    "hardware": ("hardware", _hardware),
+    "slurm_conf": ("slurm_conf", _path),
+    "programs": ("programs", _path),
+    "server_url": ("server_url", _matching(_URL, "write for example https://login1:8080")),
+    "silence": ("silence_s", span_s),
+    "patience": ("patience_s", span_s),
+    "poll": ("poll_s", span_s),
+}
+"""Each key with the field that it sets, and how its value is read."""
+KEYS: Final = tuple(_READERS)

@@ -1,0 +1,136 @@
+"""The connected sites of a server: one for each file of its home, as these come, change and go."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Final
+
+from quarterdeck.basics.errors import QuarterdeckError
+from quarterdeck.wiring.connected.entry import BYTES_MAX, read_entry
+from quarterdeck.wiring.connected.site import ConnectedSite
+from quarterdeck.wiring.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from quarterdeck.adapters.spool.credentials import Credentials
+    from quarterdeck.control.plane import ControlPlane
+    from quarterdeck.ports.keeping import SiteStock
+    from quarterdeck.ports.metrics import SiteMetrics
+    from quarterdeck.ports.site import ControlLink, SiteFiles, SiteState
+    from quarterdeck.wiring.embedded import EmbeddedSite
+
+LOOK_EVERY_S: Final = 0.5
+SUFFIX: Final = ".yaml"
+log = logging.getLogger(__name__)
+
+
+def list_files(folder: Path) -> list[Path]:
+    """The files of connected sites in a home's folder `sites`."""
+    return sorted(path for path in folder.glob(f"*{SUFFIX}") if path.is_file())
+
+
+class SiteKeeper:
+    """See the module. `files`, `metrics` and `stocks` are of all sites of the server, that of this
+    machine included."""
+
+    def __init__(
+        self,
+        folder: Path,
+        home_id: str,
+        plane: ControlPlane,
+        link: ControlLink,
+        make_credentials: Callable[[str], Credentials],
+    ) -> None:
+        self.files: dict[str, SiteFiles] = {}
+        self.metrics: dict[str, SiteMetrics] = {}
+        self.stocks: dict[str, SiteStock] = {}
+        self._folder = folder
+        self._home_id = home_id
+        self._plane = plane
+        self._link = link
+        self._make_credentials = make_credentials
+        self._embedded: list[EmbeddedSite] = []
+        self._seen: dict[str, bytes] = {}
+        self._sites: dict[str, ConnectedSite] = {}
+        self._lock = threading.Lock()
+        self._worker = Worker("sites", self._look, every_s=LOOK_EVERY_S)
+
+    def add_embedded(self, site: EmbeddedSite) -> None:
+        """The site of this machine, which comes and goes with the server."""
+        self._embedded.append(site)
+        self.files[site.name], self.metrics[site.name] = site.files, site.metrics
+        self.stocks[site.name] = site.stock
+
+    def list_states(self) -> list[SiteState]:
+        """All sites and whether they answer, this machine first."""
+        return [
+            *(site.describe() for site in self._embedded),
+            *(site.describe() for site in self.list_sites()),
+        ]
+
+    def start(self) -> None:
+        """Take up what is there, and look from now on."""
+        self._plane.wished.subscribe(self._wake)
+        self._look()
+        self._worker.start()
+
+    def close(self) -> None:
+        """Look no more; what runs goes on."""
+        self._worker.close()
+        for site in self.list_sites():
+            site.close()
+
+    def list_sites(self) -> list[ConnectedSite]:
+        """All of them, by name."""
+        with self._lock:
+            return [self._sites[name] for name in sorted(self._sites)]
+
+    def _wake(self) -> None:
+        for site in self.list_sites():
+            site.wake()
+
+    def _look(self) -> None:
+        found: dict[str, bytes] = {}
+        for path in list_files(self._folder):
+            try:
+                with path.open("rb") as stream:
+                    found[path.name.removesuffix(SUFFIX)] = stream.read(BYTES_MAX + 1)
+            except OSError as error:
+                log.warning("%s cannot be read: %s", path, error)
+        for name in sorted(self._seen.keys() - found.keys()):
+            self._drop(name, is_gone=True)
+        for name, content in found.items():
+            if self._seen.get(name) != content:
+                self._take(name, content)
+
+    def _take(self, name: str, content: bytes) -> None:
+        """A new file, or a changed one: its site begins anew, and finds what it had launched."""
+        self._seen[name] = content
+        try:
+            entry = read_entry(content, str(self._folder / f"{name}{SUFFIX}"), name)
+        except QuarterdeckError as error:
+            log.warning("%s; %s", error, error.hint)
+            return
+        self._drop(name, is_gone=False)
+        self._seen[name] = content
+        credentials = self._make_credentials(entry.server_url) if entry.server_url else None
+        site = ConnectedSite(entry, self._home_id, self._link, credentials)
+        self.files[name], self.metrics[name] = site.files, site.metrics
+        self.stocks[name] = site.stock
+        with self._lock:
+            self._sites[name] = site
+        site.start()
+
+    def _drop(self, name: str, *, is_gone: bool) -> None:
+        self._seen.pop(name, None)
+        with self._lock:
+            site = self._sites.pop(name, None)
+        if site is None:
+            return
+        if is_gone:
+            site.withdraw()
+        else:
+            site.close()

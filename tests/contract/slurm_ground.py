@@ -1,0 +1,138 @@
+"""A real Slurm for the conformance suite: 2 nodes, and an engine that can be cut off from it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+
+from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
+from quarterdeck.adapters.engines.slurm.commands import SlurmCommands
+from quarterdeck.adapters.engines.slurm.engine import SlurmEngine
+from quarterdeck.adapters.engines.slurm.settings import SlurmSettings
+from quarterdeck.adapters.spool.paths import SitePaths
+from quarterdeck.core.jobs.spec import JobSpec
+from quarterdeck.ports.engine import AttemptRef, LaunchOrder
+from quarterdeck.testing.conformance.engine import Behaviour
+from tests.contract.grounds import make_demand, make_grants, make_line
+from tests.slurm.cluster import SlurmCluster
+from tests.slurm.processes import find_processes
+
+POLL_S = 0.2
+
+
+class SlurmGround:
+    """See the module. Its programs are scripts that fail, or fail after they did it, on demand."""
+
+    def __init__(self, cluster: SlurmCluster, root: Path) -> None:
+        self.cluster = cluster
+        self._root = root
+        self._home_id = secrets.token_hex(8)
+        self.paths = SitePaths(root / "site")
+        self._programs = root / "programs"
+        self._make_programs()
+        self._ordered: list[AttemptRef] = []
+        self.engine = self._make()
+        self._nodes = self.engine.list_nodes()
+
+    def _make_programs(self) -> None:
+        self._programs.mkdir()
+        self.outage = self._programs / "outage"
+        self.asked = self._programs / "asked"
+        for name in ("sbatch", "squeue", "scancel", "scontrol", "sacct"):
+            real = self.cluster.programs / name
+            script = self._programs / name
+            script.write_text(
+                "#!/bin/sh\n"
+                f"what=$(cat {self.outage} 2>/dev/null)\n"
+                f"printf . >> {self.asked}\n"
+                'case "$what" in\n'
+                'down) echo "Unable to contact slurm controller (connect failure)" >&2; exit 1;;\n'
+                f'deaf) {real} "$@" >/dev/null 2>&1; '
+                'echo "Unable to contact slurm controller (connect failure)" >&2; exit 1;;\n'
+                "garbage) head -c 3000 /dev/urandom; exit 0;;\n"
+                "esac\n"
+                f'exec {real} "$@"\n'
+            )
+            script.chmod(0o755)
+
+    def _make(self) -> SlurmEngine:
+        return SlurmEngine(
+            self.paths,
+            self._home_id,
+            FilesystemBlobs(self._root / "blobs"),
+            SlurmCommands(config=self.cluster.config, programs=self._programs),
+            SlurmSettings(poll_s=POLL_S),
+        )
+
+    def restart(self) -> None:
+        self.engine.close()
+        self.engine = self._make()
+
+    def break_down(self, kind: str) -> None:
+        """From now on Slurm is `down`, `deaf` (it does what it is told, and no answer arrives) or
+        says `garbage`."""
+        self.outage.write_text(kind)
+
+    def mend(self) -> None:
+        self.outage.unlink(missing_ok=True)
+
+    def has_asked(self) -> Callable[[], bool]:
+        before = self._count_asked()
+
+        def look() -> bool:
+            self.engine.observe()
+            return self._count_asked() >= before + 3
+
+        return look
+
+    def _count_asked(self) -> int:
+        return self.asked.stat().st_size if self.asked.exists() else 0
+
+    def order(self, ref: AttemptRef, behaviour: Behaviour, *, nodes: int = 1) -> LaunchOrder:
+        self._ordered.append(ref)
+        line = make_line(self._starts(ref), behaviour)
+        spec = JobSpec(("sh", "-c", line), demand=make_demand(nodes, behaviour))
+        grants = make_grants(self._nodes[:nodes], len(self._ordered), behaviour.gpus)
+        return LaunchOrder(ref, spec, grants)
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        deadline = monotonic() + 60
+        pause = threading.Event()
+        while not holds():
+            assert monotonic() < deadline, self.cluster.ask("squeue", "-t", "all")
+            pause.wait(0.02)
+
+    def count_starts(self, ref: AttemptRef) -> int:
+        noted = 0
+        for folder in (self.paths.attempt(ref), self.paths.ended_attempt(ref)):
+            for status in folder.glob("*/status.jsonl"):
+                facts = [json.loads(line) for line in status.read_text().splitlines()]
+                noted += sum(fact["kind"] == "started" for fact in facts)
+        self.until(lambda: self._count_lines(ref) >= noted)
+        assert self._count_lines(ref) == noted
+        return noted
+
+    def read_devices(self, ref: AttemptRef) -> list[list[str]]:
+        path = self._starts(ref)
+        return [line.split(",") for line in path.read_text().splitlines()] if path.exists() else []
+
+    def count_living(self, ref: AttemptRef) -> int:
+        return len(find_processes(f"QD_REPLICA={self._home_id}/{ref.job_id}/{ref.attempt}/"))
+
+    def close(self) -> None:
+        self.mend()
+        for seen in self.engine.observe():
+            self.engine.stop(seen.ref, 0.0)
+        self.until(lambda: all(seen.is_gone for seen in self.engine.observe()))
+        self.engine.close()
+
+    def _count_lines(self, ref: AttemptRef) -> int:
+        path = self._starts(ref)
+        return len(path.read_text().splitlines()) if path.exists() else 0
+
+    def _starts(self, ref: AttemptRef) -> Path:
+        return self._root / f"starts-{ref.job_id}-{ref.attempt}"

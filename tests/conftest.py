@@ -52,6 +52,15 @@ def why_no_hosts() -> str | None:
     return find_why_no_hosts()
 
 
+def why_no_slurmdbd() -> str | None:
+    """None when a Slurm cluster can keep accounts here, in a database of its own."""
+    if (why_not := why_no_slurm()) is not None:
+        return why_not
+    from tests.slurm.cluster import find_why_no_accounting
+
+    return find_why_no_accounting()
+
+
 def why_no_torch() -> str | None:
     """None when torch can be imported."""
     return None if importlib.util.find_spec("torch") else "torch is not installed"
@@ -104,6 +113,7 @@ COMPONENTS: dict[str, Callable[[], str | None]] = {
     "postgres": cache(why_no_postgres),
     "slurm": cache(why_no_slurm),
     "hosts": cache(why_no_hosts),
+    "slurmdbd": cache(why_no_slurmdbd),
     "torch": cache(why_no_torch),
     "gpu": cache(why_no_gpu),
     "mount": cache(why_no_mount),

@@ -19,9 +19,8 @@ PARTS = 20
 STEPS = 8
 
 
-def check_owed(world: World) -> None:
+def check_owed(world: World, plan: Plan) -> None:
     """The first job of each team that its guarantee has room for starts, or room is made for it."""
-    plan = world.plan()
     started = {one.job_id for one in plan.placements}
     for team in world.owned:
         mine = [job for job in world.waiting.values() if job.team == team and not job.kept]
@@ -33,9 +32,8 @@ def check_owed(world: World) -> None:
             assert verdict.blocked_by is Blocker.MAKING_ROOM, (mine[0], verdict, world.running)
 
 
-def check_victims(world: World) -> None:
+def check_victims(world: World, plan: Plan) -> None:
     """They may be stopped, and borrowed, or are outranked in their own team."""
-    plan = world.plan()
     assert len({one.job_id for one in plan.evictions}) == len(plan.evictions)
     for one in plan.evictions:
         key = world.key_of(one)
@@ -82,10 +80,9 @@ def check_goes_on(plan: Plan, kept: dict[JobId, tuple[Grant, ...]]) -> None:
             assert {one.node for one in grants} & owed, job_id
 
 
-def check_not_in_vain(world: World, chance: Chance) -> None:
+def check_not_in_vain(world: World, plan: Plan, chance: Chance) -> None:
     """Whoever others go for starts once they have gone, if nothing else happens meanwhile; until
     then nobody else has to go for it."""
-    plan = world.plan()
     winners = {one.beneficiary for one in plan.evictions}
     world.follow(plan)
     if not winners:
@@ -117,12 +114,13 @@ def run_history(seed: int) -> None:
             world.end()
         if chance.happens(0.3):
             world.leave()
-        check_owed(world)
-        check_victims(world)
+        plan = world.plan()
+        check_owed(world, plan)
+        check_victims(world, plan)
         if chance.happens(0.3):
-            world.follow(world.plan())  # and others come while those stop that must go
+            world.follow(plan)  # and others come while those stop that must go
         else:
-            check_not_in_vain(world, chance)
+            check_not_in_vain(world, plan, chance)
         world.now_ns += STEP_S * NS_PER_S
 
 

@@ -6,6 +6,7 @@ Everything is in one folder, on free ports of loopback (or in namespaces), and e
 from __future__ import annotations
 
 import fcntl
+import getpass
 import os
 import random
 import shutil
@@ -17,7 +18,8 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tests.slurm.config import HUB, LOCAL, ClusterOptions, write_config
+from tests.slurm import accounting
+from tests.slurm.config import CLUSTER, HUB, LOCAL, ClusterOptions, write_config
 from tests.slurm.hosts import Hosts
 from tests.slurm.processes import end_processes, find_processes, name_of
 
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 Seen = TypeVar("Seen")
 DAEMONS = ("munged", "slurmctld", "slurmd")
-CLIENTS = ("sbatch", "scancel", "squeue", "scontrol", "sinfo", "sacct", "srun")
+CLIENTS = ("sbatch", "scancel", "squeue", "scontrol", "sinfo", "sacct", "sacctmgr", "srun")
 UP_S_MAX = 60.0
 ASK_S_MAX = 30.0
 SYSTEM_FOLDERS = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
@@ -54,6 +56,12 @@ def find_why_no_hosts() -> str | None:
     except subprocess.CalledProcessError as error:
         return f"no namespaces: {error}"
     return None
+
+
+def find_why_no_accounting() -> str | None:
+    """None when a cluster can have accounting here."""
+    missing = [name for name in accounting.PROGRAMS if not _find(name)]
+    return f"no {', '.join(missing)} on PATH" if missing else None
 
 
 @contextmanager
@@ -96,9 +104,14 @@ class SlurmCluster:
         if self._hosts:
             self._hosts.make()
         self._add_programs()
-        ports = tuple(_free_ports(self.options.nodes + 1))
-        write_config(self.folder, self.options, ports, self._munge_socket)
+        database, dbd, *ports = _free_ports(self.options.nodes + 3)
+        lines = []
+        if self.options.has_accounting:
+            lines = accounting.config_lines(dbd, self._munge_socket)
+        write_config(self.folder, self.options, tuple(ports), self._munge_socket, lines)
         self._start_munged()
+        if self.options.has_accounting:
+            self._start_accounting(dbd, database)
         self.start_controller()
         for name in self.options.names:
             self.start_node(name)
@@ -256,6 +269,27 @@ class SlurmCluster:
         ]
         self._start("munged", command, None)
         self.wait_for(self._munge_socket.exists, "munge")
+
+    def _start_accounting(self, port: int, database_port: int) -> None:
+        assert not self._hosts, "a database is on loopback, where hosts do not reach it"
+        find = {name: _find(name) or name for name in accounting.PROGRAMS}
+        data = accounting.make_database(self.folder, find)
+        self._start("mariadbd", accounting.database_command(data, database_port, find), None)
+        self.wait_for(lambda: accounting.let_in(data, find), "database")
+        accounting.write_slurmdbd_config(self.folder, port, database_port, self._munge_socket)
+        self._start("slurmdbd", ["slurmdbd", "-D"], None)
+        self.wait_for(self._add_accounts, "slurmdbd")
+
+    def _add_accounts(self) -> bool:
+        """The cluster, and an account `lab` for root or whoever runs the tests."""
+        me = getpass.getuser() if os.geteuid() else "root"
+        try:
+            self.ask("sacctmgr", "-i", "add", "cluster", CLUSTER)
+        except AssertionError:
+            return False
+        self.ask("sacctmgr", "-i", "add", "account", "lab")
+        self.ask("sacctmgr", "-i", "add", "user", me, "account=lab", "defaultaccount=lab")
+        return True
 
     def _start(self, name: str, command: list[str], host: str | None, **env: str) -> None:
         inside = self._hosts.inside(host) if self._hosts and host else ()

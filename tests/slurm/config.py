@@ -30,7 +30,9 @@ class ClusterOptions:
     """A cluster to be made. `gres` is how its GPUs are known to Slurm: by their model
     (`gpu:h100:8`), or each index as a type of its own (`gpu:i0:1,gpu:i1:1`), so that a job may say
     which it wants. `has_hosts` gives each node a network and a name of its own, and a job no other
-    device than those it was given (root only). `partitions` and `extra` are lines of slurm.conf."""
+    device than those it was given (root only). `has_accounting` keeps jobs in a database,
+    with accounts and limits; then a user needs an account. `partitions` and `extra` are lines of
+    slurm.conf."""
 
     nodes: int = 4
     gpus: int = 8
@@ -45,6 +47,7 @@ class ClusterOptions:
     kill_wait_s: int = 3
     max_job_count: int = 10_000
     has_hosts: bool = False
+    has_accounting: bool = False
     node_prefix: str = "n"
     extra: str = ""
 
@@ -55,7 +58,11 @@ class ClusterOptions:
 
 
 def write_config(
-    folder: Path, options: ClusterOptions, ports: tuple[int, ...], munge_socket: Path
+    folder: Path,
+    options: ClusterOptions,
+    ports: tuple[int, ...],
+    munge_socket: Path,
+    accounting: list[str],
 ) -> Path:
     """All files of the cluster in the folder; the slurm.conf. The controller has the first port."""
     (folder / "topology.conf").write_text(_topology(options))
@@ -68,6 +75,7 @@ def write_config(
     lines = [
         *_daemons(folder, options, ports[0], munge_socket),
         *_manner(options),
+        *accounting,
         *_nodes(options, ports[1:]),
         *(f"PartitionName={line} State=UP" for line in options.partitions),
         options.extra,
@@ -112,7 +120,6 @@ def _manner(options: ClusterOptions) -> list[str]:
         f"ProctrackType=proctrack/{'cgroup' if is_jailed else 'linuxproc'}",
         f"TaskPlugin=task/{'cgroup' if is_jailed else 'none'}",
         "JobAcctGatherType=jobacct_gather/linux",
-        "AccountingStorageType=accounting_storage/none",
         "SelectType=select/cons_tres",
         "SelectTypeParameters=CR_Core_Memory",
         "SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,sched_interval=2,bf_interval=2",

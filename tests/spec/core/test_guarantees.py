@@ -287,6 +287,64 @@ def test_room_that_was_made_for_somebody_is_theirs_first() -> None:
     assert [one.job_id for one in plan.placements] == ["a1"]
 
 
+HALF = Cells(1, Resources(4))
+
+
+@pytest.mark.parametrize(
+    ("cells", "winner", "node", "covered"),
+    [
+        (ONE, "c", "d0", []),
+        (ONE, "c", "d1", ["a2"]),
+        (ONE, "a", "d0", ["a2"]),  # in the cell that a2 has
+        (HALF, "c", "d0", ["a2"]),
+        (HALF, "a", "d0", ["a2", "b2"]),
+    ],
+)
+def test_what_borrows_is_not_covered_where_room_was_made_for_others(
+    cells: Cells, winner: str, node: str, covered: list[str]
+) -> None:
+    """As far as these need the room. What their team has there already counts once."""
+    a2, b2 = runs("a2", "a", 0, 0, 2), runs("b2", "b", 0, 2, 4)
+    clearance = Clearance("local", (node,), int(winner == "c"))
+    seen = snapshot([a2, b2], waits("x1", winner, gpus=2, clearance=clearance))
+    cover = Cover(capacity_of(seen.rooms), seen, policy(a=cells, b=cells, c=cells))
+    assert [one.job_id for team in "ab" for one in cover.covered_of(team)] == covered
+
+
+def test_what_was_kept_of_cover_follows_where_room_is_made() -> None:
+    given, keeper, a2 = policy(a=ONE, c=ONE), Keeper(), runs("a2", "a", 0, 0, 2)
+    seen = snapshot([a2])
+    capacity = capacity_of(seen.rooms)
+    cleared = waits("c1", "c", gpus=2, clearance=Clearance("local", ("d0",), 1))
+    for waiting, covered in (((), [a2]), ((cleared,), []), ((), [a2])):
+        now = replace(seen, waiting=waiting)
+        assert Cover(capacity, now, given, keeper).covered_of("a") == covered
+
+
+def test_room_that_was_made_counts_once_where_this_plan_gives_it() -> None:
+    a2, b2 = runs("a2", "a", 0, 0, 4), waits("b2", "b", gpus=4)
+    seen = snapshot([a2], replace(b2, clearance=Clearance("local", ("d0",), 1)))
+    cover = Cover(capacity_of(seen.rooms), seen, policy(a=HALF, b=HALF))
+    assert cover.grant("b", "local", runs("b2", "b", 0, 4, 4).grants)
+    cover.go_without("a", ())
+    assert cover.covered_of("a") == [a2]
+
+
+def test_who_goes_for_a_job_of_its_team_leaves_no_cell_where_room_was_made_for_others() -> None:
+    """The node that was cleared for a1 is lost, so a0 goes for it. By that a cell of a comes free,
+    which would cover a2 on d1, where b1 is to lie."""
+    a0 = runs("a0", "a", 0, is_owed=True)
+    a2, leaving = runs("a2", "a", 1, 0, 1), runs("c1", "c", 1, 1, 7, is_leaving=True)
+    stay = [runs(f"c{n}", "c", n, is_preemptible=False) for n in (2, 3)]
+    a1 = waits("a1", "a", priority=1, clearance=Clearance("local", ("lost",), 1))
+    b1 = waits("b1", "b", gpus=7, clearance=Clearance("local", ("d1",), 1))
+    plan = plan_of(policy(a=Cells(2), b=ONE), [a0, a2, leaving, *stay], a1, b1)
+    assert victims(plan) == ["a0"]
+    assert {name: one.blocked_by for name, one in plan.verdicts.items()} == dict.fromkeys(
+        ("a1", "b1"), Blocker.MAKING_ROOM
+    )
+
+
 def test_what_borrows_is_not_covered_where_others_need_the_rack() -> None:
     """b has a cell left, and borrows d0: covering that would leave a no rack of two nodes."""
     given = policy(a=Cells(2, within=Level.RACK), b=Cells(2))

@@ -294,6 +294,24 @@ def test_room_that_was_made_beside_a_job_of_the_team_is_kept_when_that_has_ended
     assert (plan.evictions, plan.verdicts[JobId("a1")].blocked_by) == ((), Blocker.MAKING_ROOM)
 
 
+def test_what_it_keeps_beside_a_job_that_it_makes_room_for_is_not_covered_instead() -> None:
+    """One cell of its team would do for what e keeps; it is beside b1 that it lies there."""
+    parts = [runs("e", "a", node, 0, 1) for node in (1, 2)]
+    demand = Demand(1, Resources(1), nodes_max=2)
+    grants = tuple(one.grants[0] for one in parts)
+    one = replace(parts[0], demand=demand, grants=grants, keeps_checkpoints=True)
+    others = [runs("c0", "c", 0), runs("c1", "c", 1, 1, 4), runs("c3", "c", 3)]
+    given, b1 = policy(a=ONE, b=Cells(2)), waits("b1", "b", 2, 4)
+    plan = plan_of(given, [one, *others], b1)
+    assert (kept(plan), plan.clearances[b1.job_id].nodes) == ({"e": {"d2"}}, ("d1", "d2"))
+    stopping = replace(one, is_leaving=True, keeps=("d2",))
+    cleared = replace(b1, clearance=plan.clearances[b1.job_id])
+    plan = plan_of(given, [stopping, *others], cleared)
+    assert (plan.evictions, plan.verdicts[b1.job_id].blocked_by) == ((), Blocker.MAKING_ROOM)
+    plan = plan_of(given, others, cleared, again(one, 2))
+    assert starts(plan) == {"b1": ["d1", "d2"], "e": ["d2"]}
+
+
 def test_it_is_gentle_with_cells_of_another_shape_too() -> None:
     """On d3 the other cell could be had for less; but b3 would have to wait."""
     b3 = runs("b3", "b", 3, 4, 4, for_s=1)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from quarterdeck.core.cluster.demand import Demand, Grant
+    from quarterdeck.core.jobs.clearance import Clearance
     from quarterdeck.core.scheduling.capacity import Capacity
     from quarterdeck.core.scheduling.holdings import Group
     from quarterdeck.core.scheduling.pools import Pool
@@ -133,10 +134,22 @@ class CellBook:
         rows, sizes = tuple(row for row, _ in known), tuple(size for _, size in known)
         return Footprint(rows, sizes, len(rows) == len(grants))
 
+    def cleared_of(self, given: Clearance, demand: Demand) -> Footprint:
+        """Where a job will lie that others make room for, as far as the nodes are still known, each
+        with as much as its largest replica takes."""
+        found = (self.fleet.rows.get((given.site, node)) for node in dict.fromkeys(given.nodes))
+        rows = tuple(row for row in found if row is not None)
+        size = self.largest_replica(demand)
+        return Footprint(rows, tuple(float(size[row]) for row in rows))
+
     def note_stuck(self, spot: Footprint, sign: int = 1) -> None:
         """This is held by who has no cell for it and cannot be made to go, or is not any more."""
         for row, size in zip(spot.rows, spot.sizes, strict=True):
             self._stuck[row] += sign * size
+
+    def room_on(self, row: int) -> float:
+        """What of a node no cell is bound to."""
+        return self.totals[row] - float(self._bound[row])
 
     def release(self, team: str) -> None:
         """All cells of a team are bound to nothing."""
@@ -153,7 +166,7 @@ class CellBook:
         before = held.bound.copy()
 
         def room(row: int) -> float:
-            return self.totals[row] - float(self._bound[row]) + before.get(row, 0.0)
+            return self.room_on(row) + before.get(row, 0.0)
 
         steps = held.bind(spot, room)
         if steps is None:

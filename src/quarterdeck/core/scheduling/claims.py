@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.core.scheduling.holdings import Footprint
 from quarterdeck.core.scheduling.snapshot import came_of
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ Turn = tuple[bool, int, int, str]
 Right = tuple[()] | tuple[int] | tuple[int, Turn | tuple[()]] | tuple[int, Turn, int]
 """What `by_right` gives, or what is before, after or between those."""
 
+NOWHERE: Final = Footprint((), ())
+
 
 class Claim(NamedTuple):
     """A job that waits: how many cells it needs, and how many there are of it. One that
@@ -29,8 +32,8 @@ class Claim(NamedTuple):
     cells: int
     tasks: int
     holds_all: bool = False
-    rows: tuple[int, ...] = ()
-    """Where room was made for it."""
+    cleared: Footprint = NOWHERE
+    """Where room was made for it, and how much of each node it takes at most."""
 
     @property
     def is_cleared(self) -> bool:
@@ -60,12 +63,9 @@ def claims_of(snapshot: Snapshot, book: CellBook, patience_s: float) -> dict[str
         if not book.has(one.team) or not (ready := one.ready(snapshot.now_ns)):
             continue
         if one.clearance is not None:
-            site, row_of = one.clearance.site, book.fleet.rows
-            rows = tuple(
-                row_of[site, node] for node in one.clearance.nodes if (site, node) in row_of
-            )
+            cleared = book.cleared_of(one.clearance, one.demand)
             turn = turn_of(one, is_cleared=True)
-            claim = Claim(turn, one.clearance.cells, 1, rows=rows)
+            claim = Claim(turn, one.clearance.cells, 1, cleared=cleared)
         else:
             holds_all = False
             if (snapshot.now_ns - one.submitted_at_ns) / NS_PER_S >= patience_s:
@@ -94,7 +94,7 @@ def count_claimed(claims: Iterable[Claim], turn: Turn, cells: int, bound: Contai
             if claim.holds_all:
                 return cells
             if claim.is_cleared:
-                needed = max(claim.cells, sum(row not in bound for row in claim.rows))
+                needed = max(claim.cells, sum(row not in bound for row in claim.cleared.rows))
                 claimed += min(needed, cells - claimed)
                 continue
             claimed += claim.cells * min(claim.tasks, (cells - claimed) // max(1, claim.cells))

@@ -2,8 +2,9 @@
 
 Those that were started within the guarantee come first, so that nobody loses cover because somebody
 else has gone; then what this plan starts. Cells that are left cover what borrows, but not those for
-which jobs of the team wait that come before it. What that is before the plan is kept from plan to
-plan (`standing`); what the plan changes of it, it changes for itself.
+which jobs of the team wait that come before it, and not where others need the node for a job that
+room was made for. What that is before the plan is kept from plan to plan (`standing`); what the
+plan changes of it, it changes for itself.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from quarterdeck.core.scheduling.borrowers import key_of
 from quarterdeck.core.scheduling.claims import count_claimed, turn_of
+from quarterdeck.core.scheduling.shapes import EPS
 from quarterdeck.core.scheduling.standing import Keeper
 
 if TYPE_CHECKING:
@@ -211,10 +213,26 @@ class Cover:
         bound = self.book.holding(one.team).bound
         is_claimed = bool(claims) and count_claimed(claims, turn_of(one), had, bound) > left
         is_watched = not self.book.are_alike
-        if is_claimed or (is_watched and self.book.shortfall() > short):
+        if (
+            is_claimed
+            or self._is_awaited(binding)
+            or (is_watched and self.book.shortfall() > short)
+        ):
             self.book.undo(binding)
             return False
         return True
+
+    def _is_awaited(self, binding: Binding) -> bool:
+        """Whether it takes of a node what teams need there for jobs that room was made for."""
+
+        def lacks(row: int) -> float:
+            return sum(
+                max(0.0, due - self.book.holding(team).bound.get(row, 0.0))
+                for team, due in self._kept.due_on(row)
+            )
+
+        rows = [step.row for step in binding.steps]
+        return any(self.book.room_on(row) < lacks(row) - EPS for row in rows)
 
     def _note_stuck(self, listed: Sequence[Running], sign: int) -> None:
         for one in listed:

@@ -2,6 +2,8 @@
 
 First every team, in order, binds cells to what was started within its guarantee; then, in the same
 order, to what borrows. So what others leave of a node depends on the round and on who they are.
+Where room was made for a job that waits, its team's cells are as good as bound in the second round:
+else who goes on beside it could be covered instead, and others would have to go for it once more.
 """
 
 from __future__ import annotations
@@ -28,14 +30,27 @@ class Layers:
     def __init__(self, totals: Sequence[float]) -> None:
         self._totals = totals
         self._owed: dict[int, dict[int, float]] = defaultdict(dict)
+        self._cleared: dict[int, dict[int, float]] = defaultdict(dict)
         self._rest: dict[int, dict[int, float]] = defaultdict(dict)
 
     def note_owed(self, number: int, before: Bound, after: Bound) -> Changed:
         """What a team has bound in the first round."""
         return _note(self._owed, number, before, after)
 
+    def note_cleared(self, number: int, before: Bound, after: Bound) -> Changed:
+        """What it will bind beyond that for jobs that room was made for."""
+        return _note(self._cleared, number, before, after)
+
+    def cleared_on(self, row: int) -> Bound:
+        """That of each team on one node, by its number."""
+        return self._cleared.get(row, NOTHING)
+
+    def all_of(self, row: int) -> float:
+        """What a node has."""
+        return self._totals[row]
+
     def note_rest(self, number: int, before: Bound, after: Bound) -> Changed:
-        """What it has bound beyond that in the second."""
+        """What it has bound beyond all that in the second."""
         return _note(self._rest, number, before, after)
 
     def forget_rest(self) -> None:
@@ -56,15 +71,16 @@ class Layers:
         return room
 
     def room_for_rest(self, number: int) -> Callable[[int], float]:
-        """What of a node is left in the second round by what all others are owed, and by the rest
-        of teams before this one."""
-        totals, owed, rest = self._totals, self._owed, self._rest
+        """What of a node is left in the second round by what all others are owed, by where room was
+        made for them, and by the rest of teams before this one."""
+        totals, owed, cleared, rest = self._totals, self._owed, self._cleared, self._rest
 
         def room(row: int) -> float:
             left = totals[row]
-            for other, size in owed.get(row, NOTHING).items():
-                if other != number:
-                    left -= size
+            for layer in (owed, cleared):
+                for other, size in layer.get(row, NOTHING).items():
+                    if other != number:
+                        left -= size
             for other, size in rest.get(row, NOTHING).items():
                 if other < number:
                     left -= size
@@ -74,12 +90,12 @@ class Layers:
 
     def is_taken(self, number: int, sizes: Sequence[float]) -> Callable[[int], bool]:
         """Whether of a node too little is left in the second round for a cell of these sizes."""
-        totals, owed, rest = self._totals, self._owed, self._rest
+        totals, owed, cleared, rest = self._totals, self._owed, self._cleared, self._rest
         room = self.room_for_rest(number)
 
         def is_taken(row: int) -> bool:
             # Most nodes are bound by nobody: of these it is known without asking for their room.
-            is_bound = row in owed or row in rest
+            is_bound = row in owed or row in rest or row in cleared
             return (room(row) if is_bound else totals[row]) < sizes[row] - EPS
 
         return is_taken
@@ -90,7 +106,7 @@ def beyond(bound: Bound, within: Bound) -> Bound:
     return {
         row: size - within.get(row, 0.0)
         for row, size in bound.items()
-        if size != within.get(row, 0.0)
+        if size > within.get(row, 0.0)
     }
 
 

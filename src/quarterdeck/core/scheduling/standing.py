@@ -6,8 +6,8 @@ as one that is new, sooner (`tests/property/test_kept_cover.py`).
 
 Teams are covered in the order of the policy: first what was started within their guarantees, as it
 started; then, in a second round, what borrows, in the order of its turn. So what covers a team
-depends on its own jobs, on who of it waits, and on what others have bound where its jobs lie
-(`layers`).
+depends on its own jobs, on who of it waits, and on what others have bound where its jobs lie, or
+had room made for (`layers`).
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class Keeper:
         for one in come:
             self._add(one)
         self._cover_owed()
+        self._note_cleared()
         if self.book.are_alike:
             self._note_claims()
             self._cover_rest()
@@ -98,6 +99,15 @@ class Keeper:
     def spot(self, one: Running) -> Footprint:
         """Where a job lies that is not being stopped, and what it takes."""
         return self._spots[id(one)]
+
+    def due_on(self, row: int) -> list[tuple[str, float]]:
+        """The teams for whose jobs room was made on a node, and what of it each has bound within
+        its guarantee or will have."""
+        numbers = self._layers.cleared_on(row)
+        if not numbers:
+            return []
+        teams = self.teams.items()
+        return [(name, team.due_on(row)) for name, team in teams if team.number in numbers]
 
     def _remove(self, one: Running) -> None:
         if one.is_leaving:
@@ -155,8 +165,17 @@ class Keeper:
                 continue
             self._mark(team, self._first_touched(team))
             changed = self._layers.note_owed(team.number, before.bound, team.within.bound)
-            self._note_others(team.number, changed, is_owed=True)
+            self._note_others(team.number, changed, is_owed=True, is_before_all=True)
         self._dirty_owed.clear()
+
+    def _note_cleared(self) -> None:
+        """Between the rounds: what will be bound where room was made for jobs."""
+        for name, team in self.teams.items():
+            claims = self.claims.get(name, ())
+            if team.cleared or (claims and claims[0].is_cleared):
+                before = team.bind_cleared(claims, self._layers)
+                changed = self._layers.note_cleared(team.number, before, team.cleared)
+                self._note_others(team.number, changed, is_before_all=True)
 
     def _first_touched(self, team: TeamCover) -> Right:
         if not self.book.are_alike:
@@ -199,7 +218,7 @@ class Keeper:
             self.lent.renew(*team.bind_rest(since, claims, self._spots, self._layers))
             self.book.put(name, team.holding)
             changed = self._layers.note_rest(number, before, team.beyond)
-            self._note_others(number, changed, is_owed=False)
+            self._note_others(number, changed)
         self._since.clear()
 
     def _cover_all_rest(self) -> None:
@@ -234,9 +253,12 @@ class Keeper:
             for row, size in zip(spot.rows, spot.sizes, strict=True)
         )
 
-    def _note_others(self, number: int, changed: Changed, *, is_owed: bool) -> None:
-        """A team, of this number, has bound something on nodes or given it up. What was owed to it
-        goes before all that borrows, the rest of it only before the rest of later teams."""
+    def _note_others(
+        self, number: int, changed: Changed, *, is_owed: bool = False, is_before_all: bool = False
+    ) -> None:
+        """A team, of this number, has bound something on nodes or given it up. What was owed to it,
+        and what room was made for, goes before all that borrows, the rest of it only before the
+        rest of later teams."""
         for row, more in changed:
             for one, _ in self.here.get(row, ()):
                 team = self.teams.get(one.team)
@@ -245,7 +267,7 @@ class Keeper:
                 if one.is_owed:
                     if is_owed and team.number > number:
                         self._dirty_owed.add(team.number)
-                elif is_owed or team.number > number:
+                elif is_before_all or team.number > number:
                     self._note_other(team, one, row, more)
 
     def _note_other(self, team: TeamCover, one: Running, row: int, more: float) -> None:

@@ -34,14 +34,16 @@ class TeamCover:
     """The jobs of a team, in order, and what covers them.
 
     `owed` were started within the guarantee, `rest` were not; `lent_owed` and `lent_rest` are those
-    that nothing covers. `within` is what the first alone hold, `holding` what all do, `beyond` how
-    much more of each node. After the turn `full` no cell was left (None: some are). `claims` are
+    that nothing covers. `within` is what the first alone hold, `cleared` how much more of each node
+    will be bound to jobs that room was made for, `holding` what all hold that run, `beyond` how
+    much that is beyond both. After the turn `full` no cell was left (None: some are). `claims` are
     of those that wait before the last of the rest.
     """
 
     def __init__(self, number: int, holding: Holding) -> None:
         self.number = number
         self.within = self.holding = holding
+        self.cleared: Bound = {}
         self.beyond: Bound = {}
         self.owed: list[Running] = []
         self.rest: list[Running] = []
@@ -74,6 +76,21 @@ class TeamCover:
         if not held.is_like(self.within):
             self.within = held
         return before, lent
+
+    def bind_cleared(self, claims: Claims, layers: Layers) -> Bound:
+        """What cells will be bound to where room was made for jobs of the team, as if they ran
+        already; says what it was before."""
+        before, held = self.cleared, self.within.copy()
+        for claim in claims:
+            if claim.is_cleared:
+                held.bind(claim.cleared, layers.all_of)
+        self.cleared = beyond(held.bound, self.within.bound)
+        return before
+
+    def due_on(self, row: int) -> float:
+        """What of a node is bound to what was started within the guarantee, or will be to a job
+        that room was made for."""
+        return self.within.bound.get(row, 0.0) + self.cleared.get(row, 0.0)
 
     def first_touched(self, on_row: Callable[[int], Iterable[Running]], spots: Spots) -> Right:
         """Where cells are alike: from which of the rest on others may be covered than before
@@ -137,6 +154,8 @@ class TeamCover:
         self.holding, self._based_on = held, self.within
         self.lent_rest = self.lent_rest[:lent_at] + lent
         self.beyond = beyond(held.bound, self.within.bound)
+        if self.cleared:
+            self.beyond = beyond(self.beyond, self.cleared)
         return before, lent
 
     def _go_back(self, since: Right, spots: Spots) -> tuple[Holding, Right]:

@@ -131,7 +131,8 @@ class SlurmCommands:
 
     def ended_jobs(self, ids: Sequence[int]) -> Listing[SlurmJob]:
         """These jobs from the accounting, however long ago they ended. `SlurmRefused` with
-        `Cause.NO_ACCOUNTING` where the cluster keeps none: then `show_jobs` knows the latest."""
+        `Cause.NO_ACCOUNTING` where the cluster keeps none: then `show_jobs` knows the latest. For
+        some seconds after an end an entry may lack its name, nodes and limit."""
         found: list[SlurmJob] = []
         skipped, example = 0, ""
         words = check_job_ids(ids)

@@ -61,6 +61,8 @@ _SAME_FLAG: Final = {
     "INVAL": "INVALID_REG",
     "NO_RESPOND": "NOT_RESPONDING",
 }
+_HEADINGS: Final = ("No ", "AggregatedBlock=")
+"""An answer without records, and blocks of blocks, which say nothing that their blocks do not."""
 _MIB: Final = 1 << 20
 
 
@@ -81,7 +83,8 @@ def parse_partitions(text: str) -> Listing[SlurmPartition]:
 
 def parse_topology(text: str) -> Listing[Switch]:
     """`scontrol show topology -o`: switches of a tree, or blocks."""
-    return gather(_lines(text, "SwitchName", "BlockName"), lambda line: _switch(_read(line)))
+    lines = (line for line in text.splitlines() if not line.startswith(_HEADINGS))
+    return gather(lines, lambda line: _switch(_read(line)))
 
 
 def parse_job_details(text: str) -> Listing[JobDetail]:
@@ -124,7 +127,7 @@ def _lines(text: str, *firsts: str) -> Iterator[str]:
             continue
         if record:
             yield record
-        record = "" if line.startswith("No ") else line
+        record = "" if line.startswith(_HEADINGS) else line
     yield record
 
 
@@ -174,10 +177,10 @@ def _node_state(text: str) -> tuple[str, frozenset[str]]:
     for part in text.split("+"):
         word = part.rstrip("".join(_SUFFIXES))
         flags.update(_SUFFIXES[sign] for sign in part[len(word) :])
-        words.append(_SAME_FLAG.get(word, word))
+        words.append(word)
     if not words[0].isascii() or not words[0].replace("_", "").isalpha():
         return "", frozenset()
-    flags.update(words[1:])
+    flags.update(_SAME_FLAG.get(word, word) for word in words[1:])
     return words[0], frozenset(flags - {""})
 
 

@@ -12,7 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from quarterdeck.adapters.engines.slurm.gpus import NodeGpus, read_gpus
-from quarterdeck.adapters.engines.slurm.places import locate_nodes
+from quarterdeck.adapters.engines.slurm.locations import locate_nodes
 from quarterdeck.basics.errors import Invalid, Unavailable
 
 if TYPE_CHECKING:

@@ -8,12 +8,14 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
 from quarterdeck.adapters.engines.slurm.commands import SlurmCommands
 from quarterdeck.adapters.engines.slurm.engine import SlurmEngine
 from quarterdeck.adapters.engines.slurm.settings import SlurmSettings
 from quarterdeck.adapters.spool.paths import SitePaths
+from quarterdeck.core.cluster.demand import Grant
 from quarterdeck.core.jobs.spec import JobSpec
 from quarterdeck.ports.engine import AttemptRef, LaunchOrder
 from quarterdeck.testing.conformance.engine import Behaviour
@@ -21,20 +23,24 @@ from tests.contract.grounds import make_demand, make_grants, make_line
 from tests.slurm.cluster import SlurmCluster
 from tests.slurm.processes import find_processes
 
-POLL_S = 0.2
+SETTINGS = SlurmSettings(poll_s=0.2)
 
 
 class SlurmGround:
     """See the module. Its programs are scripts that fail, or fail after they did it, on demand."""
 
-    def __init__(self, cluster: SlurmCluster, root: Path) -> None:
+    def __init__(
+        self, cluster: SlurmCluster, root: Path, settings: SlurmSettings = SETTINGS
+    ) -> None:
         self.cluster = cluster
         self._root = root
+        self._settings = settings
         self._home_id = secrets.token_hex(8)
         self.paths = SitePaths(root / "site")
         self._programs = root / "programs"
         self._make_programs()
         self._ordered: list[AttemptRef] = []
+        self._granted: dict[AttemptRef, tuple[Grant, ...]] = {}
         self.engine = self._make()
         self._nodes = self.engine.list_nodes()
 
@@ -65,11 +71,12 @@ class SlurmGround:
             self._home_id,
             FilesystemBlobs(self._root / "blobs"),
             SlurmCommands(config=self.cluster.config, programs=self._programs),
-            SlurmSettings(poll_s=POLL_S),
+            self._settings,
         )
 
-    def restart(self) -> None:
+    def restart(self, settings: SlurmSettings | None = None) -> None:
         self.engine.close()
+        self._settings = settings or self._settings
         self.engine = self._make()
 
     def break_down(self, kind: str) -> None:
@@ -92,11 +99,15 @@ class SlurmGround:
     def _count_asked(self) -> int:
         return self.asked.stat().st_size if self.asked.exists() else 0
 
-    def order(self, ref: AttemptRef, behaviour: Behaviour, *, nodes: int = 1) -> LaunchOrder:
+    def order(
+        self, ref: AttemptRef, behaviour: Behaviour, *, nodes: int = 1, line: str = ""
+    ) -> LaunchOrder:
+        """`line`: what the command does instead of its behaviour."""
         self._ordered.append(ref)
-        line = make_line(self._starts(ref), behaviour)
+        line = line or make_line(self._starts(ref), behaviour)
         spec = JobSpec(("sh", "-c", line), demand=make_demand(nodes, behaviour))
         grants = make_grants(self._nodes[:nodes], len(self._ordered), behaviour.gpus)
+        self._granted[ref] = grants
         return LaunchOrder(ref, spec, grants)
 
     def until(self, holds: Callable[[], bool]) -> None:
@@ -119,6 +130,22 @@ class SlurmGround:
     def read_devices(self, ref: AttemptRef) -> list[list[str]]:
         path = self._starts(ref)
         return [line.split(",") for line in path.read_text().splitlines()] if path.exists() else []
+
+    def read_order(self, ref: AttemptRef) -> dict[str, Any]:
+        """What the runner of the first replica was told."""
+        content: dict[str, Any] = json.loads(
+            (self.paths.replica(ref, 0) / "order.json").read_text()
+        )
+        return content
+
+    def runner_pid(self, ref: AttemptRef) -> int:
+        """Of the first replica."""
+        facts = (self.paths.replica(ref, 0) / "status.jsonl").read_text().splitlines()
+        return int(json.loads(facts[-1])["pid"])
+
+    def granted(self, ref: AttemptRef) -> tuple[Grant, ...]:
+        """What an attempt was ordered with."""
+        return self._granted[ref]
 
     def count_living(self, ref: AttemptRef) -> int:
         return len(find_processes(f"QD_REPLICA={self._home_id}/{ref.job_id}/{ref.attempt}/"))

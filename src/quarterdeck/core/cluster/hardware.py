@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -10,6 +10,8 @@ class NodeState(StrEnum):
     """Whether new work may be placed on a node."""
 
     READY = "ready"
+    DRAINED = "drained"
+    """Those who run the site keep new work off it; what runs there goes on."""
     DOWN = "down"
 
 
@@ -58,8 +60,36 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class Foreign:
+    """What somebody has of a node who is not of Quarterdeck: another job of the site's own
+    scheduler, or a reservation there.
+
+    `name` is what everybody may read who may read nodes, such as `Slurm job 4711`: no user's name.
+    `devices` are ids of whole GPUs of the node or of MIG slices of them. `ends_at_ns` is when it
+    must be over; None: nobody knows. One with `starts_at_ns` is a reservation: from then on until
+    its end the whole node is kept for others. What has 0 there holds its share now.
+    """
+
+    name: str
+    devices: tuple[str, ...] = ()
+    cpus: int = 0
+    memory_bytes: int = 0
+    ends_at_ns: int | None = None
+    starts_at_ns: int = 0
+
+    @property
+    def is_reservation(self) -> bool:
+        """Whether it keeps the node from a time on, instead of holding a share of it."""
+        return self.starts_at_ns > 0
+
+
+@dataclass(frozen=True, slots=True)
 class Node:
-    """One machine of a site. `pretend` marks imaginary devices, on every page and bill."""
+    """One machine of a site. `pretend` marks imaginary devices, on every page and bill.
+
+    `reason` is what the site says of its state, for people. `others` are who has something of it
+    beside Quarterdeck; they come and go while the hardware stays as it is.
+    """
 
     name: str
     cpus: int
@@ -72,6 +102,15 @@ class Node:
     location: Location = Location()
     may_slice: bool = False
     """Whether empty GPUs of it may be cut into MIG instances, and joined again."""
+    reason: str = ""
+    others: tuple[Foreign, ...] = ()
+
+    def is_built_like(self, other: Node) -> bool:
+        """Whether they differ at most in what changes by the minute: the state of a node, and who
+        has something of it."""
+        if self is other:
+            return True
+        return self == replace(other, state=self.state, reason=self.reason, others=self.others)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from quarterdeck.basics.chance import Chance
 from quarterdeck.basics.ids import JobId
 from quarterdeck.core.cluster.demand import Demand, Grant, Resources
-from quarterdeck.core.cluster.hardware import Cordon, Location
+from quarterdeck.core.cluster.hardware import Cordon, Foreign, Location
 from quarterdeck.core.cluster.room import room_of
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.plan import Because, Eviction, Plan
@@ -46,6 +46,7 @@ class World:
         self.saves: set[JobId] = set()
         self.pairs: set[tuple[JobId, int, JobId]] = set()
         self.cordons: dict[str, tuple[Cordon, ...]] = {}
+        self.others: dict[str, tuple[Foreign, ...]] = {}
 
     @classmethod
     def of(cls, seed: int) -> World:
@@ -95,7 +96,11 @@ class World:
         rooms = tuple(
             room_of(
                 SITE,
-                replace(a_node(f"n{n}", gpus=GPUS), location=Location(f"r{n // 2}")),
+                replace(
+                    a_node(f"n{n}", gpus=GPUS),
+                    location=Location(f"r{n // 2}"),
+                    others=self.others.get(f"n{n}", ()),
+                ),
                 held[f"n{n}"],
                 self.cordons.get(f"n{n}", ()),
             )

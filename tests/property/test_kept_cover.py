@@ -16,7 +16,7 @@ import pytest
 from quarterdeck.basics.chance import Chance
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.cluster.demand import Level, Resources
-from quarterdeck.core.cluster.hardware import Cordon
+from quarterdeck.core.cluster.hardware import Cordon, Foreign
 from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.changes import changes_of
 from quarterdeck.core.scheduling.cover import Cover
@@ -66,6 +66,13 @@ def a_world(seed: int) -> World:
     return World(chance, {}, policy, nodes=NODES, teams=TEAMS)
 
 
+def a_foreign(chance: Chance) -> tuple[str, tuple[Foreign, ...]]:
+    """Others have something of a node, whether or not one of ours lies there."""
+    node = f"n{chance.below(NODES)}"
+    devices = tuple(f"GPU-{node}-{n}" for n in range(chance.below(GPUS + 1)))
+    return node, (Foreign("Slurm job 1", devices, chance.below(16), ends_at_ns=None),)
+
+
 def happen(world: World) -> None:
     """A little of everything."""
     chance = world.chance
@@ -85,6 +92,8 @@ def happen(world: World) -> None:
         node = f"n{chance.below(NODES)}"
         device = chance.pick((None, None, f"GPU-{node}-0"))
         world.cordons = {node: (Cordon(node, device, "broken", "ada", 0),)}
+    if chance.happens(0.1):
+        world.others = dict(a_foreign(chance) for _ in range(chance.below(3)))
     if chance.happens(0.05):
         world.running = dict(sorted(world.running.items()))
     if chance.happens(0.5):

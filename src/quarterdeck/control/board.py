@@ -17,7 +17,7 @@ from quarterdeck.control.held import held_by_kept, held_of, hold_of
 from quarterdeck.control.learned import Learned
 from quarterdeck.control.moved import MovedLately
 from quarterdeck.control.siteboard import SiteBoard
-from quarterdeck.core.cluster.events import SiteReported, evolve_site
+from quarterdeck.core.cluster.events import NodesChanged, SiteReported, evolve_site
 from quarterdeck.core.cluster.hardware import Site
 from quarterdeck.core.jobs.events import (
     Ended,
@@ -283,9 +283,8 @@ class Board:
         if not isinstance(record, JobRecord):
             board = self._site(record.event.site)
             after_it = evolve_site(board.site, record.event)
-            if isinstance(record.event, SiteReported):
-                board.set_nodes(after_it, record.seq)
-                self._are_nodes_new = True
+            if isinstance(record.event, SiteReported | NodesChanged):
+                self._are_nodes_new |= board.set_nodes(after_it, record.seq)
             else:
                 board.set_cordons(after_it, record.event.node)
             self._stirs += 1

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from quarterdeck.basics.times import NS_PER_S
-from quarterdeck.core.scheduling.lookahead import Draws, LookAhead, Queued, Runs, held_of
+from quarterdeck.core.scheduling.lookahead import (
+    Draws,
+    LookAhead,
+    Queued,
+    Runs,
+    held_of,
+    runs_of_others,
+)
 from quarterdeck.core.scheduling.order import EXPECTED_S
 from quarterdeck.ports.engine import AttemptRef
 
@@ -48,7 +56,9 @@ class Guesses:
             )
             for one in waiting
         ]
-        return self._ahead.foresee(board.list_free(), self._list_runs(board, now_ns), queue, until)
+        capacity = board.list_free()
+        runs = chain(self._list_runs(board, now_ns), runs_of_others(capacity, now_ns))
+        return self._ahead.foresee(capacity, runs, queue, until)
 
     def _list_runs(self, board: Board, now_ns: int) -> Iterator[Runs]:
         held: dict[AttemptRef, Held] = {}

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quarterdeck.control.steps import take_events
-from quarterdeck.core.cluster.events import SiteReported
+from quarterdeck.core.cluster.events import NodesChanged, news_of
 from quarterdeck.core.jobs import decide
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from quarterdeck.control.plane import ControlPlane
+    from quarterdeck.core.cluster.events import SiteEvent
     from quarterdeck.ports.engine import Observation
     from quarterdeck.ports.site import Report
     from quarterdeck.ports.store import Transaction
@@ -31,7 +32,7 @@ def reconcile(plane: ControlPlane, report: Report) -> int:
 
     def work(tx: Transaction) -> int:
         if site_event is not None:
-            tx.append_site(site_event)
+            tx.append_site(_as_of(tx, report, site_event))
         return _take_all(tx, report.site, news, now_ns)
 
     moved = plane.store.transact(work)
@@ -42,13 +43,20 @@ def reconcile(plane: ControlPlane, report: Report) -> int:
     return moved
 
 
-def _site_news(plane: ControlPlane, report: Report, now_ns: int) -> SiteReported | None:
+def _site_news(plane: ControlPlane, report: Report, now_ns: int) -> SiteEvent | None:
     if report.nodes is None:
         return None
     known = plane.board.find_site(report.site)
-    if known is not None and known.nodes == report.nodes:
-        return None
-    return SiteReported(now_ns, report.site, report.nodes)
+    return news_of(known, now_ns, report.site, report.nodes)
+
+
+def _as_of(tx: Transaction, report: Report, event: SiteEvent) -> SiteEvent:
+    """What is new of the site's nodes beside what the transaction has of it: another server may
+    have taken in a report meanwhile."""
+    if not isinstance(event, NodesChanged) or report.nodes is None:
+        return event
+    news = news_of(tx.find_site(report.site), event.at_ns, report.site, report.nodes)
+    return event if news is None else news
 
 
 def _is_news(plane: ControlPlane, site: str, seen: Observation, now_ns: int) -> bool:

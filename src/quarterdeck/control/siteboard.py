@@ -34,12 +34,24 @@ class SiteBoard:
     gone_at: dict[AttemptRef, int] = field(default_factory=dict)
     holders: dict[JobId, Holder] = field(default_factory=dict)
 
-    def set_nodes(self, site: Site, as_of: int) -> None:
-        """The site has other nodes than before."""
+    def set_nodes(self, site: Site, as_of: int) -> bool:
+        """The site has reported its nodes; says whether they are others than before, and not just
+        in another state or used otherwise by others. Rooms of what is as it was stay as they
+        are: at a site where others come and go there is such a report every few seconds."""
+        before = self.rooms
         self.site = site
         self.nodes_as_of = as_of
-        self.rooms = {node.name: Room.empty(site.name, node) for node in site.nodes}
-        self.dirty = set(self.rooms)
+        self.rooms = {}
+        is_new = len(before) != len(site.nodes)
+        for node in site.nodes:
+            room = before.get(node.name)
+            if room is not None and room.node == node:
+                self.rooms[node.name] = room
+                continue
+            is_new = is_new or room is None or not room.node.is_built_like(node)
+            self.rooms[node.name] = Room.empty(site.name, node)
+            self.dirty.add(node.name)
+        return is_new
 
     def set_cordons(self, site: Site, node: str) -> None:
         """What is known of the site's nodes is as before, but for one that is cordoned or not."""

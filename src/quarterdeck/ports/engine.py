@@ -81,7 +81,8 @@ class Engine(Protocol):
         ...
 
     def list_nodes(self) -> tuple[Node, ...]:
-        """What the site has now, devices in a stable order."""
+        """What the site has now, devices in a stable order, and what others have of it: never what
+        was launched here."""
         ...
 
     def launch(self, order: LaunchOrder) -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from quarterdeck.adapters.verdicts.memory import MemoryVerdictLog
+from quarterdeck.api.views import event_view
+from quarterdeck.control.board import Board
+from quarterdeck.control.reconcile import reconcile
 from quarterdeck.control.waits import Waits
+from quarterdeck.core.cluster.hardware import Foreign, NodeState
 from quarterdeck.core.jobs.states import ReplicaState
+from quarterdeck.ports.site import Report
+from quarterdeck.testing.builders import SITE
 from tests.integration.api.test_jobs import show, submit
 
 if TYPE_CHECKING:
@@ -125,3 +132,73 @@ def test_a_wait_is_told_afterwards(client: TestClient, house: House, nodes: list
 def _with_waits(house: House) -> Any:
     object.__setattr__(house.plane, "waits", Waits(MemoryVerdictLog()))
     return house.plane
+
+
+def test_others_of_the_site_are_told_bind_and_come_free(
+    client: TestClient, house: House, nodes: list[str]
+) -> None:
+    """Through the store and the API: a job of Slurm has one node, the other one is reserved."""
+    now_ns = house.plane.clock.now_ns()
+    hours = [now_ns + hour * 3600 * 10**9 for hour in range(9)]
+    site = house.plane.board.find_site(SITE)
+    assert site is not None
+    first, second = site.nodes
+    job = Foreign("Slurm job 7", tuple(one.id for one in first.devices), 4, 0, hours[2])
+    reserved = Foreign("Slurm reservation r", ends_at_ns=hours[8], starts_at_ns=hours[4])
+    shared = (replace(first, others=(job,)), replace(second, others=(reserved,)))
+    reconcile(house.plane, Report(SITE, 0, nodes=shared))
+    views = client.get("/v1/nodes").json()["nodes"]
+    assert [view["gpus_free"] for view in views] == [0, 8]
+    assert views[0]["gpu_states"] == ["others"] * 8
+    assert [one["name"] for view in views for one in view["others"]] == [
+        "Slurm job 7",
+        "Slurm reservation r",
+    ]
+    detail = client.get(f"/v1/nodes/{nodes[0]}").json()
+    assert detail["devices"][7]["others"] == ["Slurm job 7"]
+    assert detail["cpus_free"] == detail["cpus"] - 4
+    last = house.plane.store.list_records(house.plane.store.head() - 1)[-1]
+    view = event_view(last)
+    assert (view.kind, view.data["nodes"][0]["others"][0]["name"]) == (
+        "nodes_changed", "Slurm job 7",
+    )  # fmt: skip
+
+    long = submit(client, resources={"gpu": 8}, time_limit="12h").id
+    house.place()
+    assert show(client, long).state == "queued"
+    told = client.get(f"/v1/jobs/{long}/explanation").json()
+    assert told["verdict"]["blocked_by"] == "reserved"
+    assert "Slurm reservation r needs nodes that have room" in told["verdict"]["message"]
+    short = submit(client, resources={"gpu": 8}, time_limit="1h").id
+    house.place()
+    assert [one.node for one in show(client, short).placement] == [nodes[1]]
+
+    wide = submit(client, nodes=2, resources={"gpu": 8}, time_limit="1h").id
+    told = client.get(f"/v1/jobs/{wide}/explanation").json()["verdict"]
+    assert told["blocked_by"] == "no_capacity"
+    assert "8 of 16 GPUs are used by jobs that are not Quarterdeck's" in told["message"]
+    assert told["numbers"]["gpus_of_others"] == 8
+    never = client.post("/v1/jobs", json={"run": "true", "nodes": 3, "resources": {"gpu": 8}})
+    assert never.json()["code"] == "unsatisfiable"
+
+    board = Board(house.plane.store)
+    assert board.find_site(SITE) == house.plane.board.find_site(SITE)
+    reconcile(house.plane, Report(SITE, 0, nodes=(first, second)))
+    house.place()
+    assert [one.node for one in show(client, long).placement] == [nodes[0]]
+
+
+def test_a_node_that_the_site_has_drained_says_why(client: TestClient, house: House) -> None:
+    site = house.plane.board.find_site(SITE)
+    assert site is not None
+    drained = [replace(one, state=NodeState.DRAINED, reason="bad fan") for one in site.nodes]
+    job_id = submit(client, resources={"gpu": 1}).id
+    house.run(job_id)
+    reconcile(house.plane, Report(SITE, 0, nodes=tuple(drained)))
+    assert show(client, job_id).state == "running"
+    view = client.get("/v1/nodes").json()["nodes"][0]
+    assert (view["state"], view["reason"], view["gpus_free"]) == ("drained", "bad fan", 0)
+    waiting = submit(client, resources={"gpu": 1}).id
+    house.place()
+    told = client.get(f"/v1/jobs/{waiting}/explanation").json()["verdict"]
+    assert told["message"].endswith("; the site has drained 2 nodes")

@@ -31,6 +31,8 @@ NODE: dict[str, Any] = {
     "unit": "su1",
     "pod": "",
     "gpu_states": ["held", "cordoned"],
+    "reason": "",
+    "others": [],
 }
 DEVICES = [
     {
@@ -78,6 +80,47 @@ def test_a_node_is_shown_gpu_by_gpu() -> None:
     assert "ECC „errors“" in lines[3]
     assert "250 of 256 CPUs and 1TiB of 2TiB are free" in lines[4]
     assert names == "GPU-0\nGPU-1\n"
+
+
+OTHERS = [
+    {
+        "name": "Slurm job 4711",
+        "gpus": 1,
+        "cpus": 8,
+        "memory_bytes": 2**30,
+        "starts_at": None,
+        "ends_at": "2026-11-24T10:00:00.000000Z",
+    },
+    {
+        "name": "Slurm reservation maint",
+        "gpus": 0,
+        "cpus": 0,
+        "memory_bytes": 0,
+        "starts_at": "2026-11-25T10:00:00.000000Z",
+        "ends_at": None,
+    },
+]
+
+
+def test_a_node_tells_who_has_something_of_it_beside_quarterdeck() -> None:
+    node = {**DETAIL, "state": "drained", "reason": "bad fan", "others": OTHERS}
+    node["devices"] = [{**DEVICES[0], "state": "others", "jobs": [], "others": ["Slurm job 4711"]}]
+    with serving(as_json(node), as_json({"nodes": [node]})) as script:
+        told = qd("node", "show", "dgx-1", url=script.url).stdout.splitlines()
+        listed = qd("node", "ls", url=script.url).stdout.splitlines()
+    assert told[0].startswith("dgx-1 at site local: drained")
+    assert told[1] == "the site says: bad fan"
+    assert "Slurm job 4711" in told[3]
+    job, reservation = told[-2:]
+    assert job == (
+        "Slurm job 4711 holds 1 GPU, 8 CPUs and 1GiB, until 2026-11-24T10:00:00.000000Z at the "
+        "latest"
+    )
+    assert reservation == (
+        "Slurm reservation maint keeps it for others from 2026-11-25T10:00:00.000000Z, nobody "
+        "knows until when"
+    )
+    assert listed[1].endswith(f"{JOB_ID},Slurm job 4711")
 
 
 ASKED: dict[str, tuple[tuple[str, ...], str, dict[str, Any], str]] = {

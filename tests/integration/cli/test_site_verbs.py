@@ -140,6 +140,23 @@ def test_a_live_site_is_drawn_with_a_sign_for_what_each_gpu_does() -> None:
     assert names.stdout.split() == ["a", "c", "b", "d", "e"]
 
 
+def test_what_others_of_the_site_hold_has_a_sign_of_its_own() -> None:
+    nodes = [
+        _node("a", ["free", "others", "others", "held"]),
+        _node("b", ["others", "cordoned"], state="drained"),
+    ]
+    with serving(as_json({"nodes": nodes})) as script:
+        drawn = qd("site", "show", "--map", url=script.url)
+        table = qd("site", "show", url=script.url)
+    assert ".oo#" in drawn.stdout
+    assert "o!" in drawn.stdout
+    assert "# held   o others   % sliced" in drawn.stdout
+    assert "6 GPUs: 1 free, 1 held, 3 others, 1 cordoned" in drawn.stdout
+    head, row = table.stdout.splitlines()[:2]
+    assert head.split()[-6:] == ["FREE", "HELD", "OTHERS", "SLICED", "CORDONED", "DOWN"]
+    assert row.split()[-6:] == ["1", "1", "3", "0", "1", "0"]
+
+
 def test_many_nodes_in_one_rack_take_several_lines() -> None:
     nodes = [_node(f"n{n:02}", ["free"] * 8, rack="row") for n in range(20)]
     with serving(as_json({"nodes": nodes})) as script:

@@ -300,6 +300,8 @@ def test_node_marks_what_is_pretended() -> None:
         "unit": "su1",
         "pod": "",
         "gpu_states": ["free"] * 6 + ["held"] * 2,
+        "reason": "",
+        "others": [],
     }
     with serving(as_json({"nodes": [node]})) as script:
         told = qd("node", url=script.url)

@@ -6,9 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from quarterdeck.api.node_views import node_view
+from quarterdeck.api.node_views import node_detail, node_view
 from quarterdeck.core.cluster.demand import Grant
-from quarterdeck.core.cluster.hardware import Cordon, Device, Location, Node, NodeState
+from quarterdeck.core.cluster.hardware import (
+    Cordon,
+    Device,
+    Foreign,
+    Location,
+    Node,
+    NodeState,
+)
 from quarterdeck.core.cluster.room import room_of
 
 NODE = Node(
@@ -43,3 +50,22 @@ def test_on_a_node_that_takes_no_work_no_gpu_is_free_and_what_is_held_stays_held
     cordons = () if is_down else (_cordon(None),)
     view = node_view(room_of("local", node, GRANTS, cordons), [])
     assert view.gpu_states == ["cordoned", "held", "sliced", "cordoned", "sliced"]
+
+
+def test_what_others_hold_and_reserve_is_told_and_counts_as_not_free() -> None:
+    others = (
+        Foreign("Slurm job 7", ("GPU-0", "GPU-1"), 70, 2**41, 10**9),
+        Foreign("Slurm reservation r", starts_at_ns=10**9),
+    )
+    node = replace(NODE, state=NodeState.DRAINED, reason="bad fan", others=others)
+    detail = node_detail(room_of("local", node, GRANTS), [], set())
+    assert detail.gpu_states == ["others", "others", "sliced", "cordoned", "sliced"]
+    assert (detail.state, detail.reason) == ("drained", "bad fan")
+    assert [one.others for one in detail.devices[:3]] == [["Slurm job 7"], ["Slurm job 7"], []]
+    # What is held twice over is no less than nothing.
+    assert (detail.cpus_free, detail.memory_free_bytes) == (0, 0)
+    job, reservation = detail.others
+    assert (job.name, job.gpus, job.cpus, job.starts_at) == ("Slurm job 7", 2, 70, None)
+    assert job.ends_at == "1970-01-01T00:00:01.000000Z"
+    assert (reservation.gpus, reservation.ends_at) == (0, None)
+    assert reservation.starts_at == "1970-01-01T00:00:01.000000Z"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from quarterdeck.control.reconcile import reconcile
+from quarterdeck.core.cluster.events import NodesChanged, SiteReported
+from quarterdeck.core.cluster.hardware import Foreign, NodeState
 from quarterdeck.core.jobs.events import Seen
 from quarterdeck.core.jobs.states import JobState
 from quarterdeck.ports.engine import AttemptRef, Observation
@@ -22,6 +24,37 @@ def test_new_nodes_are_written_and_old_ones_are_not() -> None:
     desk.report(a_dgx("a"), a_dgx("b"))
     assert desk.store.head() == head + 1
     assert [node.name for node in desk.store.sites[SITE].nodes] == ["a", "b"]
+
+
+def test_of_nodes_that_are_used_otherwise_only_these_are_written() -> None:
+    desk = a_desk(*(a_dgx(name) for name in "abc"))
+    capacity = desk.plane.board.list_free()
+    b = a_dgx("b", others=(Foreign("Slurm job 1", ("GPU-b-0",), 8),))
+    c = a_dgx("c", state=NodeState.DRAINED, reason="bad fan")
+    desk.report(a_dgx("a"), b, c)
+    last = desk.store.list_records(desk.store.head() - 1)[-1]
+    assert last.event == NodesChanged(desk.clock.at_ns, SITE, (b, c))
+    assert desk.store.sites[SITE].nodes == (a_dgx("a"), b, c)
+    free = desk.plane.board.list_free()
+    assert free.fleet is capacity.fleet
+    assert (free.gpus_free.tolist(), free.is_open.tolist()) == ([8, 7, 8], [True, True, False])
+    assert desk.plane.board.find_nodes_as_of(SITE) == desk.store.head()
+    head = desk.store.head()
+    desk.report(a_dgx("a"), b, c)
+    assert desk.store.head() == head
+    desk.report(a_dgx("a"), b, a_dgx("c", cpus=1))
+    assert isinstance(desk.store.list_records(head)[-1].event, SiteReported)
+
+
+def test_what_another_server_took_in_meanwhile_is_not_lost() -> None:
+    """Two reports at once: what the second one changes is told against what the first one left."""
+    desk = a_desk(a_dgx("a"), a_dgx("b"))
+    used, down = a_dgx("a", others=(Foreign("Slurm job 1"),)), a_dgx("b", state=NodeState.DOWN)
+    first = NodesChanged(desk.clock.at_ns, SITE, (down,))
+    desk.store.first = lambda: desk.store.transact(lambda tx: tx.append_site(first))
+    desk.report(used, a_dgx("b"))
+    assert desk.store.sites[SITE].nodes == (used, a_dgx("b"))
+    assert desk.plane.board.find_site(SITE) == desk.store.sites[SITE]
 
 
 def test_a_report_without_nodes_leaves_them() -> None:

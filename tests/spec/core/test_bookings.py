@@ -14,12 +14,13 @@ from quarterdeck.core.calendar.booking import Kind
 from quarterdeck.core.calendar.occurrences import Occurrence
 from quarterdeck.core.cluster.demand import Grant
 from quarterdeck.core.cluster.hardware import Location
+from quarterdeck.core.cluster.room import room_of
 from quarterdeck.core.scheduling.booked import Bookings, Held
 from quarterdeck.core.scheduling.forecast import Hold, latest_start
 from quarterdeck.core.scheduling.latency import START_S
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.plan import Blocker, Plan
-from quarterdeck.core.scheduling.snapshot import Policy, Snapshot, Waiting
+from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
 from quarterdeck.testing.builders import a_demand, a_dgx
 from tests.oracles.rooms import less
 from tests.spec.core.test_make_plan import NOW_NS, POLICY, empty, placed, waits
@@ -332,3 +333,21 @@ def test_a_latest_start_is_told_only_where_no_booking_may_come_between() -> None
         found = latest_start(snapshot, [hold], job.job_id, POLICY)
         assert (found is not None) is is_told
         assert found is None or found.at_ns == ends_ns
+
+
+def test_a_promised_start_keeps_clear_of_bookings_and_counts_on_those_that_are_over() -> None:
+    """Node d0 is held for half an hour and is booked from the second hour to the third."""
+    grant = Grant("d0", tuple(f"GPU-d0-{n}" for n in range(8)), 1, 0)
+    ends_ns = NOW_NS + int(HOUR_S / 2 * NS_PER_S)
+    one = Running(JobId("r"), "local", WHOLE, (grant,), 0, 0, 0, 0.0, ends_at_ns=ends_ns)
+    rooms = (room_of("local", a_dgx("d0"), [grant]),)
+    booked = a_time(2 * HOUR_S)
+    for limit_s, starts_ns in (
+        (HOUR_S, ends_ns),
+        (1.4 * HOUR_S, ends_ns),
+        (1.6 * HOUR_S, booked.end_ns),
+    ):
+        waiting = waits("a", WHOLE, limit_s=limit_s)
+        bookings = Bookings((booked,))
+        snapshot = Snapshot(NOW_NS, 1, rooms, (waiting,), running=(one,), bookings=bookings)
+        assert make_plan(snapshot, replace(POLICY, patience_s=0)).head == ("a", starts_ns)

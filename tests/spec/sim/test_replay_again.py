@@ -12,11 +12,13 @@ import pytest
 from quarterdeck.adapters.locality.recent import RecentNodes
 from quarterdeck.basics.errors import Stale
 from quarterdeck.basics.ids import JobId
+from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.control.board import Board
 from quarterdeck.control.cancel import cancel
 from quarterdeck.control.nodes import cordon, find_place
 from quarterdeck.control.reorder import reorder
 from quarterdeck.control.requeue import requeue
+from quarterdeck.core.cluster.hardware import Foreign
 from quarterdeck.core.governance.limits import Bound, Quota
 from quarterdeck.core.governance.people import Organization, People, Team
 from quarterdeck.core.jobs.events import Placed
@@ -51,6 +53,24 @@ def test_every_plan_is_made_again_the_same() -> None:
     desk.turn()
     check_same(desk, 2)
     assert desk.replay().placements == 4
+
+
+def test_what_others_of_the_site_had_is_known_again() -> None:
+    """Their jobs come and go, and a reservation keeps a node from some jobs and not from others."""
+    desk = a_recording_desk(a_dgx("a"), a_dgx("b"))
+    soon_ns = desk.clock.at_ns + 3600 * NS_PER_S
+    theirs = Foreign("Slurm job 7", tuple(f"GPU-a-{n}" for n in range(8)), ends_at_ns=soon_ns)
+    reserved = Foreign("Slurm reservation r", starts_at_ns=soon_ns)
+    desk.report(a_dgx("a", others=(theirs,)), a_dgx("b", others=(reserved,)))
+    short = a_job_spec(demand=a_demand(1, 1), time_limit_s=60.0)
+    jobs = [desk.submit(spec) for spec in (BIG, short)]
+    desk.turn()
+    assert [desk.job(job.id).state for job in jobs] == [JobState.QUEUED, JobState.STARTING]
+    desk.report(a_dgx("a"), a_dgx("b", others=(reserved,)))
+    desk.turn()
+    assert desk.job(jobs[0].id).state is JobState.STARTING
+    check_same(desk, 2)
+    assert desk.replay().placements == 2
 
 
 @pytest.mark.parametrize(("runs_s", "first"), [(7200.0, "small"), (1800.0, "long")])

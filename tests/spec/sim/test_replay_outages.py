@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from quarterdeck.control.nodes import cordon, drain, find_place, resume
-from quarterdeck.core.cluster.hardware import NodeState
+from quarterdeck.core.cluster.hardware import Foreign, NodeState
 from quarterdeck.core.jobs.spec import Retry
 from quarterdeck.sim.fast.story import Cut, Outage, OutageKind
 from quarterdeck.testing.builders import START_NS, a_demand, a_dgx, a_job_spec
@@ -82,3 +82,22 @@ def test_cordons_of_single_gpus_are_counted() -> None:
     told = site.tell()
     assert told.outages == ()
     assert sum(told.remarks.values()) == 1
+
+
+def test_a_drain_by_the_site_is_a_cordon_and_what_others_had_is_left_out() -> None:
+    site = Clocked("a", "b")
+    others = (Foreign("Slurm job 1", ("GPU-a-0",)),)
+    site.at(50)
+    site.desk.report(a_dgx("a", state=NodeState.DRAINED, reason="fan"), a_dgx("b", others=others))
+    site.at(80)
+    site.desk.report(a_dgx("a", state=NodeState.DOWN, reason="fan"), a_dgx("b", others=others))
+    site.at(90)
+    site.desk.report(a_dgx("a"), a_dgx("b"))
+    site.at(95)
+    site.desk.report(a_dgx("a"), a_dgx("b", others=others))
+    told = site.tell()
+    assert told.nodes == (a_dgx("a"), a_dgx("b"))
+    assert told.outages == (
+        Outage("a", 50.0, 30.0, OutageKind.CORDON),
+        Outage("a", 80.0, 10.0),
+    )

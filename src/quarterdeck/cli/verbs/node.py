@@ -19,7 +19,7 @@ from quarterdeck.cli.output import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from quarterdeck.wire.v1.cluster import NodeChange, NodeDetail, NodeView
+    from quarterdeck.wire.v1.cluster import ForeignView, NodeChange, NodeDetail, NodeView
 
 _site = click.option("--site", default=None, help="Its site, where several have such a node.")
 _gpus = click.option(
@@ -143,9 +143,10 @@ def _list(output: str) -> None:
             f"{node.gpus_free}/{node.gpus}",
             f"{node.cpus_free}/{node.cpus}",
             f"{format_bytes(node.memory_free_bytes)}/{format_bytes(node.memory_bytes)}",
-            ",".join(node.jobs[:3]) + (",…" if len(node.jobs) > 3 else "") or "-",
+            ",".join(held[:3]) + (",…" if len(held) > 3 else "") or "-",
         )
         for node in listed.nodes
+        for held in [[*node.jobs, *(one.name for one in node.others if one.starts_at is None)]]
     ]
     titles = ("NODE", "SITE", "STATE", "GPU", "FREE GPUS", "FREE CPUS", "FREE MEMORY", "JOBS")
     print_table(titles, rows)
@@ -156,13 +157,15 @@ def _print_detail(node: NodeDetail) -> None:
     if node.cordon is not None:
         because = f": {node.cordon.reason}" if node.cordon.reason else ""
         say(f"cordoned by {node.cordon.by} at {node.cordon.at}{because}")
+    if node.reason:
+        say(f"the site says: {node.reason}")
     rows = [
         (
             str(device.index),
             device.id,
             device.model,
             device.state,
-            ",".join(device.jobs) or "-",
+            ",".join([*device.jobs, *device.others]) or "-",
             (device.cordon.reason or f"by {device.cordon.by}") if device.cordon else "-",
         )
         for device in node.devices
@@ -173,6 +176,18 @@ def _print_detail(node: NodeDetail) -> None:
         f"{node.cpus_free} of {node.cpus} CPUs and {format_bytes(node.memory_free_bytes)} of "
         f"{format_bytes(node.memory_bytes)} are free"
     )
+    for one in node.others:
+        say(_say_foreign(one))
+
+
+def _say_foreign(one: ForeignView) -> str:
+    """What somebody has of the node who is not of Quarterdeck."""
+    until = f"until {one.ends_at} at the latest" if one.ends_at else "nobody knows until when"
+    if one.starts_at is not None:
+        return f"{one.name} keeps it for others from {one.starts_at}, {until}"
+    gpus = f"{one.gpus} GPU{'s'[: one.gpus != 1]}, " if one.gpus else ""
+    cpus = f"{one.cpus} CPU{'s'[: one.cpus != 1]}"
+    return f"{one.name} holds {gpus}{cpus} and {format_bytes(one.memory_bytes)}, {until}"
 
 
 def _state_of(node: NodeView) -> str:

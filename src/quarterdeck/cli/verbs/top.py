@@ -6,6 +6,7 @@ import os
 import select
 import shutil
 import sys
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,9 @@ def _picture(client: Client, columns: int, lines: int) -> list[str]:
     if gpus:
         bar = draw_bar(gpus - free, gpus, 16, is_unicode=is_unicode)
         told.append(f"GPUs {bar} {gpus - free}/{gpus}")
+        states = Counter(state for node in nodes for state in node.gpu_states)
+        if states["others"]:
+            told[-1] += f" ({states['others']} by others)"
     told.append(f"CPUs {cpus - cpus_free}/{cpus}")
     head = "   ".join(told)
     rows = [head[:columns], ""]

@@ -26,6 +26,7 @@ class Occurrence:
 
     `team` and `people` say whose jobs it is for, as of a booking; `nodes`, or else `count` whole
     ones. `is_used`: its owner has had something of it. `zone` is the one that it is told in.
+    `called` is set for what a site has reserved for others by itself, beside the calendar.
     """
 
     booking_id: str
@@ -40,6 +41,12 @@ class Occurrence:
     site: str = ""
     zone: str = "UTC"
     is_used: bool = False
+    called: str = ""
+
+    @property
+    def title(self) -> str:
+        """What it is called: nothing that only its owner may know."""
+        return self.called or f"{self.kind} {self.booking_id}"
 
     def is_for(self, team: str, owner: str) -> bool:
         """Whether a job of this owner in this team may use it."""

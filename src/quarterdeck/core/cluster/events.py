@@ -18,6 +18,17 @@ class SiteReported:
 
 
 @dataclass(frozen=True, slots=True)
+class NodesChanged:
+    """The site's agent reported all its nodes, and of these the state is another one, or others of
+    the site have something else of them. All else is as it was: where others come and go the log
+    does not grow by the whole site every time."""
+
+    at_ns: int
+    site: str
+    nodes: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Cordoned:
     """Nothing new goes to the node, or to these of its devices, until `Resumed`."""
 
@@ -40,8 +51,22 @@ class Resumed:
     actor: str = ""
 
 
-SiteEvent = SiteReported | Cordoned | Resumed
-SITE_EVENTS: Final = (SiteReported, Cordoned, Resumed)
+SiteEvent = SiteReported | NodesChanged | Cordoned | Resumed
+SITE_EVENTS: Final = (SiteReported, NodesChanged, Cordoned, Resumed)
+
+
+def news_of(site: Site | None, at_ns: int, name: str, nodes: tuple[Node, ...]) -> SiteEvent | None:
+    """What a report of these nodes says that was not known of the site; None for nothing."""
+    known = () if site is None else site.nodes
+    if site is not None and known == nodes:
+        return None
+    if [node.name for node in known] != [node.name for node in nodes]:
+        return SiteReported(at_ns, name, nodes)
+    pairs = list(zip(known, nodes, strict=True))
+    if not all(before.is_built_like(after) for before, after in pairs):
+        return SiteReported(at_ns, name, nodes)
+    changed = tuple(after for before, after in pairs if before != after)
+    return NodesChanged(at_ns, name, changed)
 
 
 def evolve_site(site: Site | None, event: SiteEvent) -> Site:
@@ -50,6 +75,10 @@ def evolve_site(site: Site | None, event: SiteEvent) -> Site:
     before = Site(event.site) if site is None else site
     if isinstance(event, SiteReported):
         return replace(before, nodes=event.nodes)
+    if isinstance(event, NodesChanged):
+        changed = {node.name: node for node in event.nodes}
+        nodes = tuple(changed.get(node.name, node) for node in before.nodes)
+        return replace(before, nodes=nodes)
     named: tuple[str | None, ...] = event.devices or (None,)
     if isinstance(event, Cordoned):
         kept = [one for one in before.cordons if one.node != event.node or one.device not in named]

@@ -28,6 +28,16 @@ class Room:
     """Devices that nobody holds and that would be free but for their cordon."""
     parts: tuple[str, ...] = ()
     """Slices and shares of its devices that somebody holds."""
+    lent: tuple[str, ...] = ()
+    """Devices that others of the site hold whole (`Node.others`): what is given back of these by
+    one of ours is not free."""
+    disputed: tuple[str, ...] = ()
+    """Those of them that were granted to one of ours, too: others were there first."""
+
+    @property
+    def shut(self) -> frozenset[str]:
+        """Devices of which nothing comes free when one of ours gives it back."""
+        return frozenset([*self.lent, *(one.device for one in self.cordons if one.device)])
 
     @property
     def cordon(self) -> Cordon | None:
@@ -47,17 +57,17 @@ class Room:
 
     @classmethod
     def empty(cls, site: str, node: Node) -> Room:
-        """The room of a node on which nothing runs."""
-        return cls(site, node, tuple(d.id for d in node.devices), node.cpus, node.memory_bytes)
+        """The room of a node on which nothing of ours runs."""
+        return room_of(site, node, ())
 
 
 def room_of(
     site: str, node: Node, grants: Iterable[Grant], cordons: tuple[Cordon, ...] = ()
 ) -> Room:
-    """The node less what is granted on it and what is cordoned, in one pass.
+    """The node less what is granted on it, what others hold and what is cordoned, in one pass.
 
     A granted device that has left its node takes nothing: there is nothing left to take. A device
-    granted twice is a bug.
+    granted twice is a bug; one that others hold, too, is not: they may have been faster.
     """
     held: dict[str, Part] = {}
     parts: list[str] = []
@@ -72,11 +82,40 @@ def room_of(
                 parts.append(device)
         cpus -= grant.cpus
         memory_bytes -= grant.memory_bytes
+    lent: tuple[str, ...] = ()
+    disputed: tuple[str, ...] = ()
+    if node.others:
+        lent, disputed = _lend(node, held, parts)
+        now = [one for one in node.others if not one.is_reservation]
+        cpus -= sum(one.cpus for one in now)
+        memory_bytes -= sum(one.memory_bytes for one in now)
     unheld = [device.id for device in node.devices if device.id not in held]
     closed = {cordon.device for cordon in cordons}
     free = tuple(device for device in unheld if device not in closed)
     shut = tuple(device for device in unheld if device in closed)
-    return Room(site, node, free, cpus, memory_bytes, cordons, shut, tuple(parts))
+    return Room(site, node, free, cpus, memory_bytes, cordons, shut, tuple(parts), lent, disputed)
+
+
+def _lend(
+    node: Node, held: dict[str, Part], parts: list[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Others have what they hold, too: the GPUs that they have whole, and those of them that ours
+    held. What they share of the time of a GPU counts as all of it."""
+    lent: dict[str, bool] = {}
+    ours = frozenset(held)
+    for foreign in node.others:
+        if foreign.is_reservation:
+            continue
+        for device in foreign.devices:
+            part = parse_part(device)
+            before = held.setdefault(part.gpu, part if part.profile else Part(part.gpu))
+            if part.profile and before.profile and part.gpu not in lent:
+                parts.append(device)
+            else:
+                lent[part.gpu] = part.gpu in ours
+    if lent:
+        parts[:] = [part for part in parts if parse_part(part).gpu not in lent]
+    return tuple(lent), tuple(gpu for gpu, is_disputed in lent.items() if is_disputed)
 
 
 def _can_share(one: Part, other: Part) -> bool:

@@ -9,6 +9,7 @@ others in place (`shadows`).
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -25,12 +26,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from quarterdeck.core.cluster.demand import Grant
+    from quarterdeck.core.scheduling.bookings import Bound
     from quarterdeck.core.scheduling.endings import Endings
     from quarterdeck.core.scheduling.nearness import Insists
     from quarterdeck.core.scheduling.placer import Sites
     from quarterdeck.core.scheduling.plan import Placement
     from quarterdeck.core.scheduling.snapshot import Waiting
 
+SPANS_MAX: Final = 32
+"""So many bookings that begin before it are looked at one by one."""
 SLACK_S: Final = 60.0
 """A proposed time limit is shorter by so much at most: whoever reads it has to type."""
 
@@ -71,29 +75,40 @@ def over_ns(waiting: Waiting, start_ns: int) -> int | None:
 
 
 class Future:
-    """What will be free. `placer` has what is free now, and `others` wait for what comes free,
-    too."""
+    """What will be free. `placer` has what is free now, `others` wait for what comes free, too, and
+    `bound` has what will be booked by then."""
 
     def __init__(
-        self, placer: Placer, endings: Endings, others: Sequence[Shadow], now_ns: int
+        self, placer: Placer, endings: Endings, others: Sequence[Shadow], bound: Bound
     ) -> None:
         self.placer = placer
         self._endings = endings
         self._others = others
-        self._now_ns = now_ns
+        self._bound = bound
+        self._now_ns = bound.now_ns
 
     @property
     def times_ns(self) -> list[int]:
-        """When more may be free: something has ended, or one of the others has begun or ended."""
-        turns = (at_ns for one in self._others for at_ns in (one.start_ns, one.end_ns))
+        """When more may be free: something has ended, a booking is over, or one of the others has
+        begun or ended."""
+        turns = [at_ns for one in self._others for at_ns in (one.start_ns, one.end_ns)]
+        turns += self._bound.ends_ns
         later = {at_ns for at_ns in turns if at_ns is not None and at_ns > self._now_ns}
         return sorted({*later, *self._endings.times_ns})
 
+    def lasts_ns(self, waiting: Waiting) -> list[int]:
+        """The last times at which a job may start on nodes that are booked after that."""
+        over = over_ns(waiting, 0)
+        return [] if over is None else self._bound.lasts_ns(waiting, over)
+
     def at(self, at_ns: int, waiting: Waiting) -> tuple[Placer, NDArray[np.bool_]]:
         """What is left then by the others that have begun and are not over, and the rows on which a
-        job may lie that starts then: not those of who begins before it would be over."""
+        job may lie that starts then: not those of who begins before it would be over, and not what
+        is booked before that."""
         free, is_over_ns = self._endings.free_at(self.placer.free, at_ns), over_ns(waiting, at_ns)
-        rows = np.ones(len(self.placer.free.fleet.nodes), bool)
+        bars = self._bound.bars(waiting, at_ns=at_ns)
+        free.barred = None
+        rows = np.ones(len(self.placer.free.fleet.nodes), bool) if bars is None else ~bars.rows
         held: list[tuple[str, Grant]] = []
         for one in self._others:
             if one.start_ns > at_ns:
@@ -111,9 +126,10 @@ def find_shadow(
     """When and where a job starts at the latest by the time limits of what runs and of who waits,
     too, if that is before `until_ns`; None if they do not tell.
 
-    Without others that is the first time at which there is room. With others room may come and go,
-    and what is found is a time at which there is room, and just before which there was none: to try
-    all took seconds, and when it can start sooner it does.
+    Without others that is the first time at which there is room: room only comes, but for the times
+    from which on a job would run into a booking, and between two of these it is the first. With
+    others room may come and go, and what is found is a time at which there is room, and just before
+    which there was none: to try all took seconds, and when it can start sooner it does.
     """
     sites, insists = where
 
@@ -122,7 +138,9 @@ def find_shadow(
         return placer.could_place(waiting.demand, sites, insists, within=rows)
 
     times_ns = [at for at in future.times_ns if until_ns is None or at < until_ns]
-    start_ns = _first(times_ns, fits)
+    spans = _spans(times_ns, future.lasts_ns(waiting))
+    found = (_first(span, fits) for span in spans if span)
+    start_ns = next((at_ns for at_ns in found if at_ns is not None), None)
     if start_ns is None:
         return None
     then, beside = future.at(start_ns, waiting)
@@ -137,6 +155,16 @@ def shadow_of(waiting: Waiting, start_ns: int, placement: Placement, placer: Pla
     for grant in placement.grants:
         rows[placer.free.fleet.rows[placement.site, grant.node]] = True
     return Shadow(waiting, start_ns, rows, placement.site, placement.grants)
+
+
+def _spans(times_ns: Sequence[int], lasts_ns: Sequence[int]) -> list[Sequence[int]]:
+    """The times in parts: each ends with the last one that is not after one of `lasts_ns`."""
+    spans, start = [], 0
+    for last_ns in lasts_ns[:SPANS_MAX]:
+        end = bisect_right(times_ns, last_ns)
+        spans.append(times_ns[start:end])
+        start = end
+    return [*spans, times_ns[start:]]
 
 
 def _first(times_ns: Sequence[int], holds: Callable[[int], bool]) -> int | None:

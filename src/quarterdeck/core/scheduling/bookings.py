@@ -18,6 +18,7 @@ from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.calendar.booking import Kind
 from quarterdeck.core.scheduling.allotment import NEVER_NS, Allotted, Readiness, allot
 from quarterdeck.core.scheduling.latency import START_S
+from quarterdeck.core.scheduling.others import loans_of, reservations_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,13 +69,14 @@ class Bound:
     def __init__(
         self, bookings: Bookings, capacity: Capacity, now_ns: int, release_after_s: float
     ) -> None:
+        """With what the site has reserved for others by itself."""
         self._capacity = capacity
         self.now_ns = now_ns
         self._held = bookings.held
         self._release_after_s = release_after_s
         self._times = [
             time
-            for time in bookings.times
+            for time in _in_order(bookings.times, reservations_of(capacity))
             if time.end_ns > now_ns and not is_given_back(time, now_ns, release_after_s)
         ]
         self._bars: dict[tuple[int, ...], Bars] = {}
@@ -87,19 +89,41 @@ class Bound:
         capacity = self._capacity
         return allot(self._times, capacity.fleet, capacity.is_open, self._readiness)
 
-    def bars(self, waiting: Waiting, limit_s: float | None = None) -> Bars | None:
-        """What the job may not use now, with its own time limit or another one; None if nothing."""
+    def bars(
+        self, waiting: Waiting, limit_s: float | None = None, at_ns: int | None = None
+    ) -> Bars | None:
+        """What the job may not use if it starts now, or then, with its own time limit or another
+        one; None if nothing."""
         if not self._times:
             return None
+        at_ns = self.now_ns if at_ns is None else at_ns
         runs_s = waiting.runs_s if limit_s is None else limit_s + waiting.grace_s
-        over_ns = None if runs_s is None else self.now_ns + int((runs_s + START_S) * NS_PER_S)
+        over_ns = None if runs_s is None else at_ns + int((runs_s + START_S) * NS_PER_S)
         key = tuple(
             index
             for index, time in enumerate(self._times)
             if (over_ns is None or time.start_ns < over_ns)
+            and time.end_ns > at_ns
             and not time.is_for(waiting.team, waiting.owner)
         )
         return self._bars_of(key) if key else None
+
+    def lasts_ns(self, waiting: Waiting, runs_ns: int) -> list[int]:
+        """The last starts with which a job that runs for so long is over before each of these that
+        is not for it, in order."""
+        return sorted(
+            {
+                time.start_ns - runs_ns
+                for time in self._times
+                if time.start_ns - runs_ns > self.now_ns
+                and not time.is_for(waiting.team, waiting.owner)
+            }
+        )
+
+    @property
+    def ends_ns(self) -> list[int]:
+        """When something of it is over, as far as that is known."""
+        return [time.end_ns for time in self._times if time.end_ns < NEVER_NS]
 
     def own(self, waiting: Waiting) -> Bars | None:
         """Everything but what is booked for the job now; None where nothing is."""
@@ -132,7 +156,7 @@ class Bound:
             at_ns
             for time in self._times
             for at_ns in (time.start_ns, time.end_ns, time.start_ns + after_ns)
-            if at_ns > self.now_ns
+            if self.now_ns < at_ns < NEVER_NS
         ]
         return min(turns, default=None)
 
@@ -169,7 +193,14 @@ class Bound:
                 # What is overdue is still there.
                 ends_at_ns = max(one.ends_at_ns or NEVER_NS, self.now_ns + 1)
                 free_at_ns[row] = max(free_at_ns[row], ends_at_ns)
+        for loan in loans_of(self._capacity):
+            ends_at_ns = max(loan.ends_at_ns or NEVER_NS, self.now_ns + 1)
+            free_at_ns[loan.row] = max(free_at_ns[loan.row], ends_at_ns)
         return Readiness(free_at_ns, is_own)
+
+
+def _in_order(times: tuple[Occurrence, ...], reserved: list[Occurrence]) -> Iterable[Occurrence]:
+    return sorted((*times, *reserved), key=lambda time: time.start_ns) if reserved else times
 
 
 def _is_use(time: Occurrence, one: Held) -> bool:

@@ -51,7 +51,9 @@ IDLE: Final = _idle_of_states()
 class Capacity(Sequence[Room]):
     """See the module. `state` has a column for each GPU of a node, 0 for one that is free;
     `gpus_free` counts those, and `gpus_idle` counts the free parts of the others too.
-    `is_cordoned` says so of the node or of any of its GPUs."""
+    `is_cordoned` says so of the node or of any of its GPUs. `shared` are the rows of nodes of which
+    others of the site have something, or will. The fleet's nodes are as they are built; how they
+    are now is said by the rooms."""
 
     fleet: Fleet
     rooms: tuple[Room, ...]
@@ -62,11 +64,15 @@ class Capacity(Sequence[Room]):
     gpus_free: NDArray[np.int64]
     gpus_idle: NDArray[np.float64]
     state: NDArray[np.int16]
+    shared: tuple[int, ...] = ()
 
     def replaced(self, rooms: Iterable[Room]) -> Capacity:
         """The capacity with these rooms in the places of the same nodes' rooms."""
         changed = {self.fleet.rows.get((room.site, room.node.name)): room for room in rooms}
-        if any(row is None or self.rooms[row].node != one.node for row, one in changed.items()):
+        if any(
+            row is None or not self.rooms[row].node.is_built_like(one.node)
+            for row, one in changed.items()
+        ):
             by_name = {(room.site, room.node.name): room for room in self.rooms}
             by_name |= {(room.site, room.node.name): room for room in changed.values()}
             return capacity_of(by_name.values())
@@ -85,7 +91,9 @@ class Capacity(Sequence[Room]):
             assert row is not None
             listed[row] = room
             _set_room(made, row, room)
-        return replace(made, rooms=tuple(listed))
+        shared = {row for row in self.shared if row not in changed}
+        shared.update(row for row, one in changed.items() if row is not None and one.node.others)
+        return replace(made, rooms=tuple(listed), shared=tuple(sorted(shared)))
 
     @overload
     def __getitem__(self, index: int) -> Room: ...
@@ -117,6 +125,7 @@ def capacity_of(rooms: Iterable[Room]) -> Capacity:
         np.zeros(count, np.int64),
         np.zeros(count),
         np.full(fleet.kind.shape, CLOSED, np.int16),
+        tuple(row for row, room in enumerate(ordered) if room.node.others),
     )
     for row, room in enumerate(ordered):
         _set_room(made, row, room)

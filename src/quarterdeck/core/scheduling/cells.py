@@ -13,6 +13,7 @@ counts as one.
 
 from __future__ import annotations
 
+import math
 from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -21,6 +22,7 @@ import numpy as np
 
 from quarterdeck.core.cluster.parts import gpu_of
 from quarterdeck.core.scheduling.holdings import ANY, Footprint, Holding, Step
+from quarterdeck.core.scheduling.others import taken_of
 from quarterdeck.core.scheduling.reserve import Lot, reserve
 from quarterdeck.core.scheduling.shapes import EPS, are_alike, replica_sizes, shapes_of
 
@@ -287,9 +289,13 @@ def lot_key(team: str, place: int, group: Group) -> Hashable:
 
 
 def _there(capacity: Capacity, total: Sizes) -> Sizes:
-    """What of each node is up and open to new work."""
+    """What of each node is up and open to new work, and not held by others of the site."""
     there = np.where(capacity.is_open, total, 0.0)
     if capacity.is_cordoned.any():
         for row in np.flatnonzero(capacity.is_cordoned & capacity.is_open).tolist():
             there[row] -= len({one.device for one in capacity.rooms[row].cordons if one.device})
+    for row in capacity.shared:
+        if capacity.is_open[row]:
+            taken = taken_of(capacity.rooms[row].node, float(total[row]))
+            there[row] = max(0.0, there[row] - math.ceil(taken * GRAINS) / GRAINS)
     return there

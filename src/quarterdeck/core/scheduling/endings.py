@@ -1,4 +1,5 @@
-"""What comes free at the latest, and when, by the time limits of what runs."""
+"""What comes free at the latest, and when, by the time limits of what runs: ours and others' of
+the site."""
 
 from __future__ import annotations
 
@@ -6,12 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from quarterdeck.core.cluster.demand import Grant
+from quarterdeck.core.cluster.parts import gpu_of, parse_part
 from quarterdeck.core.scheduling.capacity import FREE, IDLE
+from quarterdeck.core.scheduling.others import loans_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from quarterdeck.core.cluster.demand import Grant
     from quarterdeck.core.scheduling.capacity import Capacity
     from quarterdeck.core.scheduling.free import Free
     from quarterdeck.core.scheduling.snapshot import Running
@@ -61,6 +64,11 @@ class Endings:
                     continue
                 held.append((at_ns, row, grant.cpus, grant.memory_bytes))
                 whole += [(at_ns, row, column) for column in found if column is not None]
+        for at_ns, row, grant in _loans_over(capacity, now_ns):
+            times_ns.add(at_ns)
+            held.append((at_ns, row, grant.cpus, grant.memory_bytes))
+            self._parts += ((at_ns, capacity.rooms[row].site, one) for one in _slices(grant))
+        whole += self._lent_over(now_ns)
         self._times_ns = times_ns
         self._held = np.array(held, np.int64).reshape(-1, 4)
         self._whole = np.array(whole, np.int64).reshape(-1, 3)
@@ -93,11 +101,40 @@ class Endings:
         made.note_taken(np.unique(np.concatenate([held[:, 1], rows])).tolist())
         return made
 
+    def _lent_over(self, now_ns: int) -> Iterator[tuple[int, int, int]]:
+        """When each GPU that others hold whole is free of all of them, where that is known. One
+        that ours wait for, too, does not come free."""
+        over_ns: dict[tuple[int, str], int | None] = {}
+        for loan in loans_of(self._capacity):
+            for gpu in map(gpu_of, loan.grant.devices):
+                before_ns, at_ns = over_ns.get((loan.row, gpu), 0), loan.ends_at_ns
+                is_known = before_ns is not None and at_ns is not None
+                over_ns[loan.row, gpu] = max(before_ns or 0, at_ns or 0) if is_known else None
+        for (row, gpu), at_ns in over_ns.items():
+            room, column = self._capacity.rooms[row], self._capacity.fleet.column_of(row, gpu)
+            if at_ns is None or column is None or gpu not in room.lent or gpu in room.disputed:
+                continue
+            if all(gpu != cordon.device for cordon in room.cordons):
+                yield max(at_ns, now_ns + 1), row, column
+
     def _columns_of(self, row: int) -> dict[str, int]:
         """The place of each GPU of a node that comes free when it is given back whole."""
         if row not in self._columns:
             room = self._capacity.rooms[row]
-            shut = {cordon.device for cordon in room.cordons}
+            shut = room.shut
             devices = enumerate(room.node.devices)
             self._columns[row] = {one.id: n for n, one in devices if one.id not in shut}
         return self._columns[row]
+
+
+def _loans_over(capacity: Capacity, now_ns: int) -> Iterator[tuple[int, int, Grant]]:
+    """What others hold until a time that is known: when it is over, of which row, and what."""
+    for loan in loans_of(capacity):
+        if loan.ends_at_ns is not None:
+            yield max(loan.ends_at_ns, now_ns + 1), loan.row, loan.grant
+
+
+def _slices(grant: Grant) -> list[Grant]:
+    """The slices of it alone, without CPUs and memory."""
+    slices = tuple(device for device in grant.devices if parse_part(device).profile)
+    return [Grant(grant.node, slices, 0, 0)] if slices else []

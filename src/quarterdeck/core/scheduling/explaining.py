@@ -61,7 +61,9 @@ def explain_left(
         verdict = by_demand.get(key)
         if verdict is None:
             placer.bar(bars)
-            verdict = explain_no_room(waiting.demand, placer, sites, snapshot.holders)
+            verdict = explain_no_room(
+                waiting.demand, placer, sites, snapshot.holders, snapshot.now_ns
+            )
             is_never = verdict.blocked_by is Blocker.UNSATISFIABLE
             if sites is not None and is_never and not _is_never(waiting.demand, placer):
                 verdict = shut_out(waiting, sites)

@@ -202,7 +202,7 @@ class Free:
 
     def returned(self, grants: Iterable[tuple[str, Grant]]) -> Free:
         """What would be free once these were given back, each with its site; this stays as it is.
-        What has left its node, or is cordoned, does not come free."""
+        What has left its node, is cordoned or is held by others, too, does not come free."""
         made = self._copied()
         made.give_back(grants)
         return made
@@ -277,7 +277,7 @@ class Free:
             self._taken_from.append(row)
             self.cpus[row] += sign * grant.cpus
             self.memory_bytes[row] += sign * grant.memory_bytes
-            shut = {cordon.device for cordon in self.capacity.rooms[row].cordons}
+            shut = self.capacity.rooms[row].shut
             for device in grant.devices:
                 part = parse_part(device)
                 column = self.fleet.column_of(row, part.gpu)

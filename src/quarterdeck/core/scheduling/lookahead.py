@@ -10,19 +10,21 @@ at (`make_plan`): that would take a plan for each end. So what comes out is a gu
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.cluster.demand import GpuUnit
 from quarterdeck.core.cluster.parts import parse_part
 from quarterdeck.core.scheduling.capacity import MEMORY_SLICES
+from quarterdeck.core.scheduling.others import loans_of
 from quarterdeck.core.scheduling.survey import able_rows
 from quarterdeck.core.scheduling.wants import want_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.demand import Demand, Grant
@@ -90,6 +92,19 @@ class Draws:
 def held_of(site: str, grants: Iterable[Grant]) -> Held:
     """What an attempt holds, as it is counted here."""
     return tuple(((site, one.node), sum(map(_size_of, one.devices)), one.cpus) for one in grants)
+
+
+def runs_of_others(capacity: Capacity, now_ns: int) -> Iterator[Runs]:
+    """What others of the site hold, until the times that they have to be over by; what has no such
+    time does not end as far as can be seen."""
+    for loan in loans_of(capacity):
+        if loan.ends_at_ns is not None:
+            # What they hold of a GPU of ours as well is not theirs to give back.
+            disputed = capacity.rooms[loan.row].disputed
+            own = [device for device in loan.grant.devices if device not in disputed]
+            grant = replace(loan.grant, devices=tuple(own))
+            left_s = max(0.0, (loan.ends_at_ns - now_ns) / NS_PER_S)
+            yield Runs(held_of(loan.site, [grant]), left_s)
 
 
 class LookAhead:

@@ -52,7 +52,6 @@ from quarterdeck.core.scheduling.owed import Owed
 from quarterdeck.core.scheduling.placer import Placer
 from quarterdeck.core.scheduling.plan import Placement, Plan, Verdict
 from quarterdeck.core.scheduling.shadows import Shadows
-from quarterdeck.core.scheduling.survey import could_start
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,7 +117,7 @@ class _Planning:
         self._left: list[Waiting] = []
         self._gated: list[tuple[Waiting, int]] = []
         self._next_ready: list[int] = []
-        self._shadows = Shadows(snapshot, policy)
+        self._shadows = Shadows(snapshot, policy, self._bound)
         self._kept_back: list[tuple[Waiting, Rows]] = []
 
     def take_kept(self, ordered: Sequence[Waiting]) -> None:
@@ -278,10 +277,7 @@ class _Planning:
 
     def _protect(self, waiting: Waiting, sites: Sites, insists: Insists) -> None:
         """Nothing makes it later from now on, if it has waited for so long, and could be placed."""
-        if not self._shadows.may_protect(waiting):
-            return
-        known = self._placer.sites_for(waiting.demand, sites)
-        if could_start(self._placer.free, waiting.demand, known):
+        if self._shadows.may_protect(waiting):
             self._shadows.protect(self._placer, waiting, (sites, insists))
 
     def _place_beside(
@@ -328,11 +324,11 @@ class _Planning:
 
     def restore_promises(self) -> None:
         """What was promised before is kept, as far as it can be."""
-        self._shadows.restore(self._placer, self._bound.bars, self._moving)
+        self._shadows.restore(self._placer, self._moving)
 
     def _note_placed(self, waiting: Waiting, placed: Sequence[Placement]) -> None:
         self._placements += placed
-        self._shadows.note(self._placer, waiting, placed, self._bound.bars)
+        self._shadows.note(self._placer, waiting, placed)
         self._tally.start(waiting.team, waiting.owner, len(placed))
         self._clearing.note_started(waiting, len(placed))
 

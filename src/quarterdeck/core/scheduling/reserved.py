@@ -1,7 +1,8 @@
 """The verdict of a job that has room but for bookings, and what would start it now.
 
 It says that there is a booking, of how many nodes and when, by its id; for whom it is and what it
-is called stays with the calendar, which knows who may hear it (`discretion`).
+is called stays with the calendar, which knows who may hear it (`discretion`). What the site has
+reserved for others by itself goes by the name that the site tells everybody.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from quarterdeck.basics.quantities import format_span, parse_span_s
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.calendar.zones import say_when
+from quarterdeck.core.scheduling.allotment import NEVER_NS
 from quarterdeck.core.scheduling.latency import START_S
 from quarterdeck.core.scheduling.plan import Blocker, Verdict
 
@@ -51,7 +53,10 @@ def explain_reserved(
     change, until_ns = found if found is not None else (None, 0)
     # The one that it would have to be over before; of all that begin then the first.
     claim = next((one for one in in_the_way if one.time.start_ns >= until_ns), in_the_way[0])
-    later = f"it can start {say_when(claim.time.end_ns, claim.time.zone)} at the earliest"
+    is_known = claim.time.end_ns < NEVER_NS
+    later = "it can start"
+    if is_known:
+        later += f" {say_when(claim.time.end_ns, claim.time.zone)} at the earliest"
     if change is not None:
         hint = f"with time_limit: {change} it would start now"
         changes: tuple[tuple[str, str], ...] = (("time_limit", change),)
@@ -63,23 +68,26 @@ def explain_reserved(
         "nodes_booked": kept,
         "nodes_wanted": waiting.demand.nodes,
         "booking_starts_s": max(0, (claim.time.start_ns - bound.now_ns) // NS_PER_S),
-        "booking_ends_s": max(0, (claim.time.end_ns - bound.now_ns) // NS_PER_S),
     }
+    if is_known:
+        numbers["booking_ends_s"] = max(0, (claim.time.end_ns - bound.now_ns) // NS_PER_S)
     message = f"waiting for {waiting.demand}: {_say_claim(waiting, claim, bound)}"
     return Verdict(waiting.job_id, Blocker.RESERVED, message, hint, numbers, (), changes)
 
 
 def _say_claim(waiting: Waiting, claim: Allotted, bound: Bound) -> str:
     time = claim.time
-    named = f"{time.kind} {time.booking_id}"
     if time.start_ns <= bound.now_ns:
-        return f"{named} keeps the nodes that have room until {say_when(time.end_ns, time.zone)}"
+        until = f"until {say_when(time.end_ns, time.zone)}" if time.end_ns < NEVER_NS else "for now"
+        return f"{time.title} keeps the nodes that have room {until}"
     runs = (
         "it has no time limit"
         if waiting.limit_s is None
         else f"it may run for {format_span(waiting.limit_s + waiting.grace_s)}, its grace included"
     )
-    return f"{named} needs nodes that have room from {say_when(time.start_ns, time.zone)}; {runs}"
+    return (
+        f"{time.title} needs nodes that have room from {say_when(time.start_ns, time.zone)}; {runs}"
+    )
 
 
 def _find_limit(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.core.scheduling.allotment import NEVER_NS
 from quarterdeck.core.scheduling.backfill import (
     Future,
     find_shadow,
@@ -25,15 +26,16 @@ from quarterdeck.core.scheduling.backfill import (
 from quarterdeck.core.scheduling.endings import Ending, Endings, endings_of
 from quarterdeck.core.scheduling.promised import Promised
 from quarterdeck.core.scheduling.snapshot import Backfill
+from quarterdeck.core.scheduling.survey import could_start
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.scheduling.backfill import Shadow
-    from quarterdeck.core.scheduling.bookings import Bars
+    from quarterdeck.core.scheduling.bookings import Bound
     from quarterdeck.core.scheduling.nearness import Insists
     from quarterdeck.core.scheduling.placer import Placer, Sites
     from quarterdeck.core.scheduling.plan import Placement
@@ -48,10 +50,11 @@ PROTECTED_MAX: Final = 16
 class Shadows:
     """See the module."""
 
-    def __init__(self, snapshot: Snapshot, policy: Policy) -> None:
+    def __init__(self, snapshot: Snapshot, policy: Policy, bound: Bound) -> None:
         self._is_conservative = policy.backfill is Backfill.CONSERVATIVE
         self._patience_s = policy.patience_s
         self._snapshot = snapshot
+        self._bound = bound
         self._known_endings: Endings | None = None
         self._known: dict[JobId, Shadow] = {}
         self._seen: set[JobId] = set()
@@ -81,12 +84,7 @@ class Shadows:
             for one in self._in_order()
         )
 
-    def restore(
-        self,
-        placer: Placer,
-        bars_of: Callable[[Waiting], Bars | None],
-        settled: Container[JobId] = (),
-    ) -> None:
+    def restore(self, placer: Placer, settled: Container[JobId] = ()) -> None:
         """Put in place what was promised before, as far as it can still be kept, to jobs of which
         something is ready and that are not settled otherwise."""
         promised = self._snapshot.promised if self._is_conservative else ()
@@ -97,7 +95,7 @@ class Shadows:
         waiting = {one.job_id: one for one in ready if one.job_id not in settled}
         kept = [(waiting[one.job_id], one) for one in promised if one.job_id in waiting]
         placer.bar(None)
-        self._put(placer, kept, bars_of)
+        self._put(placer, kept)
 
     def take(self, waiting: Waiting, *, is_ready: bool) -> None:
         """It is this job's turn. One that is kept back by something else is promised nothing."""
@@ -133,13 +131,7 @@ class Shadows:
             del self._known[job_id]
         return bool(after)
 
-    def note(
-        self,
-        placer: Placer,
-        waiting: Waiting,
-        placements: Sequence[Placement],
-        bars_of: Callable[[Waiting], Bars | None],
-    ) -> None:
+    def note(self, placer: Placer, waiting: Waiting, placements: Sequence[Placement]) -> None:
         """These of a job start."""
         if not self._is_conservative or not placements:
             return
@@ -152,17 +144,23 @@ class Shadows:
             # It may have got other GPUs of its nodes than it was thought to.
             kept = [(one.waiting, promised) for one, promised in self._list_kept()]
             self._known.clear()
-            self._put(placer, kept, bars_of)
+            self._put(placer, kept)
 
     def protect(self, placer: Placer, waiting: Waiting, where: tuple[Sites, Insists]) -> None:
-        """From now on nothing may make it later, if time limits tell when it starts."""
-        if self.ahead is None:
-            self.ahead = waiting
+        """From now on nothing may make it later, if time limits tell when it starts; but for one
+        that the nodes that are up would not do for, if nothing of ours ran on them, as it would
+        keep others waiting for nothing."""
+        if not self._could_start(placer, waiting, where[0], self._snapshot.now_ns):
+            return
         known = self._known.get(waiting.job_id)
         others = [one for one in self._in_order() if one is not known]
-        future = Future(placer, self._endings(placer), others, self._snapshot.now_ns)
+        future = Future(placer, self._endings(placer), others, self._bound)
         until_ns = None if known is None else known.start_ns
         found = find_shadow(future, waiting, where, until_ns) or known
+        if found is None and not self._could_start(placer, waiting, where[0], NEVER_NS - 1):
+            return
+        if self.ahead is None:
+            self.ahead = waiting
         if found is not None:
             self._known[waiting.job_id] = found
 
@@ -207,6 +205,16 @@ class Shadows:
         """Whether that job has had its turn already."""
         return shadow.waiting.job_id in self._seen
 
+    def _could_start(self, placer: Placer, waiting: Waiting, sites: Sites, at_ns: int) -> bool:
+        """Whether what is up and not booked then would do."""
+        barred = placer.free.barred
+        bars = self._bound.bars(waiting, at_ns=at_ns)
+        placer.free.barred = None if bars is None else bars.rows
+        known = placer.sites_for(waiting.demand, sites)
+        could = could_start(placer.free, waiting.demand, known)
+        placer.free.barred = barred
+        return could
+
     def _blocking(self, waiting: Waiting) -> list[Shadow]:
         """Before whose start it would not be over."""
         now_ns = self._snapshot.now_ns
@@ -239,25 +247,19 @@ class Shadows:
     def _list_kept(self) -> list[tuple[Shadow, Promised]]:
         return list(zip(self._in_order(), self.promised, strict=True))
 
-    def _put(
-        self,
-        placer: Placer,
-        kept: Iterable[tuple[Waiting, Promised]],
-        bars_of: Callable[[Waiting], Bars | None],
-    ) -> None:
+    def _put(self, placer: Placer, kept: Iterable[tuple[Waiting, Promised]]) -> None:
         """Each in its place, the first to start first, and who has none there any more nowhere."""
         now_ns = self._snapshot.now_ns
         fleet = placer.free.fleet
         for waiting, one in sorted(kept, key=lambda pair: (pair[1].start_ns, pair[1].job_id)):
             start_ns = max(one.start_ns, now_ns + 1)
-            future = Future(placer, self._endings(placer), list(self._known.values()), now_ns)
+            others = list(self._known.values())
+            future = Future(placer, self._endings(placer), others, self._bound)
             then, beside = future.at(start_ns, waiting)
             own = np.zeros(len(beside), bool)
             own[[fleet.rows[one.site, n] for n in one.nodes if (one.site, n) in fleet.rows]] = True
-            bars = bars_of(waiting)
-            rows = own & beside if bars is None else own & beside & ~bars.rows
             sites = frozenset([one.site])
-            made = then.place(waiting.job_id, waiting.demand, sites, within=rows)
+            made = then.place(waiting.job_id, waiting.demand, sites, within=own & beside)
             if made is not None:
                 self._known[waiting.job_id] = shadow_of(waiting, start_ns, made, then)
 

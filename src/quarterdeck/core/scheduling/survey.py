@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from quarterdeck.core.cluster.hardware import NodeState
+from quarterdeck.core.cluster.room import Room
 from quarterdeck.core.scheduling.capacity import CLOSED, FREE
 from quarterdeck.core.scheduling.gangs import largest_gang
 from quarterdeck.core.scheduling.wants import want_of
@@ -63,7 +64,8 @@ def survey_of(free: Free, wanted: Resources, sites: Iterable[str]) -> Survey | N
 
 
 def could_start(free: Free, demand: Demand, sites: Iterable[str]) -> bool:
-    """Whether the nodes of one of these sites that are up would do, if nothing ran on them."""
+    """Whether the nodes of one of these sites that are up would do, if nothing ran on them but what
+    others hold without an end."""
     return any(all(_could_start(part, free, site) for part in demand.parts) for site in sites)
 
 
@@ -71,10 +73,33 @@ def _could_start(demand: Demand, free: Free, site: str) -> bool:
     part = free.fleet.sites[site]
     able = able_rows(free.fleet, demand.resources, np.arange(part.start, part.stop))
     up = able[free.is_open[able]]
+    if free.capacity.shared:
+        up = _without_kept_for_ever(free, up, demand.resources)
     if free.barred is not None:
         # Who waits for a booking to be over would hold up those who are over before.
         up = up[~free.barred[up]]
     return largest_gang(free.fleet, site, up, demand.topology)[0] >= demand.nodes
+
+
+def _without_kept_for_ever(
+    free: Free, rows: NDArray[np.int64], wanted: Resources
+) -> NDArray[np.int64]:
+    """Those of which others leave enough that do not say when they end: nobody can make them go."""
+    short = set()
+    for row in set(rows.tolist()).intersection(free.capacity.shared):
+        room = free.capacity.rooms[row]
+        lasting = [one for one in room.node.others if one.ends_at_ns is None]
+        if lasting:
+            left = Room.empty(room.site, replace(room.node, others=tuple(lasting)))
+            # Slices of a GPU are not counted: some may be left.
+            gpus = len(room.node.devices) - len(left.lent)
+            if (
+                gpus < wanted.gpus
+                or left.free_cpus < wanted.cpus
+                or left.free_memory_bytes < wanted.memory_bytes
+            ):
+                short.add(row)
+    return rows[[row not in short for row in rows.tolist()]] if short else rows
 
 
 def numbers_of(free: Free, survey: Survey, wanted: Resources, nodes: int) -> dict[str, int]:
@@ -84,11 +109,12 @@ def numbers_of(free: Free, survey: Survey, wanted: Resources, nodes: int) -> dic
     counts = _counts(free, survey.up, wanted)
     closed = [capacity.rooms[row] for row in survey.able[~capacity.is_open[survey.able]].tolist()]
     cordoned = survey.up[capacity.is_cordoned[survey.up]].tolist()
+    drained = sum(room.node.state is NodeState.DRAINED for room in closed)
     return {
         "nodes_wanted": nodes,
         "nodes_free_now": len(survey.fitting),
         "nodes_able": len(survey.able),
-        "nodes_down": sum(room.node.state is not NodeState.READY for room in closed),
+        "nodes_down": sum(room.node.state is NodeState.DOWN for room in closed),
         "nodes_cordoned": sum(room.cordon is not None for room in closed),
         "gpus_cordoned": sum(
             one.device is not None for row in cordoned for one in capacity.rooms[row].cordons
@@ -97,6 +123,7 @@ def numbers_of(free: Free, survey: Survey, wanted: Resources, nodes: int) -> dic
         "gpus_free_now": int(counts.sum()),
         "gpus_total": int(fleet.gpus[survey.able].sum()),
         "largest_free_gpus_on_a_node": int(counts.max(initial=0)),
+        **({"nodes_drained": drained} if drained else {}),
     }
 
 

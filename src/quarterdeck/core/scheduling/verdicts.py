@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from quarterdeck.basics.ids import JobId
-from quarterdeck.basics.quantities import format_bytes
+from quarterdeck.basics.quantities import format_bytes, format_span
 from quarterdeck.core.cluster.demand import GpuUnit
 from quarterdeck.core.cluster.mig import profiles_of
 from quarterdeck.core.scheduling.capacity import capacity_of
@@ -17,13 +17,14 @@ from quarterdeck.core.scheduling.fragments import typical_of
 from quarterdeck.core.scheduling.free import Free
 from quarterdeck.core.scheduling.gangs import largest_gang
 from quarterdeck.core.scheduling.nearness import ON_NOTHING
+from quarterdeck.core.scheduling.others import outsiders_of
 from quarterdeck.core.scheduling.plan import Blocker, Verdict
 from quarterdeck.core.scheduling.remedies import find_remedy, find_resumable
 from quarterdeck.core.scheduling.survey import numbers_of, survey_of
 from quarterdeck.core.scheduling.wants import want_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -38,13 +39,13 @@ _NOBODY: Final = JobId("")
 
 
 def explain_no_room(
-    demand: Demand, placer: Placer, sites: Sites, holders: Iterable[Holder]
+    demand: Demand, placer: Placer, sites: Sites, holders: Iterable[Holder], now_ns: int
 ) -> Verdict:
     """The verdict on a demand for which no site has enough room now. It names no job yet."""
     if demand.beside:
         lacking = _lacking_part(demand, placer, sites)
         if lacking is not demand:
-            return _of_part(lacking, demand, placer, sites, holders)
+            return _of_part(lacking, demand, placer, sites, holders, now_ns)
     free, wanted = placer.free, demand.resources
     survey = survey_of(free, wanted, placer.sites_for(demand, sites))
     never = _never(demand, free, survey)
@@ -58,6 +59,8 @@ def explain_no_room(
         hint = f"{never.hint}; {remedy.words} it would start now"
         return replace(never, hint=hint, change=remedy.change)
     numbers = numbers_of(free, survey, wanted, demand.nodes)
+    outsiders = outsiders_of(free.capacity, survey.able.tolist())
+    numbers |= outsiders.numbers(now_ns)
     held_by = _largest_holders(survey.site, wanted, holders)
     resumable = find_resumable(placer, demand, sites, survey)
     if resumable:
@@ -77,6 +80,8 @@ def explain_no_room(
         hint = f"{remedy.words} it would start now"
     elif held_by:
         hint = f"it starts when enough of {', '.join(held_by)} has ended"
+    elif outsiders.is_anybody:
+        hint = "it starts when enough of what others run at the site has ended"
     else:
         hint = "it starts when nodes come back or jobs end"
     change = remedy.change if remedy is not None else ()
@@ -97,7 +102,12 @@ def _lacking_part(demand: Demand, placer: Placer, sites: Sites) -> Demand | None
 
 
 def _of_part(
-    part: Demand | None, demand: Demand, placer: Placer, sites: Sites, holders: Iterable[Holder]
+    part: Demand | None,
+    demand: Demand,
+    placer: Placer,
+    sites: Sites,
+    holders: Iterable[Holder],
+    now_ns: int,
 ) -> Verdict:
     """The verdict on a gang of which a part that is not the first is what there is no room for."""
     if part is None:
@@ -106,7 +116,7 @@ def _of_part(
         message = f"waiting for {demand}{level}: each part of it has room, but not all together"
         hint = "it starts when jobs end"
         return Verdict(_NOBODY, Blocker.TOPOLOGY if is_near else Blocker.NO_CAPACITY, message, hint)
-    verdict = explain_no_room(part, placer, sites, holders)
+    verdict = explain_no_room(part, placer, sites, holders, now_ns)
     if verdict.change:
         # It would help this part, and was not tried with the others.
         verdict = replace(verdict, hint="it starts when jobs end", change=())
@@ -280,7 +290,26 @@ def _not_now(demand: Demand, survey: Survey, numbers: dict[str, int]) -> str:
             message += (
                 f"; {count} {word} is {state}" if count == 1 else (f"; {count} {word}s are {state}")
             )
-    return message
+    drained = numbers.get("nodes_drained", 0)
+    if drained:
+        message += f"; the site has drained {drained} node{'s'[: drained != 1]}"
+    return message + _told_of_others(wanted, numbers)
+
+
+def _told_of_others(wanted: Resources, numbers: Mapping[str, int]) -> str:
+    """What others of the site use, and when some of it comes free."""
+    gpus, cpus = numbers.get("gpus_of_others", 0), numbers.get("cpus_of_others", 0)
+    if wanted.gpus and gpus:
+        used = f"{gpus} of {numbers['gpus_total']} GPUs are"
+    elif cpus and not wanted.gpus:
+        used = f"{cpus} of {numbers['cpus_total']} CPUs are"
+    else:
+        return ""
+    told = f"; {used} used by jobs that are not Quarterdeck's"
+    if "others_end_s" not in numbers:
+        return told
+    span = format_span(numbers["others_end_s"])
+    return f"{told}; the first of them ends in {span} at the latest"
 
 
 def _nodes_free(numbers: dict[str, int]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from quarterdeck.basics.errors import Refused
 from quarterdeck.basics.times import NS_PER_S
-from quarterdeck.core.cluster.events import Cordoned, SiteEvent, SiteReported
+from quarterdeck.core.cluster.events import Cordoned, NodesChanged, SiteEvent, SiteReported
 from quarterdeck.core.cluster.hardware import NodeState
 from quarterdeck.sim.fast.story import Outage, OutageKind
 
@@ -38,6 +38,8 @@ class Nodes:
         """What comes next."""
         if isinstance(event, SiteReported):
             self._report(event)
+        elif isinstance(event, NodesChanged):
+            self._note_nodes(event.site, event.nodes, event.at_ns)
         elif event.devices:
             self.gpu_cordons += isinstance(event, Cordoned) and event.at_ns >= self._from_ns
         elif isinstance(event, Cordoned):
@@ -51,9 +53,10 @@ class Nodes:
             self._cordoned[name].kind = OutageKind.DRAIN
 
     def list_nodes(self) -> tuple[Node, ...]:
-        """Every node that was ever there, as it was reported last, and whole."""
+        """Every node that was ever there, as it was reported last, and whole: others of the site
+        have nothing of it."""
         found = (node for _, (_, node) in sorted(self._nodes.items()))
-        return tuple(replace(node, state=NodeState.READY) for node in found)
+        return tuple(replace(node, state=NodeState.READY, reason="", others=()) for node in found)
 
     def list_outages(self) -> tuple[Outage, ...]:
         """All that go on after the beginning; one that has not ended never will."""
@@ -66,25 +69,33 @@ class Nodes:
         return tuple(sorted([*self._over, *lasting], key=lambda one: (one.at_s, one.node)))
 
     def _report(self, event: SiteReported) -> None:
-        reported = {node.name: node for node in event.nodes}
-        for name, node in reported.items():
-            site, _ = self._nodes.get(name, (event.site, node))
-            if site != event.site:
+        self._note_nodes(event.site, event.nodes, event.at_ns)
+        reported = {node.name for node in event.nodes}
+        for name, (site, _) in self._nodes.items():
+            if site == event.site and name not in reported:
+                self._down.setdefault(name, _Closed(event.at_ns, OutageKind.LOSS))
+
+    def _note_nodes(self, site: str, nodes: tuple[Node, ...], at_ns: int) -> None:
+        """These are as they are told here."""
+        for node in nodes:
+            name = node.name
+            known, _ = self._nodes.get(name, (site, node))
+            if known != site:
                 raise Refused(
-                    f"the sites {site} and {event.site} both have a node {name}",
+                    f"the sites {known} and {site} both have a node {name}",
                     field="home",
                     hint="the simulator has one site, so names of nodes must differ",
                 )
             if name not in self._nodes:
                 self._down[name] = _Closed(self._from_ns, OutageKind.LOSS)
-            self._nodes[name] = (event.site, node)
+            self._nodes[name] = (site, node)
             if node.state is NodeState.READY:
-                self._end(self._down, name, event.at_ns)
+                self._end(self._down, name, at_ns)
             else:
-                self._down.setdefault(name, _Closed(event.at_ns, OutageKind.LOSS))
-        for name, (site, _) in self._nodes.items():
-            if site == event.site and name not in reported:
-                self._down.setdefault(name, _Closed(event.at_ns, OutageKind.LOSS))
+                kind = OutageKind.LOSS if node.state is NodeState.DOWN else OutageKind.CORDON
+                if name in self._down and self._down[name].kind is not kind:
+                    self._end(self._down, name, at_ns)
+                self._down.setdefault(name, _Closed(at_ns, kind))
 
     def _end(self, known: dict[str, _Closed], name: str, at_ns: int) -> None:
         closed = known.pop(name, None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from quarterdeck.basics.errors import Unavailable
 from quarterdeck.basics.ids import JobId, format_id
+from quarterdeck.core.cluster.parts import gpu_of
 from quarterdeck.core.jobs.states import ReplicaState
 from quarterdeck.ports.engine import AttemptRef
 
@@ -94,6 +95,13 @@ class EngineConformance:
         assert nodes == ground.engine.list_nodes()
         devices = [device.id for node in nodes for device in node.devices]
         assert len(set(devices)) == len(devices)
+
+    def test_others_hold_what_the_node_has(self, ground: Ground) -> None:
+        for node in ground.engine.list_nodes():
+            own = {device.id for device in node.devices}
+            held = [device for one in node.others for device in one.devices]
+            assert {gpu_of(device) for device in held} <= own
+            assert all(one.name and one.cpus >= 0 and one.memory_bytes >= 0 for one in node.others)
 
     def test_an_attempt_is_seen_until_it_is_forgotten(self, ground: Ground) -> None:
         ref = _ref(1)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from quarterdeck.core.cluster.events import Cordoned, Resumed, evolve_site
+from quarterdeck.core.cluster.events import Cordoned, NodesChanged, Resumed, evolve_site
+from quarterdeck.core.cluster.hardware import Foreign, NodeState
 from quarterdeck.ports.store import SiteRecord
 from quarterdeck.testing.builders import START_NS, a_dgx, a_site_report
 
@@ -22,6 +24,21 @@ CORDONED: Final = Cordoned(
     (NODE.devices[0].id, NODE.devices[3].id),
     "ECC „errors“",
     "olga",
+)
+CHANGED: Final = NodesChanged(
+    START_NS + 4,
+    "local",
+    (
+        replace(
+            NODE,
+            state=NodeState.DRAINED,
+            reason="ECC „errors“",
+            others=(
+                Foreign("Slurm job 7", (NODE.devices[1].id,), 4, 2**30, START_NS + 9),
+                Foreign("a reservation", ends_at_ns=None, starts_at_ns=START_NS + 5),
+            ),
+        ),
+    ),
 )
 ALL: Final = Cordoned(START_NS + 2, "local", "dgx-1", (), "a new fan", "abe")
 RESUMED: Final = Resumed(START_NS + 3, "local", "dgx-1", (NODE.devices[0].id,), "olga")
@@ -50,7 +67,7 @@ class StoreOfSites:
     def test_a_site_is_what_its_events_make_of_it(self, store: Store) -> None:
         """After each of them, with every word of who said what."""
         site = None
-        for event in (REPORTED, CORDONED, ALL, RESUMED):
+        for event in (REPORTED, CORDONED, ALL, CHANGED, RESUMED):
             tell(store, event)
             site = evolve_site(site, event)
             assert seen(store) == site
@@ -60,10 +77,10 @@ class StoreOfSites:
 
     def test_its_events_are_in_the_log_in_order(self, store: Store) -> None:
         """As they were written."""
-        tell(store, REPORTED, CORDONED, RESUMED)
+        tell(store, REPORTED, CORDONED, CHANGED, RESUMED)
         records = store.list_records(0, limit=9)
         assert all(isinstance(record, SiteRecord) for record in records)
-        assert [record.event for record in records] == [REPORTED, CORDONED, RESUMED]
+        assert [record.event for record in records] == [REPORTED, CORDONED, CHANGED, RESUMED]
         assert store.list_records(records[0].seq, limit=9) == records[1:]
 
     def test_a_cordon_outlives_what_the_site_reports(self, store: Store) -> None:
@@ -83,7 +100,7 @@ class StoreOfSites:
     def test_what_people_say_of_nodes_is_capacity_news(self, store: Store) -> None:
         """A plan that was made before must not overlook it."""
         tell(store, REPORTED)
-        for event in (CORDONED, RESUMED):
+        for event in (CORDONED, CHANGED, RESUMED):
             head = store.head()
             assert not store.transact(lambda tx, head=head: tx.has_capacity_news(head))  # type: ignore[misc]
             tell(store, event)

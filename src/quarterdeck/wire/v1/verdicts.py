@@ -36,7 +36,8 @@ class LatestView(Answer):
 
     at: str
     when_ended: str | None = Field(
-        description="The job that has reached its time limit then; null if the caller may not know."
+        description="The job that has reached its time limit then; null if the caller may not "
+        "know, or if it is not Quarterdeck's."
     )
 
 

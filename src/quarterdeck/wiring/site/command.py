@@ -90,20 +90,23 @@ def _show(
 
 
 def _print_units(nodes: Sequence[DrawnNode]) -> None:
+    from quarterdeck.wiring.site.picture import states_shown
+
     rows = []
+    shown = states_shown(Counter(state for node in nodes for state in node.states))
     for (site, pod, unit), some in groupby(
         nodes, lambda node: (node.site, node.location.pod, node.location.unit)
     ):
         those = list(some)
         states = Counter(state for node in those for state in node.states)
-        counts = [states[state] for state in ("free", "held", "sliced", "cordoned", "down")]
+        counts = [states[state] for state in shown]
         racks = len({node.location.rack for node in those} - {""})
         place = [text or "-" for text in (site, pod, unit)]
         rows.append((*place, racks, len(those), sum(states.values()), *counts))
     titles = ("SITE", "POD", "UNIT", "RACKS", "NODES", "GPUS")
     first = 0 if any(node.site for node in nodes) else 1
     print_table(
-        (*titles, "FREE", "HELD", "SLICED", "CORDONED", "DOWN")[first:],
+        (*titles, *(state.upper() for state in shown))[first:],
         [row[first:] for row in rows],
     )
 

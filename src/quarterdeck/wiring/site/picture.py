@@ -13,7 +13,14 @@ if TYPE_CHECKING:
     from quarterdeck.core.cluster.fabric import Fabric
     from quarterdeck.core.cluster.hardware import Location
 
-SIGNS: Final = {"free": ".", "held": "#", "sliced": "%", "cordoned": "!", "down": "x"}
+SIGNS: Final = {
+    "free": ".",
+    "held": "#",
+    "others": "o",
+    "sliced": "%",
+    "cordoned": "!",
+    "down": "x",
+}
 NO_GPUS: Final = "-"
 WIDTH_MIN: Final = 60
 WIDTH_MAX: Final = 120
@@ -42,11 +49,16 @@ def draw_map(nodes: Sequence[DrawnNode], width: int) -> list[str]:
         for unit, those in groupby(some, lambda node: node.location.unit):
             lines += _draw_unit(unit, list(those), width)
     present = Counter(state for node in nodes for state in node.states)
-    told = [f"{sign} {state}" for state, sign in SIGNS.items()]
+    told = [f"{SIGNS[state]} {state}" for state in states_shown(present)]
     if any(not node.states for node in nodes):
         told.append(f"{NO_GPUS} no GPUs")
     lines += ["", f"one sign a GPU: {'   '.join(told)}", tell_totals(nodes, present)]
     return lines
+
+
+def states_shown(present: Counter[str]) -> list[str]:
+    """The states that a picture or a table explains: others only where there are any."""
+    return [state for state in SIGNS if state != "others" or present[state]]
 
 
 def tell_totals(nodes: Sequence[DrawnNode], states: Counter[str]) -> str:

@@ -60,8 +60,11 @@ def run_bounded(
         assert process.stderr
         selector.register(process.stdout, selectors.EVENT_READ, "output")
         selector.register(process.stderr, selectors.EVENT_READ, "error")
-        is_late = not _read_all(selector, said, limits, monotonic() + timeout_s)
+        deadline_s = monotonic() + timeout_s
+        is_late = not _read_all(selector, said, limits, deadline_s)
         is_too_long = len(said["output"]) > output_bytes_max
+        if not is_late and not is_too_long:
+            is_late = not _has_ended(process, deadline_s)
         if is_late or is_too_long:
             _end(process)
     return Finished(
@@ -93,6 +96,15 @@ def _read_all(
                 said[key.data].extend(chunk)
             if key.data == "output" and len(said["output"]) > limits["output"]:
                 return True
+    return True
+
+
+def _has_ended(process: subprocess.Popen[bytes], deadline_s: float) -> bool:
+    """Whether it ends by the deadline: it may have closed its ends and stayed."""
+    try:
+        process.wait(max(deadline_s - monotonic(), 0.01))
+    except subprocess.TimeoutExpired:
+        return False
     return True
 
 

@@ -30,9 +30,10 @@ class BatchRequest:
     """What to submit. What is None or empty is left to Slurm.
 
     `script` begins with `#!` and its interpreter. `nodes` are the exact nodes. Memory is of each
-    node. Slurm counts a time limit in whole minutes, so it is rounded up. `warning` is a signal and
-    how many seconds before the limit the batch script alone gets it. `output` and `folder` are
-    absolute paths, taken as they are. The job gets nothing of our environment.
+    node, 0 for all it has. Slurm counts a time limit in whole minutes, so it is rounded up.
+    `warning` is a signal and how many seconds before the limit the batch script alone gets it.
+    `output` and `folder` are absolute paths, taken as they are. The job gets nothing of our
+    environment.
     """
 
     script: str
@@ -143,7 +144,8 @@ def _shape(request: BatchRequest) -> Iterator[str]:
     if request.cpus_per_task is not None:
         yield f"--cpus-per-task={_number(request.cpus_per_task, 'cpus_per_task')}"
     if request.memory_bytes is not None:
-        yield f"--mem={_number(-(-request.memory_bytes >> 20), 'memory_bytes', lowest=0)}M"
+        mib = -(-_number(request.memory_bytes, "memory_bytes", lowest=0) // (1 << 20))
+        yield f"--mem={mib}M"
     if request.gres:
         yield f"--gres={_check(request.gres, 'gres', _GRES, 'for example gpu:h100:4')}"
     if request.constraint:
@@ -154,7 +156,8 @@ def _shape(request: BatchRequest) -> Iterator[str]:
 
 def _manner(request: BatchRequest) -> Iterator[str]:
     if request.time_limit_s is not None:
-        minutes = math.ceil(request.time_limit_s / 60)
+        is_number = math.isfinite(request.time_limit_s)
+        minutes = math.ceil(request.time_limit_s / 60) if is_number else 0
         yield f"--time={_number(minutes, 'time_limit_s')}"
     if request.output:
         # A percent sign would begin one of sbatch's patterns.
@@ -195,7 +198,7 @@ def _path(path: str, field: str) -> str:
 
 
 def _number(value: int, field: str, *, lowest: int = 1) -> int:
-    if not lowest <= value < 1 << 31:
+    if not lowest <= value < 1 << 52:
         raise Invalid(f"{field} is {value}", field=field, hint=f"use a number from {lowest}")
     return value
 

@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tests.slurm import accounting
@@ -137,6 +137,12 @@ class SlurmCluster:
         daemon = self._started.pop("slurmctld")
         daemon.terminate()
         daemon.wait(UP_S_MAX)
+
+    def wait_until_kept(self) -> None:
+        """Wait until the controller has kept all that it knows now; see `kill_controller`."""
+        kept, now = self.folder / "state" / "job_state", time()
+        self.submit("true", "--hold")  # something new, which is kept with all else
+        self.wait_for(lambda: kept.exists() and kept.stat().st_mtime > now, "kept state")
 
     def kill_controller(self) -> None:
         """End slurmctld at once. It forgets what it had not kept yet, up to some seconds: a job

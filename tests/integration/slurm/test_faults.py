@@ -90,6 +90,7 @@ def test_a_job_that_slurm_takes_the_nodes_of_was_preempted(
 
 def test_the_controller_may_go_and_come_back(own: SlurmGround) -> None:
     of = start(own)
+    own.cluster.wait_until_kept()
     own.cluster.kill_controller()
     waiting = own.order(ref(2), Behaviour())
     own.until(lambda: bool(own.engine.observe()) and bool(own.engine.problem))
@@ -126,6 +127,7 @@ def test_a_runner_that_falls_silent_is_lost_and_what_it_does_later_is_refused(
     refused = folder / "refused"
     of = start(ground, line=line.replace("$REFUSED", str(refused)))
     runner = ground.runner_pid(of)
+    ground.break_down("down")
     os.kill(runner, signal.SIGSTOP)
     try:
         ground.until(are(ground, of, ReplicaState.LOST))
@@ -134,6 +136,7 @@ def test_a_runner_that_falls_silent_is_lost_and_what_it_does_later_is_refused(
         ground.until(lambda: refused.exists() and refused.read_text() == "refused\n" * 2)
     finally:
         os.kill(runner, signal.SIGCONT)
+        ground.mend()
     ground.until(lambda: ground.count_living(of) == 0)
     assert not list((ground.paths.root / "checkpoints").rglob("model"))
     assert not list((ground.paths.root / "results").rglob("model"))
@@ -185,15 +188,27 @@ def test_a_reservation_for_others_is_kept_free(ground: SlurmGround) -> None:
         ground.cluster.ask("scontrol", "delete", "ReservationName=course")
 
 
-def test_a_full_slurm_is_asked_again_and_nothing_is_lost(tmp_path: Path) -> None:
-    with running_slurm(ClusterOptions(nodes=2, max_job_count=2, min_job_age_s=2)) as cluster:
+@pytest.mark.needs_slurmdbd
+def test_a_limit_of_the_account_is_waited_for_and_an_account_without_rights_is_told(
+    tmp_path: Path,
+) -> None:
+    with running_slurm(ClusterOptions(nodes=2, has_accounting=True)) as cluster:
         ground = SlurmGround(cluster, tmp_path)
-        others = [cluster.submit("sleep 60") for _ in range(2)]
+        modify = ("sacctmgr", "-i", "modify", "account", "lab", "set")
+        cluster.ask(*modify, "maxsubmitjobs=0")
         ground.engine.launch(ground.order(ref(), Behaviour()))
+        ground.until(ground.has_asked())
         assert states(ground, ref()) == {ReplicaState.PENDING}
-        cluster.ask("scancel", *map(str, others))
+        cluster.ask(*modify, "maxsubmitjobs=-1")
         ground.until(are(ground, ref(), ReplicaState.EXITED))
         assert ground.count_starts(ref()) == 1
+
+        ground.restart(SlurmSettings(account="nobodys", poll_s=0.2))
+        ground.engine.launch(ground.order(ref(2), Behaviour()))
+        (sight,) = seen(ground, ref(2))
+        assert sight.reason is Reason.SETUP_FAILED
+        assert "account" in sight.message
+        assert cluster.ask("squeue", "-h") == ""
         ground.close()
 
 

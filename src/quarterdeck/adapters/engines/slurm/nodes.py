@@ -152,9 +152,11 @@ def _share_of(job: SlurmJob, left: _Share) -> _Share:
     """Its share of one node, where Slurm tells the sum: the same on each, and no more than is
     taken there."""
     nodes = max(1, len(job.nodes))
-    gpus = job.tres.get("gres/gpu", 0)
+    # Without AccountingStorageTRES=gres/gpu only what it asked for is told, of each node.
+    asked = sum(one.count for one in job.asked_gres if one.name == "gpu")
+    gpus = -(-job.tres["gres/gpu"] // nodes) if "gres/gpu" in job.tres else asked
     return _Share(
-        min(left.gpus, -(-gpus // nodes)),
+        min(left.gpus, gpus),
         min(left.cpus, -(-job.cpus // nodes)),
         min(left.memory_bytes, job.memory_bytes // nodes),
     )

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import tempfile
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from time import monotonic, sleep, time
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -21,12 +22,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tests.slurm import accounting
 from tests.slurm.config import CLUSTER, HUB, LOCAL, ClusterOptions, write_config
 from tests.slurm.hosts import Hosts
-from tests.slurm.processes import end_processes, find_processes, name_of
+from tests.slurm.processes import end_processes, find_processes, name_of, started_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 Seen = TypeVar("Seen")
+PREFIX = "qd-test-slurm-"
+OWNER = "owner"
 DAEMONS = ("munged", "slurmctld", "slurmd")
 CLIENTS = ("sbatch", "scancel", "squeue", "scontrol", "sinfo", "sacct", "sacctmgr", "srun")
 UP_S_MAX = 60.0
@@ -68,9 +71,11 @@ def find_why_no_accounting() -> str | None:
 def running_slurm(options: ClusterOptions | None = None) -> Iterator[SlurmCluster]:
     """A cluster whose nodes are all idle; gone with its jobs and its folder afterwards."""
     options = options or ClusterOptions()
+    _sweep()
     # Jobs of other people read its configuration, so not a test's own folder.
-    folder = Path(tempfile.mkdtemp(prefix="qd-slurm-"))
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     folder.chmod(0o755)
+    (folder / OWNER).write_text(f"{os.getpid()} {started_at(os.getpid())}")
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         if options.has_hosts:
@@ -343,6 +348,17 @@ def _only_one(name: str) -> Iterator[None]:
     with path.open("w") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
+
+
+def _sweep() -> None:
+    """End what is left of a run that was killed before it could stop its cluster."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        with suppress(OSError, ValueError):
+            pid, began = (folder / OWNER).read_text().split()
+            if started_at(int(pid)) == began:
+                continue
+            end_processes(partial(find_processes, f"SLURM_CONF={folder}/"))
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _drop_cgroups(options: ClusterOptions) -> None:

@@ -49,6 +49,13 @@ def name_of(pid: int) -> str:
     return _read(PROC / str(pid) / "comm").decode(errors="replace").strip()
 
 
+def started_at(pid: int) -> str:
+    """When it started, in the kernel's ticks: tells a process from a later one of the same id.
+    Empty when there is none."""
+    fields = _read(PROC / str(pid) / "stat").rpartition(b")")[2].split()
+    return fields[19].decode() if len(fields) > 19 else ""
+
+
 def _parents() -> dict[int, int]:
     """The parent of every process that has not ended: a zombie has, and waits for its parent."""
     parents = {}

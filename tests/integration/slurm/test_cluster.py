@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from time import monotonic
 
@@ -101,6 +104,31 @@ def test_with_hosts_the_kernel_keeps_other_jobs_gpus_away(tmp_path: Path) -> Non
         assert name == "n002"
     assert list(Path("/sys/fs/cgroup").glob("*/slurm_*")) == []
     assert list(Path("/run/netns").glob("qdslurm-*")) == []
+
+
+def test_what_a_killed_run_left_is_swept_by_the_next() -> None:
+    code = (
+        "from tests.slurm.cluster import running_slurm\n"
+        "from tests.slurm.config import ClusterOptions\n"
+        "with running_slurm(ClusterOptions(nodes=1)) as cluster:\n"
+        "    print(cluster.folder, flush=True)\n"
+        "    input()\n"
+    )
+    run = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    with run:
+        assert run.stdout
+        folder = Path(run.stdout.readline().strip())
+        run.kill()
+    assert find_processes(f"SLURM_CONF={folder}/")
+    with running_slurm(ClusterOptions(nodes=1)):
+        assert find_processes(f"SLURM_CONF={folder}/") == set()
+        assert not folder.exists()
 
 
 def _is_running(pid: int) -> bool:

@@ -160,11 +160,12 @@ def test_jobs_of_later_versions() -> None:
 
 
 def test_lines_that_nobody_understands_are_counted() -> None:
-    text = later() + "slurm_load_jobs: something new\n" + later(JobID="x") + later(JobID="814")
+    text = later() + "slurm_load_jobs: something new\n" + later(JobID="x")
+    text += later(JobID="0") + later(State="?") + later(JobID="814")
     listing = parse_squeue(text, MARK)
     # What is between two ends of a record belongs to the record after it.
     assert [job.id for job in listing.items] == [812, 814]
-    assert listing.skipped == 1
+    assert listing.skipped == 3
     assert listing.example.startswith("slurm_load_jobs: something new")
     assert parse_squeue(later()[:-30], MARK).skipped == 1
 

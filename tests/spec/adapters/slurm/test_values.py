@@ -88,7 +88,7 @@ def test_a_span(text: str, seconds: int | None) -> None:
         ("N/A", []),
         ("", []),
         (":::", []),
-        ("gpu:h100:8(IDX:0-99999999)", [Gres("gpu", "h100", 8)]),
+        ("gpu:h100:8(IDX:0-999999)", [Gres("gpu", "h100", 8)]),
     ],
 )
 def test_generic_resources(text: str, gres: list[Gres]) -> None:

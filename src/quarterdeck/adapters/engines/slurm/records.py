@@ -46,10 +46,11 @@ class SlurmJob:
     """A line of squeue(1) or sacct(1).
 
     `state` is one word, `RUNNING` or `NODE_FAIL`; `reason` why it waits or why it ended. `nodes`
-    are those it has or had. `array_task` is the index, or for those of an array that still wait
-    all of them (`3-9%3`). `tres` is what it has, or asks for while it waits, memory in bytes.
-    `asked_gres` is per node, or in all where the job asked so. `exit_code` and `exit_signal` are of
-    the batch script, and 0 before the end.
+    are those it has or had; of a `COMPLETING` job only those it has not yet given back.
+    `array_task` is the index, or for those of an array that still wait all of them (`3-9%3`).
+    `tres` is what it has, or asks for while it waits, memory in bytes. `asked_gres` is per node, or
+    in all where the job asked so. `exit_code` and `exit_signal` are of the batch script, and 0
+    before the end.
     """
 
     id: int

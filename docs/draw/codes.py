@@ -87,6 +87,8 @@ MEANINGS: Final = {
     "workdir_changed": "A file of the work folder changed while it was uploaded; submit it again.",
     "workdir_too_large": "The work folder has more files or bytes than a job may bring.",
     "unsatisfiable": "No node of any site could ever fit the job, however long it waits.",
+    "site_exists": "There is a connected site of that name already.",
+    "site_broken": "`qd site check` finds something at the site that must be mended first.",
     "unsafe_listener": "The server would listen where its token could be read off the wire.",
     "network_file_system": "The home lies on a network file system, where locks cannot be trusted.",
     "store_of_another_version": "The store is of another version, and is only to be read here.",

@@ -46,6 +46,7 @@ OPTION_OF_FIELD = {
     "host": "--host",
     "port": "--port",
     "pretend": "--pretend",
+    "has_local": "--no-local",
     "site": "--site",
     "store": "--store",
     "tls_cert": "--tls-cert",

@@ -23,7 +23,8 @@ CHANGES_NOTHING = {
     "organization show", "plan", "policy check", "policy show", "policy try", "pool ls",
     "pool show", "pool tree", "ps", "queue",
     "results", "schema", "show", "sim export", "stats promises",
-    "sim replay", "sim run", "site show", "team list", "team show", "token list", "top",
+    "sim replay", "sim run", "site check", "site ls", "site show", "team list",
+    "team show", "token list", "top",
     "user list", "user show", "validate", "wait", "webhook list", "whoami",
 }  # fmt: skip
 """What of the server, its jobs and the files of others stays as it is. Any other verb is taken to

@@ -23,7 +23,7 @@ PROMISED = {
     "explain_job", "cancel_job", "requeue_job",
     "plan_job",
     "read_log", "stream_log", "list_results", "read_result", "stream_events", "list_nodes",
-    "show_node", "cordon_node", "resume_node", "list_verdicts",
+    "show_node", "list_sites", "cordon_node", "resume_node", "list_verdicts",
     "keep_snapshot", "put_blob", "show_server", "show_policy", "list_pools", "put_pools",
     "list_promises", "count_promises", "shut_down_server", "probe_health",
     "whoami", "show_organization", "transfer_ownership", "export_people", "apply_people",

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import shlex
-from time import monotonic, sleep, time
+import threading
+from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Final
 
 from quarterdeck.adapters.engines.slurm.batch import MARGIN_S
@@ -177,7 +178,7 @@ def _wait_for_trial(
     entry: SiteEntry, commands: SlurmCommands, job: int, told: Path
 ) -> list[Finding]:
     until = monotonic() + TRIAL_S_MAX
-    state = "PENDING"
+    state, pause = "PENDING", threading.Event()
     while monotonic() < until:
         if told.exists():
             return _read_trial(json.loads(told.read_text()), told.stat().st_mtime)
@@ -185,7 +186,7 @@ def _wait_for_trial(
         state = seen.state if seen is not None else state
         if seen is not None and seen.has_ended and not told.exists():
             return [_explain_trial(entry, state, told.with_suffix(".out"))]
-        sleep(TRIAL_LOOK_S)
+        pause.wait(TRIAL_LOOK_S)
     commands.cancel([job])
     what = f"a job of one CPU did not start within {TRIAL_S_MAX:g} s ({state})"
     return [note("trial", what, "the cluster may be full; check again later")]

@@ -1,2 +1,1 @@
-"""What a batch script finds inside its job: its variables, `srun` and `scontrol`. Carried there
-in the work folder's snapshot: standard library only, Python ≥ 3.9."""
+"""What a batch script finds inside its job, carried there: its variables, `srun`, `scontrol`."""

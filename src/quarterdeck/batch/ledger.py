@@ -80,9 +80,9 @@ def _choose(nodes: list[Node], want: dict[str, Any]) -> tuple[list[int] | None, 
     able = _candidates(nodes, want)
     tasks = want["tasks"]
     most = want["tasks_per_node"]
-    count = want["nodes"] or min(len(able), -(-tasks // most) if most else tasks)
+    count = want["nodes"] or min(len(able), -(-tasks // most) if most else tasks) or 1
     count = min(count, tasks)
-    if count > len(able):
+    if not able or count > len(able):
         raise Never("it asks for %d nodes; %d can be had" % (count, len(able)))
     if most and count * most < tasks:
         raise Never("%d nodes with %d tasks each have no room for %d" % (count, most, tasks))

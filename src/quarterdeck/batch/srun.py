@@ -49,8 +49,7 @@ class Srun:
 
     def run(self) -> int:
         """Launch, follow, and the exit code."""
-        for name in FORWARDED:
-            signal.signal(getattr(signal, "SIG" + name), lambda number, _: self._signal(number))
+        signals = _catch_signals()
         reads = self._found.input.lower() != "none"
         for number, part in enumerate(self._parts):
             line = dial(part["address"], part["port"], self._key)
@@ -58,7 +57,7 @@ class Srun:
             line.send(**self._order(number, part, reads=reads))
         if reads:
             threading.Thread(target=self._read, daemon=True).start()
-        self._follow()
+        self._follow(signals)
         worst = max((_exit_code(code) for code in self._codes.values()), default=1)
         return worst if len(self._codes) == self._tasks else max(worst, 1)
 
@@ -95,11 +94,14 @@ class Srun:
             found["SLURM_CPUS_PER_TASK"] = str(self._found.cpus_per_task)
         return found
 
-    def _follow(self) -> None:
-        waited: list[Any] = [self._first, *self._lines]
-        while len(waited) > 1:
+    def _follow(self, signals: int) -> None:
+        waited: list[Any] = [signals, self._first, *self._lines]
+        while set(waited) & set(self._lines):
             for line in wait(waited):
-                assert isinstance(line, Line)
+                if not isinstance(line, Line):
+                    for number in os.read(signals, CHUNK_BYTES):
+                        self._signal(number)
+                    continue
                 try:
                     message = line.receive()
                 except BROKEN:
@@ -221,6 +223,17 @@ class Srun:
                     line.send_data(IN, 0, chunk)
             if not chunk:
                 return
+
+
+def _catch_signals() -> int:
+    """What can be read when a signal has come: its number. A handler of Python's would run in the
+    middle of a send, and could not send itself."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer)
+    for name in FORWARDED:
+        signal.signal(getattr(signal, "SIG" + name), lambda _number, _frame: None)
+    return reader
 
 
 def _tell_signal(number: int) -> str:

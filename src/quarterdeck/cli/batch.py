@@ -58,7 +58,7 @@ def batch_options(function: F) -> F:
             **({"metavar": "VALUE"} if option.takes == "value" else {"is_flag": True}),
             default=None,
             hidden=not option.help,
-            help=f"Of a script: {option.help}" if option.help else None,
+            help=f"Of a script: {option.help or option.warning or option.refusal}",
         )(function)
     return function
 

@@ -34,7 +34,7 @@ _OF_JOB = re.compile(r"jobs\.([0-9]+)\.(.*)", re.DOTALL)
         "qd submit job.yaml",
         "qd submit --dry-run job.yaml",
         "qd wait $(qd submit -q job.yaml)",
-        "qd submit --time 1:00:00 --gres gpu:4 train.sh --epochs 3",
+        "qd submit --time 1:00:00 --gres gpu:4 train.sh",
     ),
 )
 @click.argument("file", type=click.Path(path_type=Path))

@@ -262,4 +262,6 @@ def _places(wishes: Wishes) -> dict[Path_, Place]:
     for name, line in wishes.lines().items():
         for path in _FIELDS.get(name, ()):
             found.setdefault(path, Place(line, 1))
+            if path == ("resources", "gpu"):
+                found[path[:1]] = found[path]  # what never fits is more often these than CPUs
     return found

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from quarterdeck.sdk.sbatch.directives import Given
 
-_CARRIED: Final = ("basics/errors.py", "core/cluster/hostlist.py")
+CARRIED_BESIDE: Final = ("basics/errors.py", "core/cluster/hostlist.py")
 """Modules of the house that know nothing but the standard library, and are needed inside too."""
 _YAML: Final = (".yaml", ".yml")
 _MAIN: Final = "from quarterdeck.batch.main import main\n\nmain()\n"
@@ -90,7 +90,7 @@ def _pack(script: Script, folder: Path) -> None:
     library = folder / "lib"
     package = library / "quarterdeck"
     shutil.copytree(source / "batch", package / "batch", ignore=_no_cache)
-    for name in _CARRIED:
+    for name in CARRIED_BESIDE:
         place = package / name
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, place)

@@ -115,6 +115,22 @@ def test_a_script_of_the_wild_runs_as_it_is(pod: Deck, root: Path, tmp_path: Pat
     assert file.read_text() == log  # nothing of it went to standard error
 
 
+def test_what_it_leaves_in_its_folder_is_a_result(pod: Deck, tmp_path: Path) -> None:
+    folder = folder_of(
+        tmp_path,
+        old_txt="as it was\n",
+        changed_txt="before\n",
+        files_sh="#!/bin/sh\n#SBATCH -N 2\nmkdir -p a/b; echo > a/b/new; echo >> changed.txt\n"
+        'srun sh -c "echo task > task-$SLURM_PROCID-\\$SLURM_PROCID"; mkdir __pycache__; '
+        "touch __pycache__/x; ln -s old.txt link; exit 1\n",
+    )
+    job = submit(pod, folder, "files.sh")
+    pod.qd("wait", job, within_s=60)
+    assert pod.show(job)["exit_code"] == 1
+    kept = sorted(file["path"] for file in pod.qd_json("results", job)["files"])
+    assert kept == ["a/b/new", "changed.txt", "task-0-0", "task-0-1"]
+
+
 def test_two_nodes_meet_through_scontrol_and_srun(pod: Deck, root: Path, tmp_path: Path) -> None:
     folder = folder_of(tmp_path)
     shutil.copy(root / "examples" / "sbatch" / "two-nodes.sh", folder)

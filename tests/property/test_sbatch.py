@@ -105,7 +105,7 @@ def test_no_two_steps_hold_a_gpu_and_what_ends_is_free_again(
         ledger.Node(f"n{number}", (f"a{number}",), 8, [f"g{number}{one}" for one in range(4)])
         for number in range(3)
     ]
-    held = []
+    held: list[tuple[dict[str, Any], list[ledger.Part]]] = []
     for want, ends in wanted:
         try:
             parts = ledger.place(nodes, want)

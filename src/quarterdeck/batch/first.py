@@ -21,6 +21,7 @@ import time
 from typing import Any
 
 from .counter import count_restarts
+from .keep import keep, look
 from .ledger import Never, Node, Part, give_back, place
 from .messages import BROKEN, Desk, Line
 from .others import MEET_S, WARNINGS, meeting_place
@@ -107,6 +108,7 @@ class First:
         environment["QD_STEPS"] = os.path.join(self._folder, FIRST)
         outputs = Outputs(self._facts, variables, self._around["QD_RESULTS"])
         start = os.path.join(self._root, self._facts["start"])
+        before = look(self._root)
         argv = [os.path.join(self._folder, "script"), *self._arguments]
         try:
             self._script = subprocess.Popen(
@@ -127,6 +129,9 @@ class First:
         code = self._attend_script()
         self._end_group()
         outputs.end()
+        told = keep(self._root, before, self._around["QD_RESULTS"])
+        if told:
+            print("qd: %s" % told, file=sys.stderr)
         return code
 
     def _wait(self, script: subprocess.Popen[bytes]) -> None:

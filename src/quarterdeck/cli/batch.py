@@ -35,12 +35,14 @@ class BatchCommand(click.Command):
 
 
 def _is_script(file: object) -> bool:
-    from quarterdeck.sdk.sbatch.script import is_script
+    from quarterdeck.sdk.sbatch.script import is_script, may_be_script
 
-    try:
-        return isinstance(file, str) and is_script(Path(file))
-    except Invalid:
+    if not isinstance(file, str):
         return False
+    try:
+        return is_script(Path(file))
+    except Invalid:
+        return may_be_script(Path(file))  # that it cannot be read is told later
 
 
 def batch_options(function: F) -> F:

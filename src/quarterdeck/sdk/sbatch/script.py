@@ -53,9 +53,14 @@ class Script:
         return any(path[: len(at)] == at or at[: len(path)] == path for at in self.batch.places)
 
 
+def may_be_script(path: Path) -> bool:
+    """Whether a file of this name may be a batch script."""
+    return path.suffix.lower() not in _YAML
+
+
 def is_script(path: Path) -> bool:
     """Whether the file is a batch script rather than a job file."""
-    if path.suffix.lower() in _YAML:
+    if not may_be_script(path):
         return False
     content = read_bytes(path)
     return content.startswith(b"#!") or f"\n{MAGIC}".encode() in b"\n" + content

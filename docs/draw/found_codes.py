@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _PASSED_ON: Final = re.compile(r"(\w+\.)*code|\w+\.get\('code'\)|None|DISK_FULL")
 _BODIES: Final = ("View", "Request")
 """Bodies that travel: their `code` is an invitation's."""
-_OUTSIDE: Final = ("sim", "testing", "runner")
+_OUTSIDE: Final = ("sim", "testing", "runner", "batch")
 """Where `code` is an exit code, or a test's."""
 
 

@@ -54,6 +54,7 @@ GIVEN: Final = {
 }
 INNER: Final = {
     "QD_READY_FD": "How `qd up --detach` hears from the server that it starts.",
+    "QD_STEPS": "How `srun` in a batch script finds the job's first node.",
     "QD_COMPLETE": "`_QD_COMPLETE`: how the shell asks for completions.",
 }
 _NAME: Final = re.compile(r"QD_[A-Z_]+")

@@ -12,9 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from quarterdeck.sdk.sbatch.script import CARRIED_BESIDE
+
 ROOT = Path(__file__).parent.parent.parent
 HOUSE = ROOT / "src" / "quarterdeck"
 RUNNER = HOUSE / "runner"
+CARRIED = (RUNNER, HOUSE / "batch")
+"""Packages that run on the nodes: standard library only."""
 LINES_MAX = 400
 LINES_LIMIT = 500
 BANNED_NAMES = {
@@ -153,27 +157,30 @@ def test_nothing_is_left_for_later() -> None:
 
 
 def test_nothing_in_the_house_sleeps_where_it_could_wait() -> None:
-    """A wait names what it waits for and ends when that comes; the runner has no other way."""
+    """A wait names what it waits for and ends when that comes; what runs on a node may have
+    no other way."""
     sleeping = {
         shown(path): lines
         for path in HOUSE.rglob("*.py")
-        if RUNNER not in path.parents and (lines := sleep_calls(ast.parse(path.read_text())))
+        if not {*CARRIED} & {*path.parents} and (lines := sleep_calls(ast.parse(path.read_text())))
     }
     assert sleeping == {}
 
 
-def test_the_runner_is_python_3_9() -> None:
-    files = list(RUNNER.rglob("*.py"))
-    assert files
+def test_what_runs_on_the_nodes_is_python_3_9() -> None:
+    files = [path for folder in CARRIED for path in folder.rglob("*.py")]
+    files += [HOUSE / name for name in CARRIED_BESIDE]
+    assert len(files) > len(CARRIED_BESIDE)
     for path in files:
         ast.parse(path.read_text(), filename=str(path), feature_version=(3, 9))
 
 
-def test_the_runner_imports_the_standard_library_only() -> None:
+def test_what_runs_on_the_nodes_imports_the_standard_library_only() -> None:
     allowed = sys.stdlib_module_names | {"quarterdeck"}  # its own package; see the contracts
     foreign = {
         shown(path): found
-        for path in RUNNER.rglob("*.py")
+        for folder in CARRIED
+        for path in folder.rglob("*.py")
         if (found := imported_modules(ast.parse(path.read_text())) - allowed)
     }
     assert foreign == {}

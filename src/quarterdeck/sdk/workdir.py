@@ -9,8 +9,8 @@ import hashlib
 import os
 import posixpath
 import stat
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -41,10 +41,12 @@ class SizeLimits:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A folder's manifest, sorted by path, and where its files are now."""
+    """A folder's manifest, sorted by path, and where its files are now. `beside` are those that
+    lie elsewhere than below the root."""
 
     root: Path
     request: SnapshotRequest
+    beside: Mapping[str, Path] = field(default_factory=dict)
 
     def bodies(self, missing: Sequence[str]) -> list[FileBody]:
         """The files with these contents, ready to be sent."""
@@ -53,12 +55,31 @@ class Snapshot:
             raise never_enough()
         found = [(digest, by_digest[digest]) for digest in missing]
         return [
-            FileBody(self.root / entry.path, entry.path, entry.size, digest)
+            FileBody(self._place(entry.path), entry.path, entry.size, digest)
             for digest, entry in found
         ]
 
+    def _place(self, path: str) -> Path:
+        return self.beside.get(path, self.root / path)
+
 
 LIMITS: Final = SizeLimits()
+
+
+def join(folder: Snapshot, beside: Snapshot) -> Snapshot:
+    """One snapshot of a folder and of what goes beside its files. `Invalid` when both have a
+    file or folder of the same name at their top."""
+    tops = {_top(entry.path).rstrip("/") for entry in beside.request.files}
+    for entry in folder.request.files:
+        if _top(entry.path).rstrip("/") in tops:
+            raise Invalid(
+                f"the work folder has {_top(entry.path)}, which is a name of Quarterdeck's own",
+                field="workdir",
+                hint=f"rename it, or {IGNORE_HINT}",
+            )
+    files = sorted((*folder.request.files, *beside.request.files), key=lambda entry: entry.path)
+    places = {entry.path: beside.root / entry.path for entry in beside.request.files}
+    return Snapshot(folder.root, SnapshotRequest(files=files), places)
 
 
 def take_snapshot(root: Path, limits: SizeLimits = LIMITS) -> Snapshot:

@@ -1,0 +1,1 @@
+"""Scripts with `#SBATCH` lines as jobs of ours, unmodified."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic, time
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +28,7 @@ from quarterdeck.adapters.spool.news import News
 from quarterdeck.adapters.spool.orders import make_order, make_snapshot
 from quarterdeck.basics.errors import Invalid, Unavailable
 from quarterdeck.core.cluster.demand import Grant
+from quarterdeck.core.cluster.hardware import NodeState
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.states import ReplicaState
 from quarterdeck.ports.engine import Abilities
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 
 SWEEP_S: Final = 5.0
 """How often spools are read of which no news came, and beats are looked at."""
+AWAY_S: Final = 30.0
+"""How long Slurm may be silent until nothing new is sent there: other sites may do better."""
 SETTLE_S: Final = 3.0
 """After Slurm's word that a job has ended, how long its runners' last words may be on their way."""
 BACKSTOP_S: Final = 30.0
@@ -115,6 +118,7 @@ class SlurmEngine:
         self._view = ClusterView(commands, settings.partition)
         self._watches: dict[AttemptRef, _Watch] = {}
         self._polled_at = self._swept_at = -1e9
+        self._heard_at = monotonic()
         self.problem = ""
         """Why Slurm does not answer; empty when it does."""
         self._attempts.find()
@@ -151,7 +155,16 @@ class SlurmEngine:
                 cpus, memory_bytes = asked.cpus_per_task or 1, asked.memory_bytes or 0
                 mine = Held(grant, cpus, memory_bytes, ref.job_id, watch.ticket.job)
                 held[grant.node].append(mine)
-        return make_nodes(self._look, self._settings, held, int(time()))
+        nodes = make_nodes(self._look, self._settings, held, int(time()))
+        if not self.problem or monotonic() - self._heard_at < AWAY_S:
+            return nodes
+        away = f"Slurm does not answer: {self.problem}"
+        return tuple(
+            replace(node, state=NodeState.DRAINED, reason=away)
+            if node.state is NodeState.READY
+            else node
+            for node in nodes
+        )
 
     def launch(self, order: LaunchOrder) -> None:
         """Write every replica's order, then submit one batch job for all of them. What Slurm does
@@ -263,7 +276,7 @@ class SlurmEngine:
             return
         if look is None:
             return
-        self._look, self.problem = look, ""
+        self._look, self.problem, self._heard_at = look, "", now
         for tracked in self._attempts.live:
             watch = self._watches[tracked.ref]
             if watch.tried_at > look.asked_at:

@@ -44,6 +44,8 @@ def test_of_nodes_that_are_used_otherwise_only_these_are_written() -> None:
     assert desk.store.head() == head
     desk.report(a_dgx("a"), b, a_dgx("c", cpus=1))
     assert isinstance(desk.store.list_records(head)[-1].event, SiteReported)
+    desk.report(a_dgx("a"))
+    assert [room.node.name for room in desk.plane.board.list_free()] == ["a"]
 
 
 def test_what_another_server_took_in_meanwhile_is_not_lost() -> None:

@@ -171,8 +171,8 @@ def free_at(capacity: Capacity, hours: float) -> list[int]:
 def test_what_others_hold_comes_free_at_their_ends() -> None:
     node = used(
         "a",
-        theirs("a", 2, 1, cpus=16),
         theirs("a", 0, 2, devices=gpus("a", 3, 1), cpus=8),  # the second GPU is of both
+        theirs("a", 2, 1, cpus=16),
         theirs("a", 0, None, devices=gpus("a", 1, 6), cpus=4),
         theirs("a", 0, -1, devices=gpus("a", 1, 7), cpus=2),  # overdue
     )
@@ -285,6 +285,15 @@ def test_the_first_is_not_promised_a_start_that_would_run_into_a_reservation() -
     assert alone.head == ("w1", at_ns(1))
 
 
+def test_the_first_is_promised_the_first_gap_that_is_long_enough() -> None:
+    """Whatever comes free after that gap, and is of no use to it."""
+    ends = [theirs("b", 0, hours, devices=gpus("b", 1, hours)) for hours in (4, 5, 6, 7)]
+    lasting = theirs("b", 0, devices=gpus("b", 4))
+    nodes = [used("a", theirs("a", 8, 1), reserved(3, 10)), used("b", lasting, *ends)]
+    assert plan_of(nodes, waits("w1", limit_s=1.5 * HOUR)).head == ("w1", at_ns(1))
+    assert plan_of(nodes, waits("w1", limit_s=2.5 * HOUR)).head == ("w1", at_ns(10))
+
+
 def test_who_would_have_to_wait_for_a_reservation_without_an_end_keeps_nobody_waiting() -> None:
     nodes = [used("a", theirs("a", 8, 1)), used("b", theirs("b", 8, 1), reserved(3, None))]
     nodes.append(a_dgx("c"))
@@ -366,7 +375,9 @@ def test_the_latest_start_counts_others() -> None:
     assert latest(nodes, waits("w1"), ours("r1", "b", 1)) == LatestStart(at_ns(1), JobId("r1"))
     assert latest(nodes, waits("w1", 2), ours("r1", "b", 1)) == LatestStart(at_ns(2), None)
     assert latest([used("a", theirs("a", 8))], waits("w1")) is None
-    assert latest([used("a", theirs("a", 8, 1), reserved(3, 4))], waits("w1")) is None
+    soon = [used("a", theirs("a", 8, 1), reserved(3, 4))]
+    assert latest(soon, waits("w1", limit_s=HOUR)) == LatestStart(at_ns(1), None)
+    assert latest(soon, waits("w1", limit_s=2.5 * HOUR)) is None
 
 
 def test_the_look_ahead_counts_others() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from quarterdeck.core.cluster.hardware import Cordon, Node, NodeState
+from quarterdeck.core.cluster.outside import NOTHING, Outside, outside_of
 from quarterdeck.core.cluster.parts import Part, parse_part
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class Room:
     one of ours is not free."""
     disputed: tuple[str, ...] = ()
     """Those of them that were granted to one of ours, too: others were there first."""
+    outside: Outside = NOTHING
+    """What others of the site have of the node."""
 
     @property
     def shut(self) -> frozenset[str]:
@@ -84,29 +87,28 @@ def room_of(
         memory_bytes -= grant.memory_bytes
     lent: tuple[str, ...] = ()
     disputed: tuple[str, ...] = ()
-    if node.others:
-        lent, disputed = _lend(node, held, parts)
-        now = [one for one in node.others if not one.is_reservation]
-        cpus -= sum(one.cpus for one in now)
-        memory_bytes -= sum(one.memory_bytes for one in now)
+    outside = outside_of(node)
+    if outside.loans:
+        lent, disputed = _lend(outside, held, parts)
+        cpus -= outside.held.cpus
+        memory_bytes -= outside.held.memory_bytes
     unheld = [device.id for device in node.devices if device.id not in held]
     closed = {cordon.device for cordon in cordons}
     free = tuple(device for device in unheld if device not in closed)
     shut = tuple(device for device in unheld if device in closed)
-    return Room(site, node, free, cpus, memory_bytes, cordons, shut, tuple(parts), lent, disputed)
+    there = (lent, disputed, outside)
+    return Room(site, node, free, cpus, memory_bytes, cordons, shut, tuple(parts), *there)
 
 
 def _lend(
-    node: Node, held: dict[str, Part], parts: list[str]
+    outside: Outside, held: dict[str, Part], parts: list[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Others have what they hold, too: the GPUs that they have whole, and those of them that ours
     held. What they share of the time of a GPU counts as all of it."""
     lent: dict[str, bool] = {}
     ours = frozenset(held)
-    for foreign in node.others:
-        if foreign.is_reservation:
-            continue
-        for device in foreign.devices:
+    for loan in outside.loans:
+        for device in loan.grant.devices:
             part = parse_part(device)
             before = held.setdefault(part.gpu, part if part.profile else Part(part.gpu))
             if part.profile and before.profile and part.gpu not in lent:

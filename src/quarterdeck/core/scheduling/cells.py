@@ -296,6 +296,6 @@ def _there(capacity: Capacity, total: Sizes) -> Sizes:
             there[row] -= len({one.device for one in capacity.rooms[row].cordons if one.device})
     for row in capacity.shared:
         if capacity.is_open[row]:
-            taken = taken_of(capacity.rooms[row].node, float(total[row]))
+            taken = taken_of(capacity.rooms[row], float(total[row]))
             there[row] = max(0.0, there[row] - math.ceil(taken * GRAINS) / GRAINS)
     return there

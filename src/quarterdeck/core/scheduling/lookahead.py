@@ -99,10 +99,11 @@ def runs_of_others(capacity: Capacity, now_ns: int) -> Iterator[Runs]:
     time does not end as far as can be seen."""
     for loan in loans_of(capacity):
         if loan.ends_at_ns is not None:
-            # What they hold of a GPU of ours as well is not theirs to give back.
-            disputed = capacity.rooms[loan.row].disputed
-            own = [device for device in loan.grant.devices if device not in disputed]
-            grant = replace(loan.grant, devices=tuple(own))
+            grant, disputed = loan.grant, capacity.rooms[loan.row].disputed
+            if disputed:
+                # What they hold of a GPU of ours as well is not theirs to give back.
+                own = [device for device in grant.devices if device not in disputed]
+                grant = replace(grant, devices=tuple(own))
             left_s = max(0.0, (loan.ends_at_ns - now_ns) / NS_PER_S)
             yield Runs(held_of(loan.site, [grant]), left_s)
 

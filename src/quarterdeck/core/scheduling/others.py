@@ -8,26 +8,24 @@ by the calendar.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.calendar.booking import Kind
 from quarterdeck.core.calendar.occurrences import Occurrence
-from quarterdeck.core.cluster.demand import Grant
-from quarterdeck.core.cluster.parts import gpu_of
 from quarterdeck.core.scheduling.allotment import NEVER_NS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from quarterdeck.core.cluster.hardware import Foreign, Node
+    from quarterdeck.core.cluster.demand import Grant
+    from quarterdeck.core.cluster.room import Room
     from quarterdeck.core.scheduling.capacity import Capacity
 
 
-class Loan(NamedTuple):
-    """What another one holds of a node now, and when that comes free at the latest; None: nobody
-    knows."""
+class Loaned(NamedTuple):
+    """What another one holds of the node in a row, and when that comes free at the latest; None:
+    nobody knows."""
 
     row: int
     site: str
@@ -35,46 +33,44 @@ class Loan(NamedTuple):
     ends_at_ns: int | None
 
 
-def loans_of(capacity: Capacity) -> Iterator[Loan]:
+def loans_of(capacity: Capacity) -> Iterator[Loaned]:
     """All of them, by rows."""
     for row in capacity.shared:
         room = capacity.rooms[row]
-        for one in room.node.others:
-            if not one.is_reservation:
-                held = Grant(room.node.name, one.devices, one.cpus, one.memory_bytes)
-                yield Loan(row, room.site, held, one.ends_at_ns)
+        for grant, ends_at_ns in room.outside.loans:
+            yield Loaned(row, room.site, grant, ends_at_ns)
 
 
 def reservations_of(capacity: Capacity) -> list[Occurrence]:
     """What others have reserved, each with all its nodes, in the order of their starts."""
-    found: dict[tuple[str, Foreign], list[str]] = {}
+    found: dict[tuple[str, str, int, int], list[str]] = {}
     for row in capacity.shared:
         room = capacity.rooms[row]
-        for one in room.node.others:
-            if one.is_reservation:
-                found.setdefault((room.site, _whole(one)), []).append(room.node.name)
+        for one in room.outside.reserved:
+            end_ns = NEVER_NS if one.ends_at_ns is None else one.ends_at_ns
+            key = (room.site, one.name, one.starts_at_ns, end_ns)
+            found.setdefault(key, []).append(room.node.name)
     times = [
         Occurrence(
-            one.name,
+            name,
             Kind.MAINTENANCE,
-            one.starts_at_ns,
-            NEVER_NS if one.ends_at_ns is None else one.ends_at_ns,
+            start_ns,
+            end_ns,
             nodes=tuple(dict.fromkeys(nodes)),
             site=site,
-            called=one.name,
+            called=name,
         )
-        for (site, one), nodes in found.items()
+        for (site, name, start_ns, end_ns), nodes in found.items()
     ]
     return sorted(times, key=lambda time: (time.start_ns, time.booking_id, time.site))
 
 
-def taken_of(node: Node, total: float) -> float:
+def taken_of(room: Room, total: float) -> float:
     """How much of a node others hold, counted as GPUs of it like what jobs take of cells."""
-    held = [one for one in node.others if not one.is_reservation]
-    gpus = len({gpu_of(device) for one in held for device in one.devices})
-    cpus = sum(one.cpus for one in held) / max(1, node.cpus)
-    memory = sum(one.memory_bytes for one in held) / max(1, node.memory_bytes)
-    return min(total, max(float(gpus), cpus * total, memory * total))
+    held, node = room.outside.held, room.node
+    cpus = total * held.cpus / max(1, node.cpus)
+    memory = total * held.memory_bytes / max(1, node.memory_bytes)
+    return min(total, max(float(held.gpus), cpus, memory))
 
 
 class Outsiders(NamedTuple):
@@ -107,30 +103,17 @@ class Outsiders(NamedTuple):
 
 def outsiders_of(capacity: Capacity, rows: Sequence[int]) -> Outsiders:
     """Of these rows."""
-    among = set(rows).intersection(capacity.shared)
-    if not among:
+    if not capacity.shared:
         return NOBODY
-    gpus: dict[int, set[str]] = {}
-    cpus: Counter[int] = Counter()
-    ends = []
-    for loan in loans_of(capacity):
-        if loan.row in among:
-            gpus.setdefault(loan.row, set()).update(map(gpu_of, loan.grant.devices))
-            cpus[loan.row] += loan.grant.cpus
-            if loan.ends_at_ns is not None:
-                ends.append(loan.ends_at_ns)
-    held = sum(
-        len(ids.intersection(device.id for device in capacity.rooms[row].node.devices))
-        for row, ids in gpus.items()
+    shared = set(capacity.shared).intersection(rows)
+    rooms = [capacity.rooms[row] for row in shared if capacity.rooms[row].outside.loans]
+    firsts = (room.outside.first_ns for room in rooms)
+    return Outsiders(
+        sum(room.outside.held.gpus for room in rooms),
+        sum(min(room.outside.held.cpus, room.node.cpus) for room in rooms),
+        int(capacity.fleet.cpus[list(rows)].sum()),
+        min((first_ns for first_ns in firsts if first_ns is not None), default=None),
     )
-    most = sum(min(count, capacity.rooms[row].node.cpus) for row, count in cpus.items())
-    total = int(capacity.fleet.cpus[list(rows)].sum())
-    return Outsiders(held, most, total, min(ends, default=None))
 
 
 NOBODY: Final = Outsiders(0, 0, 0, None)
-
-
-def _whole(one: Foreign) -> Foreign:
-    """A reservation as it is the same for all its nodes: the whole of each is kept."""
-    return type(one)(one.name, ends_at_ns=one.ends_at_ns, starts_at_ns=one.starts_at_ns)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from quarterdeck.core.cluster.hardware import NodeState
-from quarterdeck.core.cluster.room import Room
 from quarterdeck.core.scheduling.capacity import CLOSED, FREE
 from quarterdeck.core.scheduling.gangs import largest_gang
 from quarterdeck.core.scheduling.wants import want_of
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from quarterdeck.core.cluster.demand import Demand, Resources
+    from quarterdeck.core.cluster.room import Room
     from quarterdeck.core.scheduling.fleet import Fleet
     from quarterdeck.core.scheduling.free import Free
 
@@ -85,21 +85,21 @@ def _without_kept_for_ever(
     free: Free, rows: NDArray[np.int64], wanted: Resources
 ) -> NDArray[np.int64]:
     """Those of which others leave enough that do not say when they end: nobody can make them go."""
-    short = set()
-    for row in set(rows.tolist()).intersection(free.capacity.shared):
-        room = free.capacity.rooms[row]
-        lasting = [one for one in room.node.others if one.ends_at_ns is None]
-        if lasting:
-            left = Room.empty(room.site, replace(room.node, others=tuple(lasting)))
-            # Slices of a GPU are not counted: some may be left.
-            gpus = len(room.node.devices) - len(left.lent)
-            if (
-                gpus < wanted.gpus
-                or left.free_cpus < wanted.cpus
-                or left.free_memory_bytes < wanted.memory_bytes
-            ):
-                short.add(row)
+    short = {
+        row
+        for row in set(rows.tolist()).intersection(free.capacity.shared)
+        if _is_short(free.capacity.rooms[row], wanted)
+    }
     return rows[[row not in short for row in rows.tolist()]] if short else rows
+
+
+def _is_short(room: Room, wanted: Resources) -> bool:
+    node, lasting = room.node, room.outside.lasting
+    return (
+        len(node.devices) - lasting.gpus < wanted.gpus
+        or node.cpus - lasting.cpus < wanted.cpus
+        or node.memory_bytes - lasting.memory_bytes < wanted.memory_bytes
+    )
 
 
 def numbers_of(free: Free, survey: Survey, wanted: Resources, nodes: int) -> dict[str, int]:

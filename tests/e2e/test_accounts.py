@@ -58,8 +58,8 @@ class Shop:
             check=False,
         )
 
-    def up(self) -> None:
-        done = self.qd("up", "--detach", "--pretend", "dgx-a100:1")
+    def up(self, nodes: int = 1) -> None:
+        done = self.qd("up", "--detach", "--pretend", f"dgx-a100:{nodes}")
         assert done.returncode == 0, done.stderr + self.log()
 
     def log(self) -> str:
@@ -98,6 +98,30 @@ def _runners(yard: Yard) -> str:
     return subprocess.run(
         ["pgrep", "-f", f"launcher --site {yard.jobs}"], capture_output=True, text=True, check=False
     ).stdout
+
+
+@pytest.mark.needs_root
+def test_a_batch_script_and_its_steps_run_as_their_owner(shop: Shop, tmp_path: Path) -> None:
+    shop.yard.configure(accounts={SERVER: ALICE})
+    shop.up(2)
+    folder = shop.yard.jobs / "project"
+    folder.mkdir()
+    (folder / "job.sh").write_text(
+        "#!/bin/bash\n#SBATCH -N 2 --output=%x.out\n"
+        "id -u; echo shared > here; srun sh -c 'id -u; cat here'\n"
+    )
+    script = str(folder / "job.sh")
+    done = shop.qd("submit", "--parsable", "--chdir", str(folder), script)
+    assert done.returncode == 0, done.stderr
+    job_id = done.stdout.strip()
+    ended = shop.qd("wait", job_id)
+    log = shop.qd("logs", job_id).stdout
+    assert ended.returncode == 0, log + shop.qd("show", job_id).stdout
+    alice = str(pwd.getpwnam(ALICE).pw_uid)
+    assert sorted(log.split()) == sorted([alice] * 3 + ["shared"] * 2)
+    results = shop.qd("results", job_id).stdout
+    assert "job.sh.out" in results
+    assert " here " in results or "\nhere " in results
 
 
 @pytest.mark.needs_root

@@ -263,6 +263,24 @@ def test_the_job_ends_as_the_script_ends_and_leaves_nothing_behind(
     assert running(marked) == []
 
 
+def test_tasks_do_not_outlive_their_srun(pod: Deck, tmp_path: Path) -> None:
+    marked = f"{tmp_path.name}-task"
+    folder = folder_of(
+        tmp_path,
+        lost_sh="#!/bin/bash\n#SBATCH -N2\n"
+        f"srun bash -c 'exec -a {marked} sleep 300' &\n"
+        "until [ -e killed ]; do sleep 0.05; done; kill -9 $!\n"
+        "until [ -e gone ]; do sleep 0.05; done\n",
+    )
+    job = submit(pod, folder, "lost.sh")
+    until(lambda: len(running(marked)) == 2)
+    work = pod.site / "attempts" / job / "1" / "0" / "work"
+    (work / "killed").touch()
+    until(lambda: not running(marked))
+    (work / "gone").touch()
+    assert pod.qd("wait", job, within_s=60).returncode == 0
+
+
 def running(name: str) -> list[str]:
     """Processes whose command is this name."""
     found = []

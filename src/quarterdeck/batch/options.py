@@ -104,6 +104,9 @@ def _with_values(words: list[str]) -> list[str]:
     for number, word in enumerate(words):
         if not word.startswith("-") or word == "--":
             break
+        name, equals, value = word.partition("=")
+        if "_" in name:
+            words[number] = name.replace("_", "-") + equals + value  # --cpu_bind, as once it was
         if word == "--exclusive":
             words[number] = "--exclusive=yes"
         elif word in ("-K", "--kill-on-bad-exit"):

@@ -35,10 +35,10 @@ class BatchCommand(click.Command):
 
 
 def _is_script(file: object) -> bool:
+    if not isinstance(file, str):
+        return False  # a call for help is answered without loading what reads files
     from quarterdeck.sdk.sbatch.script import is_script, may_be_script
 
-    if not isinstance(file, str):
-        return False
     try:
         return is_script(Path(file))
     except Invalid:

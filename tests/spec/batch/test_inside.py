@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from quarterdeck.batch.counter import count_restarts
 from quarterdeck.batch.first import name_nodes
 from quarterdeck.batch.options import read_options, wish_of
 from quarterdeck.batch.patterns import fill, inside
@@ -106,6 +107,12 @@ def test_a_file_that_leads_out_keeps_its_last_part(name: str) -> None:
     assert inside("/results", name) == "/results/x"
 
 
+def test_restarts_are_counted_by_attempt_and_in_an_array_by_task(tmp_path: Path) -> None:
+    assert count_restarts({"QD_ATTEMPT": "3"}) == 2
+    task = {"QD_TASK_INDEX": "4", "QD_CHECKPOINT": str(tmp_path)}
+    assert [count_restarts({**task, "QD_ATTEMPT": one}) for one in ("7", "7", "12")] == [0, 0, 1]
+
+
 def test_nodes_have_names_that_lead_to_them() -> None:
     assert name_nodes(["localhost"], ["10.0.0.1"]) == ["localhost"]
     unknown = ["no-such-node-1.invalid", "no-such-node-2.invalid"]
@@ -126,6 +133,7 @@ def test_nodes_have_names_that_lead_to_them() -> None:
         ("-n 2 --gres=gpu:a100:3 true", {"gpus_per_node": 3, "gpus_per_task": None}),
         ("-n 2 --gpus-per-task=2 true", {"gpus_per_task": 2}),
         ("-N 2 -G 8 -m cyclic:block true", {"gpus_per_node": 4, "cyclic": True}),
+        ("--cpu_bind=map_cpu:0 -n 3 true", {"tasks": 3}),
         ("--gres=none --cpu-bind=cores --mpi=none -K true", {"gpus_per_node": 0}),
     ],
 )

@@ -114,12 +114,13 @@ def _no_cache(_folder: Any, names: list[str]) -> list[str]:  # noqa: ANN401 - sh
 
 
 def _place(here: Path, chdir: str | None) -> tuple[Path, str]:
-    """The folder that travels, and where in it the script begins. A folder below the one that it
-    is submitted in is only where it begins, so that it finds the rest."""
+    """The folder that travels, and where in it the script begins. A relative path below the folder
+    of submission is only where it begins, so that it finds the rest; an absolute one says itself
+    what is to travel, from wherever it is submitted."""
     if chdir is None:
         return here, "."
     wanted = Path(os.path.normpath(here / chdir))
-    if wanted.is_relative_to(here):
+    if wanted.is_relative_to(here) and not Path(chdir).is_absolute():
         return here, str(wanted.relative_to(here))
     return wanted, "."
 

@@ -29,6 +29,7 @@ def main(arguments: list[str]) -> int:
     node.add_argument("--name", required=True)
     reap = commands.add_parser("reap", help="kill what carries these marks")
     reap.add_argument("--marker", action="append", required=True)
+    reap.add_argument("--folder", action="append", default=[], help="whose containers are removed")
     commands.add_parser("confinement", help="say as JSON whether cgroups can be made here")
     given = parser.parse_args(arguments)
     if given.command == "launcher":
@@ -53,6 +54,10 @@ def main(arguments: list[str]) -> int:
     from .processes import kill_marked
 
     kill_marked(set(given.marker))
+    for folder in given.folder:
+        from .podman import clear_containers
+
+        clear_containers(folder)
     return 0
 
 

@@ -52,6 +52,8 @@ def make_order(
         "address": node.address,
         "command": list(part.role.command),
         "env": dict(spec.env),
+        "image": spec.image,
+        "isolate": spec.is_isolated,
         "devices": [_visible(device) for device in order.grants[node_rank].devices],
         "nics": list(order.grants[node_rank].nics),
         "pretend": node.pretend,

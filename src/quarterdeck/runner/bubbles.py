@@ -105,10 +105,11 @@ def make_options(
         if os.path.isdir(folder):
             options += ["--tmpfs", folder]
     options += ["--ro-bind-try", RESOLVER, RESOLVER]
-    for folder in map(os.path.realpath, folders):
-        options += ["--bind", folder, folder]
-    for folder in map(os.path.realpath, shown):
-        options += ["--ro-bind", folder, folder]
+    for way, places in (("--bind", folders), ("--ro-bind", shown)):
+        for folder in places:
+            parent, name = os.path.split(folder)
+            # Its own name may be a door (see the engines), which is not there where it is hidden.
+            options += [way, folder, os.path.join(os.path.realpath(parent), name)]
     return options
 
 

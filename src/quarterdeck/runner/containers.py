@@ -77,7 +77,7 @@ class ContainerRanks(EnclosedRanks):
         for folder in (SHOWN, HOOKS):
             os.makedirs(spool.path(folder), exist_ok=True)
         if self._is_root:
-            for folder in folders:
+            for folder in map(os.path.realpath, folders):
                 _give(folder)
             os.chown(spool.path(SHOWN), NOBODY, NOBODY)
 

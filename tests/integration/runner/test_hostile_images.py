@@ -15,6 +15,11 @@ from tests.podman import Podman, write_busybox
 
 pytestmark = pytest.mark.needs_podman
 SIGN = "the trap was sprung"
+HOSTILE = (
+    *("LD_PRELOAD=/trap.so", "LD_LIBRARY_PATH=/", "BASH_ENV=/trap", "ENV=/trap", "PATH=/bin:/evil"),
+    *("PYTHONPATH=/evil", "PYTHONSTARTUP=/trap", "NVIDIA_VISIBLE_DEVICES=all"),
+    *("QD_REPLICA=stolen", "QD_JOB_ID=stolen", "QD_RESULTS=/etc", "CONTAINERS_CONF=/trap"),
+)
 TRAP = f'#!/bin/sh\necho "{SIGN}"; echo "{SIGN}" > /sprung\nexec "$@"\n'.encode()
 
 
@@ -74,13 +79,11 @@ def test_the_environment_of_an_image_stays_inside(
     image = podman.import_tar(
         tar,
         "localhost/env:1",
-        "ENV LD_PRELOAD=/trap.so LD_LIBRARY_PATH=/ BASH_ENV=/trap ENV=/trap",
-        "ENV PATH=/bin:/evil PYTHONPATH=/evil PYTHONSTARTUP=/trap NVIDIA_VISIBLE_DEVICES=all",
-        "ENV QD_REPLICA=stolen QD_JOB_ID=stolen QD_RESULTS=/etc CONTAINERS_CONF=/trap",
+        *(f"ENV {pair}" for pair in HOSTILE),
     )
     log, end = run(yard, image, "env; sleep 0.5")
     assert end["reason"] == "completed"
-    assert "LD_PRELOAD=/trap.so" in log
+    assert {"LD_PRELOAD=/trap.so", "PATH=/bin:/evil", "CONTAINERS_CONF=/trap"} < {*log.split()}
     assert f"QD_REPLICA={yard.home_id}/j1/1/0" in log
     assert "QD_JOB_ID=j1" in log
     assert f"QD_RESULTS={yard.root}" in log

@@ -54,6 +54,7 @@ def make_order(
         "env": dict(spec.env),
         "image": spec.image,
         "isolate": spec.is_isolated,
+        "hidden": [str(folder) for folder in (paths.root, *paths.hidden)],
         "devices": [_visible(device) for device in order.grants[node_rank].devices],
         "nics": list(order.grants[node_rank].nics),
         "pretend": node.pretend,

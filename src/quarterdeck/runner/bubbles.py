@@ -15,9 +15,8 @@ from typing import Any
 from .devices import find_files
 from .enclosed import EnclosedRanks
 from .environment import make_mark
-from .lodging import SHOWN
 from .podman import ASK_S_MAX, PATH, NotEnclosed, last_line, outside
-from .spool import Spool
+from .spool import SHOWN, Spool
 
 EMPTIED = ("/tmp", "/var/tmp", "/run")  # noqa: S108 - nothing is made there
 RESOLVER = "/run/systemd/resolve"

@@ -23,7 +23,6 @@ from .cgroups import find_memory_group, name_cgroup, tell_overrun
 from .devices import name_devices
 from .enclosed import EnclosedRanks
 from .environment import make_mark
-from .lodging import SHOWN
 from .podman import (
     PULL_S_MAX,
     Image,
@@ -38,7 +37,7 @@ from .podman import (
     remove,
 )
 from .processes import find_descendants, read_mark, read_parents
-from .spool import Spool
+from .spool import SHOWN, Spool
 
 NOBODY = 65534
 HOOKS = "hooks"
@@ -120,7 +119,7 @@ class ContainerRanks(EnclosedRanks):
         arguments = [
             *(self._podman, "--hooks-dir", self._spool.path(HOOKS), "run", "--name", name),
             *("--pidfile", self._pidfile(local), "--workdir", folder),
-            *self._confinement(),
+            *self._options(),
             *self._mounts(),
             *self._variables(environment, local),
             *("--entrypoint", "", self._get_image().id, *command),
@@ -225,37 +224,11 @@ class ContainerRanks(EnclosedRanks):
         assert self._image is not None, "the facts are told before the start"
         return self._image
 
-    def _confinement(self) -> list[str]:
-        """What the container may do. Limits that no option names are the runner's own."""
-        files = resource.getrlimit(resource.RLIMIT_NOFILE)
-        processes = [_at_most(one) for one in resource.getrlimit(resource.RLIMIT_NPROC)]
-        arguments = [
-            *("--pull=never", "--cap-drop=all", "--security-opt=no-new-privileges"),
-            *("--read-only", "--image-volume=ignore", "--systemd=false", "--no-healthcheck"),
-            *("--network=host", "--http-proxy=false", "--log-driver=passthrough"),
-            *("--ulimit=nofile=%d:%d" % files, "--ulimit=nproc=%d:%d" % tuple(processes)),
-            "--shm-size=%db" % self._shared_memory(),
-        ]
-        if self._init is not None:
-            arguments += ["--init", "--init-path", self._init]
-        if self._is_root:
-            arguments += ["--user=%d:%d" % (NOBODY, NOBODY), "--pids-limit=-1", *self._limits()]
-        else:
-            user = "--user=%d:%d" % (os.geteuid(), os.getegid())
-            arguments += ["--userns=keep-id", user]
-            if self._runtime == "crun":  # Others cannot do without cgroups of their own.
-                arguments.append("--cgroups=disabled")
-        return arguments
-
-    def _limits(self) -> list[str]:
+    def _options(self) -> list[str]:
         limits = self._order.get("limits") or {}
-        arguments = []
-        if limits.get("memory_bytes"):
-            size = limits["memory_bytes"]
-            arguments += ["--memory=%db" % size, "--memory-swap=%db" % size]
-        if limits.get("cpus"):
-            arguments.append("--cpu-shares=%d" % min(SHARES_MAX, SHARES_PER_CPU * limits["cpus"]))
-        return arguments
+        init = ["--init", "--init-path", self._init] if self._init is not None else []
+        shared = "--shm-size=%db" % self._shared_memory()
+        return [*make_options(self._runtime, limits), "--pull=never", shared, *init]
 
     def _shared_memory(self) -> int:
         """All that the job may use, or half of the node: podman's 64 MiB are too little for what
@@ -294,6 +267,30 @@ class ContainerRanks(EnclosedRanks):
                 else:
                     arguments += ["--env", "%s=%s" % (name, text)]
         return ["--env-file", path, *arguments]
+
+
+def make_options(runtime: str, limits: dict[str, Any]) -> list[str]:
+    """What any container of ours may do. Limits that no option names are the runner's own.
+    `runtime` is empty for root."""
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    processes = tuple(map(_at_most, resource.getrlimit(resource.RLIMIT_NPROC)))
+    options = [
+        *("--cap-drop=all", "--security-opt=no-new-privileges", "--read-only"),
+        *("--image-volume=ignore", "--systemd=false", "--no-healthcheck"),
+        *("--network=host", "--http-proxy=false", "--log-driver=passthrough"),
+        *("--ulimit=nofile=%d:%d" % files, "--ulimit=nproc=%d:%d" % processes),
+    ]
+    if runtime:
+        options += ["--userns=keep-id", "--user=%d:%d" % (os.geteuid(), os.getegid())]
+        # Others than crun cannot do without cgroups of their own.
+        return [*options, "--cgroups=disabled"] if runtime == "crun" else options
+    options += ["--user=%d:%d" % (NOBODY, NOBODY), "--pids-limit=-1"]
+    if limits.get("memory_bytes"):
+        size = limits["memory_bytes"]
+        options += ["--memory=%db" % size, "--memory-swap=%db" % size]
+    if limits.get("cpus"):
+        options.append("--cpu-shares=%d" % min(SHARES_MAX, SHARES_PER_CPU * limits["cpus"]))
+    return options
 
 
 def _find_exec_code(log: str) -> int | None:

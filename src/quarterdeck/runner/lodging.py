@@ -14,12 +14,10 @@ from .accounts import Account, AccountRanks
 from .environment import find_place
 from .podman import NotEnclosed
 from .ranks import Ranks
-from .spool import Spool
+from .spool import SHOWN, Spool
 
 METRICS = "metrics"
-SHOWN = "shown"
-"""Folders of the replica's folder: what the command measures; what it may read, if it sees no more
-of the replica's folder than that."""
+"""A folder of the replica's: what the command measures."""
 
 
 def make_ranks(order: dict[str, Any], spool: Spool) -> Ranks:

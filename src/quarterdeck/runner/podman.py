@@ -74,7 +74,7 @@ def find_init() -> str | None:
 
 def find_runtime(podman: str) -> str:
     """The OCI runtime that podman uses here."""
-    done = _ask(podman, "info", "--format", "{{.Host.OCIRuntime.Name}}")
+    done = ask(podman, "info", "--format", "{{.Host.OCIRuntime.Name}}")
     if done.returncode:
         told = last_line(done.stderr.decode("utf-8", "replace"))
         raise NotEnclosed("podman does not work on this node: %s" % told)
@@ -84,7 +84,7 @@ def find_runtime(podman: str) -> str:
 def find_image(podman: str, reference: str) -> Image | None:
     """The image that is here under this reference."""
     plain = without_tag(reference)
-    done = _ask(podman, "image", "inspect", plain)
+    done = ask(podman, "image", "inspect", plain)
     if done.returncode:
         told = done.stderr.decode("utf-8", "replace")
         if "no such" in told.lower() or "not known" in told or "not found" in told.lower():
@@ -178,7 +178,7 @@ def clear_containers(folder: str) -> None:
 
 def remove(podman: str, names: Iterable[str]) -> None:
     """As `clear_containers`, by name."""
-    _ask(podman, "rm", "--force", "--ignore", "--time", "0", "--volumes", *names)
+    ask(podman, "rm", "--force", "--ignore", "--time", "0", "--volumes", *names)
 
 
 def without_tag(reference: str) -> str:
@@ -192,7 +192,8 @@ def _name(reference: str) -> str:
     return registry + slash + rest.partition(":")[0]
 
 
-def _ask(podman: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+def ask(podman: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """What podman answers, whatever its code."""
     try:
         return subprocess.run(
             [podman, *arguments],

@@ -19,7 +19,7 @@ from typing import Any
 from .accounts import LauncherRefused
 from .cgroups import CGROUPS, Cgroups, clear_cgroups, name_cgroup
 from .environment import make_environment, make_mark, own_peers, write_hostfile
-from .lodging import METRICS, SHOWN, check_alike, is_enclosed, make_ranks, show
+from .lodging import METRICS, check_alike, is_enclosed, make_ranks, show
 from .logfile import Budget, LogFile
 from .podman import NotEnclosed, clear_containers
 from .ports import reserve_port
@@ -27,7 +27,7 @@ from .processes import become_subreaper, kill_descendants, kill_marked
 from .ranks import Ranks
 from .relay import Relay
 from .skew import ClockSkewed, check_clock
-from .spool import BEAT, Spool
+from .spool import BEAT, SHOWN, Spool
 from .wakeups import Wakeups
 from .workdir import lay_out, link_checkpoint
 

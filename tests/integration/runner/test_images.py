@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -374,3 +375,20 @@ def test_an_account_of_its_own_and_an_image_do_not_go_together(yard: Ground) -> 
     _, end, _ = run(yard, "x", account=account)
     assert end["reason"] == "setup_failed"
     assert "leave them out" in end["message"]
+
+
+def test_what_a_trial_says_is_what_jobs_meet(podman: Podman, tmp_path: Path) -> None:
+    """`qd doctor` asks by this; here with the storage of these tests, and with none."""
+
+    def look(**changes: str) -> Any:
+        environment = {"PATH": os.environ["PATH"], **podman.environment, **changes}
+        command = [sys.executable, "-I", "-S", str(RUNNER), "enclosures"]
+        done = subprocess.run(command, check=True, env=environment, capture_output=True)
+        return json.loads(done.stdout)
+
+    assert look()["image"] == {"works": True, "text": "podman starts containers as root"}
+    (tmp_path / "broken.conf").write_text('[engine]\nruntime = "nosuch"\n')
+    broken = look(CONTAINERS_CONF=str(tmp_path / "broken.conf"))["image"]
+    assert not broken["works"]
+    assert "podman starts no container as root: " in broken["text"]
+    assert podman.containers() == []

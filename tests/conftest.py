@@ -109,6 +109,25 @@ def why_no_cgroup() -> str | None:
     return None if confinement.memory and confinement.cpu else confinement.why
 
 
+def why_no_podman() -> str | None:
+    """None when a container of an image that we made runs here."""
+    from tests.podman import why_no_podman as find_why_not
+
+    return find_why_not()
+
+
+def why_no_bubblewrap() -> str | None:
+    """None when bubblewrap can do here what a job asks of it."""
+    from quarterdeck.runner.bubbles import find_bubblewrap, make_options, try_out
+    from quarterdeck.runner.podman import NotEnclosed
+
+    try:
+        try_out(find_bubblewrap(), make_options([], [], [], []))
+    except NotEnclosed as error:
+        return str(error)
+    return None
+
+
 COMPONENTS: dict[str, Callable[[], str | None]] = {
     "postgres": cache(why_no_postgres),
     "slurm": cache(why_no_slurm),
@@ -119,6 +138,8 @@ COMPONENTS: dict[str, Callable[[], str | None]] = {
     "mount": cache(why_no_mount),
     "root": cache(why_no_root),
     "cgroup": cache(why_no_cgroup),
+    "podman": cache(why_no_podman),
+    "bubblewrap": cache(why_no_bubblewrap),
 }
 
 

@@ -109,7 +109,7 @@ def test_the_examples_validate(root: Path, example: str) -> None:
     "wrong",
     [
         {}, [], "x", {"run": None}, {"run": []}, {"run": {}}, {"run": "x", "nodez": 1},
-        {"run": "x", "snapshot": "0" * 64}, {"run": "x", "image": "y"}, {"run": "x", "nodes": 0},
+        {"run": "x", "snapshot": "0" * 64}, {"run": "x", "image": "y/z"}, {"run": "x", "nodes": 0},
         {"run": "x", "nodes": "2"}, {"run": "x", "nodes": True}, {"run": "x", "nodes": 1.5},
         {"run": "x", "name": "a b"}, {"run": "x", "name": 7}, {"run": "x", "name": "a" * 129},
         {"run": "x", "env": ["A"]}, {"run": "x", "env": {"A=B": "x"}},

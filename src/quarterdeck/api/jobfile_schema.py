@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from quarterdeck.api.translate import RETRIED
+from quarterdeck.core.jobs.image import IMAGE, IMAGE_CHARS_MAX
 from quarterdeck.core.jobs.roles import MAIN
 from quarterdeck.core.jobs.spec import ENV_NAME, NAME, ROLE_NAME, STOP_SIGNALS
 from quarterdeck.core.limits import LIMITS
@@ -98,6 +99,7 @@ def _make_exact(keys: dict[str, dict[str, Any]]) -> None:
     }
     keys["needs"] |= {"uniqueItems": True, "maxItems": LIMITS.needs_max, "examples": [["prepare"]]}
     keys["array"] |= {"type": ["string", "integer"], "pattern": _ARRAY, "minimum": 0}
+    keys["image"] |= {"pattern": _whole(IMAGE), "maxLength": IMAGE_CHARS_MAX}
     keys["time_limit"] |= {"pattern": _SPAN}
     keys["min_runtime"] |= {"pattern": _SPAN}
     retry["limit"] |= {"minimum": 0, "maximum": LIMITS.retries_max}

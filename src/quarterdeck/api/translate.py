@@ -54,6 +54,8 @@ def to_request(spec: JobSpec) -> JobRequest:
         "name": spec.name,
         "team": spec.team,
         "run": _run_of(spec.command),
+        "image": spec.image,
+        "isolate": spec.is_isolated,
         "env": dict(spec.env),
         "nodes": (
             demand.nodes if demand.nodes_max is None else f"{demand.nodes}..{demand.nodes_max}"
@@ -164,6 +166,8 @@ def to_spec(
         needs=tuple(names.get(need) or parse_need(need) for need in body.needs),
         array=None if body.array is None else parse_array(body.array),
         tags=tuple(body.tags.items()),
+        image=body.image,
+        is_isolated=body.isolate,
     )
 
 

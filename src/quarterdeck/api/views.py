@@ -86,6 +86,9 @@ def job_view(job: Job, pretend: PretendNodes, warnings: Sequence[str] = ()) -> J
         exit_code=job.exit_code,
         priority=spec.priority.value,
         command=list(spec.command),
+        image=spec.image,
+        image_digest=job.image,
+        isolate=spec.is_isolated,
         env=dict(spec.env),
         nodes=spec.demand.nodes,
         nodes_max=spec.demand.nodes_max,
@@ -213,6 +216,8 @@ def _replica_view(replica: Replica) -> ReplicaView:
             for end in replica.exits
         ],
         message=replica.message,
+        image=replica.image or None,
+        pull_s=replica.pull_s,
     )
 
 

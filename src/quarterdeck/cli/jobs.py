@@ -58,6 +58,8 @@ _OPTIONS = (
     click.option("--cpus", type=int, default=1, help="CPUs per node."),
     click.option("--memory", metavar="SIZE", help="Memory per node, for example 64GiB."),
     click.option("-J", "--name", default=None, help="A name for people."),
+    click.option("--image", metavar="REF", help="The container image that it runs in."),
+    click.option("--isolate", is_flag=True, help="A file system of its own without an image."),
     click.option("--env", multiple=True, metavar="NAME=VALUE", help="Set a variable."),
     click.option(
         "--priority",
@@ -114,6 +116,8 @@ def make_request(command: tuple[str, ...], options: dict[str, Any]) -> JobReques
     return JobRequest(
         name=options["name"] or _name_of(command),
         run=list(command),
+        image=options["image"],
+        isolate=options["isolate"],
         env=parse_pairs(options["env"], "--env", "NAME=VALUE"),
         nodes=options["nodes"],
         ranks_per_node=options["ranks_per_node"],

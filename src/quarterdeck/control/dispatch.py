@@ -7,6 +7,7 @@ be there.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from quarterdeck.ports.engine import LaunchOrder
@@ -30,7 +31,8 @@ def dispatch(plane: ControlPlane, site: str, since: int) -> Desired:
             gone.append(ref)
         elif attempt.stop is None:
             grants = tuple(replica.grant for replica in attempt.replicas)
-            run.append(LaunchOrder(ref, job.spec, grants, attempt.task, job.actor))
+            spec = job.spec if job.image is None else replace(job.spec, image=job.image)
+            run.append(LaunchOrder(ref, spec, grants, attempt.task, job.actor))
         else:
             stop.append(StopOrder(ref, attempt.stop.grace_s, len(attempt.replicas)))
     nodes_as_of = plane.board.find_nodes_as_of(site)

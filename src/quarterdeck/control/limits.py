@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
-from quarterdeck.core.governance.limits import Account, check_submit
+from quarterdeck.core.governance.limits import Account, Quota, check_submit
 from quarterdeck.core.governance.staffing import check_open
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from quarterdeck.control.plane import ControlPlane
-    from quarterdeck.core.governance.limits import Quota
     from quarterdeck.core.jobs.job import Job
     from quarterdeck.core.jobs.spec import JobSpec
     from quarterdeck.ports.store import Whose
@@ -37,10 +36,10 @@ def check_limits(
     if people is None:
         return []
     tasks: Counter[str] = Counter()
-    places: dict[tuple[str, str | None], None] = {}
+    places: dict[tuple[str, str | None, str | None], None] = {}
     for spec in specs:
         tasks[spec.team] += 1 if spec.array is None else len(spec.array.indices)
-        places[spec.team, spec.demand.site] = None
+        places[spec.team, spec.demand.site, spec.image] = None
     user = people.users.get(owner)
     warnings: list[str] = []
     for team, count in tasks.items():
@@ -49,12 +48,16 @@ def check_limits(
     mine = _account(counts, "owner", owner, user.quota) if user is not None else None
     if mine is not None:
         warnings += check_submit([mine], sum(tasks.values()), None)
-    for team, site in places:
-        for quota in (people.teams[team].quota, user.quota if user is not None else None):
-            if quota is not None and site is not None and quota.sites is not None:
-                title = f"team {team}" if quota is people.teams[team].quota else f"user {owner}"
-                check_submit([Account(title, quota)], 0, site)
+    for team, site, image in places:
+        check_submit([Account(f"team {team}", _names_of(people.teams[team].quota))], 0, site, image)
+        if user is not None:
+            check_submit([Account(f"user {owner}", _names_of(user.quota))], 0, site, image)
     return warnings
+
+
+def _names_of(quota: Quota) -> Quota:
+    """Only what it says of names; the counts were held against all jobs at once."""
+    return Quota(sites=quota.sites, images=quota.images)
 
 
 def check_queue_limits(plane: ControlPlane, counts: Counts, job: Job) -> None:

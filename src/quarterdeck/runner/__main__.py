@@ -1,4 +1,4 @@
-"""`python -I -S FOLDER COMMAND`: launcher, replicas, reaper, or a trial of cgroups."""
+"""`python -I -S FOLDER COMMAND`: launcher, replicas, reaper, or a trial of what works here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if not __package__:
 
 
 def main(arguments: list[str]) -> int:
-    """Run one of the five."""
+    """Run one of the six."""
     parser = argparse.ArgumentParser(prog="runner")
     commands = parser.add_subparsers(dest="command", required=True)
     launcher = commands.add_parser("launcher", help="fork a runner per replica folder")
@@ -29,7 +29,9 @@ def main(arguments: list[str]) -> int:
     node.add_argument("--name", required=True)
     reap = commands.add_parser("reap", help="kill what carries these marks")
     reap.add_argument("--marker", action="append", required=True)
+    reap.add_argument("--folder", action="append", default=[], help="whose containers are removed")
     commands.add_parser("confinement", help="say as JSON whether cgroups can be made here")
+    commands.add_parser("enclosures", help="say as JSON whether images and isolation work here")
     given = parser.parse_args(arguments)
     if given.command == "launcher":
         from .launcher import run_launcher
@@ -43,16 +45,29 @@ def main(arguments: list[str]) -> int:
         from .node import run_node
 
         return run_node(os.path.abspath(given.attempt), given.name)
-    if given.command == "confinement":
-        import json
-
-        from .cgroups import try_out
-
-        print(json.dumps(try_out()))
-        return 0
+    if given.command in ("confinement", "enclosures"):
+        return _print_trial(given.command)
     from .processes import kill_marked
 
     kill_marked(set(given.marker))
+    for folder in given.folder:
+        from .podman import clear_containers
+
+        clear_containers(folder)
+    return 0
+
+
+def _print_trial(what: str) -> int:
+    import json
+
+    if what == "confinement":
+        from .cgroups import try_out
+
+        print(json.dumps(try_out()))
+    else:
+        from .trials import try_enclosures
+
+        print(json.dumps(try_enclosures()))
     return 0
 
 

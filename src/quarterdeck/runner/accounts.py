@@ -95,6 +95,8 @@ class Account:
 class AccountRanks(Ranks):
     """Ranks behind connections. Their keepers reap and kill, so nothing is below this process."""
 
+    takes_cgroups = False  # The launcher's children are in its own groups.
+
     def __init__(self, first_rank: int, account: Account, folders: list[str]) -> None:
         super().__init__(first_rank)
         self._account = account
@@ -179,7 +181,7 @@ class AccountRanks(Ranks):
         ended = _parse(word).get("ended", -signal.SIGKILL) if word else -signal.SIGKILL
         status = ended << 8 if ended >= 0 else -ended
         rank = self._running.pop(pid)
-        self._ended[rank] = self._describe(rank, status)
+        self._ended[rank] = self._describe(rank, status, pid)
 
 
 def _has_living(group: int) -> bool:

@@ -53,24 +53,7 @@ class Cgroups:
 
     def describe_overrun(self) -> str:
         """What the kernel did because the memory was used up, or an empty string."""
-        if self._memory is None:
-            return ""
-        version, folder = self._memory
-        events = _read(folder, "memory.oom_control" if version == 1 else "memory.events")
-        killed = _find_number(events, "oom_kill")
-        if killed is None:  # before Linux 4.13 nobody counts; what was refused is a hint
-            killed = min(1, int(_read(folder, "memory.failcnt") or 0))
-        if not killed:
-            return ""
-        peak = _read(folder, "memory.max_usage_in_bytes" if version == 1 else "memory.peak")
-        return (
-            "it used more memory than the %s that it asked for (%s at the most), and the kernel "
-            "ended %d of its processes"
-        ) % (
-            format_size(self._memory_bytes),
-            format_size(int(peak)) if peak.strip() else "unknown",
-            killed,
-        )
+        return tell_overrun(*self._memory, self._memory_bytes) if self._memory else ""
 
     def holds(self, controller: str) -> bool:
         """Whether the replica is held to what it asked for of this."""
@@ -155,6 +138,37 @@ def try_out() -> dict[str, dict[str, Any]]:
         found[controller] = {"works": works, "text": text}
     groups.remove()
     return found
+
+
+def tell_overrun(version: int, folder: str, limit_bytes: int) -> str:
+    """What the kernel did in a memory group because its limit was reached, or an empty string."""
+    events = _read(folder, "memory.oom_control" if version == 1 else "memory.events")
+    killed = _find_number(events, "oom_kill")
+    if killed is None:  # before Linux 4.13 nobody counts; what was refused is a hint
+        killed = min(1, int(_read(folder, "memory.failcnt") or 0))
+    if not killed:
+        return ""
+    peak = _read(folder, "memory.max_usage_in_bytes" if version == 1 else "memory.peak")
+    return (
+        "it used more memory than the %s that it asked for (%s at the most), and the kernel "
+        "ended %d of its processes"
+    ) % (
+        format_size(limit_bytes),
+        format_size(int(peak)) if peak.strip() else "unknown",
+        killed,
+    )
+
+
+def find_memory_group(pid: int) -> tuple[int, str] | None:
+    """The version and the folder of the memory group that a process is in."""
+    first, second = _read_mounts(_read("/proc/self", "mountinfo"))
+    for line in _read("/proc/%d" % pid, "cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if MEMORY in controllers.split(",") and MEMORY in first:
+            return 1, _place(first[MEMORY], path)
+        if not controllers and second is not None and MEMORY not in first:
+            return 2, _place(second, path)
+    return None
 
 
 def name_cgroup(mark: str) -> str:

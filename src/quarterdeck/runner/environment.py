@@ -19,11 +19,12 @@ def make_environment(
     order: dict[str, Any], local_rank: int, peers: list[dict[str, Any]], places: dict[str, str]
 ) -> dict[str, str]:
     """All variables of one rank. `places`: the variables that name files of the replica. A rank
-    that runs as another account inherits nothing of ours."""
+    that runs as another account, or in an image, inherits nothing of ours."""
     per_node = order["ranks_per_node"]
     place, own = find_place(order), own_peers(order, peers)
     first = own[0]
-    environment = {} if order.get("account") else inherited(order.get("env_hidden") or ())
+    is_elsewhere = order.get("account") or order.get("image")
+    environment = {} if is_elsewhere else inherited(order.get("env_hidden") or ())
     devices = ",".join(order["devices"])
     if order.get("devices_from"):
         devices = os.environ.get(order["devices_from"], "")

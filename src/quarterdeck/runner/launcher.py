@@ -17,6 +17,7 @@ import traceback
 
 from .cgroups import clear_cgroups, find_homes
 from .environment import make_mark
+from .podman import clear_containers
 from .processes import become_subreaper, kill_descendants, kill_marked
 from .replica import run_replica
 from .spool import Spool
@@ -123,6 +124,7 @@ class Launcher:
         kill_marked({make_mark(order)})
         # What lost its mark came to us; everything below us that is not a runner's is a stray.
         kill_descendants(_reap_strays, spared=self._runners)
+        clear_containers(folder)
         clear_cgroups(folder)
         spool.say(
             "exited",

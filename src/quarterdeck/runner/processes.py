@@ -91,6 +91,20 @@ def find_descendants(root: int, parents: dict[int, int]) -> set[int]:
     return found
 
 
+def find_members(first: int, parents: dict[int, int]) -> set[int]:
+    """The living processes of the group that a process is in, of those that are known."""
+    group = _read_group(first)
+    return {pid for pid in parents if _read_group(pid) == group} if group is not None else set()
+
+
+def _read_group(pid: int) -> int | None:
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as stream:
+            return int(stream.read().rpartition(b")")[2].split()[2])
+    except OSError:
+        return None
+
+
 def kill_descendants(reap: Callable[[], None], spared: Iterable[int] = ()) -> None:
     """Kill everything below this process, again and again until nothing is left.
 

@@ -16,6 +16,9 @@ EXEC_FAILED = {FileNotFoundError: 127, NotADirectoryError: 127, PermissionError:
 class Ranks:
     """Processes that were forked here, each with a session and process group of its own."""
 
+    takes_cgroups = True
+    """Whether they may be put into groups of ours."""
+
     def __init__(self, first_rank: int) -> None:
         self._first_rank = first_rank
         self._running: dict[int, int] = {}
@@ -45,6 +48,31 @@ class Ranks:
         os.close(executed)
         return pid
 
+    def prepare(self) -> Any:  # noqa: ANN401 - a pull, which this module knows nothing of
+        """What has to be fetched first, if anything: asked whether it is over, until it is."""
+        return None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is to be told of the ranks with their start."""
+        return {}
+
+    @property
+    def has_to_be_looked_at(self) -> bool:
+        """Whether something is waited for that nobody tells of."""
+        return False
+
+    def are_up(self) -> bool:
+        """Whether every command has been started, not only what is to start it."""
+        return True
+
+    def clear(self) -> None:
+        """End what no signal of ours reaches."""
+
+    def describe_overrun(self) -> str:
+        """As `Cgroups` does, for groups that are not ours."""
+        return ""
+
     @property
     def is_running(self) -> bool:
         """Whether any rank lives."""
@@ -71,7 +99,7 @@ class Ranks:
                 return
             rank = self._running.pop(pid, None)
             if rank is not None:
-                self._ended[rank] = self._describe(rank, status)
+                self._ended[rank] = self._describe(rank, status, pid)
 
     def reap_all(self) -> None:
         """Wait for the ranks that were killed: each has a last status, and it is not lost."""
@@ -79,7 +107,7 @@ class Ranks:
             pid, status = os.waitpid(-1, 0)
             rank = self._running.pop(pid, None)
             if rank is not None:
-                self._ended[rank] = self._describe(rank, status)
+                self._ended[rank] = self._describe(rank, status, pid)
 
     def signal(self, number: int) -> None:
         """Send a signal to every rank's process group."""
@@ -100,8 +128,12 @@ class Ranks:
         """How each rank ended, by rank."""
         return [self._ended[rank] for rank in sorted(self._ended)]
 
-    def _describe(self, rank: int, status: int) -> dict[str, Any]:
-        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+    def describe_signal(self, pid: int) -> int | None:  # noqa: ARG002 - for those who know more
+        """The signal that the rank of this process died of, where its status does not tell."""
+        return None
+
+    def _describe(self, rank: int, status: int, pid: int) -> dict[str, Any]:
+        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else self.describe_signal(pid)
         code = os.WEXITSTATUS(status) if number is None else None
         stopped = self.stopping and code != 0
         return {"rank": rank, "code": code, "signal": number, "stopped": stopped}

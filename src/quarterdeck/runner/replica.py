@@ -1,6 +1,7 @@
 """One replica from its order to its last fact.
 
-    lock -> work folder -> (standing -> all peers stand ->) started -> … -> nothing lives -> exited
+    lock -> work folder -> (pulling ->) (standing -> all peers stand ->) started -> …
+    -> nothing lives -> exited
 
 Every wait ends at the latest with the next beat, and then the folder is looked at again: a poke
 that was lost costs seconds, not the job. Where nobody can poke, because the engine is on another
@@ -9,37 +10,35 @@ machine, the order says how often to look.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import random
 import shutil
 import signal
-import socket
 import time
 from typing import Any
 
-from .accounts import Account, AccountRanks, LauncherRefused
+from .accounts import LauncherRefused
 from .cgroups import CGROUPS, Cgroups, clear_cgroups, name_cgroup
-from .environment import find_place, make_environment, make_mark, own_peers, write_hostfile
+from .environment import make_environment, make_mark, own_peers, write_hostfile
+from .lodging import METRICS, check_alike, is_enclosed, make_ranks, show
 from .logfile import Budget, LogFile
+from .podman import NotEnclosed, clear_containers
+from .ports import reserve_port
 from .processes import become_subreaper, kill_descendants, kill_marked
 from .ranks import Ranks
 from .relay import Relay
 from .skew import ClockSkewed, check_clock
-from .spool import BEAT, Spool
+from .spool import BEAT, SHOWN, Spool
 from .wakeups import Wakeups
 from .workdir import lay_out, link_checkpoint
 
 BEAT_S = 10.0
-PORTS = (20000, 32767)
-PORT_TRIES = 20
 GROUP_LOOK_S = 0.05
 SAY_AGAIN_S = 1.0
-METRICS = "metrics"
+HOSTFILE = "hostfile"
 WARNING = "stopping"
 CREDENTIALS = "credentials.json"
-"""Files of the replica's folder: what the command measures, the sign that it is to stop, and what
-it may show the server."""
+"""Files of the replica's folder: who its peers are, the sign that it is to stop, and what it may
+show the server."""
 
 
 def run_replica(folder: str) -> int:
@@ -53,6 +52,7 @@ def run_replica(folder: str) -> int:
     become_subreaper()
     if os.path.exists(spool.path("started")):
         kill_marked({make_mark(order)})
+        clear_containers(spool.folder)
         clear_cgroups(spool.folder)
         spool.say_last("exited", ranks=[], reason="killed", message="an earlier runner was lost")
         return 0
@@ -74,7 +74,7 @@ class Replica:
         self._wakeups = Wakeups(spool.open_control(), (signal.SIGCHLD, signal.SIGTERM))
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        self._ranks = Ranks(_first_rank(self._order))
+        self._ranks = Ranks(0)
         self._beat_at = 0.0
         self._kill_at: float | None = None
         self._time_is_up_at: float | None = None
@@ -94,14 +94,17 @@ class Replica:
         try:
             check_clock(self._spool.path(BEAT), self._order.get("skew_s_max"))
             self._set_up()
-        except (ClockSkewed, LauncherRefused) as error:
+            is_here = self._fetch()
+        except (ClockSkewed, LauncherRefused, NotEnclosed) as error:
             self._say_exited("setup_failed", str(error))
             return
         except (OSError, ValueError, KeyError) as error:
             self._say_exited("setup_failed", "the work folder: %s" % error)
             return
-        with _reserve_port(self._order["address"]) as reserved:
-            peers = self._meet(reserved.getsockname()[1])
+        peers = None
+        if is_here:
+            with reserve_port(self._order["address"]) as reserved:
+                peers = self._meet(reserved.getsockname()[1])
         if peers is None:
             self._say_end(not_run="stopped before the command was started")
             return
@@ -110,7 +113,7 @@ class Replica:
                 self._say_exited("killed", "the command was started before")
                 return
             self._start(peers)
-        except OSError as error:
+        except (OSError, NotEnclosed) as error:
             self._clear_away()
             self._say_exited("setup_failed", "the command could not be started: %s" % error)
             return
@@ -130,9 +133,23 @@ class Replica:
         os.makedirs(self._spool.path(METRICS), exist_ok=True)
         if order.get("checkpoint_path"):
             link_checkpoint(work, order["checkpoint_path"], order["checkpoint_dir"])
-        if order.get("account"):
-            folders = [work, order["results_dir"], order["checkpoint_dir"]]
-            self._ranks = _make_account_ranks(order, [*folders, self._spool.path(METRICS)])
+        self._ranks = make_ranks(order, self._spool)
+
+    def _fetch(self) -> bool:
+        """Have here what the ranks run in; False if we are to stop instead."""
+        pull = self._ranks.prepare()
+        if pull is None:
+            return True
+        self._say("pulling", pid=os.getpid(), image=self._order["image"])
+        while not pull.is_over():
+            self._is_asked = self._find_stop() is not None
+            if self._is_asked or self._is_abandoned or self._is_told_off:
+                pull.cancel()
+                self._clear_away()
+                return False
+            self._wait()
+        pull.check()
+        return True
 
     def _meet(self, port: int) -> list[dict[str, Any]] | None:
         """The peers, once all of them stand; None if we are to stop instead."""
@@ -146,9 +163,7 @@ class Replica:
         if not order["barrier"]:
             self._is_asked = self._find_stop() is not None
             return None if self._is_asked else [itself]
-        self._say(
-            "standing", pid=os.getpid(), host=order["node"], address=order["address"], port=port
-        )
+        self._say("standing", pid=os.getpid(), **itself, **self._ranks.facts)
         while True:
             if self._is_abandoned or self._is_told_off:
                 return None
@@ -158,21 +173,24 @@ class Replica:
             met = self._spool.read_json("peers.json")
             if met is not None:
                 peers: list[dict[str, Any]] = met["peers"]
+                check_alike(peers)
                 return peers
             self._wait()
 
     def _start(self, peers: list[dict[str, Any]]) -> None:
         order, spool = self._order, self._spool
-        hostfile = spool.path("hostfile")
+        facts = self._ranks.facts
+        hostfile = self._find_place(HOSTFILE)
         write_hostfile(hostfile, own_peers(order, peers), order["ranks_per_node"])
         os.chmod(hostfile, 0o644)
         places = {
             "QD_HOSTFILE": hostfile,
             "QD_METRICS": spool.path(METRICS),
-            "QD_STOP": spool.path(WARNING),
+            "QD_STOP": self._find_place(WARNING),
         }
         if os.path.exists(spool.path(CREDENTIALS)):
-            places["QD_CREDENTIALS"] = spool.path(CREDENTIALS)
+            places["QD_CREDENTIALS"] = self._find_place(CREDENTIALS)
+            self._beat()  # which shows it
         budget = Budget(order.get("log") or {}, time.monotonic)
         self._relay = Relay(LogFile(spool.path("log")), budget)
         cgroups = self._confine()
@@ -189,14 +207,17 @@ class Replica:
             pids.append(pid)
         for reader in (*self._relay.readers, *self._ranks.readers):
             self._wakeups.watch(reader)
+        while not self._ranks.are_up() and not self._is_abandoned and not self._find_stop():
+            self._wait()
+            self._reap()
         if order.get("time_limit_s"):
             self._time_is_up_at = time.monotonic() + order["time_limit_s"]
-        self._say("started", pid=os.getpid(), pids=pids)
+        self._say("started", pid=os.getpid(), pids=pids, **facts)
 
     def _confine(self) -> tuple[str, ...]:
         limits = self._order.get("limits")
-        if limits is None or self._order.get("account"):
-            return ()  # the launcher's children are in its own groups, which are not ours to change
+        if limits is None or not self._ranks.takes_cgroups:
+            return ()
         self._cgroups = Cgroups(
             name_cgroup(make_mark(self._order)), limits["cpus"], limits["memory_bytes"]
         )
@@ -224,10 +245,13 @@ class Replica:
             self._wait()
 
     def _reap(self) -> None:
-        told_by = self._ranks.readers
+        before = set(self._ranks.readers)
         self._ranks.reap()
-        for reader in set(told_by) - set(self._ranks.readers):
+        after = set(self._ranks.readers)
+        for reader in before - after:
             self._wakeups.unwatch(reader)
+        for reader in after - before:
+            self._wakeups.watch(reader)
 
     def _look_for_reasons_to_stop(self) -> None:
         is_time_up = self._time_is_up_at is not None and time.monotonic() >= self._time_is_up_at
@@ -239,6 +263,7 @@ class Replica:
 
     def _clear_away(self) -> None:
         """Kill what is left of the command; then the log has its last byte."""
+        self._ranks.clear()
         if self._has_children():
             kill_descendants(self._ranks.reap)
         self._ranks.reap_all()
@@ -246,7 +271,7 @@ class Replica:
             self._relay.drain()
 
     def _say_end(self, not_run: str = "") -> None:
-        overrun = self._cgroups.describe_overrun() if self._cgroups is not None else ""
+        overrun = (self._cgroups or self._ranks).describe_overrun()
         if self._cgroups is not None:
             self._cgroups.remove()
         if self._is_abandoned:
@@ -268,7 +293,7 @@ class Replica:
         kill_at = time.monotonic() + grace_s
         if not self._ranks.stopping:
             self._kill_at = kill_at
-            self._spool.touch(WARNING)
+            self._spool.touch(self._find_place(WARNING))
             self._ranks.signal(getattr(signal, "SIG" + name))
         elif self._kill_at is None or kill_at < self._kill_at:
             self._kill_at = kill_at
@@ -300,7 +325,8 @@ class Replica:
         times = [self._beat_at]
         if self._look_s is not None:
             times.append(time.monotonic() + self._look_s)
-        if self._ranks.stopping and not self._ranks.is_running:
+        is_left = self._ranks.stopping and not self._ranks.is_running
+        if is_left or self._ranks.has_to_be_looked_at:
             times.append(time.monotonic() + GROUP_LOOK_S)  # nobody tells of a grandchild's end
         if self._kill_at is not None:
             times.append(self._kill_at)
@@ -319,6 +345,12 @@ class Replica:
     def _beat(self) -> None:
         self._spool.beat()
         self._beat_at = time.monotonic() + BEAT_S
+        if is_enclosed(self._order):
+            show(self._spool, CREDENTIALS)
+
+    def _find_place(self, name: str) -> str:
+        """Where a file is that the ranks are told of."""
+        return self._spool.path(os.path.join(SHOWN, name) if is_enclosed(self._order) else name)
 
     def _has_children(self) -> bool:
         """As subreaper, whoever has no child has no descendant either."""
@@ -330,47 +362,3 @@ class Replica:
 
     def _say_exited(self, reason: str, message: str) -> None:
         self._spool.say_last("exited", ranks=self._ranks.ends(), reason=reason, message=message)
-
-
-def _make_account_ranks(order: dict[str, Any], folders: list[str]) -> AccountRanks:
-    """Share the folders with the account of the job's owner, where its ranks will run."""
-    account = Account(order["account"])
-    for folder in folders:
-        account.share(folder)
-    return AccountRanks(_first_rank(order), account, folders)
-
-
-def _first_rank(order: dict[str, Any]) -> int:
-    """The rank of the first copy of the command here, among those of its role."""
-    rank: int = (order["node_rank"] - find_place(order)["first"]) * order["ranks_per_node"]
-    return rank
-
-
-def _reserve_port(address: str) -> socket.socket:
-    """A port for the rendezvous, held until the command starts, so that nobody else is given it.
-
-    A launcher may take seconds from then until it listens. So the port is not one of those that
-    the system gives to outgoing connections, if there are others.
-    """
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    reserved = socket.socket(family, socket.SOCK_STREAM)
-    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    first, last = PORTS[0], min(PORTS[1], _first_ephemeral_port() - 1)
-    for _ in range(PORT_TRIES):
-        if first <= last:
-            with contextlib.suppress(OSError):
-                reserved.bind((address, random.randint(first, last)))  # noqa: S311 - no secret
-                return reserved
-    try:
-        reserved.bind((address, 0))
-    except OSError:
-        reserved.bind(("", 0))
-    return reserved
-
-
-def _first_ephemeral_port() -> int:
-    try:
-        with open("/proc/sys/net/ipv4/ip_local_port_range") as stream:
-            return int(stream.read().split()[0])
-    except (OSError, ValueError, IndexError):
-        return PORTS[0]

@@ -16,6 +16,8 @@ from typing import Any
 
 ORDER_VERSION = 1
 BEAT = "beat"
+SHOWN = "shown"
+"""A folder of the replica's: what ranks may read that see no more of it than that."""
 LOCK_TRIES = 4
 LOCK_PAUSE_S = 0.005
 UNSAID_PAUSE_S = 0.5

@@ -52,7 +52,7 @@ class EmbeddedSite:
         settings: Settings,
         credentials: Credentials,
     ) -> None:
-        paths = SitePaths(find_site_root(settings, home))
+        paths = SitePaths(find_site_root(settings, home), (home.root,))
         self._inbox = _Inbox(paths, self._hear)
         self._engine = LocalEngine(
             paths,

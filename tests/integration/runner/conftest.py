@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.runner.ground import Ground
+from tests.podman import Podman, opened
 
 
 @pytest.fixture
@@ -15,3 +16,10 @@ def ground(tmp_path: Path) -> Iterator[Ground]:
     made = Ground(tmp_path / "site")
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def podman() -> Iterator[Podman]:
+    """A storage for all tests of this process."""
+    with opened() as made:
+        yield made

@@ -45,12 +45,13 @@ class Ground:
         os.mkfifo(self.run / "inbox.fifo")
         self._inbox: int | None = os.open(self.run / "inbox.fifo", os.O_RDWR | os.O_NONBLOCK)
         self.launchers: list[subprocess.Popen[bytes]] = []
+        self.extra: dict[str, str] = {}
 
     def start_launcher(self, *, idle_s: float = 1000.0) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-I", "-S", str(RUNNER), "launcher"]
         process = subprocess.Popen(
             [*command, "--site", str(self.root), "--idle-s", str(idle_s)],
-            env={"PATH": os.environ["PATH"], "QD_HOME": "/nowhere", "KEPT": "yes"},
+            env={"PATH": os.environ["PATH"], "QD_HOME": "/nowhere", "KEPT": "yes", **self.extra},
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )

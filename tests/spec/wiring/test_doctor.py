@@ -11,6 +11,7 @@ import pytest
 
 from quarterdeck import __version__
 from quarterdeck.adapters.engines.local.confinement import Confinement
+from quarterdeck.adapters.engines.local.enclosures import Enclosure
 from quarterdeck.basics.errors import Unavailable
 from quarterdeck.core.cluster.hardware import Device
 from quarterdeck.wiring.doctor import home, machine
@@ -29,6 +30,14 @@ class Gpus:
         if self.fails:
             raise RuntimeError("driver/library version mismatch")
         return tuple(Device(f"GPU-{n}", model, 2**30) for n, model in enumerate(self.models))
+
+
+def images(*, works: bool) -> Finding:
+    found = Enclosure(works, "podman … as root")
+    image, isolation = machine.look_at_enclosures(found, found)
+    assert (image.about, isolation.about) == ("images", "isolation")
+    assert works or ("`image`" in image.hint and "`isolate`" in isolation.hint)
+    return image
 
 
 @pytest.mark.parametrize(
@@ -52,6 +61,8 @@ class Gpus:
             Level.NOTE,
             "no cpu",
         ),
+        (images(works=True), Level.OK, "as root"),
+        (images(works=False), Level.NOTE, "as root"),
         (machine.look_at_files((256, 4096)), Level.PROBLEM, "256 open files"),
         (machine.look_at_files((1024, 4096)), Level.NOTE, "1024 open files"),
         (machine.look_at_files((ANY, ANY)), Level.OK, "any number of open files"),

@@ -206,7 +206,7 @@ class Attempts:
         if not all(spool.standing for spool in tracked.spools):
             return
         peers = [
-            {key: spool.standing[key] for key in ("host", "address", "port")}
+            {key: spool.standing.get(key) for key in ("host", "address", "port", "image")}
             | {"node_rank": spool.sighting.node_rank}
             for spool in tracked.spools
             if spool.standing is not None

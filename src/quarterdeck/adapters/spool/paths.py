@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SitePaths:
-    """The folders under the site's root, by what they hold."""
+    """The folders under the site's root, by what they hold. `hidden` are others that jobs which
+    are set apart are not to see, either."""
 
     root: Path
+    hidden: tuple[Path, ...] = ()
 
     @property
     def run(self) -> Path:

@@ -151,7 +151,12 @@ class Spool:
         if self.sighting.state.is_gone:
             return
         self._pid = fact.get("pid", self._pid)
-        if fact["kind"] == "standing":
+        if fact["kind"] in ("standing", "started"):
+            self._take_image(fact)
+        if fact["kind"] == "pulling":
+            message = f"pulling {fact['image']}"
+            self.sighting = replace(self.sighting, state=ReplicaState.PULLING, message=message)
+        elif fact["kind"] == "standing":
             self.standing = fact
             self.sighting = replace(self.sighting, state=ReplicaState.STANDING)
         elif fact["kind"] == "started":
@@ -162,6 +167,15 @@ class Spool:
             self.sighting = replace(self.sighting, reason=_REASONS.get(fact["reason"]))
         elif fact["kind"] == "exited":
             self._take_exit(fact)
+
+    def _take_image(self, fact: dict[str, Any]) -> None:
+        image, pull_s = fact.get("image"), fact.get("pull_s")
+        self.sighting = replace(
+            self.sighting,
+            message="",
+            image=str(image) if image else "",
+            pull_s=float(pull_s) if pull_s is not None else None,
+        )
 
     def _take_exit(self, fact: dict[str, Any]) -> None:
         message = str(fact.get("message", ""))

@@ -53,6 +53,7 @@ def _print_job(job: JobView) -> None:
             ("message", job.message),
             ("exit code", job.exit_code),
             ("command", shlex.join(job.command)),
+            *_image_lines(job),
             ("demand", f"{job.demand}, {job.cpus_per_node} CPUs per node"),
             ("memory per node", memory),
             ("priority", job.priority),
@@ -93,6 +94,21 @@ def _print_job(job: JobView) -> None:
         ]
         titles = ("ATTEMPT", "STATE", "REASON", "CODE", "PLACED", "RUN TIME", "NODES")
         print_table(titles, rows)
+
+
+def _image_lines(job: JobView) -> list[tuple[str, str | None]]:
+    """What it runs in, and how long its last attempt took to fetch that."""
+    replicas = job.attempts[-1].replicas if job.attempts else []
+    waits = [f"{one.message} on {one.node}" for one in replicas if one.state == "pulling"]
+    pulls = [one.pull_s for one in replicas if one.pull_s is not None]
+    image = None if job.image is None else job.image_digest or f"{job.image} (not yet looked up)"
+    is_tag = job.image is not None and job.image_digest not in (None, job.image)
+    return [
+        ("image", f"{image} (asked for: {job.image})" if is_tag else image),
+        ("fetching", ", ".join(waits) or None),
+        ("image fetched", f"in {format_span(max(pulls))}" if pulls else None),
+        ("isolated", "yes" if job.isolate and job.image is None else None),
+    ]
 
 
 def _array_line(array: ArrayView | None) -> str | None:

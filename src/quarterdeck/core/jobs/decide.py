@@ -36,10 +36,11 @@ PEERS_GRACE_S_MAX: Final = 10.0
 
 _LEVEL: Final = {
     ReplicaState.PENDING: 0,
-    ReplicaState.STANDING: 1,
-    ReplicaState.STARTED: 2,
-    ReplicaState.EXITED: 3,
-    ReplicaState.LOST: 3,
+    ReplicaState.PULLING: 1,
+    ReplicaState.STANDING: 2,
+    ReplicaState.STARTED: 3,
+    ReplicaState.EXITED: 4,
+    ReplicaState.LOST: 4,
 }
 _SILENT: Final = {
     Reason.TIMED_OUT: "it ran into its time limit",

@@ -51,7 +51,11 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What a site reports of one replica: the level it is at, not how it came there."""
+    """What a site reports of one replica: the level it is at, not how it came there.
+
+    `image` is what it runs in, by digest, and `pull_s` how long it took to fetch; None where it was
+    there already.
+    """
 
     node_rank: int
     state: ReplicaState
@@ -60,6 +64,8 @@ class Sighting:
     exits: tuple[RankExit, ...] = ()
     reason: Reason | None = None
     message: str = ""
+    image: str = ""
+    pull_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

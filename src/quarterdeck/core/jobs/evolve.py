@@ -42,6 +42,7 @@ _SIGNAL_OF_END: Final = {
     JobState.CANCELLED: JobSignal.CANCEL,
 }
 _SIGNAL_OF_SIGHT: Final = {
+    ReplicaState.PULLING: ReplicaSignal.PULL,
     ReplicaState.STANDING: ReplicaSignal.STAND,
     ReplicaState.STARTED: ReplicaSignal.START,
     ReplicaState.EXITED: ReplicaSignal.EXIT,
@@ -199,8 +200,12 @@ def _(event: ev.Seen, job: Job) -> Job:
             exits=sight.exits,
             reason=sight.reason,
             message=sight.message,
+            image=sight.image or before.image,
+            pull_s=before.pull_s if sight.pull_s is None else sight.pull_s,
         )
-    return _with_attempt(job, replace(attempt, replicas=tuple(replicas)))
+    image = job.image or next((sight.image for sight in event.sightings if sight.image), None)
+    after = _with_attempt(job, replace(attempt, replicas=tuple(replicas)))
+    return replace(after, image=image)
 
 
 @_apply.register

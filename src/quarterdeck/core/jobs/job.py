@@ -50,6 +50,8 @@ class Replica:
     exits: tuple[RankExit, ...] = ()
     reason: Reason | None = None
     message: str = ""
+    image: str = ""
+    pull_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,8 @@ class Job:
     nodes it keeps. An array has `tasks`, and of their attempts those that live and the last few
     that failed. `expected_s` is how long it, or each task, should run by what was learned before it
     was submitted; None where nothing was known. `queue_place` is the place in the queue that it has
-    taken from another job of its owner; None while it has its own.
+    taken from another job of its owner; None while it has its own. `image` is what its image meant
+    when an attempt first looked, by digest: every later attempt runs in that.
     """
 
     id: JobId
@@ -133,6 +136,7 @@ class Job:
     clearance: Clearance | None = None
     expected_s: float | None = None
     queue_place: QueuePlace | None = None
+    image: str | None = None
     story: tuple[str, ...] = field(default=(), repr=False)
 
     @property

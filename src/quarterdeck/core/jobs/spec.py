@@ -12,6 +12,7 @@ from quarterdeck.basics.ids import JobId
 from quarterdeck.basics.quantities import SPAN_S_MAX, format_span
 from quarterdeck.core.cluster.demand import Demand, Level, Resources
 from quarterdeck.core.jobs.array import Array
+from quarterdeck.core.jobs.image import check_image
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.roles import MAIN, Role, variable_part
 from quarterdeck.core.limits import LIMITS
@@ -70,7 +71,8 @@ class JobSpec:
     `snapshot` is the digest of the work folder's manifest. `checkpoint_path` is a folder of the
     work folder that is kept between attempts; without it only `$QD_CHECKPOINT` is. `roles` are
     what runs on the nodes of `demand.beside`, in that order. A job that `is_preemptible` may have
-    to make room for others once an attempt has run for `min_runtime_s`.
+    to make room for others once an attempt has run for `min_runtime_s`. It runs in its `image`; one
+    that `is_isolated` has a file system of its own without an image, too.
     """
 
     command: tuple[str, ...]
@@ -91,6 +93,8 @@ class JobSpec:
     array: Array | None = None
     roles: tuple[Role, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
+    image: str | None = None
+    is_isolated: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no engine could run."""
@@ -109,6 +113,8 @@ class JobSpec:
         _check_checkpoint_path(self.checkpoint_path)
         _check_needs(self.needs)
         _check_tags(self.tags)
+        if self.image is not None:
+            check_image(self.image)
         if self.stopping.signal not in STOP_SIGNALS:
             raise Invalid(
                 f"checkpoint.signal is {self.stopping.signal!r}",

@@ -67,6 +67,7 @@ class ReplicaState(StrEnum):
     """Where one of an attempt's replicas is, as its site last reported."""
 
     PENDING = "pending"
+    PULLING = "pulling"
     STANDING = "standing"
     STARTED = "started"
     EXITED = "exited"
@@ -81,6 +82,7 @@ class ReplicaState(StrEnum):
 class ReplicaSignal(StrEnum):
     """What can be seen of a replica."""
 
+    PULL = "pull"
     STAND = "stand"
     START = "start"
     EXIT = "exit"
@@ -142,6 +144,13 @@ ATTEMPT_STEPS: Final[Mapping[AttemptState, Mapping[AttemptSignal, AttemptState]]
 
 REPLICA_STEPS: Final[Mapping[ReplicaState, Mapping[ReplicaSignal, ReplicaState]]] = {
     ReplicaState.PENDING: {
+        ReplicaSignal.PULL: ReplicaState.PULLING,
+        ReplicaSignal.STAND: ReplicaState.STANDING,
+        ReplicaSignal.START: ReplicaState.STARTED,
+        ReplicaSignal.EXIT: ReplicaState.EXITED,
+        ReplicaSignal.LOSE: ReplicaState.LOST,
+    },
+    ReplicaState.PULLING: {
         ReplicaSignal.STAND: ReplicaState.STANDING,
         ReplicaSignal.START: ReplicaState.STARTED,
         ReplicaSignal.EXIT: ReplicaState.EXITED,

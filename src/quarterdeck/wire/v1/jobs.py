@@ -14,11 +14,7 @@ StateName = Literal[
 ]
 FINAL_STATES: frozenset[StateName] = frozenset({"succeeded", "failed", "cancelled"})
 
-KEYS_NOT_YET: frozenset[str] = frozenset(
-    {
-        *("image", "inputs", "launcher", "outputs", "secrets"),
-    }
-)
+KEYS_NOT_YET: frozenset[str] = frozenset({"inputs", "launcher", "outputs", "secrets"})
 """Keys of the job file that later versions of the server will take: refused, never ignored."""
 
 
@@ -112,6 +108,18 @@ class JobRequest(Request):
     )
     run: str | list[str] = Field(
         description="The command: a line for `sh -c`, or a list of arguments that no shell sees."
+    )
+    image: str | None = Field(
+        default=None,
+        description="The container image that the command runs in: registry, name, and a digest or "
+        "a tag. What a tag means when the job first starts, it means to the job for ever. Left "
+        "out, it runs in the site's own environment.",
+        examples=["docker.io/library/python:3.12", "localhost/ours@sha256:" + "0" * 64],
+    )
+    isolate: Flag = Field(
+        default=False,
+        description="Without an image, too: of the node's files it may only read, and of what "
+        "belongs to Quarterdeck it sees only its own folders.",
     )
     env: dict[str, str] = Field(default={}, description="Variables added to the command's own.")
     nodes: Count | NodeRange = Field(
@@ -211,6 +219,10 @@ class ReplicaView(Answer):
     ended_at: str | None
     ranks: list[RankView]
     message: str
+    image: str | None = Field(default=None, description="What it runs in, by digest.")
+    pull_s: float | None = Field(
+        default=None, description="How long its image took to fetch; null where it was there."
+    )
 
 
 class AttemptView(Answer):
@@ -297,6 +309,12 @@ class JobView(Answer):
     exit_code: int | None = Field(description="128 + n for an end by signal n.")
     priority: PriorityName
     command: list[str]
+    image: str | None = Field(default=None, description="The image that was asked for.")
+    image_digest: str | None = Field(
+        default=None,
+        description="The same by digest, from when an attempt first looked what a tag means.",
+    )
+    isolate: bool = False
     env: dict[str, str] = Field(
         description="The values are `(hidden)` for who may not see the request."
     )

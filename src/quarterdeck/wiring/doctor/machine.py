@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.adapters.engines.local.confinement import describe_confinement
+from quarterdeck.adapters.engines.local.enclosures import describe_enclosures
 from quarterdeck.adapters.gauges.nvml import NvmlGauge
 from quarterdeck.basics.quantities import GIB, format_bytes
 from quarterdeck.wiring.doctor.findings import Finding, attempt, note, ok, problem
 
 if TYPE_CHECKING:
     from quarterdeck.adapters.engines.local.confinement import Confinement
+    from quarterdeck.adapters.engines.local.enclosures import Enclosure
     from quarterdeck.ports.gauge import Gauge
 
 PYTHON_MIN: Final = (3, 11)
@@ -45,6 +47,7 @@ def look_at_machine() -> list[Finding]:
         attempt("cpus", lambda: look_at_cpus(len(os.sched_getaffinity(0)), os.cpu_count() or 1)),
         attempt("memory", lambda: look_at_memory(meminfo.read_text())),
         attempt("gpus", lambda: look_at_gpus(NvmlGauge())),
+        *look_at_enclosures(*describe_enclosures()),
         attempt("limits", lambda: look_at_confinement(describe_confinement())),
         look_at_files(resource.getrlimit(resource.RLIMIT_NOFILE)),
         look_at_processes(resource.getrlimit(resource.RLIMIT_NPROC)),
@@ -115,6 +118,18 @@ def look_at_confinement(found: Confinement) -> Finding:
     if found.memory and found.cpu:
         return ok("limits", found.why)
     return note("limits", found.why, "run the server as root, or delegate it a cgroup (systemd)")
+
+
+def look_at_enclosures(image: Enclosure, isolation: Enclosure) -> list[Finding]:
+    """Whether jobs may have an `image`, and whether `isolate` works. Neither is needed."""
+    page = "docs/howto/images.md"
+    pairs = (("images", image, "`image`"), ("isolation", isolation, "`isolate`"))
+    return [
+        ok(about, found.text)
+        if found.works
+        else note(about, found.text, f"only for jobs with {key}: {page}")
+        for about, found, key in pairs
+    ]
 
 
 def look_at_files(limits: tuple[int, int]) -> Finding:

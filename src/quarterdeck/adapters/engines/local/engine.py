@@ -171,10 +171,12 @@ class LocalEngine:
 
     def _bury(self, dead: list[tuple[Tracked, Spool]]) -> None:
         """Only when nothing of a dead runner's command lives any more is its replica lost."""
-        self._launcher.reap(
+        marks = (
             f"{self._home_id}/{tracked.ref.job_id}/{tracked.ref.attempt}/{spool.folder.name}"
             for tracked, spool in dead
         )
+        folders = (spool.folder for _, spool in dead)
+        self._launcher.reap(dict(zip(marks, folders, strict=True)))
         for tracked, spool in dead:
             remove_groups(spool.folder)
             spool.read()

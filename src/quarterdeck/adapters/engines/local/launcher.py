@@ -22,7 +22,7 @@ from quarterdeck.adapters.spool.orders import site_disk
 from quarterdeck.basics.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from quarterdeck.adapters.spool.paths import SitePaths
 
@@ -60,9 +60,11 @@ class Launcher:
         """Have it ready before the first job needs it."""
         os.close(self._open())
 
-    def reap(self, markers: Iterable[str]) -> None:
-        """Kill whatever still carries these markers in its environment, whoever started it."""
-        arguments = [part for marker in markers for part in ("--marker", marker)]
+    def reap(self, folders: Mapping[str, Path]) -> None:
+        """Kill whatever still carries these markers in its environment, whoever started it, and
+        remove the containers that are noted in the replicas' folders."""
+        arguments = [part for marker in folders for part in ("--marker", marker)]
+        arguments += [part for folder in folders.values() for part in ("--folder", str(folder))]
         done = subprocess.run(
             [*_PYTHON, str(RUNNER), "reap", *arguments],
             check=False,

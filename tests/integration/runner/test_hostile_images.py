@@ -1,0 +1,180 @@
+"""Images that try to reach the node: attack 15 of docs/security/attacks.md."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.runner.ground import Ground
+from tests.podman import Podman, write_busybox
+
+pytestmark = pytest.mark.needs_podman
+SIGN = "the trap was sprung"
+HOSTILE = (
+    *("LD_PRELOAD=/trap.so", "LD_LIBRARY_PATH=/", "BASH_ENV=/trap", "ENV=/trap", "PATH=/bin:/evil"),
+    *("PYTHONPATH=/evil", "PYTHONSTARTUP=/trap", "NVIDIA_VISIBLE_DEVICES=all"),
+    *("QD_REPLICA=stolen", "QD_JOB_ID=stolen", "QD_RESULTS=/etc", "CONTAINERS_CONF=/trap"),
+)
+TRAP = f'#!/bin/sh\necho "{SIGN}"; echo "{SIGN}" > /sprung\nexec "$@"\n'.encode()
+
+
+@pytest.fixture
+def yard(ground: Ground, podman: Podman) -> Iterator[Ground]:
+    """A ground, and beside it a secret of the node that nobody may reach."""
+    ground.extra = podman.environment
+    (ground.root.parent / "secret").write_text("of the node")
+    yield ground
+    podman.ask("rm", "--all", "--force", "--time", "0")
+
+
+def link(name: str, target: str) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = tarfile.SYMTYPE, target
+    return info
+
+
+def run(yard: Ground, image: str, line: str) -> tuple[str, dict[str, object]]:
+    folder, end = yard.run_to_end(line, image=image)
+    log = folder / "log"
+    return log.read_text() if log.exists() else "", end
+
+
+def test_what_an_image_says_of_its_start_is_not_done(
+    yard: Ground, podman: Podman, tmp_path: Path
+) -> None:
+    """Entrypoint, command, work folder on a leaked handle (CVE-2024-21626), user, volumes, labels
+    and stop signal."""
+    tar = write_busybox(tmp_path / "a.tar", files={"trap": TRAP})
+    image = podman.import_tar(
+        tar,
+        "localhost/start:1",
+        'ENTRYPOINT ["/trap"]',
+        'CMD ["/trap"]',
+        "WORKDIR /proc/self/fd/8",
+        "USER root",
+        "VOLUME /data /etc",
+        "LABEL io.podman.annotations.privileged=TRUE run=--privileged",
+        "STOPSIGNAL SIGKILL",
+    )
+    log, end = run(yard, image, "id -u; pwd; ls /data; cat ../../../../../../secret; echo over")
+    lines = log.splitlines()
+    assert lines[0] == "65534"
+    assert lines[1] == f"{yard.root}/attempts/j1/1/0/work"
+    assert SIGN not in log
+    assert "of the node" not in log
+    assert lines[-1] == "over"
+    assert end["reason"] == "completed"
+    assert podman.ask("volume", "ls", "--quiet") == ""
+
+
+def test_the_environment_of_an_image_stays_inside(
+    yard: Ground, podman: Podman, tmp_path: Path
+) -> None:
+    tar = write_busybox(tmp_path / "a.tar", files={"trap": TRAP, "trap.so": TRAP})
+    image = podman.import_tar(
+        tar,
+        "localhost/env:1",
+        *(f"ENV {pair}" for pair in HOSTILE),
+    )
+    log, end = run(yard, image, "env; sleep 0.5")
+    assert end["reason"] == "completed"
+    assert {"LD_PRELOAD=/trap.so", "PATH=/bin:/evil", "CONTAINERS_CONF=/trap"} < {*log.split()}
+    assert f"QD_REPLICA={yard.home_id}/j1/1/0" in log
+    assert "QD_JOB_ID=j1" in log
+    assert f"QD_RESULTS={yard.root}" in log
+    assert SIGN not in log
+
+
+def test_the_environment_of_a_job_reaches_nothing_outside(
+    yard: Ground, podman: Podman, tmp_path: Path
+) -> None:
+    """What starts the container must not load what the job names: the file would be the node's."""
+    image = podman.import_tar(write_busybox(tmp_path / "a.tar"), "localhost/plain:1")
+    trap = {"LD_PRELOAD": "/nowhere/trap.so", "PATH": "/bin", "CONTAINERS_CONF": "/nowhere"}
+    folder = yard.order("echo ready; sleep 1000", image=image, env={**trap, "ODD": "a b\nc"})
+    yard.start_launcher()
+    yard.launch(folder)
+    started = yard.fact(folder, "started")
+    environ = Path(f"/proc/{started['pids'][0]}/environ").read_bytes()
+    assert b"podman" in Path(f"/proc/{started['pids'][0]}/cmdline").read_bytes()
+    assert b"trap.so" not in environ
+    assert b"CONTAINERS_CONF=/nowhere" not in environ
+    assert stat.S_IMODE((folder / "container-0.env").stat().st_mode) == 0o600
+    yard.ask_to_stop(folder, 0)
+    yard.fact(folder, "exited")
+
+
+@pytest.mark.parametrize("target", ["/etc", "../../../../../../../../tmp", "/proc/self/fd/8", "/"])
+def test_links_in_place_of_our_folders_lead_nowhere(
+    yard: Ground, podman: Podman, tmp_path: Path, target: str
+) -> None:
+    """The first folder of the path at which ours are mounted is a link, and so is /tmp."""
+    first = yard.root.parts[1]
+    image = podman.import_tar(
+        write_busybox(tmp_path / "a.tar", link(first, target), link("var", target)),
+        "localhost/links:1",
+    )
+    places = [Path("/etc"), Path("/"), Path("/var")]
+    before = [set(place.iterdir()) for place in places]
+    log, end = run(yard, image, "pwd; echo mine > written; cat /secret ../../../../../../secret")
+    assert [set(place.iterdir()) for place in places] == before
+    assert "of the node" not in log
+    written = yard.root / "attempts/j1/1/0/work/written"
+    if end["reason"] == "completed":
+        assert written.read_text() == "mine\n"
+    else:
+        assert end["reason"] == "setup_failed"
+
+
+def test_a_device_in_an_image_cannot_be_opened(
+    yard: Ground, podman: Podman, tmp_path: Path
+) -> None:
+    """/dev/fuse stands for a disk: on the node everybody may open it."""
+    status = Path("/dev/fuse").stat()
+    device = tarfile.TarInfo("device")
+    device.type, device.mode = tarfile.CHRTYPE, 0o666
+    device.devmajor, device.devminor = os.major(status.st_rdev), os.minor(status.st_rdev)
+    tar = write_busybox(tmp_path / "a.tar", device)
+    image = podman.import_tar(tar, "localhost/device:1")
+    log, _ = run(yard, image, "ls -l /device; (exec 3<>/device && echo opened); echo over")
+    assert log.startswith("crw-rw-rw-")
+    assert "opened" not in log
+    assert "Operation not permitted" in log
+    assert log.endswith("over\n")
+
+
+def test_a_program_that_gives_rights_gives_none(
+    yard: Ground, podman: Podman, tmp_path: Path
+) -> None:
+    tar = write_busybox(tmp_path / "a.tar")
+    with tarfile.open(tar, "a") as archive, Path("/bin/busybox").open("rb") as stream:
+        info = archive.gettarinfo(fileobj=stream, arcname="rootly/id")
+        info.mode, info.uid, info.gid = 0o4755, 0, 0
+        archive.addfile(info, stream)
+    image = podman.import_tar(tar, "localhost/setuid:1")
+    log, _ = run(yard, image, "ls -l /rootly/id; /rootly/id")
+    assert log.startswith("-rwsr-xr-x")
+    assert log.splitlines()[-1] == "uid=65534(65534) gid=65534(65534) groups=65534(65534)"
+
+
+def test_links_that_a_job_left_in_its_checkpoint_give_nobody_a_file(
+    yard: Ground, podman: Podman, tmp_path: Path
+) -> None:
+    """The runner makes folders the command's own, as root: only what lies in there."""
+    image = podman.import_tar(write_busybox(tmp_path / "a.tar"), "localhost/plain:1")
+    secret = yard.root.parent / "secret"
+    owner = secret.stat().st_uid
+    kept = yard.root / "checkpoints" / "j1"
+    kept.mkdir(parents=True)
+    (kept / "link").symlink_to(secret)
+    (kept / "folder").symlink_to(secret.parent)
+    (kept / "own").write_text("1")
+    _, end = run(yard, image, "echo 2 > $QD_CHECKPOINT/own; cat $QD_CHECKPOINT/link")
+    assert end["reason"] == "completed"
+    assert (secret.stat().st_uid, secret.parent.stat().st_uid) == (owner, owner)
+    assert (kept / "own").read_text() == "2\n"

@@ -87,10 +87,9 @@ class SlurmCommands:
         # A folder that is named is the only one: another Slurm may be on PATH.
         self._path = str(programs or path)
         # SLURM_* and SBATCH_* of whoever started us are options that nobody asked for.
+        # All of this goes into jobs, too.
         self._env = {
             "PATH": path,
-            "LC_ALL": "C",
-            "TZ": "UTC",
             **({"SLURM_CONF": str(config)} if config else {}),
             **{key: os.environ[key] for key in ("HOME", "USER", "LOGNAME") if key in os.environ},
             **(env or {}),
@@ -223,8 +222,9 @@ class SlurmCommands:
         if self._config is not None and not self._config.exists():
             # Slurm would look for a controller in the DNS, for half a minute.
             raise Unavailable(f"there is no {self._config}", hint="name the cluster's slurm.conf")
-        # Not for sbatch: what begins with SLURM_ goes into the job.
-        env = self._env if program == "sbatch" else {**self._env, "SLURM_TIME_FORMAT": "%s"}
+        env = self._env
+        if program != "sbatch":
+            env = {"LC_ALL": "C", "TZ": "UTC", **env, "SLURM_TIME_FORMAT": "%s"}
         try:
             return run_bounded(
                 [found, *arguments],

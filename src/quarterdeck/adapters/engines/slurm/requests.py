@@ -94,7 +94,7 @@ def check_job_ids(ids: Sequence[int]) -> list[str]:
 def list_options(request: BatchRequest) -> list[str]:
     """Options of sbatch. `Invalid` names a value that Slurm must not see."""
     return [
-        # All of the little that `SlurmCommands` gives sbatch. With NONE the node asks for the user's
+        # All of the little that `SlurmCommands` gives it. With NONE the node asks for the user's
         # login environment, which may take minutes, and 22.05 takes NIL for the name of a variable,
         # for which it asks so, too.
         "--export=ALL",

@@ -34,7 +34,7 @@ def test_a_job_that_the_controller_has_forgotten_is_in_the_accounting(
 ) -> None:
     request = replace(SLEEP, nodes=("n001", "n002"), gres="gpu:2", time_limit_s=600)
     name = "two\nlines|and more"
-    told = cluster.submit("exit 3", f"--job-name={name}", "--comment=(a), b", "--export=NIL")
+    told = cluster.submit("exit 3", f"--job-name={name}", "--comment=(a), b")
     failed = commands.submit(replace(request, script="#!/bin/sh\nexit 3\n", comment="qd:1"))
     stopped = commands.submit(request)
     cluster.wait_for_state(stopped, "RUNNING")

@@ -25,7 +25,7 @@ def test_it_runs_a_job_and_leaves_no_process_and_no_folder_behind() -> None:
     began = monotonic()
     with running_slurm(ClusterOptions(nodes=4)) as cluster:
         took_s = monotonic() - began
-        job = cluster.submit(STUBBORN, "--gres=gpu:2", "--export=NIL")
+        job = cluster.submit(STUBBORN, "--gres=gpu:2")
         cluster.wait_for_state(job, "RUNNING")
         cluster.wait_for(lambda: len(cluster.find_job_processes(job)) >= 3, "processes of the job")
         here = cluster.find_job_processes(job)

@@ -12,7 +12,7 @@ import threading
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any, Final
 
-from quarterdeck.adapters.engines.slurm.batch import MARGIN_S
+from quarterdeck.adapters.engines.slurm.batch import MARGIN_S, PATH
 from quarterdeck.adapters.engines.slurm.failures import Cause, SlurmRefused
 from quarterdeck.adapters.engines.slurm.gpus import read_gpus
 from quarterdeck.adapters.engines.slurm.requests import BatchRequest
@@ -150,7 +150,7 @@ def _try_out(entry: SiteEntry, commands: SlurmCommands) -> list[Finding]:
     paths.make()
     runner, told = carry_runner(paths), paths.run / f"check-{time():.0f}.json"
     request = BatchRequest(
-        script=_script(entry.python, runner, told),
+        script=_script(entry, runner, told),
         name="qd-check",
         comment=f"qd:check:{entry.name}",
         partition=entry.partition,
@@ -188,7 +188,10 @@ def _wait_for_trial(
             return [_explain_trial(entry, state, told.with_suffix(".out"))]
         pause.wait(TRIAL_LOOK_S)
     commands.cancel([job])
-    what = f"a job of one CPU did not start within {TRIAL_S_MAX:g} s ({state})"
+    if state != "PENDING":
+        what = f"a job of one CPU is {state} and has said nothing within {TRIAL_S_MAX:g} s"
+        return [problem("trial", what, "does the node reach the folder, and is it quick there?")]
+    what = f"a job of one CPU did not start within {TRIAL_S_MAX:g} s"
     return [note("trial", what, "the cluster may be full; check again later")]
 
 
@@ -225,8 +228,8 @@ def _read_trial(told: dict[str, Any], written_at: float) -> list[Finding]:
     return found
 
 
-def _script(python: str, runner: Path, told: Path) -> str:
-    """Writes a line of JSON, whole."""
+def _script(entry: SiteEntry, runner: Path, told: Path) -> str:
+    """Writes a line of JSON, whole. It finds its Python as jobs do."""
     code = (
         "import json,os,subprocess,sys,time\n"
         "run=subprocess.run([sys.executable,'-I','-S',sys.argv[1],'confinement'],"
@@ -237,5 +240,5 @@ def _script(python: str, runner: Path, told: Path) -> str:
         "open(new,'w').write(json.dumps(told))\n"
         "os.rename(new,sys.argv[2])\n"
     )
-    line = shlex.join([python, "-I", "-S", "-c", code, str(runner), str(told)])
-    return f"#!/bin/sh\nPATH=${{PATH:-/usr/local/bin:/usr/bin:/bin}}; export PATH\nexec {line}\n"
+    line = shlex.join([entry.python, "-I", "-S", "-c", code, str(runner), str(told)])
+    return f"#!/bin/sh\nPATH={shlex.quote(entry.path or PATH)}; export PATH\nexec {line}\n"

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from quarterdeck.basics.errors import Invalid
-from quarterdeck.basics.quantities import format_span
 from quarterdeck.sdk.yamltree import Entries, Fault, Place, read_documents, shown, shown_key
 from quarterdeck.wiring.policy.keys import span_s
 from quarterdeck.wiring.policy.parts import Wrong, entries_of, scalar_of
@@ -100,7 +99,8 @@ def write_entry(entry: SiteEntry) -> str:
         value = getattr(entry, field)
         if value == usual[field]:
             continue
-        text = format_span(value) if isinstance(value, float) else str(value)
+        # Exactly: what is for people to read is rounded.
+        text = f"{value:.3f}".rstrip("0").rstrip(".") + "s" if key in SPANS else str(value)
         lines.append(f"{key}: {json.dumps(text)}")
     return "\n".join(lines) + "\n"
 
@@ -210,4 +210,5 @@ _READERS: Final[dict[str, tuple[str, Callable[[Plain, str], Any]]]] = {
     "poll": ("poll_s", span_s),
 }
 """Each key with the field that it sets, and how its value is read."""
+SPANS: Final = ("silence", "patience", "poll")
 KEYS: Final = tuple(_READERS)

@@ -24,8 +24,8 @@ def options_of(**wishes: object) -> list[str]:
     return [o for o in list_options(replace(PLAIN, **wishes)) if o not in plain]  # type: ignore[arg-type]
 
 
-def test_a_job_gets_nothing_of_ours_and_is_not_started_again_by_slurm() -> None:
-    assert list_options(PLAIN) == ["--export=NIL", "--propagate=NONE", "--no-requeue"]
+def test_a_job_is_not_started_again_by_slurm() -> None:
+    assert list_options(PLAIN) == ["--export=ALL", "--propagate=NONE", "--no-requeue"]
     assert options_of(may_requeue=True) == ["--requeue"]
 
 

@@ -37,9 +37,10 @@ def run_bounded(
     stdin: bytes = b"",
     timeout_s: float,
     output_bytes_max: int,
+    kept_open: Sequence[int] = (),
 ) -> Finished:
     """Run it. `OSError` when it cannot be started; a command that is ended takes what it started
-    along."""
+    along. `kept_open`: files that it holds open while it lives."""
     with tempfile.TemporaryFile() as given:
         # A file, not a pipe: the command may never read it, and we would wait for it.
         given.write(stdin)
@@ -52,6 +53,7 @@ def run_bounded(
             env=dict(env),
             cwd="/",
             start_new_session=True,
+            pass_fds=kept_open,
         )
     limits = {"output": output_bytes_max, "error": ERROR_BYTES_MAX}
     said = {"output": bytearray(), "error": bytearray()}

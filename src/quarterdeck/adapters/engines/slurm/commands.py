@@ -87,20 +87,21 @@ class SlurmCommands:
         # A folder that is named is the only one: another Slurm may be on PATH.
         self._path = str(programs or path)
         # SLURM_* and SBATCH_* of whoever started us are options that nobody asked for.
+        # All of this goes into jobs, too.
         self._env = {
             "PATH": path,
-            "LC_ALL": "C",
-            "TZ": "UTC",
             **({"SLURM_CONF": str(config)} if config else {}),
             **{key: os.environ[key] for key in ("HOME", "USER", "LOGNAME") if key in os.environ},
             **(env or {}),
         }
 
-    def submit(self, request: BatchRequest) -> int:
+    def submit(self, request: BatchRequest, kept_open: Sequence[int] = ()) -> int:
         """The id of the new job. After `Unavailable` it may have been submitted all the same: look
-        for its comment before submitting again."""
+        for its comment before submitting again. `kept_open`: files that sbatch holds open while it
+        lives, which may be longer than we do."""
         options = list_options(request)
-        answer = self._ask("sbatch", "--parsable", *options, stdin=check_script(request.script))
+        script = check_script(request.script)
+        answer = self._ask("sbatch", "--parsable", *options, stdin=script, kept_open=kept_open)
         # `ID` or `ID;CLUSTER`; warnings go to the error output.
         word = answer.strip().rpartition("\n")[2].partition(";")[0]
         if not word.isdecimal():
@@ -199,9 +200,11 @@ class SlurmCommands:
     def _show(self, what: str, *options: str) -> str:
         return self._ask("scontrol", "show", what, "-o", *options)
 
-    def _ask(self, program: str, *arguments: str, stdin: bytes = b"") -> str:
+    def _ask(
+        self, program: str, *arguments: str, stdin: bytes = b"", kept_open: Sequence[int] = ()
+    ) -> str:
         """What a program said; an error of the house when it failed."""
-        done = self._run(program, arguments, stdin)
+        done = self._run(program, arguments, stdin, kept_open)
         if done.is_late:
             raise explain_late(program, self._timeout_s, done.error)
         if done.is_too_long:
@@ -213,7 +216,9 @@ class SlurmCommands:
             raise explain(program, done.error or done.output)
         return done.output
 
-    def _run(self, program: str, arguments: Sequence[str], stdin: bytes) -> Finished:
+    def _run(
+        self, program: str, arguments: Sequence[str], stdin: bytes, kept_open: Sequence[int]
+    ) -> Finished:
         found = shutil.which(program, path=self._path)
         if found is None:
             raise Unavailable(
@@ -223,8 +228,9 @@ class SlurmCommands:
         if self._config is not None and not self._config.exists():
             # Slurm would look for a controller in the DNS, for half a minute.
             raise Unavailable(f"there is no {self._config}", hint="name the cluster's slurm.conf")
-        # Not for sbatch: what begins with SLURM_ goes into the job.
-        env = self._env if program == "sbatch" else {**self._env, "SLURM_TIME_FORMAT": "%s"}
+        env = self._env
+        if program != "sbatch":
+            env = {"LC_ALL": "C", "TZ": "UTC", **env, "SLURM_TIME_FORMAT": "%s"}
         try:
             return run_bounded(
                 [found, *arguments],
@@ -232,6 +238,7 @@ class SlurmCommands:
                 stdin=stdin,
                 timeout_s=self._timeout_s,
                 output_bytes_max=OUTPUT_BYTES_MAX,
+                kept_open=kept_open,
             )
         except OSError as error:
             raise Unavailable(f"{found} cannot be started: {error.strerror}") from error

@@ -80,6 +80,7 @@ class _Watch:
     grants: tuple[Grant, ...]
     tried_at: float = -1e9
     pause_s: float = 0.0
+    is_doubtful: bool = False
     pending_since: float | None = None
     over_since: float | None = None
     kill_at: float | None = None
@@ -237,7 +238,7 @@ class SlurmEngine:
             self._watches.pop(ref, None)
 
     def _watch(self, tracked: Tracked, ticket: Ticket, grants: Sequence[Grant]) -> _Watch:
-        watch = _Watch(tracked, ticket, tuple(grants))
+        watch = _Watch(tracked, ticket, tuple(grants), is_doubtful=ticket.is_being_submitted())
         self._watches[tracked.ref] = watch
         return watch
 
@@ -251,7 +252,8 @@ class SlurmEngine:
         ticket.is_asked = True
         ticket.save()
         try:
-            ticket.job = self._commands.submit(ticket.request)
+            with ticket.submitting() as lock:
+                ticket.job = self._commands.submit(ticket.request, [lock])
         except SlurmRefused as refusal:
             ticket.is_asked = False
             ticket.save()
@@ -293,6 +295,8 @@ class SlurmEngine:
             watch.ticket.job = job.id
             watch.ticket.save()
             self._judge(watch, job, now)
+        elif watch.is_doubtful:
+            watch.is_doubtful, watch.tried_at = watch.ticket.is_being_submitted(), now
         elif watch.kill_at is not None:
             self._end(watch, NOT_STARTED)
         elif now - watch.tried_at >= watch.pause_s:

@@ -32,8 +32,8 @@ class BatchRequest:
     `script` begins with `#!` and its interpreter. `nodes` are the exact nodes. Memory is of each
     node, 0 for all it has. Slurm counts a time limit in whole minutes, so it is rounded up.
     `warning` is a signal and how many seconds before the limit the batch script alone gets it.
-    `output` and `folder` are absolute paths, taken as they are. The job gets nothing of our
-    environment.
+    `output` and `folder` are absolute paths, taken as they are. Of our environment the job gets
+    only what every login has: PATH, HOME and who we are.
     """
 
     script: str
@@ -94,8 +94,10 @@ def check_job_ids(ids: Sequence[int]) -> list[str]:
 def list_options(request: BatchRequest) -> list[str]:
     """Options of sbatch. `Invalid` names a value that Slurm must not see."""
     return [
-        # NIL, not NONE: that one asks for the user's login environment, which may take minutes.
-        "--export=NIL",
+        # All of the little that `SlurmCommands` gives it. With NONE the node asks for the user's
+        # login environment, which may take minutes, and 22.05 takes NIL for the name of a variable,
+        # for which it asks so, too.
+        "--export=ALL",
         "--propagate=NONE",
         "--requeue" if request.may_requeue else "--no-requeue",
         *_names(request),

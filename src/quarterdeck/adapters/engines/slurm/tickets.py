@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections import defaultdict
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.adapters.engines.slurm.batch import OUTPUT
 from quarterdeck.adapters.engines.slurm.requests import BatchRequest
 from quarterdeck.adapters.spool.attempts import load_json
-from quarterdeck.adapters.spool.orders import write_json
+from quarterdeck.adapters.spool.locks import is_held
+from quarterdeck.adapters.spool.orders import site_disk, write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 TICKET: Final = "slurm.json"
 NODES: Final = "nodes.json"
 """Which replicas lie on which node, for the runner."""
+SUBMITTING: Final = "submitting"
+"""Locked while an sbatch lives for it, also by one whose server has died."""
 
 
 @dataclass(slots=True)
@@ -41,6 +46,20 @@ class Ticket:
         for rank, node in enumerate(nodes):
             ranks[node].append(rank)
         write_json(self.folder / NODES, ranks)
+
+    @contextmanager
+    def submitting(self) -> Iterator[int]:
+        """A locked file, which sbatch is to hold open as we do."""
+        with site_disk():
+            stream = (self.folder / SUBMITTING).open("wb")
+        with stream:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield stream.fileno()
+
+    def is_being_submitted(self) -> bool:
+        """Whether an sbatch of a server that has died may still submit it."""
+        return self.job is None and self.is_asked and is_held(self.folder / SUBMITTING)
 
     def read_output(self) -> str:
         """The last line that the batch script itself has said; it says nothing if all is well."""

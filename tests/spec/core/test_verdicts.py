@@ -206,5 +206,14 @@ def test_needs_that_no_single_node_has_together_are_told_so() -> None:
     assert "together" in never.message
 
 
+def test_of_an_array_that_starts_in_part_no_change_is_proposed() -> None:
+    """With 2 nodes × 1 GPU the next task would start, and the one that does now would not."""
+    rooms = [a_room("a", 7), a_room("b", 5)]
+    tasks = Waiting(JOB, a_demand(1, 2), 0, START_NS, tasks=(0, 1), room=2)
+    plan = make_plan(Snapshot(START_NS, 1, tuple(rooms), (tasks,)), Policy())
+    assert [one.task for one in plan.placements] == [0]
+    assert (plan.verdicts[JOB].hint, plan.verdicts[JOB].change) == ("", ())
+
+
 def test_what_is_only_busy_or_down_can_fit_some_day() -> None:
     assert never_fits(a_demand(2, 8), [a_room("a", 8), a_room("b", down=True)]) is None

@@ -11,7 +11,7 @@ from quarterdeck.core.scheduling.reserved import explain_reserved
 from quarterdeck.core.scheduling.verdicts import explain_no_room, never_fits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.demand import Demand
@@ -49,9 +49,18 @@ def explain_gated(
 
 
 def explain_left(
-    left: Iterable[Waiting], placer: Placer, snapshot: Snapshot, tally: Tally, bound: Bound
+    left: Iterable[Waiting],
+    begun: Container[JobId],
+    placer: Placer,
+    snapshot: Snapshot,
+    tally: Tally,
+    bound: Bound,
 ) -> dict[JobId, Verdict]:
-    """One verdict per job, from what is free after the plan; jobs alike share the reckoning."""
+    """One verdict per job, from what is free after the plan; jobs alike share the reckoning.
+
+    Of those that have `begun` some tasks start now. What would help one more of them is a change of
+    the whole array, with which fewer of the others might start: so it is not proposed.
+    """
     by_demand: dict[tuple[Demand, Sites, int, float | None], Verdict] = {}
     verdicts: dict[JobId, Verdict] = {}
     for waiting in left:
@@ -70,6 +79,8 @@ def explain_left(
             if bars is not None:
                 verdict = explain_reserved(waiting, verdict, bars, placer, sites, bound)
             by_demand[key] = verdict
+        if verdict.change and waiting.job_id in begun:
+            verdict = replace(verdict, hint="", change=())
         verdicts[waiting.job_id] = replace(verdict, job_id=waiting.job_id)
     return verdicts
 

@@ -375,7 +375,8 @@ class _Planning:
         now_ns, placer, tally = self._snapshot.now_ns, self._placer, self._tally
         bound = self._bound
         self._verdicts |= explain_gated(self._gated, self._verdicts, placer, tally, now_ns, bound)
-        self._verdicts |= explain_left(self._left, placer, self._snapshot, tally, bound)
+        begun = {one.job_id for one in self._placements}
+        self._verdicts |= explain_left(self._left, begun, placer, self._snapshot, tally, bound)
 
     def plan(self) -> Plan:
         """All of it."""

@@ -16,7 +16,21 @@ from pathlib import Path
 from typing import Any
 
 BUSYBOX = ("/bin/busybox", "/usr/bin/busybox")
-TOOLS = ("sh", "cat", "echo", "env", "head", "id", "kill", "ls", "mkdir", "pwd", "sleep", "touch")
+TOOLS = (
+    "sh",
+    "true",
+    "cat",
+    "echo",
+    "env",
+    "head",
+    "id",
+    "kill",
+    "ls",
+    "mkdir",
+    "pwd",
+    "sleep",
+    "touch",
+)
 RUNTIMES = ("runc", "crun")
 
 
@@ -47,7 +61,7 @@ class Podman:
             "CONTAINERS_CONF": str(folder / "containers.conf"),
         }
 
-    def ask(self, *arguments: str, check: bool = True) -> str:
+    def ask(self, *arguments: str, check: bool = True, **changes: str) -> str:
         """What podman prints."""
         done = subprocess.run(
             ["podman", *arguments],
@@ -55,7 +69,7 @@ class Podman:
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
-            env={**os.environ, **self.environment},
+            env={**os.environ, **self.environment, **changes},
         )
         assert done.returncode == 0 or not check, done.stderr
         return done.stdout.strip()

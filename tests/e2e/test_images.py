@@ -132,6 +132,8 @@ def test_a_job_that_is_set_apart_sees_neither_the_home_nor_others(deck: Deck) ->
     assert str(deck.server_pid()) not in log.split()
     assert [one["path"] for one in deck.qd_json("results", job_id)["files"]] == ["r"]
     assert deck.show(job_id)["isolate"] is True
+    (order,) = site.glob(f"*/{job_id}/1/0/order.json")
+    assert json.loads(order.read_text())["hidden"] == [str(site), str(home)]
     plain = deck.run(f"cat {home}/token")
     assert deck.qd("wait", plain).returncode == 0
     assert token in deck.qd("logs", plain).stdout, "then hiding it proves nothing"

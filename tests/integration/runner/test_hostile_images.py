@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import tarfile
@@ -61,7 +62,9 @@ def test_what_an_image_says_of_its_start_is_not_done(
         "LABEL io.podman.annotations.privileged=TRUE run=--privileged",
         "STOPSIGNAL SIGKILL",
     )
-    log, end = run(yard, image, "id -u; pwd; ls /data; cat ../../../../../../secret; echo over")
+    log, end = run(
+        yard, image, "id -u; pwd; cat /proc/self/mounts ../../../../../../secret; echo over"
+    )
     lines = log.splitlines()
     assert lines[0] == "65534"
     assert lines[1] == f"{yard.root}/attempts/j1/1/0/work"
@@ -69,7 +72,9 @@ def test_what_an_image_says_of_its_start_is_not_done(
     assert "of the node" not in log
     assert lines[-1] == "over"
     assert end["reason"] == "completed"
-    assert podman.ask("volume", "ls", "--quiet") == ""
+    assert " /proc " in log
+    assert " /data " not in log
+    assert " /etc " not in log
 
 
 def test_the_environment_of_an_image_stays_inside(
@@ -109,6 +114,30 @@ def test_the_environment_of_a_job_reaches_nothing_outside(
     yard.fact(folder, "exited")
 
 
+def test_no_hook_of_the_node_runs_for_what_an_image_says(
+    yard: Ground, podman: Podman, tmp_path: Path
+) -> None:
+    """A hook that believes an image's environment was NVIDIA's CVE-2025-23266."""
+    hook = tmp_path / "hook"
+    hook.write_text(f"#!/bin/sh\ntouch {tmp_path}/sprung\n")
+    hook.chmod(0o755)
+    (tmp_path / "hooks").mkdir()
+    said = {"version": "1.0.0", "hook": {"path": str(hook)}, "stages": ["prestart"]}
+    (tmp_path / "hooks/a.json").write_text(json.dumps({**said, "when": {"always": True}}))
+    conf = tmp_path / "containers.conf"
+    known = Path(podman.environment["CONTAINERS_CONF"]).read_text()
+    conf.write_text(f'{known}hooks_dir = ["{tmp_path}/hooks"]\n')
+    image = podman.import_tar(write_busybox(tmp_path / "a.tar"), "localhost/plain:1")
+    limits = ("--ulimit=nofile=256:256", "--ulimit=nproc=4096:4096", "--network=host")
+    podman.ask("run", "--rm", *limits, image, "true", CONTAINERS_CONF=str(conf))
+    assert (tmp_path / "sprung").exists(), "then its absence proves nothing"
+    (tmp_path / "sprung").unlink()
+    yard.extra = {**podman.environment, "CONTAINERS_CONF": str(conf)}
+    _, end = run(yard, image, "true")
+    assert end["reason"] == "completed"
+    assert not (tmp_path / "sprung").exists()
+
+
 @pytest.mark.parametrize("target", ["/etc", "../../../../../../../../tmp", "/proc/self/fd/8", "/"])
 def test_links_in_place_of_our_folders_lead_nowhere(
     yard: Ground, podman: Podman, tmp_path: Path, target: str
@@ -146,20 +175,6 @@ def test_a_device_in_an_image_cannot_be_opened(
     assert "opened" not in log
     assert "Operation not permitted" in log
     assert log.endswith("over\n")
-
-
-def test_a_program_that_gives_rights_gives_none(
-    yard: Ground, podman: Podman, tmp_path: Path
-) -> None:
-    tar = write_busybox(tmp_path / "a.tar")
-    with tarfile.open(tar, "a") as archive, Path("/bin/busybox").open("rb") as stream:
-        info = archive.gettarinfo(fileobj=stream, arcname="rootly/id")
-        info.mode, info.uid, info.gid = 0o4755, 0, 0
-        archive.addfile(info, stream)
-    image = podman.import_tar(tar, "localhost/setuid:1")
-    log, _ = run(yard, image, "ls -l /rootly/id; /rootly/id")
-    assert log.startswith("-rwsr-xr-x")
-    assert log.splitlines()[-1] == "uid=65534(65534) gid=65534(65534) groups=65534(65534)"
 
 
 def test_links_that_a_job_left_in_its_checkpoint_give_nobody_a_file(

@@ -128,7 +128,7 @@ def test_a_container_has_no_rights_and_nothing_of_the_node(yard: Ground) -> None
         (["sh", "-c", "kill -TERM $$; sleep 9"], 143),
         (["sh", "-c", "exit 1"], 1),
         (["sh", "-c", "exit 125"], 125),
-        (["true"], 127),
+        (["false"], 127),
         (["sleep", "0"], 0),
     ],
 )

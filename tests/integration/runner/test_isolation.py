@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,16 @@ def test_only_its_own_folders_can_be_written_and_others_are_not_there(ground: Gr
     assert (ground.root / "checkpoints/j1/c").read_text() == "c\n"
     assert (folder / "metrics/m").read_text() == "d\n"
     assert not Path("/tmp/own").exists()
+
+
+def test_a_folder_that_is_hidden_is_empty_wherever_it_lies(ground: Ground) -> None:
+    with tempfile.TemporaryDirectory(dir=Path.home()) as home:
+        Path(home, "token").write_text("secret")
+        line = f"ls -A {home}; cat {home}/token; echo over"
+        assert "secret" in run(ground, line, hidden=[])[2], "then hiding it proves nothing"
+        log = run(ground, line, hidden=[home], name="j2")[2]
+    assert "secret" not in log
+    assert [one for one in log.splitlines() if "No such file" not in one] == ["over"]
 
 
 def test_it_sees_no_process_of_others_has_no_rights_and_cannot_set_up_the_kernel(

@@ -86,6 +86,8 @@ def _describe(kind: str, hardware: NodeType | None) -> tuple[str, int]:
     """Model and memory of a GPU by the type that the site gave it, `a100-sxm4-80gb`."""
     if hardware is not None and hardware.gpu_model:
         return hardware.gpu_model, hardware.gpu_memory_bytes
+    if _INDEX.fullmatch(kind):
+        kind = ""  # It says which GPU, not of what model: a job may have several of these.
     text = kind.lower().replace("_", "-")
     found = _MODEL.search(text)
     model = found[0].upper() if found else kind or "gpu"

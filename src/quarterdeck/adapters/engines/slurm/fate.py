@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from quarterdeck.adapters.spool.doors import shut_door
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.states import ReplicaState
+
+if TYPE_CHECKING:
+    from quarterdeck.adapters.spool.replica import Spool
 
 
 class Fate(NamedTuple):
@@ -47,3 +51,13 @@ def fate_of(state: str, reason: str, said: str, *, was_taken_up: bool) -> Fate:
     return Fate(
         ReplicaState.LOST, Reason.NODE_FAILURE, f"{message} ({told})", explains=state in _NODE
     )
+
+
+def end_spool(spool: Spool, fate: Fate) -> None:
+    """Give up a replica that has not said how it ended, and keep out whatever of it may live on;
+    explain one that was told to end. `Unavailable` when the disk does not take it."""
+    if spool.unexplained is not None and not fate.explains:
+        spool.explain()
+    elif not spool.sighting.state.is_gone:
+        shut_door(spool.folder)
+        spool.end(fate.state, fate.reason, fate.message)

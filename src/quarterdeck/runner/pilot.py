@@ -8,6 +8,7 @@ killed, its runners see that they have lost it, and end what they run.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -105,7 +106,11 @@ class Pilot:
         return BUSY_S if is_busy else IDLE_S
 
     def _take_orders(self, now: float) -> None:
-        names = os.listdir(self._orders)
+        try:
+            names = os.listdir(self._orders)
+        except FileNotFoundError:
+            self._why = "told"  # Nobody wanted it any more before it began.
+            return
         for name in names:
             if name == END:
                 continue
@@ -136,7 +141,8 @@ class Pilot:
         """Take nothing any more, and have everything end that runs."""
         if not self._why:
             self._why = why
-            os.rename(self._orders, self._shut)
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(self._orders, self._shut)
 
     def _tell_off(self) -> None:
         for pid in self._forks.pids:

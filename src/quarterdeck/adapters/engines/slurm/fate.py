@@ -53,6 +53,37 @@ def fate_of(state: str, reason: str, said: str, *, was_taken_up: bool) -> Fate:
     )
 
 
+def pilot_fate_of(node: str, state: str, reason: str, why: str) -> Fate:
+    """Of what ran under a pilot that is gone: by the state of its batch job, and its own last word.
+    That its time was over or its node was taken is no fault of the jobs there, so they go on
+    elsewhere."""
+    told = f"Slurm: {state or 'knows nothing of it any more'}"
+    if reason and reason not in ("None", state):
+        told += f" ({reason})"
+    level, code, message = (
+        (ReplicaState.EXITED, Reason.PREEMPTED, f"the time of its pilot on {node} was over")
+        if why == "time" or state in ("TIMEOUT", "DEADLINE")
+        else _PILOT_FATES.get(state)
+        or (
+            (ReplicaState.EXITED, Reason.PREEMPTED, f"its pilot on {node} was told to end")
+            if why
+            else (ReplicaState.LOST, Reason.NODE_FAILURE, f"its pilot on {node} was lost")
+        )
+    )
+    return Fate(level, code, f"{message.format(node=node)} ({told})", explains=True)
+
+
+_PILOT_FATES: Final = {
+    "CANCELLED": (
+        ReplicaState.EXITED,
+        Reason.STOPPED_AT_SITE,
+        "its pilot on {node} was cancelled in Slurm, not by Quarterdeck",
+    ),
+    "PREEMPTED": (ReplicaState.EXITED, Reason.PREEMPTED, "Slurm took {node} for other jobs"),
+    **dict.fromkeys(_NODE, (ReplicaState.LOST, Reason.NODE_FAILURE, "the node {node} was lost")),
+}
+
+
 def end_spool(spool: Spool, fate: Fate) -> None:
     """Give up a replica that has not said how it ended, and keep out whatever of it may live on;
     explain one that was told to end. `Unavailable` when the disk does not take it."""

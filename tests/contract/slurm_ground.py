@@ -1,4 +1,4 @@
-"""A real Slurm for the conformance suite: 2 nodes, and an engine that can be cut off from it."""
+"""A real Slurm for the conformance suite, and engines that can be cut off from it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
 from quarterdeck.adapters.engines.slurm.commands import SlurmCommands
 from quarterdeck.adapters.engines.slurm.engine import SlurmEngine
-from quarterdeck.adapters.engines.slurm.settings import SlurmSettings
+from quarterdeck.adapters.engines.slurm.pilot_engine import PilotEngine
+from quarterdeck.adapters.engines.slurm.settings import PilotSettings, SlurmSettings
 from quarterdeck.adapters.spool.paths import SitePaths
 from quarterdeck.core.cluster.demand import Grant
 from quarterdeck.core.jobs.spec import JobSpec
@@ -24,14 +25,15 @@ from tests.slurm.cluster import SlurmCluster
 from tests.slurm.processes import find_processes
 
 SETTINGS = SlurmSettings(poll_s=0.2)
+PILOTS = PilotSettings(SETTINGS, nodes_max=6, idle_s=600.0)
+E = TypeVar("E", bound=SlurmEngine | PilotEngine)
+S = TypeVar("S", bound=SlurmSettings | PilotSettings)
 
 
-class SlurmGround:
+class ClusterGround(Generic[E, S]):
     """See the module. Its programs are scripts that fail, or fail after they did it, on demand."""
 
-    def __init__(
-        self, cluster: SlurmCluster, root: Path, settings: SlurmSettings = SETTINGS
-    ) -> None:
+    def __init__(self, cluster: SlurmCluster, root: Path, settings: S) -> None:
         self.cluster = cluster
         self._root = root
         self._settings = settings
@@ -65,16 +67,19 @@ class SlurmGround:
             )
             script.chmod(0o755)
 
-    def _make(self) -> SlurmEngine:
-        return SlurmEngine(
-            self.paths,
-            self._home_id,
-            FilesystemBlobs(self._root / "blobs"),
-            SlurmCommands(config=self.cluster.config, programs=self._programs),
-            self._settings,
-        )
+    def _make(self) -> E:
+        raise NotImplementedError
 
-    def restart(self, settings: SlurmSettings | None = None) -> None:
+    def _blobs(self) -> FilesystemBlobs:
+        return FilesystemBlobs(self._root / "blobs")
+
+    def _commands(self) -> SlurmCommands:
+        return SlurmCommands(config=self.cluster.config, programs=self._programs)
+
+    def _line(self, ref: AttemptRef, behaviour: Behaviour) -> str:
+        return make_line(self._starts(ref), behaviour)
+
+    def restart(self, settings: S | None = None) -> None:
         self.engine.close()
         self._settings = settings or self._settings
         self.engine = self._make()
@@ -104,7 +109,7 @@ class SlurmGround:
     ) -> LaunchOrder:
         """`line`: what the command does instead of its behaviour."""
         self._ordered.append(ref)
-        line = line or make_line(self._starts(ref), behaviour)
+        line = line or self._line(ref, behaviour)
         spec = JobSpec(("sh", "-c", line), demand=make_demand(nodes, behaviour))
         grants = make_grants(self._nodes[:nodes], len(self._ordered), behaviour.gpus)
         self._granted[ref] = grants
@@ -163,3 +168,40 @@ class SlurmGround:
 
     def _starts(self, ref: AttemptRef) -> Path:
         return self._root / f"starts-{ref.job_id}-{ref.attempt}"
+
+
+class SlurmGround(ClusterGround[SlurmEngine, SlurmSettings]):
+    """Each job is one of Slurm's."""
+
+    def __init__(
+        self, cluster: SlurmCluster, root: Path, settings: SlurmSettings = SETTINGS
+    ) -> None:
+        super().__init__(cluster, root, settings)
+
+    def _make(self) -> SlurmEngine:
+        return SlurmEngine(
+            self.paths, self._home_id, self._blobs(), self._commands(), self._settings
+        )
+
+
+class PilotGround(ClusterGround[PilotEngine, PilotSettings]):
+    """Jobs run under pilots."""
+
+    def __init__(self, cluster: SlurmCluster, root: Path, settings: PilotSettings = PILOTS) -> None:
+        super().__init__(cluster, root, settings)
+
+    def _make(self) -> PilotEngine:
+        return PilotEngine(
+            self.paths, self._home_id, self._blobs(), self._commands(), self._settings
+        )
+
+    def _line(self, ref: AttemptRef, behaviour: Behaviour) -> str:
+        """What CUDA is told are places on the node; the plan has names for these."""
+        line = super()._line(ref, behaviour)
+        named = "$(echo $CUDA_VISIBLE_DEVICES | sed s/[0-9]/$QD_NODE-gpu\\&/g)"
+        return line.replace("$CUDA_VISIBLE_DEVICES", named)
+
+    def pilots(self) -> list[str]:
+        """The nodes that pilots hold or wait for, by Slurm's word."""
+        said = self.cluster.ask("squeue", "-h", "-n", "qd-pilot", "-o", "%T %R").splitlines()
+        return sorted(line.rpartition(" ")[2] for line in said)

@@ -9,7 +9,7 @@ import pytest
 
 from quarterdeck.testing.conformance.engine import EngineConformance, RemoteEngineConformance
 from tests.contract.grounds import LocalGround, VirtualGround
-from tests.contract.slurm_ground import SlurmGround
+from tests.contract.slurm_ground import PilotGround, SlurmGround
 from tests.slurm.cluster import SlurmCluster
 
 
@@ -32,5 +32,14 @@ class TestSlurmEngine(RemoteEngineConformance):
     @pytest.fixture
     def ground(self, slurm: SlurmCluster, tmp_path: Path) -> Iterator[SlurmGround]:
         made = SlurmGround(slurm, tmp_path)
+        yield made
+        made.close()
+
+
+@pytest.mark.needs_slurm
+class TestPilotEngine(RemoteEngineConformance):
+    @pytest.fixture
+    def ground(self, slurm: SlurmCluster, tmp_path: Path) -> Iterator[PilotGround]:
+        made = PilotGround(slurm, tmp_path)
         yield made
         made.close()

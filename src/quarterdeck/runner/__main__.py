@@ -1,4 +1,4 @@
-"""`python -I -S FOLDER COMMAND`: launcher, replicas, reaper, or a trial of what works here."""
+"""`python -I -S FOLDER COMMAND`: launcher, pilot, replicas, reaper, or a trial of what works."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ def main(arguments: list[str]) -> int:
     node = commands.add_parser("node", help="run the replicas of an attempt that lie on a node")
     node.add_argument("attempt")
     node.add_argument("--name", required=True)
+    pilot = commands.add_parser("pilot", help="hold a node, and fork a runner per order")
+    pilot.add_argument("folder")
+    pilot.add_argument("--name", required=True)
     reap = commands.add_parser("reap", help="kill what carries these marks")
     reap.add_argument("--marker", action="append", required=True)
     reap.add_argument("--folder", action="append", default=[], help="whose containers are removed")
@@ -45,6 +48,10 @@ def main(arguments: list[str]) -> int:
         from .node import run_node
 
         return run_node(os.path.abspath(given.attempt), given.name)
+    if given.command == "pilot":
+        from .pilot import run_pilot
+
+        return run_pilot(os.path.abspath(given.folder), given.name)
     if given.command in ("confinement", "enclosures"):
         return _print_trial(given.command)
     from .processes import kill_marked

@@ -15,6 +15,28 @@ def inherited(hidden: Iterable[str] = ()) -> dict[str, str]:
     return {name: text for name, text in os.environ.items() if not name.startswith(begins)}
 
 
+class DevicesMissing(Exception):
+    """Whoever gave us this node gave fewer of its devices than the order counts on."""
+
+
+def visible_devices(order: dict[str, Any]) -> list[str]:
+    """What CUDA is told: the devices of the order, or where they are named by whoever gave us this
+    node, all of those, or the ones at the order's places among them."""
+    if not order.get("devices_from"):
+        devices: list[str] = order["devices"]
+        return devices
+    given = os.environ.get(order["devices_from"], "").split(",")
+    if order.get("device_places") is None:
+        return given
+    places: list[int] = order["device_places"]
+    if any(place >= len(given) or not given[place] for place in places):
+        raise DevicesMissing(
+            "it was granted GPU %s of %s, where the cluster gave us only %s=%s"
+            % (max(places), order["node"], order["devices_from"], ",".join(given))
+        )
+    return [given[place] for place in places]
+
+
 def make_environment(
     order: dict[str, Any], local_rank: int, peers: list[dict[str, Any]], places: dict[str, str]
 ) -> dict[str, str]:
@@ -25,9 +47,7 @@ def make_environment(
     first = own[0]
     is_elsewhere = order.get("account") or order.get("image")
     environment = {} if is_elsewhere else inherited(order.get("env_hidden") or ())
-    devices = ",".join(order["devices"])
-    if order.get("devices_from"):
-        devices = os.environ.get(order["devices_from"], "")
+    devices = ",".join(visible_devices(order))
     environment.update(order["env"])
     environment.update(
         {

@@ -1,7 +1,6 @@
 """The warm launcher: forks a runner for every replica folder that it is told.
 
-It outlives the server. As subreaper it inherits what a killed runner leaves behind, kills it, and
-says the runner's last word. It ends when it has nothing to do and no agent listens any more.
+It outlives the server, and ends when it has nothing to do and no agent listens any more.
 """
 
 from __future__ import annotations
@@ -11,16 +10,11 @@ import fcntl
 import gc
 import os
 import signal
-import sys
 import time
-import traceback
 
-from .cgroups import clear_cgroups, find_homes
-from .environment import make_mark
-from .podman import clear_containers
-from .processes import become_subreaper, kill_descendants, kill_marked
-from .replica import run_replica
-from .spool import Spool
+from .cgroups import find_homes
+from .forks import Forks
+from .processes import become_subreaper
 from .wakeups import Wakeups
 
 LOOK_S = 1.0
@@ -57,7 +51,7 @@ class Launcher:
         self._wakeups = Wakeups(fifo, (signal.SIGCHLD,))
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        self._runners: dict[int, str] = {}
+        self._forks = Forks(self._let_go)
         self._rest = b""
 
     def serve(self) -> None:
@@ -68,71 +62,18 @@ class Launcher:
             *lines, self._rest = (self._rest + content).split(b"\n")
             for line in lines:
                 if line:
-                    self._launch(os.fsdecode(line))
-            self._reap()
-            if lines or self._runners or self._has_listener():
+                    self._forks.start(os.fsdecode(line))
+            self._forks.reap()
+            if lines or self._forks.pids or self._has_listener():
                 idle_since = time.monotonic()
             elif time.monotonic() - idle_since >= self._idle_s:
                 return
 
-    def _launch(self, folder: str) -> None:
-        try:
-            pid = os.fork()
-        except OSError as error:
-            _say_not_started(folder, error)
-            return
-        if pid:
-            self._runners[pid] = folder
-            return
-        code = 1
-        try:
-            os.setsid()
-            self._wakeups.close()
-            for handle in self._handles:
-                os.close(handle)
-            code = run_replica(folder)
-        except BaseException:  # noqa: BLE001 - this is the top of a process
-            traceback.print_exc()
-            sys.stderr.flush()
-        finally:
-            os._exit(code)
-
-    def _reap(self) -> None:
-        """Runners that ended well have said so; for one that did not, we clear up and speak."""
-        lost = []
-        while True:
-            try:
-                pid, _ = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                break
-            if pid == 0:
-                break
-            folder = self._runners.pop(pid, None)
-            if folder is not None and os.path.isdir(folder):
-                lost.append(folder)
-        for folder in lost:
-            try:
-                self._bury(folder)
-            except (OSError, ValueError, KeyError):  # noqa: PERF203 - one bad folder is one
-                traceback.print_exc()
-
-    def _bury(self, folder: str) -> None:
-        spool = Spool(folder)
-        if spool.has_fact("exited") or not spool.take():
-            return
-        order = spool.read_order()
-        kill_marked({make_mark(order)})
-        # What lost its mark came to us; everything below us that is not a runner's is a stray.
-        kill_descendants(_reap_strays, spared=self._runners)
-        clear_containers(folder)
-        clear_cgroups(folder)
-        spool.say(
-            "exited",
-            ranks=[],
-            reason="killed",
-            message="its runner was killed; all that it had started was killed after it",
-        )
-        spool.release()
+    def _let_go(self) -> None:
+        """In a child, which has its own."""
+        self._wakeups.close()
+        for handle in self._handles:
+            os.close(handle)
 
     def _has_listener(self) -> bool:
         try:
@@ -140,16 +81,3 @@ class Launcher:
         except OSError:
             return False
         return True
-
-
-def _say_not_started(folder: str, error: OSError) -> None:
-    spool = Spool(folder)
-    if spool.take():
-        spool.read_order()
-        message = "no process could be started: %s" % error
-        spool.say("exited", ranks=[], reason="setup_failed", message=message)
-        spool.release()
-
-
-def _reap_strays() -> None:
-    """Strays become zombies of ours; the next turn collects them with the runners."""

@@ -18,7 +18,14 @@ from typing import Any
 
 from .accounts import LauncherRefused
 from .cgroups import CGROUPS, Cgroups, clear_cgroups, name_cgroup
-from .environment import make_environment, make_mark, own_peers, write_hostfile
+from .environment import (
+    DevicesMissing,
+    make_environment,
+    make_mark,
+    own_peers,
+    visible_devices,
+    write_hostfile,
+)
 from .lodging import METRICS, check_alike, is_enclosed, make_ranks, show
 from .logfile import Budget, LogFile
 from .podman import NotEnclosed, clear_containers
@@ -93,9 +100,10 @@ class Replica:
         self._beat()
         try:
             check_clock(self._spool.path(BEAT), self._order.get("skew_s_max"))
+            visible_devices(self._order)
             self._set_up()
             is_here = self._fetch()
-        except (ClockSkewed, LauncherRefused, NotEnclosed) as error:
+        except (ClockSkewed, DevicesMissing, LauncherRefused, NotEnclosed) as error:
             self._say_exited("setup_failed", str(error))
             return
         except (OSError, ValueError, KeyError) as error:
@@ -310,7 +318,8 @@ class Replica:
                 self._wakeups.unwatch(ended)
             self._relay.turn()
         if signal.SIGTERM in signals:
-            self._is_told_off = not self._ranks.stopping
+            # It may come twice, from the cluster and from a pilot.
+            self._is_told_off = self._is_told_off or not self._ranks.stopping
             self._stop(self._order["stop_signal"], self._order["grace_s"])
         if self._is_unsaid:
             self._is_unsaid = not self._spool.say_kept()

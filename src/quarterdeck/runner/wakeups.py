@@ -11,9 +11,9 @@ READ_BYTES = 65536
 
 
 class Wakeups:
-    """A poll over a FIFO and the signals that this process was told to expect."""
+    """A poll over a FIFO, if there is one, and the signals that this process was told to expect."""
 
-    def __init__(self, fifo: int, numbers: Iterable[int]) -> None:
+    def __init__(self, fifo: int | None, numbers: Iterable[int]) -> None:
         self._fifo = fifo
         self._reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._handles = (self._reader, writer)
@@ -24,14 +24,16 @@ class Wakeups:
         self.ready: list[int] = []
         """Which of the watched pipes have something, or came to their end."""
         self._poll = select.poll()
-        self._poll.register(fifo, select.POLLIN)
+        if fifo is not None:
+            self._poll.register(fifo, select.POLLIN)
         self._poll.register(self._reader, select.POLLIN)
 
     def wait(self, timeout_s: float) -> tuple[bytes, set[int]]:
         """What the FIFO brought and which signals came, both perhaps nothing."""
         events = self._poll.poll(max(0, int(timeout_s * 1000 + 0.999)))
         self.ready = [handle for handle, _ in events if handle in self._watched]
-        return _drain(self._fifo), set(_drain(self._reader))
+        content = b"" if self._fifo is None else _drain(self._fifo)
+        return content, set(_drain(self._reader))
 
     def watch(self, reader: int) -> None:
         """Wake up for this pipe too; it is the caller's to read."""

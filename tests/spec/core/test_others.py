@@ -248,6 +248,18 @@ def test_who_is_over_before_a_reservation_begins_may_start_and_others_may_not() 
         assert plan.next_ready_ns == at_ns(1)
 
 
+def test_one_that_spares_who_has_no_time_limit_binds_who_has_one_and_all_once_it_has_begun() -> (
+    None
+):
+    nodes = [used("a", replace(reserved(1, 2), spares_unlimited=True))]
+    gap = HOUR - START_S
+    assert started(plan_of(nodes, waits("w1"))) == {"w1": ["a"]}
+    assert started(plan_of(nodes, waits("w1", limit_s=gap))) == {"w1": ["a"]}
+    assert started(plan_of(nodes, waits("w1", limit_s=gap + 1))) == {}
+    begun = [used("a", replace(reserved(-1, 2), spares_unlimited=True))]
+    assert started(plan_of(begun, waits("w1"))) == {}
+
+
 def test_a_proposed_time_limit_keeps_to_a_reservation() -> None:
     nodes = [used("a", reserved(1, 2))]
     ((key, limit),) = plan_of(nodes, waits("w1")).verdicts[JobId("w1")].change

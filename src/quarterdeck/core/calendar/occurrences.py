@@ -26,7 +26,8 @@ class Occurrence:
 
     `team` and `people` say whose jobs it is for, as of a booking; `nodes`, or else `count` whole
     ones. `is_used`: its owner has had something of it. `zone` is the one that it is told in.
-    `called` is set for what a site has reserved for others by itself, beside the calendar.
+    `called` is set for what a site has reserved for others by itself, beside the calendar; of that
+    some `spares_unlimited`: it binds only jobs that have a time limit before it begins.
     """
 
     booking_id: str
@@ -42,6 +43,7 @@ class Occurrence:
     zone: str = "UTC"
     is_used: bool = False
     called: str = ""
+    spares_unlimited: bool = False
 
     @property
     def title(self) -> str:
@@ -53,6 +55,15 @@ class Occurrence:
         if self.kind is Kind.MAINTENANCE:
             return False
         return self.team in ("", team) and (not self.people or owner in self.people)
+
+    def meets(self, at_ns: int, over_ns: int | None) -> bool:
+        """Whether a job that starts then could still run at an instant of it. `over_ns`: when that
+        is over at the latest; None: it has no time limit."""
+        if over_ns is None:
+            begins = not self.spares_unlimited or self.start_ns <= at_ns
+        else:
+            begins = self.start_ns < over_ns
+        return begins and self.end_ns > at_ns
 
     def overlaps(self, other: Occurrence) -> bool:
         """Whether there is an instant that is in both."""

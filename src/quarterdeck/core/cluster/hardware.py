@@ -67,7 +67,9 @@ class Foreign:
     `name` is what everybody may read who may read nodes, such as `Slurm job 4711`: no user's name.
     `devices` are ids of whole GPUs of the node or of MIG slices of them. `ends_at_ns` is when it
     must be over; None: nobody knows. One with `starts_at_ns` is a reservation: from then on until
-    its end the whole node is kept for others. What has 0 there holds its share now.
+    its end the whole node is kept for others. What has 0 there holds its share now. One that
+    `spares_unlimited` lets jobs without a time limit start all the same: the site makes them go on
+    elsewhere then.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Foreign:
     memory_bytes: int = 0
     ends_at_ns: int | None = None
     starts_at_ns: int = 0
+    spares_unlimited: bool = False
 
     @property
     def is_reservation(self) -> bool:

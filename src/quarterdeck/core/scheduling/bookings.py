@@ -102,9 +102,7 @@ class Bound:
         key = tuple(
             index
             for index, time in enumerate(self._times)
-            if (over_ns is None or time.start_ns < over_ns)
-            and time.end_ns > at_ns
-            and not time.is_for(waiting.team, waiting.owner)
+            if time.meets(at_ns, over_ns) and not time.is_for(waiting.team, waiting.owner)
         )
         return self._bars_of(key) if key else None
 

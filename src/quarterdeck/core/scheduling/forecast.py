@@ -100,8 +100,7 @@ def _may_be_kept_back(own: Waiting, times: Iterable[Occurrence], at_ns: int) -> 
     the plans that were tried knew only what is booked before it would be over now."""
     over_ns = None if own.runs_s is None else at_ns + int((own.runs_s + START_S) * NS_PER_S)
     return any(
-        (over_ns is None or time.start_ns < over_ns) and not time.is_for(own.team, own.owner)
-        for time in times
+        time.meets(at_ns, over_ns) and not time.is_for(own.team, own.owner) for time in times
     )
 
 

@@ -43,12 +43,12 @@ def loans_of(capacity: Capacity) -> Iterator[Loaned]:
 
 def reservations_of(capacity: Capacity) -> list[Occurrence]:
     """What others have reserved, each with all its nodes, in the order of their starts."""
-    found: dict[tuple[str, str, int, int], list[str]] = {}
+    found: dict[tuple[str, str, int, int, bool], list[str]] = {}
     for row in capacity.shared:
         room = capacity.rooms[row]
         for one in room.outside.reserved:
             end_ns = NEVER_NS if one.ends_at_ns is None else one.ends_at_ns
-            key = (room.site, one.name, one.starts_at_ns, end_ns)
+            key = (room.site, one.name, one.starts_at_ns, end_ns, one.spares_unlimited)
             found.setdefault(key, []).append(room.node.name)
     times = [
         Occurrence(
@@ -59,8 +59,9 @@ def reservations_of(capacity: Capacity) -> list[Occurrence]:
             nodes=tuple(dict.fromkeys(nodes)),
             site=site,
             called=name,
+            spares_unlimited=spares,
         )
-        for (site, name, start_ns, end_ns), nodes in found.items()
+        for (site, name, start_ns, end_ns, spares), nodes in found.items()
     ]
     return sorted(times, key=lambda time: (time.start_ns, time.booking_id, time.site))
 

@@ -10,7 +10,7 @@ from quarterdeck.basics.errors import Invalid
 from quarterdeck.basics.quantities import format_span
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from quarterdeck.adapters.engines.slurm.settings import SlurmSettings
@@ -115,14 +115,23 @@ def time_limit_s(order: LaunchOrder, longest_s: float | None) -> float | None:
 
 
 def _script(settings: SlurmSettings, places: Places, nodes: int, cpus: int) -> str:
-    words = (settings.python, "-I", "-S", str(places.runner), "node", str(places.attempt))
-    start = f'exec {shlex.join(words)} --name "$SLURMD_NODENAME"'
-    if nodes > 1:
-        step = (
-            f"exec srun --nodes={nodes} --ntasks={nodes} --ntasks-per-node=1 --mpi=none "
-            f"--cpus-per-task={cpus} --cpu-bind=none --kill-on-bad-exit=0 --export=ALL /bin/sh -c "
-        )
-        start = step + shlex.quote(start)
+    words = ("node", str(places.attempt))
+    if nodes == 1:
+        return make_script(settings, places.runner, words)
+    step = (
+        f"srun --nodes={nodes} --ntasks={nodes} --ntasks-per-node=1 --mpi=none "
+        f"--cpus-per-task={cpus} --cpu-bind=none --kill-on-bad-exit=0 --export=ALL /bin/sh -c "
+    )
+    return make_script(settings, places.runner, words, step)
+
+
+def make_script(settings: SlurmSettings, runner: Path, words: Sequence[str], step: str = "") -> str:
+    """A batch script that becomes the runner with these words and the node's name. `step`: what
+    starts that on each node, as a shell line."""
+    call = shlex.join((settings.python, "-I", "-S", str(runner), *words))
+    start = f'exec {call} --name "$SLURMD_NODENAME"'
+    if step:
+        start = f"exec {step}{shlex.quote(start)}"
     return (
         "#!/bin/sh\n"
         f"PATH={shlex.quote(settings.path or PATH)}; export PATH\n"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from quarterdeck.adapters.spool.doors import shut_door
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.states import ReplicaState
+
+if TYPE_CHECKING:
+    from quarterdeck.adapters.spool.replica import Spool
 
 
 class Fate(NamedTuple):
@@ -47,3 +51,44 @@ def fate_of(state: str, reason: str, said: str, *, was_taken_up: bool) -> Fate:
     return Fate(
         ReplicaState.LOST, Reason.NODE_FAILURE, f"{message} ({told})", explains=state in _NODE
     )
+
+
+def pilot_fate_of(node: str, state: str, reason: str, why: str) -> Fate:
+    """Of what ran under a pilot that is gone: by the state of its batch job, and its own last word.
+    That its time was over or its node was taken is no fault of the jobs there, so they go on
+    elsewhere."""
+    told = f"Slurm: {state or 'knows nothing of it any more'}"
+    if reason and reason not in ("None", state):
+        told += f" ({reason})"
+    level, code, message = (
+        (ReplicaState.EXITED, Reason.PREEMPTED, f"the time of its pilot on {node} was over")
+        if why == "time" or state in ("TIMEOUT", "DEADLINE")
+        else _PILOT_FATES.get(state)
+        or (
+            (ReplicaState.EXITED, Reason.PREEMPTED, f"its pilot on {node} was told to end")
+            if why
+            else (ReplicaState.LOST, Reason.NODE_FAILURE, f"its pilot on {node} was lost")
+        )
+    )
+    return Fate(level, code, f"{message.format(node=node)} ({told})", explains=True)
+
+
+_PILOT_FATES: Final = {
+    "CANCELLED": (
+        ReplicaState.EXITED,
+        Reason.STOPPED_AT_SITE,
+        "its pilot on {node} was cancelled in Slurm, not by Quarterdeck",
+    ),
+    "PREEMPTED": (ReplicaState.EXITED, Reason.PREEMPTED, "Slurm took {node} for other jobs"),
+    **dict.fromkeys(_NODE, (ReplicaState.LOST, Reason.NODE_FAILURE, "the node {node} was lost")),
+}
+
+
+def end_spool(spool: Spool, fate: Fate) -> None:
+    """Give up a replica that has not said how it ended, and keep out whatever of it may live on;
+    explain one that was told to end. `Unavailable` when the disk does not take it."""
+    if spool.unexplained is not None and not fate.explains:
+        spool.explain()
+    elif not spool.sighting.state.is_gone:
+        shut_door(spool.folder)
+        spool.end(fate.state, fate.reason, fate.message)

@@ -30,3 +30,17 @@ class SlurmSettings:
     silence_s: float = 60.0
     patience_s: float = 120.0
     poll_s: float = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class PilotSettings:
+    """A site whose jobs run under pilots: how many nodes these may hold, and how many they keep
+    even when idle; any other that has been idle for `idle_s` is given back. A pilot stays for
+    `hold_s` at most; None: as long as the partition lets a job run, or a day where it sets no
+    limit. Its jobs in Slurm are as `slurm` says."""
+
+    slurm: SlurmSettings
+    nodes_max: int
+    nodes_min: int = 0
+    idle_s: float = 300.0
+    hold_s: float | None = None

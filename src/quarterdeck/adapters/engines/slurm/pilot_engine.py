@@ -1,0 +1,334 @@
+"""Slurm as a landlord: pilots hold whole nodes, and our own runners pack jobs into them.
+
+A pilot is a batch job of one node, made when the plan places the first job there and given back
+when nothing has run there for a while. So Slurm is asked once for a node, not once for a job, and a
+job under a pilot gets just the devices of its grant, or parts of them, whatever Slurm can do.
+"""
+
+from __future__ import annotations
+
+import logging
+from time import monotonic, time
+from typing import TYPE_CHECKING, Final
+
+from quarterdeck.adapters.engines.slurm.contents import Contents
+from quarterdeck.adapters.engines.slurm.desk import Desk
+from quarterdeck.adapters.engines.slurm.fate import Fate, end_spool, pilot_fate_of
+from quarterdeck.adapters.engines.slurm.passengers import Passengers
+from quarterdeck.adapters.engines.slurm.pilot_limits import check_order
+from quarterdeck.adapters.engines.slurm.pilot_nodes import free_nodes, make_pilot_nodes
+from quarterdeck.adapters.engines.slurm.pilots import Pilots
+from quarterdeck.adapters.spool.attempts import Attempts
+from quarterdeck.adapters.spool.news import News
+from quarterdeck.basics.errors import Unavailable
+from quarterdeck.core.jobs.reasons import Reason
+from quarterdeck.core.jobs.states import ReplicaState
+from quarterdeck.ports.engine import Abilities
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
+    from quarterdeck.adapters.engines.slurm.commands import SlurmCommands
+    from quarterdeck.adapters.engines.slurm.passengers import Passenger
+    from quarterdeck.adapters.engines.slurm.pilots import Pilot
+    from quarterdeck.adapters.engines.slurm.records import SlurmJob
+    from quarterdeck.adapters.engines.slurm.settings import PilotSettings
+    from quarterdeck.adapters.engines.slurm.view import Look
+    from quarterdeck.adapters.spool.credentials import Credentials
+    from quarterdeck.adapters.spool.paths import SitePaths
+    from quarterdeck.core.cluster.hardware import Node
+    from quarterdeck.ports.engine import AttemptRef, LaunchOrder, Observation
+
+SWEEP_S: Final = 5.0
+"""How often spools are read of which no news came, and beats are looked at."""
+SETTLE_S: Final = 3.0
+"""After Slurm's word that a pilot has ended, how long its runners' last words may be on their
+way."""
+STOPPED: Final = Fate(
+    ReplicaState.EXITED, Reason.STOPPED_AT_SITE, "it was stopped before it was started"
+)
+WELL: Final = ("told", "abandoned", "time")
+"""Last words of pilots that ended as they were to."""
+log = logging.getLogger(__name__)
+
+
+class PilotEngine:
+    """An `Engine` on nodes of a Slurm cluster that pilots hold. Used by one thread."""
+
+    def __init__(
+        self,
+        paths: SitePaths,
+        home_id: str,
+        blobs: FilesystemBlobs,
+        commands: SlurmCommands,
+        settings: PilotSettings,
+        credentials: Credentials | None = None,
+    ) -> None:
+        """Asks Slurm once. `Unavailable` when it does not answer, `Invalid` for a partition that
+        it does not have."""
+        paths.make()
+        self._settings = settings
+        self._contents = Contents(paths, home_id, blobs)
+        self._news = News(paths)
+        self._attempts = Attempts(paths, credentials, asks_why=True)
+        self._attempts.find()
+        self._pilots = Pilots(paths, home_id, settings, self._contents.runner)
+        self._passengers = Passengers(paths, self._pilots, settings.slurm.silence_s)
+        for tracked in self._attempts.live:
+            self._passengers.find(tracked)
+        self._avoided: dict[str, tuple[float, str]] = {}
+        self._swept_at = -1e9
+        self._named: tuple[Look | None, Mapping[str, Node]] = (None, {})
+        self._desk = Desk(commands, settings.slurm)
+        self._sweep(monotonic())
+
+    def close(self) -> None:
+        """Ask Slurm no more. What runs goes on, and the pilots stay until they are idle for long
+        and nobody comes back."""
+        self._desk.close()
+
+    @property
+    def problem(self) -> str:
+        """Why Slurm does not answer; empty when it does."""
+        return self._desk.problem
+
+    @property
+    def abilities(self) -> Abilities:
+        """All that our own runners can do."""
+        return Abilities(shares_nodes_with_others=True)
+
+    def list_nodes(self) -> tuple[Node, ...]:
+        """The partition's nodes: those that are held, those that may be, and what others have."""
+        now = monotonic()
+        self._avoided = {node: one for node, one in self._avoided.items() if one[0] > now}
+        return make_pilot_nodes(
+            self._desk.look,
+            self._settings,
+            self._holding(),
+            {node: why for node, (_, why) in self._avoided.items()},
+            time(),
+        )
+
+    def launch(self, order: LaunchOrder) -> None:
+        """Write every replica's order, and hand each to the pilot of its node, which is made where
+        there is none."""
+        if not self._attempts.may_launch(order):
+            return
+        nodes = self._nodes_by_name()
+        absent = [grant.node for grant in order.grants if grant.node not in nodes]
+        if absent:
+            self._attempts.lose(order, f"the site has no node {', '.join(absent)} any more")
+            return
+        places = check_order(order, self._desk.look, self._settings)
+        contents = self._contents.make(order, nodes, order.spec.time_limit_s, places)
+        tracked = self._attempts.write(order.ref, contents)
+        for passenger in self._passengers.find(tracked):
+            self._board(passenger)
+
+    def stop(self, ref: AttemptRef, grace_s: float) -> None:
+        """Leave word for the runners. An order that no pilot has taken is taken back."""
+        tracked = self._attempts.stop(ref, grace_s)
+        if tracked is None:
+            return
+        for one in self._passengers.of(ref):
+            if not one.spool.was_taken_up and (one.pilot is None or one.take_back()):
+                self._end(one, STOPPED)
+        self._attempts.refresh(tracked)
+
+    def observe(self) -> list[Observation]:
+        """Every attempt that is known. Slurm is asked for all of its jobs at once, now and then."""
+        for ref in self._news.take():
+            self._attempts.note(ref)
+        now = monotonic()
+        if self._desk.hear(now):
+            self._hear(now)
+        if now - self._swept_at >= SWEEP_S:
+            self._swept_at = now
+            self._sweep(now)
+        return self._attempts.observe()
+
+    def forget(self, refs: Iterable[AttemptRef]) -> None:
+        """Move the attempts' folders out of sight, without their work folders."""
+        for ref in self._attempts.forget(refs):
+            self._passengers.drop(ref)
+
+    def _holding(self) -> dict[str, Pilot]:
+        """The pilots by node, also those that have not begun; of a node with two the newer."""
+        return {pilot.node: pilot for pilot in self._pilots}
+
+    def _nodes_by_name(self) -> Mapping[str, Node]:
+        """As of Slurm's last word: how each is built, and what is reserved of it."""
+        look = self._desk.look
+        if self._named[0] is not look:
+            self._named = (look, {node.name: node for node in self.list_nodes()})
+        return self._named[1]
+
+    def _board(self, one: Passenger) -> None:
+        """Hand it to the pilot of its node. When the disk or Slurm do not take that now, it is
+        tried again with the next sweep."""
+        try:
+            pilot = self._pilots.current(one.node)
+            if pilot is None or not one.board(pilot):
+                pilot = self._pilots.make(self._nodes_by_name()[one.node], self._desk.look)
+                one.board(pilot)
+                self._submit(pilot)
+        except Unavailable as error:
+            log.warning("%s/%d cannot be handed over yet: %s", *one.ref, error)
+
+    def _submit(self, pilot: Pilot) -> None:
+        if told := self._desk.submit(pilot.batch):
+            self._give_up(pilot, Fate(ReplicaState.EXITED, Reason.SETUP_FAILED, told))
+            self._drop(pilot)
+
+    def _hear(self, now: float) -> None:
+        """What Slurm's word means for each pilot, and for those that nobody knows."""
+        for pilot in self._pilots:
+            if not self._desk.has_news(pilot.batch):
+                continue
+            job = self._desk.find(pilot.batch)
+            if pilot.batch.ticket.job is None:
+                self._ask_again(pilot, now)
+            elif job is None or job.has_ended:
+                self._settle(pilot, job, now)
+            else:
+                pilot.batch.over_since = None
+                self._attend(pilot, job, now)
+        mine = {pilot.batch.ticket.request.comment for pilot in self._pilots}
+        for job in self._desk.look.jobs.values():
+            is_ours = job.comment.startswith(self._pilots.prefix)
+            if is_ours and job.comment not in mine and not job.has_ended:
+                log.warning("Slurm job %d is a pilot that nobody knows, and is cancelled", job.id)
+                self._desk.cancel_job(job.id)
+        self._keep_some()
+
+    def _ask_again(self, pilot: Pilot, now: float) -> None:
+        """Slurm does not have it."""
+        if self._desk.has_waited(pilot.batch, now):
+            self._give_up(pilot, self._too_late(pilot, "it takes no more jobs of this account"))
+            self._drop(pilot)
+        elif not self._passengers.count(pilot) and not self._is_kept(pilot):
+            self._pilots.drop(pilot)
+        elif self._desk.is_due(pilot.batch, now):
+            self._submit(pilot)
+
+    def _attend(self, pilot: Pilot, job: SlurmJob, now: float) -> None:
+        """One that waits for its node, or has it."""
+        is_wanted = self._passengers.count(pilot) > 0 or self._is_kept(pilot)
+        if job.state == "PENDING" and not is_wanted:
+            pilot.withdraw()
+            self._desk.cancel(pilot.batch)
+        elif not pilot.lives and self._desk.has_waited(pilot.batch, now):
+            pilot.withdraw()
+            self._desk.cancel(pilot.batch)
+            self._give_up(pilot, self._too_late(pilot, job.reason))
+        elif is_wanted or not pilot.lives:
+            pilot.idle_since = None
+        else:
+            pilot.idle_since = now if pilot.idle_since is None else pilot.idle_since
+            if now - pilot.idle_since >= self._settings.idle_s:
+                pilot.ask_to_end()
+
+    def _settle(self, pilot: Pilot, job: SlurmJob | None, now: float) -> None:
+        """Its batch job is over: so is what ran there, as soon as all last words are heard."""
+        batch = pilot.batch
+        batch.over_since = batch.over_since or now
+        riders = self._passengers.on(pilot)
+        for one in riders:
+            one.spool.read()
+        if any(not one.spool.has_ended for one in riders) and now - batch.over_since < SETTLE_S:
+            return
+        state, reason = (job.state, job.reason) if job else self._desk.recall(batch)
+        why = pilot.last_word
+        fate = pilot_fate_of(pilot.node, state, reason, why)
+        if not pilot.lives and state in ("FAILED", "COMPLETED", "OUT_OF_MEMORY"):
+            said = batch.ticket.read_output() or "it said nothing"
+            told = f"the pilot on {pilot.node} did not start (Slurm: {state}): {said}"
+            fate = Fate(ReplicaState.EXITED, Reason.SETUP_FAILED, told)
+        self._give_up(pilot, fate, again=pilot.is_withdrawn or why in WELL)
+        self._drop(pilot)
+
+    def _give_up(self, pilot: Pilot, fate: Fate, *, again: bool = False) -> None:
+        """It is gone or will be, and so are its passengers. Those with which it never began get
+        another pilot when it ended well (`again`), and else go back into the queue; for a while no
+        other pilot is tried there."""
+        for one in self._passengers.on(pilot):
+            is_new = not one.spool.was_taken_up
+            if is_new and again and one.take_back() and one.node in self._nodes_by_name():
+                self._board(one)
+            elif not is_new or fate.reason in (Reason.SETUP_FAILED, Reason.PREEMPTED):
+                self._end(one, fate)
+            else:
+                told = f"it was not started yet: {fate.message}"
+                self._end(one, Fate(ReplicaState.EXITED, Reason.PREEMPTED, told))
+        if not again:
+            until = monotonic() + self._settings.slurm.patience_s
+            self._avoided[pilot.node] = (until, f"its last pilot failed: {fate.message}")
+
+    def _drop(self, pilot: Pilot) -> None:
+        """Unless a full disk keeps the end of one of its passengers from being written."""
+        if not self._passengers.on(pilot):
+            self._pilots.drop(pilot)
+
+    def _too_late(self, pilot: Pilot, reason: str) -> Fate:
+        patience_s = self._settings.slurm.patience_s
+        told = f"Slurm did not give {pilot.node} within {patience_s:g} s ({reason})"
+        return Fate(ReplicaState.EXITED, Reason.PREEMPTED, told)
+
+    def _is_kept(self, pilot: Pilot) -> bool:
+        """Whether it stays even when it is idle."""
+        if not self._settings.nodes_min:
+            return False
+        by_use = sorted(
+            self._holding().values(),
+            key=lambda one: (not self._passengers.count(one), not one.lives),
+        )
+        return pilot in by_use[: self._settings.nodes_min]
+
+    def _keep_some(self) -> None:
+        """As many as are to be held without anything to do."""
+        if not self._settings.nodes_min:
+            return
+        holding, nodes = self._holding(), self.list_nodes()
+        for node in free_nodes(nodes, holding)[: max(0, self._settings.nodes_min - len(holding))]:
+            self._submit(self._pilots.make(node, self._desk.look))
+
+    def _end(self, one: Passenger, fate: Fate) -> None:
+        """On a full disk it is tried again with Slurm's next word."""
+        try:
+            end_spool(one.spool, fate)
+        except Unavailable as error:
+            log.warning("the end of %s/%d cannot be written yet: %s", *one.ref, error)
+        self._attempts.refresh(one.tracked)
+
+    def _sweep(self, now: float) -> None:
+        """Read every live spool, hand over what was not, and find who fell silent."""
+        for tracked in self._attempts.live:
+            self._attempts.read(tracked)
+            if tracked.is_gone:
+                continue
+            self._attempts.renew(tracked)
+            for one in self._passengers.of(tracked.ref):
+                if one.is_left_behind(now):
+                    self._board(one)
+                if one.is_told_off_alone:
+                    one.spool.explain()
+                elif one.is_silent(now):
+                    told = f"its runner has said nothing for {self._settings.slurm.silence_s:g} s"
+                    self._end(one, Fate(ReplicaState.LOST, Reason.NODE_FAILURE, told))
+            self._attempts.refresh(tracked)
+        for pilot in self._pilots:
+            self._listen(pilot, now)
+        self._pilots.watch()
+
+    def _listen(self, pilot: Pilot, now: float) -> None:
+        """Whether it has not beaten for too long: then its node is lost, long before Slurm says."""
+        if not pilot.lives or pilot.is_lost or pilot.last_word:
+            return
+        if pilot.beat.silent_s(pilot.read_beat_ns(), now) >= self._settings.slurm.silence_s:
+            pilot.is_lost = True
+            self._desk.cancel(pilot.batch)
+            silence_s = self._settings.slurm.silence_s
+            told = f"its pilot on {pilot.node} has said nothing for {silence_s:g} s"
+            for one in self._passengers.on(pilot):
+                self._end(one, Fate(ReplicaState.LOST, Reason.NODE_FAILURE, told, explains=True))

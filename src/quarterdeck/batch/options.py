@@ -17,8 +17,8 @@ NOT_HERE = {
     "--bcast": "the work folder is there already",
     "--het-group": "jobs have one component here",
     "--jobid": "steps run within their own job",
-    "--container-image": "images of containers are not run yet",
-    "--container-mounts": "images of containers are not run yet",
+    "--container-image": "a batch script runs outside of images",
+    "--container-mounts": "a batch script runs outside of images",
 }
 IGNORED = (
     *("--cpu-bind", "--mem-bind", "--gpu-bind", "--hint", "--mem", "--mem-per-cpu", "--time"),

@@ -160,7 +160,7 @@ _REFUSED: Final = (
         *("bb", "bbf", "export-file"),
     ),
     *_refused(
-        "images of containers are not run yet; start the container in the script",
+        "a batch script runs outside of images; use a job file with `image:`",
         *("container", "container-id", "container-image", "container-mounts"),
     ),
     *_refused("use --gpus-per-node", *("gpus-per-socket", "tres-per-node", "tres-per-task")),

@@ -205,7 +205,9 @@ def test_who_does_not_listen_is_killed_when_the_grace_is_over(yard: Ground, podm
     folder = begin(yard, 'trap "" TERM; echo ready; while :; do sleep 0.05; done')
     yard.ask_to_stop(folder, 0.3)
     end = yard.fact(folder, "exited")
-    assert (end["reason"], end["ranks"][0]["code"]) == ("stopped", 137)
+    (rank,) = end["ranks"]
+    # Podman may tell of the kill, or be killed itself before it can.
+    assert (end["reason"], rank["code"] or 128 + rank["signal"]) == ("stopped", 137)
     is_gone(yard, podman, folder)
 
 

@@ -394,3 +394,14 @@ def test_what_a_trial_says_is_what_jobs_meet(podman: Podman, tmp_path: Path) -> 
     assert not broken["works"]
     assert "podman starts no container as root: " in broken["text"]
     assert podman.containers() == []
+
+
+def test_results_and_checkpoints_behind_a_door_are_reached(yard: Ground) -> None:
+    line = "echo r > $QD_RESULTS/r; echo c > $QD_CHECKPOINT/c; echo d > ckpt/d"
+    folder = yard.order_behind_door(line, checkpoint_path="ckpt", image=IMAGE)
+    yard.start_launcher()
+    yard.launch(folder)
+    assert yard.fact(folder, "exited")["ranks"][0]["code"] == 0, (folder / "log").read_text()
+    assert (yard.root / "results/j1/0/r").read_text() == "r\n"
+    kept = yard.root / "checkpoints/j1"
+    assert sorted(one.name for one in kept.iterdir()) == ["c", "d"]

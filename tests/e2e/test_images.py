@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +13,13 @@ import numpy as np
 import pytest
 
 from tests.e2e.deck import Deck, kill_and_wait, until
+from tests.e2e.slurm_site import NAME as SLURM
+from tests.e2e.slurm_site import add_command, wait_connected
 from tests.e2e.test_examples import run_example
 from tests.podman import Podman, opened, write_busybox
 from tests.pythonimage import CHANGES, write_python
+from tests.slurm.cluster import running_slurm
+from tests.slurm.config import ClusterOptions
 
 NAME = "localhost/busybox:1"
 NEAR = 1e-9
@@ -173,3 +178,39 @@ def test_digits_learns_the_same_in_an_image(
     values = [[(point["step"], point["value"]) for point in points] for points in told]
     assert len(values[0]) == 20
     assert values[0] == [(step, pytest.approx(value, abs=NEAR)) for step, value in values[1]]
+
+
+@pytest.mark.needs_slurm
+@pytest.mark.needs_podman
+@pytest.mark.needs_bubblewrap
+def test_both_work_on_a_slurm_by_the_same_runner(
+    deck: Deck, podman: Podman, tmp_path: Path
+) -> None:
+    """A site's podman is set up on its nodes; here the runner's Python leads to the tests' own."""
+    busybox = podman.import_tar(write_busybox(tmp_path / "busybox.tar"), NAME)
+    with running_slurm(ClusterOptions(nodes=2)) as cluster:
+        path, python = tmp_path / "shared", tmp_path / "python"
+        words = [f"{name}={value}" for name, value in podman.environment.items()]
+        python.write_text(f'#!/bin/sh\nexec env {shlex.join(words)} {sys.executable} "$@"\n')
+        python.chmod(0o755)
+        added = deck.qd(*add_command(cluster, path, "--python", str(python)))
+        assert added.returncode == 0, added.stderr
+        deck.up("--pretend", "dgx-a100:1")
+        wait_connected(deck)
+        line = "id -u; echo $RANK > $QD_RESULTS/r; sleep 0.1"
+        inside = deck.run("--site", SLURM, "--image", NAME, "-N", "2", line)
+        apart = deck.run("--site", SLURM, "--isolate", f"ls -A {path}/*; echo 1 > $QD_RESULTS/r")
+        for job_id in (inside, apart):
+            assert deck.qd("wait", job_id).returncode == 0, deck.show(job_id)
+        replicas = deck.show(inside)["attempts"][0]["replicas"]
+        assert {replica["image"] for replica in replicas} == {busybox}
+        assert deck.qd("logs", inside).stdout == "65534\n"
+        assert inside not in deck.qd("logs", apart).stdout
+        found = [deck.qd_json("results", job_id)["files"] for job_id in (inside, apart)]
+        assert [len(files) for files in found] == [2, 1]
+        waits = deck.run("--site", SLURM, "--image", NAME, "env -i sleep 1000 & sleep 1000")
+        until(lambda: deck.show(waits)["state"] == "running")
+        assert len(podman.containers()) == 1
+        assert deck.qd("cancel", waits).returncode == 0
+        until(lambda: deck.show(waits)["state"] == "cancelled")
+        assert podman.containers() == []

@@ -18,6 +18,7 @@ from typing import Any
 
 import quarterdeck
 from quarterdeck.adapters.engines.local.confinement import remove_groups
+from quarterdeck.adapters.spool.doors import make_door
 
 RUNNER = Path(quarterdeck.__file__).parent / "runner"
 
@@ -86,6 +87,13 @@ class Ground:
             "inbox": str(self.run / "inbox.fifo"),
         }
         (folder / "order.json").write_text(json.dumps(content | changes))
+        return folder
+
+    def order_behind_door(self, line: str, **changes: Any) -> Path:
+        """As engines write one whose results and checkpoints can be shut off (adapters/spool)."""
+        folder = self.order(line, **changes)
+        order = json.loads((folder / "order.json").read_text())
+        (folder / "order.json").write_text(json.dumps(make_door(folder, order)))
         return folder
 
     def blob(self, content: bytes) -> str:

@@ -190,3 +190,16 @@ def test_a_node_without_bubblewrap_is_told_with_what_to_do(
 def test_what_bubblewrap_cannot_do_is_told_before_the_command_runs() -> None:
     with pytest.raises(NotEnclosed, match="does not work on this node: bwrap: "):
         bubbles.try_out(bubbles.find_bubblewrap(), ["--ro-bind", "/nowhere", "/"])
+
+
+def test_results_and_checkpoints_behind_a_door_are_reached(ground: Ground) -> None:
+    line = "echo r > $QD_RESULTS/r; echo c > $QD_CHECKPOINT/c; echo d > ckpt/d"
+    folder = ground.order_behind_door(
+        line, checkpoint_path="ckpt", isolate=True, hidden=[str(ground.root.parent)]
+    )
+    ground.start_launcher()
+    ground.launch(folder)
+    assert ground.fact(folder, "exited")["ranks"][0]["code"] == 0, (folder / "log").read_text()
+    assert (ground.root / "results/j1/0/r").read_text() == "r\n"
+    kept = ground.root / "checkpoints/j1"
+    assert sorted(one.name for one in kept.iterdir()) == ["c", "d"]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.deck import Deck, until
-from tests.e2e.slurm_site import NAME, add_command, wait_connected
+from tests.e2e.slurm_site import add_command, wait_connected
 from tests.slurm.cluster import SlurmCluster, running_slurm
 from tests.slurm.config import ClusterOptions, address_of
 
@@ -100,7 +101,7 @@ def test_the_kernel_refuses_a_job_what_it_was_not_granted(
     mine = {}
     for gpus in ("1", "3", "2"):
         job_id = deck.run("--gpus", gpus, f"python3 {script}")
-        told = until(lambda job_id=job_id: _told_by(deck, job_id), within_s=60)
+        told = until(partial(_told_by, deck, job_id), within_s=60)
         mine[job_id] = [int(index) for index, word in told[:8] if word == "ENXIO"]
         assert {word for _, word in told[:8]} == {"ENXIO", "EPERM"}
         assert len(mine[job_id]) == int(gpus)

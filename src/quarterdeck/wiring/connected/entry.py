@@ -101,7 +101,7 @@ def write_entry(entry: SiteEntry) -> str:
             continue
         # Exactly: what is for people to read is rounded.
         text = f"{value:.3f}".rstrip("0").rstrip(".") + "s" if key in SPANS else str(value)
-        lines.append(f"{key}: {json.dumps(text)}")
+        lines.append(f"{key}: {json.dumps(text, ensure_ascii=False)}")
     return "\n".join(lines) + "\n"
 
 

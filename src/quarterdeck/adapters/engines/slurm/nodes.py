@@ -142,8 +142,9 @@ def _devices_of_others(seen: SlurmNode, gpus: NodeGpus, mine: Sequence[Held]) ->
     all_devices = [gpus.id_of(index) for index in range(len(gpus.types))]
     told = {index for one in seen.gres_used if one.name == "gpu" for index in one.indices}
     if gpus.are_exact:
-        # Each has a type of its own, whose number is the index.
-        told = {int(one.type[1:]) for one in seen.gres_used if one.name == "gpu" and one.count}
+        # Each has a type of its own; a number may be missing where a GPU was taken out.
+        taken = {one.type for one in seen.gres_used if one.name == "gpu" and one.count}
+        told = {index for index, kind in enumerate(gpus.types) if kind in taken}
     rest = [device for device in all_devices if device not in ours]
     return sorted(rest, key=lambda device: gpus.index_of(device) not in told)
 

@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
-    from quarterdeck.adapters.engines.slurm.desk import Batch
     from quarterdeck.adapters.engines.slurm.commands import SlurmCommands
+    from quarterdeck.adapters.engines.slurm.desk import Batch
     from quarterdeck.adapters.engines.slurm.records import SlurmJob
     from quarterdeck.adapters.engines.slurm.settings import SlurmSettings
     from quarterdeck.adapters.spool.attempts import Tracked

@@ -41,6 +41,7 @@ from .workdir import lay_out, link_checkpoint
 BEAT_S = 10.0
 GROUP_LOOK_S = 0.05
 SAY_AGAIN_S = 1.0
+HEAR_OUT_S = 1.0
 HOSTFILE = "hostfile"
 WARNING = "stopping"
 CREDENTIALS = "credentials.json"
@@ -126,6 +127,8 @@ class Replica:
             self._say_exited("setup_failed", "the command could not be started: %s" % error)
             return
         self._attend()
+        if self._keeper is not None:
+            self._hear_out()
         self._clear_away()
         self._say_end()
 
@@ -268,6 +271,15 @@ class Replica:
                 self._is_timed_out = True
                 self._say("stopping", reason="timed_out")
             self._stop(self._order["stop_signal"], self._order["grace_s"])
+
+    def _hear_out(self) -> None:
+        """A cluster tells each process of a job to end, one by one: by that a rank may have ended
+        before we are told."""
+        until = time.monotonic() + HEAR_OUT_S
+        ends = (end.get("signal") for end in self._ranks.ends() if not end["stopped"])
+        was_killed = any(number in (signal.SIGTERM, signal.SIGKILL) for number in ends)
+        while was_killed and not self._ranks.stopping and time.monotonic() < until:
+            self._wait()
 
     def _clear_away(self) -> None:
         """Kill what is left of the command; then the log has its last byte."""

@@ -144,6 +144,19 @@ def test_told_by_the_cluster_it_warns_what_runs_and_waits_for_it(
     assert not pilot.orders.exists()
 
 
+def test_a_rank_that_the_cluster_ends_before_its_runner_was_stopped_there(
+    ground: Ground, pilot: Pilot
+) -> None:
+    folder = lasting(ground)
+    pilot.give(folder)
+    started = ground.fact(folder, "started")
+    until(ground.processes)
+    os.kill(started["pids"][0], signal.SIGTERM)
+    until(lambda: not _lives(started["pids"][0]))
+    os.kill(started["pid"], signal.SIGTERM)
+    assert ground.fact(folder, "exited")["reason"] == "stopped_at_site"
+
+
 def test_before_its_time_is_over_its_jobs_have_had_their_grace(ground: Ground) -> None:
     pilot = Pilot(ground, hold_s=6.0, margin_s=1.0)
     try:
@@ -172,6 +185,10 @@ def test_a_runner_that_is_killed_is_spoken_for(ground: Ground, pilot: Pilot) -> 
     kill(ground.fact(folder, "started")["pid"])
     assert ground.fact(folder, "exited")["reason"] == "killed"
     assert ground.processes() == []
+
+
+def _lives(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
 
 
 def test_a_folder_has_one_pilot(pilot: Pilot) -> None:

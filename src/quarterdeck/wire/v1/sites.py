@@ -22,7 +22,7 @@ class SiteView(Answer):
     """One site."""
 
     name: str
-    engine: str = Field(description="What runs jobs there: `local` or `slurm`.")
+    engine: str = Field(description="What runs jobs there: `local`, `slurm` or `slurm-pilot`.")
     state: str = Field(description="`connected`, or `away` while it does not answer.")
     problem: str = Field(description="Why it does not answer; empty when it does.")
     country: str = Field(description="Where it stands, by ISO 3166; empty when nobody has said.")

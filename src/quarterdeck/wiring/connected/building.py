@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
 from quarterdeck.adapters.engines.slurm.commands import SlurmCommands
 from quarterdeck.adapters.engines.slurm.engine import SlurmEngine
-from quarterdeck.adapters.engines.slurm.settings import SlurmSettings
+from quarterdeck.adapters.engines.slurm.pilot_engine import PilotEngine
+from quarterdeck.adapters.engines.slurm.settings import PilotSettings, SlurmSettings
 from quarterdeck.adapters.sites.catalogue import load_catalogue
 from quarterdeck.adapters.spool.paths import SitePaths
+from quarterdeck.wiring.connected.entry import PILOT
 
 if TYPE_CHECKING:
     from quarterdeck.adapters.spool.credentials import Credentials
@@ -50,13 +52,11 @@ def make_blobs(entry: SiteEntry) -> FilesystemBlobs:
 
 def make_engine(
     entry: SiteEntry, home_id: str, blobs: FilesystemBlobs, credentials: Credentials | None
-) -> SlurmEngine:
+) -> SlurmEngine | PilotEngine:
     """Its engine. `Unavailable` when its Slurm does not answer."""
-    return SlurmEngine(
-        make_paths(entry),
-        home_id,
-        blobs,
-        make_commands(entry),
-        make_settings(entry),
-        credentials,
-    )
+    paths, commands, settings = make_paths(entry), make_commands(entry), make_settings(entry)
+    if entry.engine != PILOT:
+        return SlurmEngine(paths, home_id, blobs, commands, settings, credentials)
+    assert entry.nodes_max is not None  # It is not read without.
+    limits = PilotSettings(settings, entry.nodes_max, entry.nodes_min, entry.idle_s, entry.hold_s)
+    return PilotEngine(paths, home_id, blobs, commands, limits, credentials)

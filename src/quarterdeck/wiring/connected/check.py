@@ -21,6 +21,7 @@ from quarterdeck.adapters.spool.carried import carry_runner
 from quarterdeck.basics.errors import QuarterdeckError
 from quarterdeck.basics.quantities import format_span
 from quarterdeck.wiring.connected.building import make_commands, make_paths
+from quarterdeck.wiring.connected.entry import PILOT
 from quarterdeck.wiring.doctor.findings import Finding, note, ok, problem
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def check_site(entry: SiteEntry, *, with_trial: bool = True) -> list[Finding]:
         partition = find_partition(commands, entry.partition)
         found += _look_at_partition(partition)
         nodes = [one for one in commands.list_nodes().items if one.name in set(partition.nodes)]
-        found += _look_at_nodes(nodes)
+        found += _look_at_nodes(nodes, is_exact=entry.engine == PILOT)
         found.append(_look_at_topology(commands))
         found.append(_look_at_accounting(commands))
     except QuarterdeckError as error:
@@ -100,7 +101,7 @@ def _look_at_partition(partition: SlurmPartition) -> list[Finding]:
     return [ok(about, told)]
 
 
-def _look_at_nodes(nodes: list[SlurmNode]) -> list[Finding]:
+def _look_at_nodes(nodes: list[SlurmNode], *, is_exact: bool) -> list[Finding]:
     ready = [node for node in nodes if node.may_run]
     found = [ok("nodes", f"{len(ready)} of {len(nodes)} run jobs")]
     if not ready:
@@ -114,7 +115,7 @@ def _look_at_nodes(nodes: list[SlurmNode]) -> list[Finding]:
     count = sum(len(one.types) for one in gpus)
     if not count:
         found.append(note("gpus", "Slurm knows of none", "GresTypes=gpu and gres.conf name them"))
-    elif all(one.are_exact for one in gpus if one.types):
+    elif is_exact or all(one.are_exact for one in gpus if one.types):
         found.append(ok("gpus", f"{count}, each can be chosen"))
     else:
         told = f"{count}; Slurm gives any of a node's, so ids in the plan are names only"

@@ -35,10 +35,13 @@ _home = click.option(
     epilog=examples(
         "qd site add hpc --engine slurm --folder /shared/quarterdeck --partition gpu",
         "qd site add hpc --engine slurm --folder /shared/quarterdeck --country DE --dry-run",
+        "qd site add hpc --engine slurm-pilot --folder /shared/quarterdeck --nodes-max 4",
     )
 )
 @click.argument("name")
-@click.option("--engine", required=True, metavar="ENGINE", help="What runs jobs there: slurm.")
+@click.option(
+    "--engine", required=True, metavar="ENGINE", help="What runs jobs there: slurm, slurm-pilot."
+)
 @click.option("--folder", required=True, help="A folder that this machine and all nodes see.")
 @click.option("--country", help="Where it stands, by ISO 3166: DE.")
 @click.option("--region", help="Where in the country.")
@@ -55,6 +58,10 @@ _home = click.option(
 @click.option("--silence", metavar="SPAN", help="A runner silent for longer is lost [60s].")
 @click.option("--patience", metavar="SPAN", help="How long Slurm may take to start a job [2m].")
 @click.option("--poll", metavar="SPAN", help="How often Slurm is asked [2s].")
+@click.option("--nodes-max", metavar="N", help="Pilots: how many nodes they may hold.")
+@click.option("--nodes-min", metavar="N", help="Pilots: how many they keep when idle [0].")
+@click.option("--idle", metavar="SPAN", help="Pilots: an idle node is given back after [5m].")
+@click.option("--hold", metavar="SPAN", help="Pilots: how long one stays [the partition's, or 1d].")
 @click.option("--no-check", is_flag=True, help="Add it without looking whether it works.")
 @click.option("--force", is_flag=True, help="Write over a site of this name.")
 @_home

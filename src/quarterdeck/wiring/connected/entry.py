@@ -12,7 +12,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from quarterdeck.adapters.engines.slurm.pilots import HOLD_S_LEAST
 from quarterdeck.basics.errors import Invalid
+from quarterdeck.basics.quantities import format_span
 from quarterdeck.sdk.yamltree import Entries, Fault, Place, read_documents, shown, shown_key
 from quarterdeck.wiring.policy.keys import span_s
 from quarterdeck.wiring.policy.parts import Wrong, entries_of, scalar_of
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
     from quarterdeck.wiring.policy.keys import Plain
 
 BYTES_MAX: Final = 1 << 16
-ENGINES: Final = ("slurm",)
+PILOT: Final = "slurm-pilot"
+ENGINES: Final = ("slurm", PILOT)
+COUNT_MAX: Final = 100_000
 RESERVED: Final = ("local",)
 """The site of the server's own machine."""
 TEXT_CHARS_MAX: Final = 200
@@ -37,7 +41,8 @@ _URL: Final = re.compile(r"https?://[^\s/]+", re.ASCII)
 class SiteEntry:
     """A connected site. `folder` is on a file system that this machine and all of its nodes see
     under the same path. `server_url` is where its nodes reach this server, for jobs that ask it
-    something; empty: they cannot. The rest is as in `SlurmSettings`."""
+    something; empty: they cannot. The rest is as in `SlurmSettings`, and for the engine
+    `slurm-pilot` as in `PilotSettings`."""
 
     name: str
     engine: str
@@ -57,6 +62,10 @@ class SiteEntry:
     silence_s: float = 60.0
     patience_s: float = 120.0
     poll_s: float = 2.0
+    nodes_max: int | None = None
+    nodes_min: int = 0
+    idle_s: float = 300.0
+    hold_s: float | None = None
 
 
 def read_entry(content: bytes, file: str, name: str) -> SiteEntry:
@@ -138,7 +147,30 @@ def _check_needed(values: dict[str, Any]) -> dict[str, Any]:
     for key in ("engine", "folder"):
         if key not in values:
             raise Invalid(f"{key} is missing", field=key, hint=f"say {key}: …")
+    if values["engine"] == PILOT:
+        _check_pilot(values)
+        return values
+    for key in OF_PILOT:
+        if _READERS[key][0] in values:
+            told = (
+                f"{key} is of a site with the engine {PILOT}, and this one has {values['engine']}"
+            )
+            raise Invalid(told, field=key, hint="leave it out, or change the engine")
     return values
+
+
+def _check_pilot(values: dict[str, Any]) -> None:
+    if "nodes_max" not in values:
+        told = "nodes_max is missing: how many nodes may pilots hold?"
+        raise Invalid(told, field="nodes_max", hint="say nodes_max: 4")
+    if values.get("nodes_min", 0) > values["nodes_max"]:
+        told = f"nodes_min is {values['nodes_min']}, above nodes_max, {values['nodes_max']}"
+        raise Invalid(told, field="nodes_min", hint="keep fewer, or allow more")
+    hold_s = values.get("hold_s")
+    if hold_s is not None and hold_s < HOLD_S_LEAST:
+        told = f"hold is {format_span(hold_s)}, which is not worth a pilot's start"
+        hint = f"give at least {format_span(HOLD_S_LEAST)}"
+        raise Invalid(told, field="hold", hint=hint)
 
 
 def _text(value: Plain, name: str) -> str:
@@ -162,6 +194,15 @@ def _engine(value: Plain, name: str) -> str:
         told = f"{name} is {shown(value)}, which is no engine of this version"
         raise Invalid(told, hint=f"use {' or '.join(ENGINES)}")
     return str(value)
+
+
+def _count(value: Plain, name: str) -> int:
+    text = str(value)
+    is_number = not isinstance(value, bool) and text.isascii() and text.isdigit()
+    if not is_number or len(text) > 6 or int(text) > COUNT_MAX:
+        told = f"{name} is {shown(value)}, which is no whole number from 0 to {COUNT_MAX}"
+        raise Invalid(told, hint="write for example 4")
+    return int(text)
 
 
 def _path(value: Plain, name: str) -> Path:
@@ -208,7 +249,12 @@ _READERS: Final[dict[str, tuple[str, Callable[[Plain, str], Any]]]] = {
     "silence": ("silence_s", span_s),
     "patience": ("patience_s", span_s),
     "poll": ("poll_s", span_s),
+    "nodes_max": ("nodes_max", _count),
+    "nodes_min": ("nodes_min", _count),
+    "idle": ("idle_s", span_s),
+    "hold": ("hold_s", span_s),
 }
 """Each key with the field that it sets, and how its value is read."""
-SPANS: Final = ("silence", "patience", "poll")
+SPANS: Final = ("silence", "patience", "poll", "idle", "hold")
+OF_PILOT: Final = ("nodes_max", "nodes_min", "idle", "hold")
 KEYS: Final = tuple(_READERS)

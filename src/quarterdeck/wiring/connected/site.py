@@ -16,6 +16,7 @@ from quarterdeck.wiring.worker import Worker
 
 if TYPE_CHECKING:
     from quarterdeck.adapters.engines.slurm.engine import SlurmEngine
+    from quarterdeck.adapters.engines.slurm.pilot_engine import PilotEngine
     from quarterdeck.adapters.spool.credentials import Credentials
     from quarterdeck.ports.site import ControlLink
     from quarterdeck.wiring.connected.entry import SiteEntry
@@ -42,7 +43,7 @@ class ConnectedSite:
         self._home_id = home_id
         self._link = link
         self._credentials = credentials
-        self._engine: SlurmEngine | None = None
+        self._engine: SlurmEngine | PilotEngine | None = None
         self._agent: SiteAgent | None = None
         self._worker = Worker(
             f"agent-{entry.name}",

@@ -102,13 +102,14 @@ class PilotEngine:
         """The partition's nodes: those that are held, those that may be, and what others have."""
         now = monotonic()
         self._avoided = {node: one for node, one in self._avoided.items() if one[0] > now}
-        return make_pilot_nodes(
+        nodes = make_pilot_nodes(
             self._desk.look,
             self._settings,
             self._holding(),
             {node: why for node, (_, why) in self._avoided.items()},
             time(),
         )
+        return self._desk.offer(nodes)
 
     def launch(self, order: LaunchOrder) -> None:
         """Write every replica's order, and hand each to the pilot of its node, which is made where
@@ -204,6 +205,8 @@ class PilotEngine:
 
     def _ask_again(self, pilot: Pilot, now: float) -> None:
         """Slurm does not have it."""
+        if self._desk.is_in_doubt(pilot.batch, now):
+            return
         if self._desk.has_waited(pilot.batch, now):
             self._give_up(pilot, self._too_late(pilot, "it takes no more jobs of this account"))
             self._drop(pilot)

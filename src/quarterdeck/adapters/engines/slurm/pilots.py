@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from quarterdeck.adapters.engines.slurm.batch import MARGIN_S, OUTPUT, make_script
 from quarterdeck.adapters.engines.slurm.beats import Beat
-from quarterdeck.adapters.engines.slurm.desk import Batch
+from quarterdeck.adapters.engines.slurm.desk import Batch, find_batch
 from quarterdeck.adapters.engines.slurm.requests import BatchRequest, check_word
 from quarterdeck.adapters.engines.slurm.tickets import TICKET, Ticket, load_ticket
 from quarterdeck.adapters.spool.attempts import load_json
@@ -199,7 +199,7 @@ class Pilots:
         if not folder.name.isdigit() or plan is None or not (folder / TICKET).exists():
             return
         node, number = folder.parent.name, int(folder.name)
-        pilot = Pilot(folder, node, number, plan["hold_s"], Batch(load_ticket(folder)))
+        pilot = Pilot(folder, node, number, plan["hold_s"], find_batch(load_ticket(folder)))
         self._known.setdefault(node, {})[number] = pilot
 
     def _request(

@@ -14,6 +14,8 @@ from quarterdeck.adapters.spool.paths import SitePaths
 from quarterdeck.wiring.connected.entry import PILOT
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from quarterdeck.adapters.spool.credentials import Credentials
     from quarterdeck.wiring.connected.entry import SiteEntry
 
@@ -39,10 +41,10 @@ def make_settings(entry: SiteEntry) -> SlurmSettings:
     )
 
 
-def make_paths(entry: SiteEntry) -> SitePaths:
+def make_paths(entry: SiteEntry, *hidden: Path) -> SitePaths:
     """Where its folders lie: the last one is the site's own, so that several servers can share a
-    file system."""
-    return SitePaths(entry.folder / entry.name)
+    file system. `hidden`: what jobs that are set apart must not see either."""
+    return SitePaths(entry.folder / entry.name, hidden)
 
 
 def make_blobs(entry: SiteEntry) -> FilesystemBlobs:
@@ -51,10 +53,14 @@ def make_blobs(entry: SiteEntry) -> FilesystemBlobs:
 
 
 def make_engine(
-    entry: SiteEntry, home_id: str, blobs: FilesystemBlobs, credentials: Credentials | None
+    entry: SiteEntry,
+    home: Path,
+    home_id: str,
+    blobs: FilesystemBlobs,
+    credentials: Credentials | None,
 ) -> SlurmEngine | PilotEngine:
-    """Its engine. `Unavailable` when its Slurm does not answer."""
-    paths, commands, settings = make_paths(entry), make_commands(entry), make_settings(entry)
+    """Its engine, for the server of this home. `Unavailable` when its Slurm does not answer."""
+    paths, commands, settings = make_paths(entry, home), make_commands(entry), make_settings(entry)
     if entry.engine != PILOT:
         return SlurmEngine(paths, home_id, blobs, commands, settings, credentials)
     assert entry.nodes_max is not None  # It is not read without.

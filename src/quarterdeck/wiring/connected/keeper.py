@@ -117,7 +117,7 @@ class SiteKeeper:
         self._drop(name, is_gone=False)
         self._seen[name] = content
         credentials = self._make_credentials(entry.server_url) if entry.server_url else None
-        site = ConnectedSite(entry, self._home_id, self._link, credentials)
+        site = ConnectedSite(entry, self._folder.parent, self._home_id, self._link, credentials)
         self.files[name], self.metrics[name] = site.files, site.metrics
         self.stocks[name] = site.stock
         with self._lock:

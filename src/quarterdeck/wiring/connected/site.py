@@ -15,6 +15,8 @@ from quarterdeck.wiring.connected.building import make_blobs, make_engine, make_
 from quarterdeck.wiring.worker import Worker
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from quarterdeck.adapters.engines.slurm.engine import SlurmEngine
     from quarterdeck.adapters.engines.slurm.pilot_engine import PilotEngine
     from quarterdeck.adapters.spool.credentials import Credentials
@@ -32,9 +34,15 @@ class ConnectedSite:
     engine is away. `problem` says why it is, and is empty when all is well."""
 
     def __init__(
-        self, entry: SiteEntry, home_id: str, link: ControlLink, credentials: Credentials | None
+        self,
+        entry: SiteEntry,
+        home: Path,
+        home_id: str,
+        link: ControlLink,
+        credentials: Credentials | None,
     ) -> None:
         self.entry = entry
+        self._home = home
         paths = make_paths(entry)
         self.files = SpoolFiles(paths)
         self.metrics = SpoolMetrics(paths)
@@ -96,7 +104,7 @@ class ConnectedSite:
 
     def _connect(self) -> SiteAgent:
         blobs = make_blobs(self.entry)
-        self._engine = make_engine(self.entry, self._home_id, blobs, self._credentials)
+        self._engine = make_engine(self.entry, self._home, self._home_id, blobs, self._credentials)
         return SiteAgent(self.entry.name, self._engine, self._link, blobs)
 
     def _note(self, problem: str) -> None:

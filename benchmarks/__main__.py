@@ -10,7 +10,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from benchmarks import audit, flood, jobs, load, permissions, scale, scheduling, startup
+from benchmarks import audit, flood, jobs, load, permissions, pilot, scale, scheduling, startup
 from benchmarks.figures import as_table
 from benchmarks.keep import DOCS, keep
 from benchmarks.suites import SUITES
@@ -40,6 +40,7 @@ def main() -> int:
         "permissions": permissions.figures,
         "audit": audit.figures,
         "flood": flood.figures,
+        "pilot": pilot.figures,
     }
     decisions: dict[str, Section] = {"scheduling": scheduling.figures}
     names = [*server, *decisions, *SUITES]

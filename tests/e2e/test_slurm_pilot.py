@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.deck import Deck, until
+from tests.e2e.deck import Deck, kill_and_wait, until
 from tests.e2e.slurm_site import NAME, add_command, list_sites, squeue, wait_connected
 from tests.slurm.cluster import SlurmCluster
 
@@ -27,7 +27,7 @@ def site(deck: Deck, slurm: SlurmCluster, tmp_path: Path) -> Iterator[Deck]:
     wait_connected(deck)
     yield deck
     for pid in deck.server_pids():
-        assert pid
+        kill_and_wait(pid)
     slurm.cancel_all()
 
 
@@ -66,9 +66,7 @@ def test_many_small_jobs_are_packed_and_the_nodes_are_given_back(
     until(lambda: jobs(site, again)[0]["state"] == "succeeded")
 
 
-def test_two_halves_of_a_gpu_run_on_one_and_a_gang_over_two_pilots(
-    site: Deck, slurm: SlurmCluster
-) -> None:
+def test_a_gang_runs_over_two_pilots(site: Deck, slurm: SlurmCluster) -> None:
     gang = site.run("--site", NAME, "--nodes", "2", "--gpus", "8", "echo $WORLD_SIZE $RANK")
     until(lambda: jobs(site, [gang])[0]["state"] == "succeeded")
     assert site.qd("logs", gang).stdout.strip() in ("2 0", "[0] 2 0\n[1] 2 1")

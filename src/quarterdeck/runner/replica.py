@@ -139,8 +139,9 @@ class Replica:
             # An earlier runner may have let the account in, and links may lie there now.
             shutil.rmtree(work)
         lay_out(work, order["snapshot"], order["blobs_dir"])
-        os.makedirs(order["results_dir"], exist_ok=True)
-        os.makedirs(order["checkpoint_dir"], exist_ok=True)
+        for name in ("results_dir", "checkpoint_dir"):
+            # There may be a door before it, which is a link.
+            os.makedirs(os.path.realpath(order[name]), exist_ok=True)
         os.makedirs(self._spool.path(METRICS), exist_ok=True)
         if order.get("checkpoint_path"):
             link_checkpoint(work, order["checkpoint_path"], order["checkpoint_dir"])

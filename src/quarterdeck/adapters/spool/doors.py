@@ -9,25 +9,26 @@ write on; so checkpoints are to be written under another name first, and renamed
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from quarterdeck.adapters.spool.orders import site_disk, write_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DOOR: Final = "door"
 
 
 def make_door(folder: Path, order: dict[str, Any]) -> dict[str, Any]:
-    """Put a door into a replica's folder; the order as it is then."""
+    """Put a door into a replica's folder; the order as it is then. What is behind it is made by
+    the runner, so that a cluster's nodes do that and not all of it is done here."""
     door = folder / DOOR
     given = dict(order)
     with site_disk():
         door.mkdir(parents=True, exist_ok=True)
         for name in ("results", "checkpoint"):
-            target = Path(order[f"{name}_dir"])
-            target.mkdir(parents=True, exist_ok=True)
             if not (door / name).is_symlink():
-                (door / name).symlink_to(target)
+                (door / name).symlink_to(order[f"{name}_dir"])
             given[f"{name}_dir"] = str(door / name)
     return given
 

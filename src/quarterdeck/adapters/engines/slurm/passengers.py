@@ -1,21 +1,22 @@
 """The replicas that run under pilots, each with the pilot that it was handed to.
 
-What is remembered is in `pilots.json` of the attempt's folder: the number of each replica's pilot,
-written before it is handed over. So whoever comes after a crash knows which of them to ask.
+What is remembered is the number of each replica's pilot, in its order, or where it got another one
+later in `pilots.json` of the attempt's folder: written before it is handed over. So whoever comes
+after a crash knows which of them to ask.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from quarterdeck.adapters.engines.slurm.beats import Beat
 from quarterdeck.adapters.spool.attempts import load_json
 from quarterdeck.adapters.spool.orders import write_json
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     from quarterdeck.adapters.engines.slurm.pilots import Pilot, Pilots
     from quarterdeck.adapters.spool.attempts import Tracked
@@ -96,17 +97,21 @@ class Passengers:
         self._silence_s = silence_s
         self._known: dict[AttemptRef, list[Passenger]] = {}
 
-    def find(self, tracked: Tracked) -> list[Passenger]:
+    def find(self, tracked: Tracked) -> None:
         """Those of an attempt, as the disk has them."""
+        orders = [load_json(spool.folder / "order.json") or {} for spool in tracked.spools]
         numbers = load_json(self._paths.attempt(tracked.ref) / PILOTS) or {}
+        for rank, order in enumerate(orders):
+            order["pilot"] = numbers.get(str(rank), order["pilot"])
+        self.add(tracked, orders)
+
+    def add(self, tracked: Tracked, orders: Sequence[Mapping[str, Any]]) -> list[Passenger]:
+        """Those of an attempt, with the orders as they were written."""
         found = []
-        for spool in tracked.spools:
-            node, grace_s = _read_order(spool.folder)
-            one = Passenger(tracked, spool, node, grace_s, self._silence_s, Beat())
-            number = numbers.get(str(spool.sighting.node_rank))
-            if number is not None:
-                one.pilot = self._pilots.get(node, number)
-            found.append(one)
+        for spool, order in zip(tracked.spools, orders, strict=True):
+            node, grace_s = order["node"], float(order["grace_s"])
+            pilot = self._pilots.get(node, order["pilot"])
+            found.append(Passenger(tracked, spool, node, grace_s, self._silence_s, Beat(), pilot))
         self._known[tracked.ref] = found
         return found
 
@@ -130,9 +135,3 @@ class Passengers:
     def drop(self, ref: AttemptRef) -> None:
         """An attempt is forgotten."""
         self._known.pop(ref, None)
-
-
-def _read_order(folder: Path) -> tuple[str, float]:
-    order = load_json(folder / "order.json")
-    assert order is not None, folder
-    return order["node"], float(order["grace_s"])

@@ -123,8 +123,10 @@ class PilotEngine:
             return
         places = check_order(order, self._desk.look, self._settings)
         contents = self._contents.make(order, nodes, order.spec.time_limit_s, places)
+        for content in contents:
+            content["pilot"] = self._pilot_on(content["node"]).number
         tracked = self._attempts.write(order.ref, contents)
-        for passenger in self._passengers.find(tracked):
+        for passenger in self._passengers.add(tracked, contents):
             self._board(passenger)
 
     def stop(self, ref: AttemptRef, grace_s: float) -> None:
@@ -169,13 +171,17 @@ class PilotEngine:
         """Hand it to the pilot of its node. When the disk or Slurm do not take that now, it is
         tried again with the next sweep."""
         try:
-            pilot = self._pilots.current(one.node)
-            if pilot is None or not one.board(pilot):
-                pilot = self._pilots.make(self._nodes_by_name()[one.node], self._desk.look)
-                one.board(pilot)
+            while not one.board(pilot := self._pilot_on(one.node)):
+                pass  # It has just ended.
+            if pilot.is_new:
                 self._submit(pilot)
         except Unavailable as error:
             log.warning("%s/%d cannot be handed over yet: %s", *one.ref, error)
+
+    def _pilot_on(self, node: str) -> Pilot:
+        """The pilot that takes orders for a node, perhaps one that is not handed in yet."""
+        known = self._pilots.current(node)
+        return known or self._pilots.make(self._nodes_by_name()[node], self._desk.look)
 
     def _submit(self, pilot: Pilot) -> None:
         if told := self._desk.submit(pilot.batch):

@@ -64,6 +64,11 @@ class Pilot:
         return margin_of(self.hold_s)
 
     @property
+    def is_new(self) -> bool:
+        """Whether Slurm was never asked for it."""
+        return self.batch.pause_s == 0.0 and not self.batch.ticket.is_asked
+
+    @property
     def lives(self) -> bool:
         """Whether it ever said that it does."""
         return (self.folder / LIVES).exists()

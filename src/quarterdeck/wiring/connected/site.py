@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from time import thread_time
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.adapters.spool.files import SpoolFiles
@@ -58,6 +59,8 @@ class ConnectedSite:
             self._turn,
             every_s=TURN_S,
             due_in_s=lambda: AWAY_S if self._agent is None else None,
+            # While Slurm is waited for, nobody here is kept from working.
+            measure=thread_time,
         )
 
     def describe(self) -> SiteState:

@@ -238,7 +238,7 @@ def test_what_a_cluster_gave_is_there_and_is_counted_anew(
         monkeypatch.setattr(devices, "DEVICE", f"{root}/nvidia")
         monkeypatch.setattr(devices, "SHARED", ())
         monkeypatch.setenv("SLURM_GIVES", given)
-        changes = {"devices_from": "SLURM_GIVES", "device_places": places, "pretend": False}
+        changes: dict[str, Any] = {"devices_from": "SLURM_GIVES", "device_places": places}
         folder = ground.order("", isolate=True, devices=["n1-gpu4", "n1-gpu5"], **changes)
         spool = Spool(str(folder))
         spool.read_order()
@@ -246,7 +246,7 @@ def test_what_a_cluster_gave_is_there_and_is_counted_anew(
         ranks = bubbles.BubbleRanks(0, spool.order, spool, [])
         line = "grep -o 'nvidia[0-9] ' /proc/self/mountinfo; echo seen $CUDA_VISIBLE_DEVICES"
         with (folder / "log").open("wb") as log:
-            environment = {"PATH": bubbles.PATH, "CUDA_VISIBLE_DEVICES": visible}
+            environment = {"PATH": "/usr/bin:/bin", "CUDA_VISIBLE_DEVICES": visible}
             os.waitpid(ranks.start(["sh", "-c", line], environment, "/", log.fileno()), 0)
         *bound, seen = (folder / "log").read_text().splitlines()
     assert sorted({one.strip()[-1] for one in bound}) == expected

@@ -12,9 +12,9 @@ import shutil
 import subprocess
 from typing import Any
 
-from .devices import find_files
+from .devices import find_files, name_inside
 from .enclosed import EnclosedRanks
-from .environment import make_mark
+from .environment import make_mark, visible_devices
 from .podman import ASK_S_MAX, PATH, NotEnclosed, last_line, outside
 from .spool import SHOWN, Spool
 
@@ -36,7 +36,10 @@ class BubbleRanks(EnclosedRanks):
         self._bubblewrap = find_bubblewrap()
         os.makedirs(spool.path(SHOWN), exist_ok=True)
         shown = [spool.path(SHOWN), *filter(None, [order.get("inside")])]
-        files = find_files(",".join(order["devices"]), is_pretended=bool(order.get("pretend")))
+        self._is_pretended = bool(order.get("pretend"))
+        # Of a cluster's node it is known only here which these are.
+        visible = ",".join(visible_devices(order))
+        files = find_files(visible, is_pretended=self._is_pretended)
         self._options = make_options(order.get("hidden") or [], folders, shown, files)
         try_out(self._bubblewrap, self._options)
 
@@ -50,7 +53,10 @@ class BubbleRanks(EnclosedRanks):
     ) -> int:
         """Start one rank. Its environment is told in a file that is open already."""
         options = [*self._options, "--chdir", folder, "--clearenv"]
-        for name, text in environment.items():
+        visible = environment.get("CUDA_VISIBLE_DEVICES", "")
+        if not self._is_pretended:
+            visible = name_inside(visible)
+        for name, text in {**environment, "CUDA_VISIBLE_DEVICES": visible}.items():
             options += ["--setenv", name, text]
         handle = os.memfd_create("options", 0)
         try:

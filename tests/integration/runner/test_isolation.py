@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
-from quarterdeck.runner import bubbles
+from quarterdeck.runner import bubbles, devices
+from quarterdeck.runner.environment import visible_devices
 from quarterdeck.runner.podman import NotEnclosed
+from quarterdeck.runner.spool import Spool
 from tests.integration.runner.ground import RUNNER, Ground, kill, until
 
 pytestmark = pytest.mark.needs_bubblewrap
@@ -203,3 +205,50 @@ def test_results_and_checkpoints_behind_a_door_are_reached(ground: Ground) -> No
     assert (ground.root / "results/j1/0/r").read_text() == "r\n"
     kept = ground.root / "checkpoints/j1"
     assert sorted(one.name for one in kept.iterdir()) == ["c", "d"]
+
+
+@pytest.mark.parametrize(
+    ("absent", "places", "given", "expected"),
+    [
+        (None, None, "1,2", ["1", "2"]),
+        (0, None, "0,1", ["1", "2"]),
+        (None, [1], "1,2", ["2"]),
+        (None, None, "GPU-2", ["2"]),
+    ],
+)
+def test_what_a_cluster_gave_is_there_and_is_counted_anew(
+    monkeypatch: pytest.MonkeyPatch,
+    ground: Ground,
+    absent: int | None,
+    places: list[int] | None,
+    given: str,
+    expected: list[str],
+) -> None:
+    """The order has the plan's names for them, which no driver knows. One that is `absent` stands
+    for one that a cgroup keeps from us: the cluster counts the others."""
+    with tempfile.TemporaryDirectory(dir=Path.home()) as name:
+        root = Path(name)
+        for number in range(3):
+            (root / f"{number}.information").write_text(
+                f"GPU UUID: \t GPU-{number}\nDevice Minor: \t {number}\n"
+            )
+            if number != absent:
+                (root / f"nvidia{number}").touch()
+        monkeypatch.setattr(devices, "INFORMATION", f"{root}/*.information")
+        monkeypatch.setattr(devices, "DEVICE", f"{root}/nvidia")
+        monkeypatch.setattr(devices, "SHARED", ())
+        monkeypatch.setenv("SLURM_GIVES", given)
+        changes: dict[str, Any] = {"devices_from": "SLURM_GIVES", "device_places": places}
+        folder = ground.order("", isolate=True, devices=["n1-gpu4", "n1-gpu5"], **changes)
+        spool = Spool(str(folder))
+        spool.read_order()
+        visible = ",".join(visible_devices(spool.order))
+        ranks = bubbles.BubbleRanks(0, spool.order, spool, [])
+        line = "grep -o 'nvidia[0-9] ' /proc/self/mountinfo; echo seen $CUDA_VISIBLE_DEVICES"
+        with (folder / "log").open("wb") as log:
+            environment = {"PATH": "/usr/bin:/bin", "CUDA_VISIBLE_DEVICES": visible}
+            os.waitpid(ranks.start(["sh", "-c", line], environment, "/", log.fileno()), 0)
+        *bound, seen = (folder / "log").read_text().splitlines()
+    assert sorted({one.strip()[-1] for one in bound}) == expected
+    counted = ",".join("01"[: len(expected)])
+    assert seen == f"seen {given if 'GPU' in given else counted}"

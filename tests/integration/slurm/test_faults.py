@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from quarterdeck.adapters.engines.slurm import desk
 from quarterdeck.adapters.engines.slurm.settings import SlurmSettings
 from quarterdeck.basics.ids import JobId, format_id
 from quarterdeck.core.cluster.hardware import Node, NodeState
@@ -205,23 +206,62 @@ def test_a_limit_of_the_account_is_waited_for_and_an_account_without_rights_is_t
 
         ground.restart(SlurmSettings(account="nobodys", poll_s=0.2))
         ground.engine.launch(ground.order(ref(2), Behaviour()))
-        (sight,) = seen(ground, ref(2))
-        assert sight.reason is Reason.SETUP_FAILED
-        assert "account" in sight.message
+        assert states(ground, ref(2)) == {ReplicaState.PENDING}
+        assert "Invalid account" in ground.engine.problem
         assert cluster.ask("squeue", "-h") == ""
         ground.close()
 
 
-def test_what_slurm_refuses_is_told_with_its_cause(slurm: SlurmCluster, tmp_path: Path) -> None:
-    ground = SlurmGround(slurm, tmp_path, SlurmSettings(reservation="no-such", poll_s=0.2))
-    ground.engine.launch(ground.order(ref(), Behaviour()))
-    (sight,) = seen(ground, ref())
-    assert (sight.state, sight.reason) == (ReplicaState.EXITED, Reason.SETUP_FAILED)
-    assert "reservation" in sight.message.lower()
-    assert slurm.ask("squeue", "-h") == ""
-    ground.restart()
-    assert states(ground, ref()) == {ReplicaState.EXITED}
+def test_what_slurm_refuses_the_whole_site_for_fails_no_job_and_is_told(
+    slurm: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ground = SlurmGround(slurm, tmp_path, SlurmSettings(poll_s=0.2))
+    slurm.ask("scontrol", "update", "PartitionName=main", "State=INACTIVE")
+    try:
+        ground.engine.launch(ground.order(ref(), Behaviour()))
+        ground.until(ground.has_asked())
+        assert states(ground, ref()) == {ReplicaState.PENDING}
+        assert "partition not available" in ground.engine.problem
+        assert "`sinfo -s` lists the partitions" in ground.engine.problem
+        assert {node.state for node in ground.engine.list_nodes()} == {NodeState.READY}
+        monkeypatch.setattr(desk, "AWAY_S", 0.0)
+        for node in ground.engine.list_nodes():
+            assert (node.state, node.reason) == (NodeState.DRAINED, ground.engine.problem)
+        ground.restart()  # As the partition was looked at now, its nodes are told to be closed.
+        for node in ground.engine.list_nodes():
+            assert (node.state, node.reason) == (
+                NodeState.DRAINED,
+                "Slurm: partition main is inactive",
+            )
+    finally:
+        slurm.ask("scontrol", "update", "PartitionName=main", "State=UP")
+    ground.until(are(ground, ref(), ReplicaState.EXITED))
+    assert ground.engine.problem == ""
+    assert ground.count_starts(ref()) == 1
     ground.close()
+
+
+def test_jobs_of_a_site_go_to_its_reservation_and_nowhere_else(
+    slurm: SlurmCluster, tmp_path: Path
+) -> None:
+    ground = SlurmGround(slurm, tmp_path, SlurmSettings(reservation="ours", poll_s=0.2))
+    assert {node.state for node in ground.engine.list_nodes()} == {NodeState.DRAINED}
+    first, *others = (node.name for node in ground.engine.list_nodes())
+    slurm.ask(
+        *("scontrol", "create", "reservation", "ReservationName=ours", "StartTime=now"),
+        *("Duration=60", f"Nodes={first}", "Users=root"),
+    )
+    try:
+        ground.restart()
+        found = {node.name: node.state for node in ground.engine.list_nodes()}
+        assert found == {first: NodeState.READY, **dict.fromkeys(others, NodeState.DRAINED)}
+        ground.engine.launch(ground.order(ref(), Behaviour()))
+        ground.until(are(ground, ref(), ReplicaState.EXITED))
+        assert ground.count_starts(ref()) == 1
+        ground.close()
+    finally:
+        slurm.wait_for(lambda: not slurm.ask("squeue", "-h"), "the end of all jobs")
+        slurm.ask("scontrol", "delete", "ReservationName=ours")
 
 
 def test_a_node_without_the_runners_python_says_so(slurm: SlurmCluster, tmp_path: Path) -> None:
@@ -231,6 +271,9 @@ def test_a_node_without_the_runners_python_says_so(slurm: SlurmCluster, tmp_path
     (sight,) = seen(ground, ref())
     assert sight.reason is Reason.SETUP_FAILED
     assert "/no/python9" in sight.message
+    used, *others = ground.engine.list_nodes()
+    assert (used.state, used.reason) == (NodeState.DRAINED, sight.message)
+    assert {node.state for node in others} == {NodeState.READY}
     ground.close()
 
 
@@ -257,6 +300,21 @@ def test_a_job_without_a_limit_ends_before_its_partition_does(
     assert order["time_limit_s"] == 600 - 30 - 120
     assert "short" in slurm.ask("squeue", "-h", "-o", "%P %l")
     ground.close()
+
+
+def test_nodes_are_reckoned_once_for_each_look_and_each_change_of_ours(ground: SlurmGround) -> None:
+    """For a large cluster it takes a while, and they are asked for five times a second."""
+    first = ground.engine.list_nodes()
+    assert ground.engine.list_nodes() is first
+    ground.engine.launch(ground.order(ref(), Behaviour()))
+    second = ground.engine.list_nodes()
+    assert second is not first
+    assert ground.engine.list_nodes() is second
+    ground.until(are(ground, ref(), ReplicaState.EXITED))
+    ground.until(lambda: _look(ground) is not second)
+    third = ground.engine.list_nodes()
+    ground.engine.forget([ref()])
+    assert ground.engine.list_nodes() is not third
 
 
 def _look(ground: SlurmGround) -> tuple[Node, ...]:

@@ -52,9 +52,10 @@ def look_at(
     jobs: tuple[SlurmJob, ...] = (),
     reservations: tuple[SlurmReservation, ...] = (),
     limit_s: int | None = None,
+    state: str = "UP",
 ) -> Look:
     names = tuple(node.name for node in nodes)
-    partition = SlurmPartition("main", names, "UP", True, limit_s, None, True, ())
+    partition = SlurmPartition("main", names, state, True, limit_s, None, True, ())
     return Look(
         Rare(partition, reservations),
         {job.id: job for job in jobs},

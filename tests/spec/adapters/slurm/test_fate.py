@@ -46,7 +46,7 @@ def test_a_lost_node_explains_why_a_runner_was_told_to_end() -> None:
 def test_slurms_reason_and_the_scripts_last_line_are_told() -> None:
     fate = fate_of("FAILED", "NonZeroExitCode", "sh: no python9", was_taken_up=False)
     assert fate.message == (
-        "the runner did not start (Slurm: FAILED (NonZeroExitCode)): sh: no python9"
+        "its runner did not start (Slurm: FAILED (NonZeroExitCode)): sh: no python9"
     )
     assert "(None)" not in fate_of("TIMEOUT", "None", "", was_taken_up=True).message
     assert "it said nothing" in fate_of("FAILED", "", "", was_taken_up=False).message

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from quarterdeck.adapters.engines.slurm.nodes import Held, make_nodes
-from quarterdeck.adapters.engines.slurm.records import Gres
+from quarterdeck.adapters.engines.slurm.records import Gres, SlurmJob, SlurmReservation
 from quarterdeck.adapters.engines.slurm.settings import SlurmSettings
 from quarterdeck.core.cluster.demand import Grant
 from quarterdeck.core.cluster.hardware import Foreign, Node, NodeState
@@ -19,9 +19,12 @@ MINE = Held(GRANT, 16, 2 * GIB, "j1", 5)
 
 
 def node_of(*args: object, held: tuple[Held, ...] = (), **changes: object) -> Node:
-    jobs, kept = changes.pop("jobs", ()), changes.pop("reservations", ())
-    look = look_at(make_node(**changes), jobs=jobs, reservations=kept)  # type: ignore[arg-type]
-    (node,) = make_nodes(look, SlurmSettings(reservation="ours"), {"n1": held}, 1000)
+    """`reservations`: those of others; `inside`: the one that jobs of ours go to."""
+    looked = {name: changes.pop(name, ()) for name in ("jobs", "reservations")}
+    looked["state"] = changes.pop("partition", "UP")
+    settings = SlurmSettings(reservation=str(changes.pop("inside", "")))
+    look = look_at(make_node(**changes), **looked)  # type: ignore[arg-type]
+    (node,) = make_nodes(look, settings, {"n1": held}, 1000)
     return node
 
 
@@ -50,6 +53,37 @@ def test_states(state: str, flags: tuple[str, ...], expected: NodeState) -> None
         assert "(new fan)" in node.reason
 
 
+@pytest.mark.parametrize("state", ["DOWN", "INACTIVE", "DRAIN"])
+def test_in_a_partition_that_is_closed_nothing_new_starts(state: str) -> None:
+    node = node_of(partition=state)
+    assert node.state is NodeState.DRAINED
+    assert node.reason == f"Slurm: partition main is {state.lower()}"
+    assert node_of(partition=state, state="DOWN").state is NodeState.DOWN
+
+
+OURS = replace(KEPT, name="ours", starts_s=500, ends_s=3000)
+
+
+@pytest.mark.parametrize(
+    ("kept", "reason"),
+    [
+        ((OURS,), ""),
+        ((replace(OURS, ends_s=None),), ""),
+        ((), "Slurm: there is no reservation ours now"),
+        ((replace(OURS, ends_s=1000),), "Slurm: there is no reservation ours now"),
+        ((replace(OURS, starts_s=2000),), "Slurm: reservation ours has not begun"),
+        ((replace(OURS, nodes=("n2",)),), "Slurm: it is not in reservation ours"),
+    ],
+)
+def test_of_our_reservation_only_its_nodes_are_offered_while_it_lasts(
+    kept: tuple[SlurmReservation, ...], reason: str
+) -> None:
+    node = node_of(inside="ours", reservations=kept)
+    assert node.state is (NodeState.DRAINED if reason else NodeState.READY)
+    assert node.reason == reason
+    assert reason or node.others == ()
+
+
 def test_what_others_run_there_is_theirs_until_it_ends() -> None:
     job = make_job(cpus=8, tres={"gres/gpu": 2, "mem": GIB}, ended_s=50)
     used = (Gres("gpu", "h100", 2, (5, 6)),)
@@ -68,6 +102,20 @@ def test_ours_is_not_counted_again() -> None:
     assert "j1" in surplus.name
 
 
+@pytest.mark.parametrize(
+    "mine", [(), (make_job(id=5, state="PENDING"),), (make_job(id=5, state="COMPLETED"),)]
+)
+def test_what_others_hold_is_theirs_before_slurm_starts_ours(mine: tuple[SlurmJob, ...]) -> None:
+    """What Slurm says is taken has nothing of ours in it yet, or no more."""
+    used = (Gres("gpu", "h100", 4, (0, 1, 2, 3)),)
+    held = (Held(Grant("n1", tuple(f"n1-gpu{n}" for n in range(4, 8)), 32, GIB), 32, GIB, "j1", 5),)
+    seen = {"gres_used": used, "cpus_used": 32, "memory_used_bytes": GIB}
+    node = node_of(held=held, jobs=mine, **seen)
+    (foreign,) = (one for one in node.others if one.name == "Slurm")
+    assert foreign.devices == ("n1-gpu0", "n1-gpu1", "n1-gpu2", "n1-gpu3")
+    assert (foreign.cpus, foreign.memory_bytes) == (32, GIB)
+
+
 def test_surplus_is_only_what_slurm_still_runs() -> None:
     assert node_of(held=(MINE,)).others == ()
     assert node_of(held=(MINE,), jobs=(make_job(id=5, state="COMPLETED"),)).others == ()
@@ -77,8 +125,8 @@ def test_surplus_is_only_what_slurm_still_runs() -> None:
 def test_others_never_get_a_device_of_ours_where_slurm_gives_any() -> None:
     """Slurm's indices are not those of the plan: it says 0, and that is one of others here."""
     used = (Gres("gpu", "h100", 4, (0, 1, 2, 3)),)
-    job = make_job(tres={"gres/gpu": 2})
-    node = node_of(held=(MINE,), jobs=(job,), gres_used=used)
+    jobs = (make_job(tres={"gres/gpu": 2}), make_job(id=5))
+    node = node_of(held=(MINE,), jobs=jobs, gres_used=used)
     (foreign,) = (one for one in node.others if one.name == "Slurm job 7")
     assert foreign.devices == ("n1-gpu2", "n1-gpu3")
 
@@ -86,7 +134,8 @@ def test_others_never_get_a_device_of_ours_where_slurm_gives_any() -> None:
 def test_single_ones_of_others_are_just_these() -> None:
     gres, used = indexed(0, 1, 2, 3), (*indexed(0, 2, count=0), *indexed(1, 3))
     held = (Held(Grant("n1", ("n1-gpu3",), 1, 0), 1, 0, "j1", 5),)
-    node = node_of(held=held, gres=gres, gres_used=used, jobs=(make_job(tres={"gres/gpu": 1}),))
+    jobs = (make_job(tres={"gres/gpu": 1}), make_job(id=5))
+    node = node_of(held=held, gres=gres, gres_used=used, jobs=jobs)
     assert [one.devices for one in node.others] == [("n1-gpu1",)]
 
 
@@ -129,7 +178,6 @@ def test_a_reservation_of_others_keeps_the_node_from_its_start_on() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"name": "ours"},
         {"flags": frozenset({"MAINT", "IGNORE_JOBS"})},
         {"starts_s": 10, "ends_s": 1000},
         {"starts_s": None},

@@ -27,6 +27,13 @@ AWAY_S: Final = 30.0
 """How long Slurm may be silent until nothing new is sent there: other sites may do better."""
 RETRY_S: Final = (1.0, 30.0)
 """The first and the longest pause before Slurm is asked again for what it did not take."""
+REFUSAL_S: Final = 3 * RETRY_S[1]
+"""For how long a refusal of the whole site holds that no other has confirmed: whoever was refused
+asks again before."""
+OF_THE_SITE: Final = frozenset(
+    {Cause.PARTITION, Cause.ACCOUNT, Cause.QOS, Cause.RESERVATION, Cause.NOT_ALLOWED}
+)
+"""Why Slurm may refuse every job of a site, through no fault of the job's."""
 log = logging.getLogger(__name__)
 
 
@@ -49,8 +56,7 @@ def find_batch(ticket: Ticket) -> Batch:
 
 
 class Desk:
-    """See the module. `problem` says why Slurm does not answer, and is empty when it does; `look`
-    is what it said last."""
+    """See the module. `look` is what Slurm said last."""
 
     def __init__(self, commands: SlurmCommands, settings: SlurmSettings) -> None:
         """Asks Slurm once. `Unavailable` when it does not answer, `Invalid` for a partition that
@@ -62,7 +68,9 @@ class Desk:
         look = self._view.take(wait=True)
         assert look is not None
         self.look = look
-        self.problem = ""
+        self._silence = ""
+        self._refusal = ""
+        self._refused_at = self._refused_since = -1e9
         self._asked_at = -1e9
         self._heard_at = monotonic()
 
@@ -70,28 +78,36 @@ class Desk:
         """Ask Slurm no more."""
         self._view.close()
 
+    @property
+    def problem(self) -> str:
+        """Why Slurm does not answer, or takes no job of this site; empty when all is well."""
+        if not self._silence and monotonic() - self._refused_at < REFUSAL_S:
+            return self._refusal
+        return self._silence
+
     def hear(self, now: float) -> bool:
         """Take what Slurm has answered meanwhile, and ask again now and then; says whether there
         is something new. While it is silent all is as it was."""
         try:
             look = self._view.take()
         except (Invalid, SlurmRefused, Unavailable) as error:
-            self.problem = f"{error}; {error.hint}" if error.hint else str(error)
+            self._silence = f"{error}; {error.hint}" if error.hint else str(error)
             look = None
         if now - self._asked_at >= self._settings.poll_s:
             self._asked_at = now
             self._view.ask()
         if look is None:
             return False
-        self.look, self.problem, self._heard_at = look, "", now
+        self.look, self._silence, self._heard_at = look, "", now
         return True
 
     def offer(self, nodes: tuple[Node, ...]) -> tuple[Node, ...]:
-        """The nodes as they are, or none of them for new work when Slurm has been silent for
-        long."""
-        if not self.problem or monotonic() - self._heard_at < AWAY_S:
+        """The nodes as they are, or none of them for new work when Slurm has been silent, or has
+        refused the site's jobs, for long."""
+        since = self._heard_at if self._silence else self._refused_since
+        if not self.problem or monotonic() - since < AWAY_S:
             return nodes
-        away = f"Slurm does not answer: {self.problem}"
+        away = f"Slurm does not answer: {self._silence}" if self._silence else self.problem
         return tuple(
             replace(node, state=NodeState.DRAINED, reason=away)
             if node.state is NodeState.READY
@@ -102,7 +118,7 @@ class Desk:
     def submit(self, batch: Batch) -> str:
         """Hand it in; says why Slurm refused it for good, if it did. Once slurmctld is known to be
         away there is no use in asking before it is back."""
-        if self.problem:
+        if self._silence:
             return ""
         ticket = batch.ticket
         batch.tried_at = monotonic()
@@ -119,13 +135,24 @@ class Desk:
                 log.warning("%s waits: %s", ticket.request.comment, refusal)
                 return ""
             hint = f"; {refusal.hint}" if refusal.hint else ""
+            if refusal.cause in OF_THE_SITE:
+                log.warning("%s waits: %s", ticket.request.comment, refusal)
+                self._note_refusal(f"Slurm takes no jobs of this site: {refusal}{hint}")
+                return ""
             return f"Slurm refused it: {refusal}{hint}"
         except Unavailable as error:
             # It may have been taken all the same: the next look searches for its comment.
             log.warning("submit of %s: %s", ticket.request.comment, error)
         else:
             ticket.save()
+            self._refusal, self._refused_at = "", -1e9
         return ""
+
+    def _note_refusal(self, told: str) -> None:
+        now = monotonic()
+        if now - self._refused_at >= REFUSAL_S:
+            self._refused_since = now
+        self._refusal, self._refused_at = told, now
 
     def has_news(self, batch: Batch) -> bool:
         """Whether the last look is from after it was handed in."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from time import monotonic, time
 from typing import TYPE_CHECKING, Final
 
+from quarterdeck.adapters.engines.slurm.avoided import Avoided
 from quarterdeck.adapters.engines.slurm.batch import Places, make_batch, name_key, time_limit_s
 from quarterdeck.adapters.engines.slurm.beats import Beats
 from quarterdeck.adapters.engines.slurm.contents import Contents
@@ -30,7 +31,7 @@ from quarterdeck.core.jobs.states import ReplicaState
 from quarterdeck.ports.engine import Abilities
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from quarterdeck.adapters.engines.slurm.desk import Batch
     from quarterdeck.adapters.engines.slurm.records import SlurmJob
     from quarterdeck.adapters.engines.slurm.settings import SlurmSettings
+    from quarterdeck.adapters.engines.slurm.view import Look
     from quarterdeck.adapters.spool.attempts import Tracked
     from quarterdeck.adapters.spool.credentials import Credentials
     from quarterdeck.adapters.spool.paths import SitePaths
@@ -94,6 +96,9 @@ class SlurmEngine:
         self._news = News(paths)
         self._attempts = Attempts(paths, credentials, asks_why=True)
         self._watches: dict[AttemptRef, _Watch] = {}
+        self._avoided = Avoided()
+        self._listed: tuple[Look | None, tuple[Node, ...]] = (None, ())
+        self._named: tuple[Look | None, dict[str, Node]] = (None, {})
         self._swept_at = -1e9
         self._attempts.find()
         for tracked in self._attempts.live:
@@ -124,6 +129,13 @@ class SlurmEngine:
 
     def list_nodes(self) -> tuple[Node, ...]:
         """The partition's nodes, and what others have of them."""
+        look = self._desk.look
+        if self._listed[0] is not look:
+            self._listed = (look, self._make_nodes(look))
+        return self._desk.offer(self._avoided.offer(self._listed[1]))
+
+    def _make_nodes(self, look: Look) -> tuple[Node, ...]:
+        """For a large cluster this takes a while."""
         held: defaultdict[str, list[Held]] = defaultdict(list)
         for ref, watch in self._watches.items():
             asked = watch.batch.ticket.request
@@ -131,15 +143,21 @@ class SlurmEngine:
                 cpus, memory_bytes = asked.cpus_per_task or 1, asked.memory_bytes or 0
                 mine = Held(grant, cpus, memory_bytes, ref.job_id, watch.batch.ticket.job)
                 held[grant.node].append(mine)
-        nodes = make_nodes(self._desk.look, self._settings, held, int(time()))
-        return self._desk.offer(nodes)
+        return make_nodes(look, self._settings, held, int(time()))
+
+    def _nodes_by_name(self) -> Mapping[str, Node]:
+        """How each is built, by Slurm's last word."""
+        look = self._desk.look
+        if self._named[0] is not look:
+            self._named = (look, {node.name: node for node in self.list_nodes()})
+        return self._named[1]
 
     def launch(self, order: LaunchOrder) -> None:
         """Write every replica's order, then submit one batch job for all of them. What Slurm does
         not take now is asked for again; what it refuses is seen as failed."""
         if not self._attempts.may_launch(order):
             return
-        nodes = {node.name: node for node in self.list_nodes()}
+        nodes = self._nodes_by_name()
         absent = [grant.node for grant in order.grants if grant.node not in nodes]
         if absent:
             self._attempts.lose(order, f"the site has no node {', '.join(absent)} any more")
@@ -169,24 +187,30 @@ class SlurmEngine:
 
     def observe(self) -> list[Observation]:
         """Every attempt that is known. Slurm is asked for all of its jobs at once, now and then."""
-        for ref in self._news.take():
+        news = list(self._news.take())
+        for ref in news:
             self._attempts.note(ref)
         now = monotonic()
         self._hear(now)
         if now - self._swept_at >= SWEEP_S:
             self._swept_at = now
             self._sweep(now)
-        return self._attempts.observe()
+        found = self._attempts.observe()
+        for watch in filter(None, map(self._watches.get, news)):
+            self._judge_nodes(watch)
+        return found
 
     def forget(self, refs: Iterable[AttemptRef]) -> None:
         """Move the attempts' folders out of sight, without their work folders."""
         for ref in self._attempts.forget(refs):
             self._watches.pop(ref, None)
+            self._listed = (None, ())
 
     def _watch(self, tracked: Tracked, ticket: Ticket, grants: Sequence[Grant]) -> _Watch:
         beats = Beats(tracked.spools, self._settings.silence_s)
         watch = _Watch(tracked, find_batch(ticket), tuple(grants), beats)
         self._watches[tracked.ref] = watch
+        self._listed = (None, ())  # What is ours of the nodes is another.
         return watch
 
     def _submit(self, watch: _Watch) -> None:
@@ -230,7 +254,11 @@ class SlurmEngine:
         if is_told or now - batch.over_since >= SETTLE_S:
             state, reason = (job.state, job.reason) if job else self._desk.recall(batch)
             said = batch.ticket.read_output()
-            self._end(watch, fate_of(state, reason, said, was_taken_up=watch.was_taken_up))
+            fate = fate_of(state, reason, said, was_taken_up=watch.was_taken_up)
+            if fate.reason is Reason.SETUP_FAILED:
+                for grant in watch.grants:
+                    self._avoided.add(grant.node, fate.message)
+            self._end(watch, fate)
 
     def _end(self, watch: _Watch, fate: Fate) -> None:
         """Give up what has not said how it ended. On a full disk it is tried again with Slurm's
@@ -241,15 +269,21 @@ class SlurmEngine:
         except Unavailable as error:
             log.warning("the end of %s/%d cannot be written yet: %s", *watch.tracked.ref, error)
         self._attempts.refresh(watch.tracked)
+        self._judge_nodes(watch)
+
+    def _judge_nodes(self, watch: _Watch) -> None:
+        for spool, grant in zip(watch.tracked.spools, watch.grants, strict=True):
+            self._avoided.judge(spool.sighting, grant.node)
 
     def _sweep(self, now: float) -> None:
         """Read every live spool, and find runners that fell silent."""
         for tracked in self._attempts.live:
             self._attempts.read(tracked)
+            watch = self._watches[tracked.ref]
             if tracked.is_gone:
+                self._judge_nodes(watch)
                 continue
             self._attempts.renew(tracked)
-            watch = self._watches[tracked.ref]
             if watch.beats.find_silent(now):
                 self._desk.cancel(watch.batch)
                 told = f"its runner has said nothing for {self._settings.silence_s:g} s"

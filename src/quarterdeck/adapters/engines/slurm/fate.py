@@ -45,7 +45,7 @@ def fate_of(state: str, reason: str, said: str, *, was_taken_up: bool) -> Fate:
         level, why, message = _FATES[state]
         return Fate(level, why, f"{message} ({told})", explains=True)
     if state and state not in _NODE and not was_taken_up:
-        message = f"the runner did not start ({told}): {said or 'it said nothing'}"
+        message = f"its runner did not start ({told}): {said or 'it said nothing'}"
         return Fate(ReplicaState.EXITED, Reason.SETUP_FAILED, message)
     message = "a node of it was lost" if state in _NODE else "its runner ended without a word"
     return Fate(

@@ -64,11 +64,15 @@ def make_nodes(
             for name in job.nodes:
                 by_node[name].append(job)
     kept = _find_reservations(look.rare.reservations, settings, now_s)
+    may_start, why_not = _find_open(look, settings, now_s)
     found = []
     for seen in look.nodes:
         gpus, mine = look.gpus[seen.name], held.get(seen.name, ())
         state, reason = _state_of(seen)
-        others = _others_on(seen, gpus, by_node[seen.name], mine)
+        if state is NodeState.READY and seen.name not in may_start:
+            state, reason = NodeState.DRAINED, why_not
+        begun = [one for one in mine if _has_begun(one, seen.name, look)]
+        others = _others_on(seen, gpus, by_node[seen.name], mine, begun)
         found.append(
             Node(
                 name=seen.name,
@@ -98,6 +102,27 @@ def _surplus(mine: Sequence[Held], look: Look) -> Iterator[Foreign]:
             yield Foreign(name, (), max(0, cpus), memory_bytes, ends_at_ns)
 
 
+def _has_begun(one: Held, node: str, look: Look) -> bool:
+    """Whether what Slurm says is taken of the node has it, too: what still waits is not."""
+    job = look.jobs.get(one.job) if one.job is not None else None
+    return job is not None and job.state in _RUNNING and node in job.nodes
+
+
+def _find_open(look: Look, settings: SlurmSettings, now_s: int) -> tuple[frozenset[str], str]:
+    """The nodes on which Slurm would start a job of this site, and why on no other."""
+    partition, name = look.rare.partition, settings.reservation
+    if partition.state not in ("UP", ""):
+        return frozenset(), f"Slurm: partition {partition.name} is {partition.state.lower()}"
+    if not name:
+        return frozenset(seen.name for seen in look.nodes), ""
+    ours = next((one for one in look.rare.reservations if one.name == name), None)
+    if ours is None or (ours.ends_s is not None and ours.ends_s <= now_s):
+        return frozenset(), f"Slurm: there is no reservation {name} now"
+    if ours.starts_s is None or ours.starts_s > now_s:
+        return frozenset(), f"Slurm: reservation {name} has not begun"
+    return frozenset(ours.nodes), f"Slurm: it is not in reservation {name}"
+
+
 def _state_of(seen: SlurmNode) -> tuple[NodeState, str]:
     if seen.may_run:
         return NodeState.READY, ""
@@ -109,15 +134,20 @@ def _state_of(seen: SlurmNode) -> tuple[NodeState, str]:
 
 
 def _others_on(
-    seen: SlurmNode, gpus: NodeGpus, jobs: Iterable[SlurmJob], mine: Sequence[Held]
+    seen: SlurmNode,
+    gpus: NodeGpus,
+    jobs: Iterable[SlurmJob],
+    mine: Sequence[Held],
+    begun: Sequence[Held],
 ) -> list[Foreign]:
-    """Those of others that run there, and what is taken by nobody knows whom."""
+    """Those of others that run there, and what is taken by nobody knows whom. Of what is ours only
+    what has `begun` is a part of what is taken."""
     used = sum(one.count for one in seen.gres_used if one.name == "gpu")
-    ours = sum(len(one.grant.devices) for one in mine)
+    ours = sum(len(one.grant.devices) for one in begun)
     left = _Share(
         max(0, min(used, len(gpus.types)) - ours),
-        max(0, seen.cpus_used - sum(one.cpus for one in mine)),
-        max(0, seen.memory_used_bytes - sum(one.memory_bytes for one in mine)),
+        max(0, seen.cpus_used - sum(one.cpus for one in begun)),
+        max(0, seen.memory_used_bytes - sum(one.memory_bytes for one in begun)),
     )
     free = _devices_of_others(seen, gpus, mine)
     found = []

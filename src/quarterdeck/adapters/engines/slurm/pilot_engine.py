@@ -8,9 +8,11 @@ job under a pilot gets just the devices of its grant, or parts of them, whatever
 from __future__ import annotations
 
 import logging
+from itertools import chain
 from time import monotonic, time
 from typing import TYPE_CHECKING, Final
 
+from quarterdeck.adapters.engines.slurm.avoided import FAULT_S, Avoided
 from quarterdeck.adapters.engines.slurm.contents import Contents
 from quarterdeck.adapters.engines.slurm.desk import Desk
 from quarterdeck.adapters.engines.slurm.fate import Fate, end_spool, pilot_fate_of
@@ -77,7 +79,7 @@ class PilotEngine:
         self._passengers = Passengers(paths, self._pilots, settings.slurm.silence_s)
         for tracked in self._attempts.live:
             self._passengers.find(tracked)
-        self._avoided: dict[str, tuple[float, str]] = {}
+        self._avoided = Avoided()
         self._swept_at = -1e9
         self._named: tuple[Look | None, Mapping[str, Node]] = (None, {})
         self._desk = Desk(commands, settings.slurm)
@@ -100,16 +102,9 @@ class PilotEngine:
 
     def list_nodes(self) -> tuple[Node, ...]:
         """The partition's nodes: those that are held, those that may be, and what others have."""
-        now = monotonic()
-        self._avoided = {node: one for node, one in self._avoided.items() if one[0] > now}
-        nodes = make_pilot_nodes(
-            self._desk.look,
-            self._settings,
-            self._holding(),
-            {node: why for node, (_, why) in self._avoided.items()},
-            time(),
-        )
-        return self._desk.offer(nodes)
+        look, avoided = self._desk.look, self._avoided.reasons()
+        nodes = make_pilot_nodes(look, self._settings, self._holding(), avoided, time())
+        return self._desk.offer(self._avoided.offer(nodes))
 
     def launch(self, order: LaunchOrder) -> None:
         """Write every replica's order, and hand each to the pilot of its node, which is made where
@@ -141,7 +136,8 @@ class PilotEngine:
 
     def observe(self) -> list[Observation]:
         """Every attempt that is known. Slurm is asked for all of its jobs at once, now and then."""
-        for ref in self._news.take():
+        news = list(self._news.take())
+        for ref in news:
             self._attempts.note(ref)
         now = monotonic()
         if self._desk.hear(now):
@@ -149,7 +145,10 @@ class PilotEngine:
         if now - self._swept_at >= SWEEP_S:
             self._swept_at = now
             self._sweep(now)
-        return self._attempts.observe()
+        found = self._attempts.observe()
+        for one in chain.from_iterable(map(self._passengers.of, news)):
+            self._avoided.judge(one.spool.sighting, one.node)
+        return found
 
     def forget(self, refs: Iterable[AttemptRef]) -> None:
         """Move the attempts' folders out of sight, without their work folders."""
@@ -214,7 +213,8 @@ class PilotEngine:
         if self._desk.is_in_doubt(pilot.batch, now):
             return
         if self._desk.has_waited(pilot.batch, now):
-            self._give_up(pilot, self._too_late(pilot, "it takes no more jobs of this account"))
+            why = self._desk.problem or "it takes no more jobs of this account"
+            self._give_up(pilot, self._too_late(pilot, why))
             self._drop(pilot)
         elif not self._passengers.count(pilot) and not self._is_kept(pilot):
             self._pilots.drop(pilot)
@@ -271,8 +271,9 @@ class PilotEngine:
                 told = f"it was not started yet: {fate.message}"
                 self._end(one, Fate(ReplicaState.EXITED, Reason.PREEMPTED, told))
         if not again:
-            until = monotonic() + self._settings.slurm.patience_s
-            self._avoided[pilot.node] = (until, f"its last pilot failed: {fate.message}")
+            is_fault = fate.reason is Reason.SETUP_FAILED and not pilot.lives
+            span_s = FAULT_S if is_fault else self._settings.slurm.patience_s
+            self._avoided.add(pilot.node, f"its last pilot failed: {fate.message}", span_s)
 
     def _drop(self, pilot: Pilot) -> None:
         """Unless a full disk keeps the end of one of its passengers from being written."""
@@ -314,6 +315,8 @@ class PilotEngine:
         """Read every live spool, hand over what was not, and find who fell silent."""
         for tracked in self._attempts.live:
             self._attempts.read(tracked)
+            for one in self._passengers.of(tracked.ref):
+                self._avoided.judge(one.spool.sighting, one.node)
             if tracked.is_gone:
                 continue
             self._attempts.renew(tracked)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import quarterdeck
+from quarterdeck.adapters.spool.plain import write_plain
 
 if TYPE_CHECKING:
     from quarterdeck.adapters.spool.paths import SitePaths
@@ -28,10 +29,7 @@ def carry_runner(paths: SitePaths) -> Path:
     digest = hashlib.sha256(content).hexdigest()[:16]
     target = paths.run / f"runner-{digest}.pyz"
     if not target.exists():
-        new = target.with_suffix(".new")
-        new.write_bytes(content)
-        new.chmod(0o644)
-        new.replace(target)
+        write_plain(target, content, mode=0o644, levels=1)
     return target
 
 

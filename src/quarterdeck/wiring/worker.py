@@ -21,7 +21,8 @@ class Worker:
 
     A failed turn is repeated after a pause that grows, because the turns are level-triggered:
     whatever one could not do, the next one finds again. After a long turn the worker rests as long
-    as the turn took, so that no worker takes more than half a processor.
+    as the turn took, so that no worker takes more than half a processor; by `measure`, which may
+    leave out what a turn only waited for.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Worker:
         every_s: float,
         due_in_s: Callable[[], float | None] = lambda: None,
         apart_s: float = 0.0,
+        measure: Callable[[], float] = monotonic,
     ) -> None:
         """`due_in_s` is asked after each turn: when the next one has something to do, if known.
         Turns begin at least `apart_s` after each other, so that one serves all who call meanwhile;
@@ -40,6 +42,7 @@ class Worker:
         self._every_s = every_s
         self._due_in_s = due_in_s
         self._apart_s = apart_s
+        self._measure = measure
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -63,7 +66,7 @@ class Worker:
         backoff_s = 0.0
         while not self._closing.is_set():
             self._wake.clear()
-            began = monotonic()
+            began, busy = monotonic(), self._measure()
             has_more = False
             try:
                 has_more = bool(self._turn())
@@ -75,8 +78,8 @@ class Worker:
                 backoff_s = min(BACKOFF_S_MAX, backoff_s * 2 or 0.5)
             else:
                 backoff_s = 0.0
-            took_s = monotonic() - began
-            self._closing.wait(max(backoff_s, took_s, self._apart_s - took_s))
+            took_s, busy_s = monotonic() - began, self._measure() - busy
+            self._closing.wait(max(backoff_s, busy_s, self._apart_s - took_s))
             if not backoff_s and not has_more:
                 self._wake.wait(self._rest_s())
 

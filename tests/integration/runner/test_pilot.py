@@ -131,7 +131,7 @@ def test_with_work_it_does_not_end(ground: Ground, pilot: Pilot) -> None:
 def test_told_by_the_cluster_it_warns_what_runs_and_waits_for_it(
     ground: Ground, pilot: Pilot
 ) -> None:
-    line = "trap 'echo warned; exit 0' TERM; echo up; while :; do sleep 0.05; done"
+    line = "trap 'echo warned; sleep 2; exit 0' TERM; echo up; while :; do sleep 0.05; done"
     folder = ground.order(line, is_kept=True)
     pilot.give(folder)
     until(lambda: "up" in ((folder / "log").read_text() if (folder / "log").exists() else ""))

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -267,9 +268,11 @@ def test_a_pilot_that_falls_silent_is_lost_and_its_jobs_are_kept_out(ground: Pil
         ground.until(are(ground, of, ReplicaState.LOST))
         assert seen(ground, of)[0].reason is Reason.NODE_FAILURE
         assert not (ground.paths.replica(of, 0) / "door").is_dir()
+        ground.until(lambda: nodes_of(ground)["n001"].state is not NodeState.READY)
     finally:
         for pid in (pilot, runner):
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
     ground.until(lambda: ground.count_living(of) == 0)
 
 

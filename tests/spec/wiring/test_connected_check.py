@@ -137,3 +137,13 @@ def test_a_trial_that_fails(tmp_path: Path, said: str | None, told: str, hint: s
     assert told in finding.told
     assert hint in finding.hint
     assert json.dumps(asdict(finding))
+
+
+def test_a_look_that_changes_nothing_leaves_no_folder(tmp_path: Path) -> None:
+    found = check.check_site(entry_of(tmp_path, programs="/none"), changes_nothing=True)
+    assert found[0].about == "folder"
+    assert found[0].level is Level.OK
+    assert not (tmp_path / "shared").exists()
+    (tmp_path / "file").touch()
+    entry = make_entry("hpc", {"engine": "slurm", "folder": str(tmp_path / "file" / "shared")})
+    assert check.check_site(entry, changes_nothing=True)[0].level is Level.PROBLEM

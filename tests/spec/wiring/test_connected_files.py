@@ -12,6 +12,7 @@ from quarterdeck.basics.errors import Invalid
 from quarterdeck.wiring.connected.building import make_paths, make_settings
 from quarterdeck.wiring.connected.entry import (
     KEYS,
+    OF_PILOT,
     SiteEntry,
     check_name,
     make_entry,
@@ -55,7 +56,7 @@ def test_the_least_that_a_file_says() -> None:
 
 
 def test_every_key_is_written_and_read_again() -> None:
-    assert set(ALL) == set(KEYS)
+    assert set(ALL) == set(KEYS) - set(OF_PILOT)
     entry = make_entry("hpc", dict(ALL))
     assert read(write_entry(entry)) == entry
     settings = make_settings(entry)
@@ -140,3 +141,20 @@ def test_what_is_no_name_of_a_site(name: str) -> None:
 def test_no_bytes_are_worse_than_invalid(content: bytes) -> None:
     with pytest.raises(Invalid):
         read_entry(content + b"\nxx: 1", FILE, "hpc")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("silence", "1s", "runners beat every 10 s"),
+        ("patience", "0s", "Slurm starts jobs in turns"),
+        ("poll", "0.1s", "each look costs"),
+        ("python", " ", "python is"),
+        ("python", "-c", "python is"),
+    ],
+)
+def test_what_could_only_break_a_site_is_refused(key: str, value: str, told: str) -> None:
+    with pytest.raises(Invalid, match=told) as refused:
+        make_entry("hpc", {"engine": "slurm", "folder": "/shared", key: value})
+    assert refused.value.field == key
+    assert refused.value.hint

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
+from itertools import count
 
 from quarterdeck.basics.errors import Stale, Unavailable
 from quarterdeck.wiring.worker import Worker
@@ -35,6 +37,19 @@ def test_a_turn_with_more_to_do_is_followed_by_another() -> None:
     worker.start()
     assert done.wait(PATIENCE_S)
     worker.close()
+
+
+def test_a_worker_rests_as_long_as_it_was_busy_by_the_measure_it_is_given() -> None:
+    """By a clock on which each turn takes very long, there is no second one."""
+    for hours, turns_wanted in ((0.0, 3), (1.0, 1)):
+        clock = count(0.0, hours * 3600)
+        turns = threading.Semaphore(0)
+        worker = Worker("test", turns.release, every_s=0.001, measure=partial(next, clock))
+        worker.start()
+        for _ in range(turns_wanted):
+            assert turns.acquire(timeout=PATIENCE_S)
+        assert turns.acquire(timeout=0.1) is (hours == 0.0)
+        worker.close()
 
 
 def test_a_turn_that_is_due_comes_unasked() -> None:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import marshal
+import struct
 import zipfile
+from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,6 +19,8 @@ import quarterdeck
 from quarterdeck.adapters.spool.plain import write_plain
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from quarterdeck.adapters.spool.paths import SitePaths
 
 RUNNER: Final = Path(quarterdeck.__file__).parent / "runner"
@@ -25,20 +30,28 @@ _MADE: Final = (1980, 1, 1, 0, 0, 0)
 
 def carry_runner(paths: SitePaths) -> Path:
     """Put it there unless it is; says where."""
-    content = _pack()
-    digest = hashlib.sha256(content).hexdigest()[:16]
-    target = paths.run / f"runner-{digest}.pyz"
+    sources = {path.name: path.read_bytes() for path in sorted(RUNNER.glob("*.py"))}
+    digest = hashlib.sha256(MAGIC_NUMBER)
+    for name, source in sources.items():
+        digest.update(b"%s %d\n%s" % (name.encode(), len(source), source))
+    target = paths.run / f"runner-{digest.hexdigest()[:16]}.pyz"
     if not target.exists():
-        write_plain(target, content, mode=0o644, levels=1)
+        write_plain(target, _pack(sources), mode=0o644, levels=1)
     return target
 
 
-def _pack() -> bytes:
-    """The same bytes for the same sources."""
+def _pack(sources: Mapping[str, bytes]) -> bytes:
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(stream, "w") as archive:
         archive.writestr(zipfile.ZipInfo("__main__.py", _MADE), _MAIN)
-        for source in sorted(RUNNER.glob("*.py")):
-            name = zipfile.ZipInfo(f"runner/{source.name}", _MADE)
-            archive.writestr(name, source.read_text(encoding="utf-8"))
+        for name, source in sources.items():
+            archive.writestr(zipfile.ZipInfo(f"runner/{name}", _MADE), source)
+            archive.writestr(zipfile.ZipInfo(f"runner/{name}c", _MADE), _compile(name, source))
     return stream.getvalue()
+
+
+def _compile(name: str, source: bytes) -> bytes:
+    """The module in the form that our version of Python starts from, in half the time; any other
+    one takes the source. Such a file belongs to its source unchecked: PEP 552."""
+    code = compile(source, f"runner/{name}", "exec", dont_inherit=True, optimize=0)
+    return MAGIC_NUMBER + struct.pack("<L8s", 1, source_hash(source)) + marshal.dumps(code)

@@ -6,7 +6,9 @@ one is run: a few lines of shell on one CPU, and the runner's own trial of what 
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shlex
 import threading
 from time import monotonic, time
@@ -37,10 +39,13 @@ SKEW_S_MAX: Final = 5.0
 PYTHON_LEAST: Final = (3, 9)
 
 
-def check_site(entry: SiteEntry, *, with_trial: bool = True) -> list[Finding]:
-    """Everything that is looked at. Never raises for what is wrong with the site."""
+def check_site(
+    entry: SiteEntry, *, with_trial: bool = True, changes_nothing: bool = False
+) -> list[Finding]:
+    """Everything that is looked at. Never raises for what is wrong with the site. With
+    `changes_nothing` no job is run, and nothing is written into the folder."""
     commands = make_commands(entry)
-    folder = _look_at_folder(entry)
+    folder = _look_from_outside(entry) if changes_nothing else _look_at_folder(entry)
     found = [folder]
     try:
         version = commands.version()
@@ -54,12 +59,22 @@ def check_site(entry: SiteEntry, *, with_trial: bool = True) -> list[Finding]:
         found.append(_look_at_accounting(commands))
     except QuarterdeckError as error:
         return [*found, problem("slurm", error.message, error.hint or "see docs/howto/slurm.md")]
-    if with_trial and folder.level != problem("", "", "").level:
+    if with_trial and not changes_nothing and folder.level != problem("", "", "").level:
         if any(node.may_run for node in nodes):
             found += _try_out(entry, commands)
         else:
             found.append(note("trial", "no node runs jobs now", "check again when one does"))
     return found
+
+
+def _look_from_outside(entry: SiteEntry) -> Finding:
+    """Whether the site's folder could be made."""
+    root = make_paths(entry).root
+    place = next(one for one in (root, *root.parents) if one.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        told = f"{place} cannot be written"
+        return problem("folder", told, "name a folder that this account may write, on all nodes")
+    return ok("folder", f"{root} can be made")
 
 
 def _look_at_folder(entry: SiteEntry) -> Finding:
@@ -170,7 +185,11 @@ def _try_out(entry: SiteEntry, commands: SlurmCommands) -> list[Finding]:
         return [problem("trial", error.message, error.hint or "see the message of Slurm")]
     try:
         return _wait_for_trial(entry, commands, job, told)
+    except QuarterdeckError as error:
+        return [problem("trial", error.message, error.hint or "see the message of Slurm")]
     finally:
+        with contextlib.suppress(QuarterdeckError):
+            commands.cancel([job])
         for path in (told, told.with_suffix(".out")):
             path.unlink(missing_ok=True)
 
@@ -188,7 +207,6 @@ def _wait_for_trial(
         if seen is not None and seen.has_ended and not told.exists():
             return [_explain_trial(entry, state, told.with_suffix(".out"))]
         pause.wait(TRIAL_LOOK_S)
-    commands.cancel([job])
     if state != "PENDING":
         what = f"a job of one CPU is {state} and has said nothing within {TRIAL_S_MAX:g} s"
         return [problem("trial", what, "does the node reach the folder, and is it quick there?")]

@@ -95,7 +95,7 @@ def add(
             hint="choose another name, or write over it with --force",
         )
     if not no_check:
-        _refuse_broken(entry)
+        _refuse_broken(entry, changes_nothing=dry_run)
     text = write_entry(entry)
     if dry_run:
         print_done(output, f"would write {path}:\n{text}".rstrip(), name, site=name)
@@ -198,11 +198,11 @@ def _unknown(name: str, home: Path | None) -> NotFound:
     )
 
 
-def _refuse_broken(entry: SiteEntry) -> None:
+def _refuse_broken(entry: SiteEntry, *, changes_nothing: bool) -> None:
     from quarterdeck.wiring.connected.check import check_site
     from quarterdeck.wiring.doctor.findings import Level
 
-    findings = check_site(entry)
+    findings = check_site(entry, changes_nothing=changes_nothing)
     say(_as_text(findings), err=True)
     broken = [finding for finding in findings if finding.level is Level.PROBLEM]
     if broken:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +33,9 @@ COUNT_MAX: Final = 100_000
 RESERVED: Final = ("local",)
 """The site of the server's own machine."""
 TEXT_CHARS_MAX: Final = 200
+SILENCE_S_LEAST: Final = 30.0
+PATIENCE_S_LEAST: Final = 10.0
+POLL_S_LEAST: Final = 0.2
 _WORD: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", re.ASCII)
 _COUNTRY: Final = re.compile(r"[A-Z]{2}", re.ASCII)
 _URL: Final = re.compile(r"https?://[^\s/]+", re.ASCII)
@@ -212,6 +216,23 @@ def _path(value: Plain, name: str) -> Path:
     return path
 
 
+def _program(value: Plain, name: str) -> str:
+    text = _text(value, name)
+    if not text.strip() or text.startswith("-"):
+        hint = "give a program, such as python3 or /opt/py/bin/python3"
+        raise Invalid(f"{name} is {shown(value)}", hint=hint)
+    return text
+
+
+def _span(least_s: float, why: str, value: Plain, name: str) -> float:
+    """A duration that is not shorter than makes sense."""
+    given_s = span_s(value, name)
+    if given_s < least_s:
+        told = f"{name} is {shown(value)}, and {why}"
+        raise Invalid(told, hint=f"give {format_span(least_s)} or more")
+    return given_s
+
+
 def _folders(value: Plain, name: str) -> str:
     text = _text(value, name)
     if not all(Path(folder).is_absolute() for folder in text.split(":")):
@@ -240,15 +261,15 @@ _READERS: Final[dict[str, tuple[str, Callable[[Plain, str], Any]]]] = {
     "account": ("account", _word),
     "qos": ("qos", _word),
     "reservation": ("reservation", _word),
-    "python": ("python", _text),
+    "python": ("python", _program),
     "path": ("path", _folders),
     "hardware": ("hardware", _hardware),
     "slurm_conf": ("slurm_conf", _path),
     "programs": ("programs", _path),
     "server_url": ("server_url", _matching(_URL, "write for example https://login1:8080")),
-    "silence": ("silence_s", span_s),
-    "patience": ("patience_s", span_s),
-    "poll": ("poll_s", span_s),
+    "silence": ("silence_s", partial(_span, SILENCE_S_LEAST, "runners beat every 10 s")),
+    "patience": ("patience_s", partial(_span, PATIENCE_S_LEAST, "Slurm starts jobs in turns")),
+    "poll": ("poll_s", partial(_span, POLL_S_LEAST, "each look costs slurmctld some work")),
     "nodes_max": ("nodes_max", _count),
     "nodes_min": ("nodes_min", _count),
     "idle": ("idle_s", span_s),

@@ -6,7 +6,8 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Final
 
-from quarterdeck.basics.errors import QuarterdeckError
+from quarterdeck.basics.errors import QuarterdeckError, Stale, Unavailable
+from quarterdeck.ports.site import Report, SiteState
 from quarterdeck.wiring.connected.entry import BYTES_MAX, read_entry
 from quarterdeck.wiring.connected.site import ConnectedSite
 from quarterdeck.wiring.worker import Worker
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from quarterdeck.control.plane import ControlPlane
     from quarterdeck.ports.keeping import SiteStock
     from quarterdeck.ports.metrics import SiteMetrics
-    from quarterdeck.ports.site import ControlLink, SiteFiles, SiteState
+    from quarterdeck.ports.site import ControlLink, SiteFiles
     from quarterdeck.wiring.embedded import EmbeddedSite
 
 LOOK_EVERY_S: Final = 0.5
@@ -53,10 +54,12 @@ class SiteKeeper:
         self._link = link
         self._make_credentials = make_credentials
         self._embedded: list[EmbeddedSite] = []
+        self._gone: set[str] = set()
+        self._broken: dict[str, str] = {}
         self._seen: dict[str, bytes] = {}
         self._sites: dict[str, ConnectedSite] = {}
         self._lock = threading.Lock()
-        self._worker = Worker("sites", self._look, every_s=LOOK_EVERY_S)
+        self._worker = Worker("sites", self.look, every_s=LOOK_EVERY_S)
 
     def add_embedded(self, site: EmbeddedSite) -> None:
         """The site of this machine, which comes and goes with the server."""
@@ -65,16 +68,22 @@ class SiteKeeper:
         self.stocks[site.name] = site.stock
 
     def list_states(self) -> list[SiteState]:
-        """All sites and whether they answer, this machine first."""
-        return [
-            *(site.describe() for site in self._embedded),
-            *(site.describe() for site in self.list_sites()),
-        ]
+        """All sites and whether they answer, this machine first. One whose file cannot be read is
+        away; if it could be before, it is as it was then."""
+        states = [site.describe() for site in self._embedded]
+        states += [site.describe() for site in self.list_sites()]
+        known = {state.name for state in states}
+        broken = sorted(self._broken.items())
+        states += [SiteState(name, "?", problem=why) for name, why in broken if name not in known]
+        return states
 
     def start(self) -> None:
         """Take up what is there, and look from now on."""
         self._plane.wished.subscribe(self._wake)
-        self._look()
+        self.look()
+        # What is in the store of sites that are not there any more must get no jobs.
+        known = {site.name for site in self._embedded} | set(self._sites)
+        self._gone |= {room.site for room, _ in self._plane.board.list_rooms()} - known
         self._worker.start()
 
     def close(self) -> None:
@@ -92,7 +101,8 @@ class SiteKeeper:
         for site in self.list_sites():
             site.wake()
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Take up files that are new or changed, and let go of sites whose files are gone."""
         found: dict[str, bytes] = {}
         for path in list_files(self._folder):
             try:
@@ -105,6 +115,8 @@ class SiteKeeper:
         for name, content in found.items():
             if self._seen.get(name) != content:
                 self._take(name, content)
+        for name in sorted(self._gone):
+            self._withdraw(name)
 
     def _take(self, name: str, content: bytes) -> None:
         """A new file, or a changed one: its site begins anew, and finds what it had launched."""
@@ -113,8 +125,10 @@ class SiteKeeper:
             entry = read_entry(content, str(self._folder / f"{name}{SUFFIX}"), name)
         except QuarterdeckError as error:
             log.warning("%s; %s", error, error.hint)
+            self._broken[name] = f"{error}; {error.hint}"
             return
         self._drop(name, is_gone=False)
+        self._gone.discard(name)
         self._seen[name] = content
         credentials = self._make_credentials(entry.server_url) if entry.server_url else None
         site = ConnectedSite(entry, self._folder.parent, self._home_id, self._link, credentials)
@@ -126,11 +140,19 @@ class SiteKeeper:
 
     def _drop(self, name: str, *, is_gone: bool) -> None:
         self._seen.pop(name, None)
+        self._broken.pop(name, None)
         with self._lock:
             site = self._sites.pop(name, None)
-        if site is None:
-            return
-        if is_gone:
-            site.withdraw()
-        else:
+        if site is not None:
             site.close()
+            if is_gone:
+                self._gone.add(name)
+
+    def _withdraw(self, name: str) -> None:
+        """It is gone for good: the server has no nodes there any more. Said until it is heard."""
+        try:
+            self._link.exchange(Report(name, 0, nodes=()))
+        except (Stale, Unavailable) as error:
+            log.warning("site %s is gone, which is not noted yet: %s", name, error)
+        else:
+            self._gone.discard(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from time import thread_time
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.adapters.spool.files import SpoolFiles
@@ -10,7 +11,7 @@ from quarterdeck.adapters.spool.metrics import SpoolMetrics
 from quarterdeck.adapters.spool.stock import SpoolStock
 from quarterdeck.agent.agent import SiteAgent
 from quarterdeck.basics.errors import QuarterdeckError
-from quarterdeck.ports.site import Report, SiteState
+from quarterdeck.ports.site import SiteState
 from quarterdeck.wiring.connected.building import make_blobs, make_engine, make_paths
 from quarterdeck.wiring.worker import Worker
 
@@ -58,6 +59,8 @@ class ConnectedSite:
             self._turn,
             every_s=TURN_S,
             due_in_s=lambda: AWAY_S if self._agent is None else None,
+            # While Slurm is waited for, nobody here is kept from working.
+            measure=thread_time,
         )
 
     def describe(self) -> SiteState:
@@ -86,18 +89,16 @@ class ConnectedSite:
         if self._engine is not None:
             self._engine.close()
 
-    def withdraw(self) -> None:
-        """It is gone for good: the server has no nodes there any more."""
-        self.close()
-        self._link.exchange(Report(self.entry.name, 0, nodes=()))
-
     def _turn(self) -> bool:
         try:
             if self._agent is None:
                 self._agent = self._connect()
             has_more = self._agent.turn()
         except QuarterdeckError as error:
-            self._note(str(error))
+            self._note(f"{error}; {error.hint}" if error.hint else str(error))
+            raise
+        except Exception as error:
+            self._note(f"{type(error).__name__}: {error} (this may be a fault of Quarterdeck)")
             raise
         self._note("" if self._engine is None else self._engine.problem)
         return has_more

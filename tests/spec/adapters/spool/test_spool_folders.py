@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ def test_a_job_is_told_of_a_door_that_leads_to_what_is_kept(tmp_path: Path) -> N
     for name in ("results", "checkpoint"):
         door = Path(given[f"{name}_dir"])
         assert door.parent == replica / "door"
+        door.resolve().mkdir(parents=True)  # as the runner does
         (door / "file").write_text(name)
         assert (tmp_path / "kept" / name / "file").read_text() == name
     assert make_door(replica, order_of(tmp_path)) == given
@@ -48,6 +50,7 @@ def test_behind_a_shut_door_nothing_can_be_written_and_all_is_kept(tmp_path: Pat
     replica = tmp_path / "0"
     given = make_door(replica, order_of(tmp_path))
     results = Path(given["results_dir"])
+    results.resolve().mkdir(parents=True)
     (results / "early").touch()
     shut_door(replica)
     with pytest.raises(OSError, match="Not a directory"):
@@ -102,6 +105,22 @@ def test_the_runner_is_one_file_that_a_bare_python_runs(paths: SitePaths, tmp_pa
     command = [sys.executable, "-I", "-S", str(carried), "confinement"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert set(json.loads(done.stdout)) >= {"memory"}
+
+
+def test_it_starts_from_what_is_compiled_and_any_other_version_from_the_sources(
+    paths: SitePaths, tmp_path: Path
+) -> None:
+    carried = carry_runner(paths)
+    with zipfile.ZipFile(carried) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    for broken, suffix in ((b"raise SystemExit(9)\n", ".py"), (b"later\r\n\0" * 9, ".pyc")):
+        other = tmp_path / f"without{suffix}.pyz"
+        with zipfile.ZipFile(other, "w") as archive:
+            for name, one in content.items():
+                is_broken = name.startswith("runner/") and name.endswith(suffix)
+                archive.writestr(name, broken if is_broken else one)
+        command = [sys.executable, "-I", "-S", str(other), "confinement"]
+        assert subprocess.run(command, check=False, capture_output=True).returncode == 0
 
 
 def test_it_is_written_once_and_its_name_says_what_is_in_it(

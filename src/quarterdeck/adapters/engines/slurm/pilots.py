@@ -58,6 +58,7 @@ class Pilot:
     idle_since: float | None = None
     is_lost: bool = False
     is_withdrawn: bool = False
+    has_begun: bool = False
 
     @property
     def margin_s(self) -> float:
@@ -72,7 +73,8 @@ class Pilot:
     @property
     def lives(self) -> bool:
         """Whether it ever said that it does."""
-        return (self.folder / LIVES).exists()
+        self.has_begun = self.has_begun or LIVES in self._list()
+        return self.has_begun
 
     @property
     def takes_orders(self) -> bool:
@@ -82,8 +84,16 @@ class Pilot:
     @property
     def last_word(self) -> str:
         """Why it ended; empty when it has not said so."""
-        told = load_json(self.folder / LAST)
+        told = load_json(self.folder / LAST) if LAST in self._list() else None
         return "" if told is None else str(told["why"])
+
+    def _list(self) -> list[str]:
+        """What is in its folder. Not by asking for a file by name: that it was not there is what
+        NFS remembers for a while."""
+        try:
+            return os.listdir(self.folder)
+        except FileNotFoundError:
+            return []
 
     def read_beat_ns(self) -> int:
         """As `Spool.read_beat_ns`."""

@@ -1,0 +1,93 @@
+"""Which sites a server has, by the files of its home as they come, break and go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from quarterdeck.basics.errors import Unavailable
+from quarterdeck.control.plane import ControlPlane
+from quarterdeck.control.signal import Signal
+from quarterdeck.ports.site import ControlLink, Desired, Report
+from quarterdeck.wiring.connected.keeper import SiteKeeper
+
+
+class Link:
+    """Takes reports, unless it is away."""
+
+    def __init__(self) -> None:
+        self.reports: list[Report] = []
+        self.is_away = False
+
+    def exchange(self, report: Report) -> Desired:
+        if self.is_away:
+            raise Unavailable("the store is away")
+        self.reports.append(report)
+        return Desired(0, is_complete=True)
+
+    def open_blob(self, digest: str) -> Any:
+        raise AssertionError(digest)
+
+
+class Ground:
+    """A keeper whose board knows these sites; nobody drives its threads."""
+
+    def __init__(self, folder: Path, *stored: str) -> None:
+        rooms: list[tuple[Any, list[str]]] = [(SimpleNamespace(site=name), []) for name in stored]
+        board = SimpleNamespace(list_rooms=lambda: rooms)
+        plane = cast("ControlPlane", SimpleNamespace(board=board, wished=Signal()))
+        self.folder, self.link = folder, Link()
+        self.keeper = SiteKeeper(
+            folder, "home", plane, cast("ControlLink", self.link), lambda _url: pytest.fail("none")
+        )
+
+    def write(self, name: str, text: str) -> None:
+        (self.folder / f"{name}.yaml").write_text(text)
+
+    def states(self) -> dict[str, tuple[str, str]]:
+        return {one.name: (one.engine, one.problem) for one in self.keeper.list_states()}
+
+    def withdrawn(self) -> list[str]:
+        return [one.site for one in self.link.reports if one.nodes == ()]
+
+
+GOOD = "engine: slurm\nfolder: {folder}\nprograms: /none\n"
+
+
+def test_a_file_that_cannot_be_read_is_a_site_that_is_away(tmp_path: Path) -> None:
+    ground = Ground(tmp_path)
+    ground.write("hpc", "engine: slurm\nfoldr: /shared\n")
+    ground.keeper.look()
+    engine, problem = ground.states()["hpc"]
+    assert (engine, "hpc.yaml:2:1" in problem, "foldr" in problem) == ("?", True, True)
+    ground.write("hpc", GOOD.format(folder=tmp_path / "shared"))
+    ground.keeper.look()
+    assert ground.states()["hpc"][0] == "slurm"
+    ground.keeper.close()
+
+
+def test_a_site_that_is_gone_has_no_nodes_as_soon_as_that_can_be_said(tmp_path: Path) -> None:
+    ground = Ground(tmp_path)
+    ground.write("hpc", GOOD.format(folder=tmp_path / "shared"))
+    ground.keeper.look()
+    (tmp_path / "hpc.yaml").unlink()
+    ground.link.is_away = True
+    ground.keeper.look()
+    assert (ground.states(), ground.withdrawn()) == ({}, [])
+    ground.link.is_away = False
+    ground.keeper.look()
+    ground.keeper.look()
+    assert ground.withdrawn() == ["hpc"]
+    ground.keeper.close()
+
+
+def test_what_the_store_knows_of_a_site_without_a_file_gets_no_jobs(tmp_path: Path) -> None:
+    ground = Ground(tmp_path, "gone", "broken")
+    ground.write("broken", "engine: slurm\n")
+    ground.keeper.start()
+    ground.keeper.look()
+    assert sorted(ground.withdrawn()) == ["broken", "gone"]
+    ground.keeper.close()

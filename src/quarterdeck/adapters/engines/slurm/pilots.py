@@ -91,7 +91,7 @@ class Pilot:
         """What is in its folder. Not by asking for a file by name: that it was not there is what
         NFS remembers for a while."""
         try:
-            return os.listdir(self.folder)
+            return [one.name for one in self.folder.iterdir()]
         except FileNotFoundError:
             return []
 

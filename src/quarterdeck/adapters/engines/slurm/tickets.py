@@ -15,6 +15,7 @@ from quarterdeck.adapters.spool.attempts import load_json
 from quarterdeck.adapters.spool.locks import is_held
 from quarterdeck.adapters.spool.orders import site_disk, write_json
 from quarterdeck.adapters.spool.plain import make_plain, open_plain
+from quarterdeck.basics.errors import Conflict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -75,10 +76,23 @@ class Ticket:
 
 
 def load_ticket(folder: Path) -> Ticket:
-    """The one of an attempt, as `save` wrote it."""
+    """The one of an attempt, as `save` wrote it. `Conflict` where there is none, as it is written
+    before the orders."""
     content = load_json(folder / TICKET)
-    assert content is not None, folder  # It is written before the orders.
+    if content is None:
+        raise of_other_engine(folder, "slurm-pilot")
     told = content["request"]
     warning = tuple(told["warning"]) if told["warning"] else None
     request = BatchRequest(**{**told, "nodes": tuple(told["nodes"]), "warning": warning})
     return Ticket(folder, request, content["job"], content["is_asked"])
+
+
+def of_other_engine(folder: Path, engine: str) -> Conflict:
+    """What is said of a live attempt that `engine` has launched, and not the one that finds it."""
+    return Conflict(
+        f"engine was changed while jobs run: {folder.parent.name}/{folder.name} was launched with "
+        f"{engine}",
+        code="engine_changed",
+        field="engine",
+        hint=f"say engine: {engine} again in the site's file until its jobs have ended",
+    )

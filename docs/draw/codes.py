@@ -88,6 +88,8 @@ MEANINGS: Final = {
     "workdir_too_large": "The work folder has more files or bytes than a job may bring.",
     "unsatisfiable": "No node of any site could ever fit the job, however long it waits.",
     "site_exists": "There is a connected site of that name already.",
+    "site_taken": "The folder is that of a connected site of another home.",
+    "engine_changed": "A site's engine was changed while what another one launched still runs.",
     "site_broken": "`qd site check` finds something at the site that must be mended first.",
     "unsafe_listener": "The server would listen where its token could be read off the wire.",
     "network_file_system": "The home lies on a network file system, where locks cannot be trusted.",

@@ -66,7 +66,7 @@ ASVS = {
     "16.5": (1, 2, 3),
 }  # fmt: skip
 """OWASP ASVS 5.0.0, 5.0/en of its repository: level 1, and level 2 of V6 to V10 and V16."""
-FAMILIES = range(1, 25)
+FAMILIES = range(1, 26)
 
 
 def numbers_of(cell: str) -> set[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from quarterdeck.adapters.spool import orders
+from quarterdeck.adapters.spool.plain import write_plain
 from quarterdeck.basics.errors import Unavailable
 from quarterdeck.core.jobs.states import ReplicaState
 from quarterdeck.ports.engine import AttemptRef
@@ -32,9 +33,9 @@ class FullDisk:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.is_full = True
-        self._write_text, self._mkdir = Path.write_text, Path.mkdir
+        self._write, self._mkdir = write_plain, Path.mkdir
         monkeypatch.setattr(
-            Path, "write_text", lambda *a, **k: self._guard(self._write_text, *a, **k)
+            orders, "write_plain", lambda *a, **k: self._guard(self._write, *a, **k)
         )
         monkeypatch.setattr(Path, "mkdir", lambda *a, **k: self._guard(self._mkdir, *a, **k))
 

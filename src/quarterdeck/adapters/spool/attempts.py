@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quarterdeck.adapters.spool.orders import poke, site_disk, write_json
+from quarterdeck.adapters.spool.plain import list_folders, open_folder, open_plain
 from quarterdeck.adapters.spool.replica import Spool
 from quarterdeck.basics.errors import Unavailable
 from quarterdeck.basics.ids import JobId
@@ -81,8 +83,10 @@ class Attempts:
 
     def find(self) -> None:
         """Take up what lies on the disk, as an earlier engine left it."""
-        for job_folder in sorted(self._paths.attempts.iterdir()):
-            for folder in sorted(job_folder.iterdir()):
+        for job_folder in list_folders(self._paths.attempts):
+            for folder in list_folders(job_folder):
+                if not folder.name.isdigit():
+                    continue
                 ref = AttemptRef(JobId(job_folder.name), int(folder.name))
                 replicas = _count_orders(folder)
                 if replicas is None:
@@ -177,7 +181,8 @@ class Attempts:
             if tracked is None or not tracked.is_gone:
                 continue
             for spool in tracked.spools:
-                shutil.rmtree(spool.folder / "work", ignore_errors=True)
+                with suppress(OSError), open_folder(spool.folder) as here:
+                    shutil.rmtree("work", ignore_errors=True, dir_fd=here)
             if self._credentials is not None:
                 self._credentials.drop(ref, (spool.folder for spool in tracked.spools))
             try:
@@ -225,7 +230,8 @@ class Attempts:
 def load_json(path: Path) -> dict[str, Any] | None:
     """A file that was written whole, or None where there is none."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        with open_plain(path) as stream:
+            content: dict[str, Any] = json.load(stream)
     except FileNotFoundError:
         return None
     return content
@@ -234,8 +240,8 @@ def load_json(path: Path) -> dict[str, Any] | None:
 def _write_stop(tracked: Tracked, grace_s: float) -> None:
     for spool in tracked.spools:
         if not spool.sighting.state.is_gone:
-            order = json.loads((spool.folder / "order.json").read_text())
-            wish = {"grace_s": grace_s, "signal": order["stop_signal"]}
+            order = load_json(spool.folder / "order.json") or {}
+            wish = {"grace_s": grace_s, "signal": order.get("stop_signal", "TERM")}
             write_json(spool.folder / "stop.json", wish)
             poke(spool.folder, "stop")
 

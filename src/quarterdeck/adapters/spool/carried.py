@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import quarterdeck
+from quarterdeck.adapters.spool.plain import write_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,10 +36,7 @@ def carry_runner(paths: SitePaths) -> Path:
         digest.update(b"%s %d\n%s" % (name.encode(), len(source), source))
     target = paths.run / f"runner-{digest.hexdigest()[:16]}.pyz"
     if not target.exists():
-        new = target.with_suffix(".new")
-        new.write_bytes(_pack(sources))
-        new.chmod(0o644)
-        new.replace(target)
+        write_plain(target, _pack(sources), mode=0o644, levels=1)
     return target
 
 

@@ -8,11 +8,13 @@ every request. After the attempt the token is good for nothing, and the file is 
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.adapters.spool.orders import write_json
+from quarterdeck.adapters.spool.plain import open_folder
 from quarterdeck.basics.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -61,5 +63,5 @@ class Credentials:
         """Delete them."""
         self._written_s.pop(ref, None)
         for folder in folders:
-            with suppress(OSError):
-                (folder / FILE).unlink()
+            with suppress(OSError), open_folder(folder) as here:
+                os.unlink(FILE, dir_fd=here)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from quarterdeck.adapters.spool.logs import find_since, find_tail, search
+from quarterdeck.adapters.spool.plain import list_folders, open_plain
 from quarterdeck.adapters.spool.replica import Spool
 from quarterdeck.adapters.spool.stock import check_not_deleted
 from quarterdeck.basics.errors import NotFound
@@ -94,7 +95,7 @@ class SpoolFiles:
         folder, is_final = self._find(ref, node_rank)
         while True:
             try:
-                return (folder / "log").open("rb"), is_final
+                return open_plain(folder / "log"), is_final
             except FileNotFoundError:
                 before = folder
                 folder, is_final = self._find(ref, node_rank)
@@ -116,7 +117,9 @@ class SpoolFiles:
         root = self._paths.results(ref)
         if not root.exists():
             check_not_deleted(self._paths, ref, Kind.RESULTS)
-        for replica in _folders(root):
+        for replica in list_folders(root):
+            if not replica.name.isdigit():
+                continue
             for folder, _, names in os.walk(replica):
                 for name in names:
                     path = Path(folder) / name
@@ -163,14 +166,3 @@ def _has_exited(folder: Path, node_rank: int) -> bool:
     spool = Spool(folder, node_rank)
     spool.read()
     return spool.sighting.state.is_gone
-
-
-def _folders(root: Path) -> list[Path]:
-    try:
-        return sorted(
-            path
-            for path in root.iterdir()
-            if path.name.isdigit() and path.is_dir() and not path.is_symlink()
-        )
-    except FileNotFoundError:
-        return []

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import quarterdeck
+from quarterdeck.adapters.spool.plain import write_plain
 
 if TYPE_CHECKING:
     from quarterdeck.adapters.spool.paths import SitePaths
@@ -28,13 +29,13 @@ def make_inside(paths: SitePaths) -> Path:
     """Make the folder as this version has it; what runs keeps what it has imported."""
     folder = paths.run / "inside"
     package = folder / "quarterdeck"
-    package.mkdir(parents=True, exist_ok=True)
+    for place in (folder, package):
+        # Whoever could write here would run code as the owner of every job.
+        place.mkdir(mode=0o755, parents=True, exist_ok=True)
     module = Path(quarterdeck.__file__).with_name("job.py").read_text(encoding="utf-8")
     for name, text in (
         ("__init__.py", _INIT.format(version=quarterdeck.__version__)),
         ("job.py", module),
     ):
-        new = package / f".{name}.new"
-        new.write_text(text, encoding="utf-8")
-        new.replace(package / name)
+        write_plain(package / name, text.encode(), mode=0o644)
     return folder

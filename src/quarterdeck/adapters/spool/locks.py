@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import fcntl
-import os
 from typing import TYPE_CHECKING
+
+from quarterdeck.adapters.spool.plain import open_plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,14 +15,12 @@ def is_held(path: Path) -> bool:
     """Whether a process has the file locked for itself now. The question holds the lock for an
     instant, so whoever takes it tries more than once."""
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        stream = open_plain(path, levels=0)
     except FileNotFoundError:
         return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(handle)
+    with stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import os
 import struct
-from pathlib import Path
-from typing import BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+
+from quarterdeck.adapters.spool.plain import open_plain
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 RECORD: Final = struct.Struct("<QQ")
 INDEX_STEP_NS: Final = 10**9
@@ -30,8 +34,9 @@ def find_since(folder: Path, since_ns: int) -> int:
     """The offset from which on everything was written at that time or later, and at most what was
     written in the second before it."""
     try:
-        size = (folder / "log").stat().st_size
-        with (folder / "log.index").open("rb") as index:
+        with open_plain(folder / "log") as log:
+            size = os.fstat(log.fileno()).st_size
+        with open_plain(folder / "log.index") as index:
             low, high = 0, os.fstat(index.fileno()).st_size // RECORD.size
             while low < high:
                 middle = (low + high) // 2
@@ -52,7 +57,7 @@ def find_since(folder: Path, since_ns: int) -> int:
 def find_tail(folder: Path, lines: int) -> int:
     """Where the last lines begin. An unfinished one counts."""
     try:
-        with (folder / "log").open("rb") as log:
+        with open_plain(folder / "log") as log:
             end = log.seek(0, os.SEEK_END)
             place, wanted = end, lines + 1 - _is_unfinished(log, end)
             while place > max(0, end - TAIL_BYTES_MAX):

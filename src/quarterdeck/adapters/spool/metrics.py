@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
-import stat
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
+from quarterdeck.adapters.spool.plain import open_plain
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.telemetry.curves import Point
 from quarterdeck.ports.engine import AttemptRef
@@ -43,7 +42,7 @@ class SpoolMetrics:
         """Every rank's file from its beginning."""
         found = {}
         for rank, path in self._find_files(AttemptRef(job_id, attempt)):
-            with _open_plain(path) as stream:
+            with _open_samples(path) as stream:
                 points = _read_points(stream.read(FILE_BYTES_MAX), attempt)
             if points:
                 found[rank] = points
@@ -52,7 +51,7 @@ class SpoolMetrics:
     def read_latest(self, job_id: JobId, attempt: int) -> Latest:
         """The end of one file."""
         for _, path in self._find_files(AttemptRef(job_id, attempt)):
-            with _open_plain(path) as stream:
+            with _open_samples(path) as stream:
                 size = stream.seek(0, 2)
                 begin = max(0, size - TAIL_BYTES)
                 stream.seek(begin)
@@ -75,18 +74,12 @@ class SpoolMetrics:
         return sorted(found.items())
 
 
-def _open_plain(path: Path) -> BinaryIO:
-    """The file, or nothing where the job has put a link or a pipe: it may be of another account,
-    for which we do not read what it could not, nor wait for a writer."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+def _open_samples(path: Path) -> BinaryIO:
+    """The file, or nothing where it cannot be read or the job has put something else."""
     try:
-        handle = os.open(path, flags)
+        return open_plain(path)
     except OSError:
         return io.BytesIO()
-    if stat.S_ISREG(os.fstat(handle).st_mode):
-        return os.fdopen(handle, "rb")
-    os.close(handle)
-    return io.BytesIO()
 
 
 def _read_points(content: bytes, attempt: int) -> dict[str, list[Point]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from typing import TYPE_CHECKING, Final
 
+from quarterdeck.adapters.spool.plain import open_folder
 from quarterdeck.basics.ids import JobId
 from quarterdeck.ports.engine import AttemptRef
 
@@ -28,16 +30,15 @@ class News:
         meanwhile are told again."""
         found: dict[AttemptRef, None] = {}
         try:
-            names = [path.name for path in self._folder.iterdir()]
+            with open_folder(self._folder, levels=2) as folder:
+                for name in os.listdir(folder):  # noqa: PTH208 - of what is open
+                    match = _NAME.fullmatch(name)
+                    try:
+                        os.unlink(name, dir_fd=folder)
+                    except OSError:
+                        continue
+                    if match is not None:
+                        found[AttemptRef(JobId(match["job"]), int(match["attempt"]))] = None
         except OSError as error:
             log.warning("the site's news cannot be read: %s", error)
-            return []
-        for name in names:
-            match = _NAME.fullmatch(name)
-            try:
-                (self._folder / name).unlink()
-            except OSError:
-                continue
-            if match is not None:
-                found[AttemptRef(JobId(match["job"]), int(match["attempt"]))] = None
         return list(found)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import json
 import os
+import stat
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from quarterdeck.adapters.spool.plain import open_folder, write_plain
 from quarterdeck.basics.errors import Unavailable
 from quarterdeck.core.cluster.parts import parse_part
 from quarterdeck.core.jobs.lineup import part_of, parts_of
@@ -16,6 +17,7 @@ from quarterdeck.core.jobs.manifest import parse_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
     from quarterdeck.adapters.spool.paths import SitePaths
@@ -119,16 +121,11 @@ def make_snapshot(digest: str | None, blobs: FilesystemBlobs) -> dict[str, Any] 
     return {"files": files}
 
 
-def write_json(path: Path, content: dict[str, Any], mode: int | None = None) -> None:
+def write_json(path: Path, content: dict[str, Any], mode: int = 0o600) -> None:
     """Write the file whole or not at all. `Unavailable` when the disk does not take it. `mode`: who
-    may read it, whatever is usual here."""
-    temporary = path.with_name(f".{path.name}.new")
+    may read it; an order holds what its owner keeps secret, and the runner is of our account."""
     with site_disk():
-        if mode is not None:
-            temporary.touch(0o600)
-            temporary.chmod(mode)
-        temporary.write_text(json.dumps(content, ensure_ascii=True))
-        temporary.rename(path)
+        write_plain(path, json.dumps(content, ensure_ascii=True).encode(), mode)
 
 
 @contextmanager
@@ -147,12 +144,15 @@ def site_disk() -> Iterator[None]:
 
 def poke(folder: Path, word: str) -> None:
     """Ask a runner to look into its folder. Nobody reading is no error: it looks by itself too."""
+    flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        handle = os.open(folder / "control.fifo", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open_folder(folder) as here:
+            handle = os.open("control.fifo", flags, dir_fd=here)
     except OSError:
         return
     try:
-        os.write(handle, f"{word}\n".encode())
+        if stat.S_ISFIFO(os.fstat(handle).st_mode):
+            os.write(handle, f"{word}\n".encode())
     except OSError:
         return
     finally:

@@ -71,6 +71,7 @@ class SitePaths:
         return folder if task is None else folder / f"task-{task}"
 
     def make(self) -> None:
-        """Make the folders that must be there."""
-        for folder in (self.run, self.attempts, self.ended):
-            folder.mkdir(parents=True, exist_ok=True)
+        """Make the folders that must be there; nobody else may write into them, whatever is usual
+        here."""
+        for folder in (self.root, self.run, self.attempts, self.ended):
+            folder.mkdir(mode=0o755, parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from quarterdeck.adapters.spool.locks import is_held
 from quarterdeck.adapters.spool.orders import write_json
+from quarterdeck.adapters.spool.plain import open_plain
 from quarterdeck.core.jobs.events import Sighting
 from quarterdeck.core.jobs.job import RankExit
 from quarterdeck.core.jobs.reasons import Reason
@@ -56,7 +57,7 @@ class Spool:
     def read(self) -> bool:
         """Take in new facts; says whether the sighting changed."""
         try:
-            with (self.folder / "status.jsonl").open("rb") as stream:
+            with open_plain(self.folder / "status.jsonl") as stream:
                 stream.seek(self._offset)
                 fresh = stream.read()
         except FileNotFoundError:
@@ -98,7 +99,7 @@ class Spool:
     def read_beat_ns(self) -> int:
         """When the runner last said that it lives, by the site's clock; 0 if it never did."""
         try:
-            return (self.folder / "beat").stat().st_mtime_ns
+            return (self.folder / "beat").lstat().st_mtime_ns
         except OSError:
             return 0
 
@@ -118,7 +119,8 @@ class Spool:
 
     def _recall_end(self) -> None:
         try:
-            told = json.loads((self.folder / END).read_text())
+            with open_plain(self.folder / END) as stream:
+                told = json.load(stream)
         except FileNotFoundError:
             return
         self.read()

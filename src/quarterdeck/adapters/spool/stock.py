@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from quarterdeck.adapters.spool.orders import write_json
+from quarterdeck.adapters.spool.plain import list_folders, open_folder, open_plain
 from quarterdeck.basics.errors import NotFound, Unavailable
 from quarterdeck.basics.ids import JobId, is_job_id
 from quarterdeck.basics.times import to_iso
@@ -43,18 +44,18 @@ class SpoolStock:
 
     def list_stored(self) -> Iterator[Stored]:
         """By kind, in no order. Empties the trash first."""
-        for path in _entries(self._trash):
-            _remove(path)
-        for job in _folders(self._paths.ended):
+        for entry in _scan(self._trash):
+            _remove(self._trash / entry.name)
+        for job in list_folders(self._paths.ended):
             yield from self._list_ended(job)
         for kind, root in ((Kind.RESULTS, "results"), (Kind.CHECKPOINTS, "checkpoints")):
-            for job in _folders(self._paths.root / root):
+            for job in list_folders(self._paths.root / root):
                 if not is_job_id(job.name):
                     continue
                 if kind is Kind.CHECKPOINTS:
                     yield Stored(kind, job.name, *_measure(job), job_id=job.name)
                     continue
-                for attempt in _folders(job):
+                for attempt in list_folders(job):
                     if attempt.name.isdigit():
                         yield _of_attempt(kind, attempt, *_measure(attempt))
 
@@ -101,7 +102,7 @@ class SpoolStock:
         if not is_job_id(job.name):
             return
         has_more = False
-        for attempt in _folders(job):
+        for attempt in list_folders(job):
             if attempt.name.isdigit() and _replicas(attempt):
                 has_more = True
                 yield _of_attempt(Kind.LOGS, attempt, *_measure(attempt))
@@ -151,7 +152,8 @@ def check_not_deleted(paths: SitePaths, ref: AttemptRef, kind: Kind) -> None:
 
 def _read_words(folder: Path) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = json.loads((folder / MARK).read_text())
+        with open_plain(folder / MARK) as stream:
+            content: dict[str, Any] = json.load(stream)
     except (OSError, ValueError):
         return {}
     return content
@@ -163,7 +165,7 @@ def _of_attempt(kind: Kind, folder: Path, size_bytes: int, touched_ns: int) -> S
 
 
 def _replicas(attempt: Path) -> list[Path]:
-    return [folder for folder in _folders(attempt) if folder.name.isdigit()]
+    return [folder for folder in list_folders(attempt) if folder.name.isdigit()]
 
 
 def _measure(root: Path) -> tuple[int, int]:
@@ -198,14 +200,6 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
         return []
 
 
-def _entries(folder: Path) -> list[Path]:
-    return [folder / entry.name for entry in _scan(folder)]
-
-
-def _folders(root: Path) -> list[Path]:
-    return [root / entry.name for entry in _scan(root) if entry.is_dir(follow_symlinks=False)]
-
-
 def _move(place: Path, target: Path) -> bool:
     try:
         target.parent.mkdir(exist_ok=True)
@@ -217,15 +211,16 @@ def _move(place: Path, target: Path) -> bool:
 
 
 def _remove(path: Path) -> None:
-    """Delete a folder. Whoever made its files may have forbidden their folders to be written."""
-    shutil.rmtree(path, ignore_errors=True)
-    if path.is_dir() and not path.is_symlink():
-        for _, _, _, handle in os.fwalk(path, onerror=None):
+    """Delete what lies in the trash, unless that is a link to elsewhere. Whoever made its files may
+    have forbidden their folders to be written."""
+    with contextlib.suppress(OSError), open_folder(path.parent, levels=1) as trash:
+        shutil.rmtree(path.name, ignore_errors=True, dir_fd=trash)
+        with contextlib.suppress(NotADirectoryError, IsADirectoryError):
+            os.unlink(path.name, dir_fd=trash)
+        for _, _, _, handle in os.fwalk(path.name, onerror=None, dir_fd=trash):
             with contextlib.suppress(OSError):  # of another account, which is over all the same
                 os.fchmod(handle, 0o700)
-        shutil.rmtree(path, ignore_errors=True)
-    elif path.exists() or path.is_symlink():
-        path.unlink(missing_ok=True)
+        shutil.rmtree(path.name, ignore_errors=True, dir_fd=trash)
 
 
 def _remove_if_empty(folder: Path) -> None:

@@ -20,10 +20,12 @@ from quarterdeck.adapters.engines.slurm.gpus import read_gpus
 from quarterdeck.adapters.engines.slurm.requests import BatchRequest
 from quarterdeck.adapters.engines.slurm.view import find_partition
 from quarterdeck.adapters.spool.carried import carry_runner
+from quarterdeck.adapters.spool.plain import write_plain
 from quarterdeck.basics.errors import QuarterdeckError
 from quarterdeck.basics.quantities import format_span
 from quarterdeck.wiring.connected.building import make_commands, make_paths
 from quarterdeck.wiring.connected.entry import PILOT
+from quarterdeck.wiring.connected.mark import read_mark
 from quarterdeck.wiring.doctor.findings import Finding, note, ok, problem
 
 if TYPE_CHECKING:
@@ -40,12 +42,22 @@ PYTHON_LEAST: Final = (3, 9)
 
 
 def check_site(
-    entry: SiteEntry, *, with_trial: bool = True, changes_nothing: bool = False
+    entry: SiteEntry,
+    *,
+    with_trial: bool = True,
+    changes_nothing: bool = False,
+    is_added: bool = False,
 ) -> list[Finding]:
     """Everything that is looked at. Never raises for what is wrong with the site. With
-    `changes_nothing` no job is run, and nothing is written into the folder."""
+    `changes_nothing` no job is run, and nothing is written into the folder. `is_added`: a server
+    uses it, so its folder is there and has a mark."""
     commands = make_commands(entry)
-    folder = _look_from_outside(entry) if changes_nothing else _look_at_folder(entry)
+    if is_added and not read_mark(entry):
+        told = f"{make_paths(entry).root} has no mark of this site: is it mounted?"
+        hint = f"mount it; if it is the right folder, `qd site add {entry.name} … --force`"
+        folder = problem("folder", told, hint)
+    else:
+        folder = _look_from_outside(entry) if changes_nothing else _look_at_folder(entry)
     found = [folder]
     try:
         version = commands.version()
@@ -80,13 +92,16 @@ def _look_from_outside(entry: SiteEntry) -> Finding:
 def _look_at_folder(entry: SiteEntry) -> Finding:
     root = make_paths(entry).root
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        probe = root / ".probe"
-        probe.write_text("written")
-        probe.unlink()
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_plain(root / ".probe", b"written", levels=0)
+        (root / ".probe").unlink()
+        mode = root.stat().st_mode & 0o777
     except OSError as error:
         told = f"{root} cannot be written: {error.strerror}"
         return problem("folder", told, "name a folder that this account may write, on all nodes")
+    if mode & 0o022:
+        told = f"{root} can be written by others (mode {mode:04o}), who could run what they like"
+        return problem("folder", told, f"chmod 700 {root}")
     return ok("folder", f"{root} can be written from here")
 
 

@@ -20,7 +20,7 @@ from quarterdeck.cli.output import (
     print_table,
     say,
 )
-from quarterdeck.wiring.home import default_home
+from quarterdeck.wiring.home import Home, default_home
 
 if TYPE_CHECKING:
     from quarterdeck.wiring.connected.entry import SiteEntry
@@ -83,6 +83,7 @@ def add(
     added. It runs on a machine that has the cluster's client programs, such as its login node.
     """
     from quarterdeck.wiring.connected.entry import make_entry, write_entry
+    from quarterdeck.wiring.connected.mark import write_mark
     from quarterdeck.wiring.policy.section import replace_file
 
     entry = make_entry(name, given)
@@ -101,6 +102,7 @@ def add(
         print_done(output, f"would write {path}:\n{text}".rstrip(), name, site=name)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
+    write_mark(entry, Home(path.parent.parent).home_id(), force=force)
     replace_file(path, text.encode())
     told = f"site {name} is added; `qd site ls` shows it, and `site: {name}` sends a job there"
     print_done(output, told, name, site=name)
@@ -124,7 +126,8 @@ def check(name: str, home: Path | None, *, no_trial: bool, output: str) -> None:
     path = _path_of(home, name)
     if not path.is_file():
         raise _unknown(name, home)
-    findings = check_site(read_entry(path.read_bytes(), str(path), name), with_trial=not no_trial)
+    entry = read_entry(path.read_bytes(), str(path), name)
+    findings = check_site(entry, with_trial=not no_trial, is_added=True)
     if output == "json":
         say(json.dumps([asdict(finding) for finding in findings], indent=2))
     elif output == "name":

@@ -13,6 +13,7 @@ from quarterdeck.agent.agent import SiteAgent
 from quarterdeck.basics.errors import QuarterdeckError
 from quarterdeck.ports.site import SiteState
 from quarterdeck.wiring.connected.building import make_blobs, make_engine, make_paths
+from quarterdeck.wiring.connected.mark import check_mark, close_root
 from quarterdeck.wiring.worker import Worker
 
 if TYPE_CHECKING:
@@ -104,6 +105,8 @@ class ConnectedSite:
         return has_more
 
     def _connect(self) -> SiteAgent:
+        check_mark(self.entry, self._home_id)
+        close_root(self.entry)
         blobs = make_blobs(self.entry)
         self._engine = make_engine(self.entry, self._home, self._home_id, blobs, self._credentials)
         return SiteAgent(self.entry.name, self._engine, self._link, blobs)

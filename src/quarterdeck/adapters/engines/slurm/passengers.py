@@ -12,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from quarterdeck.adapters.engines.slurm.beats import Beat
+from quarterdeck.adapters.engines.slurm.tickets import of_other_engine
 from quarterdeck.adapters.spool.attempts import load_json
 from quarterdeck.adapters.spool.orders import write_json
 
@@ -98,10 +99,12 @@ class Passengers:
         self._known: dict[AttemptRef, list[Passenger]] = {}
 
     def find(self, tracked: Tracked) -> None:
-        """Those of an attempt, as the disk has them."""
+        """Those of an attempt, as the disk has them. `Conflict` where no pilot was to run it."""
         orders = [load_json(spool.folder / "order.json") or {} for spool in tracked.spools]
         numbers = load_json(self._paths.attempt(tracked.ref) / PILOTS) or {}
         for rank, order in enumerate(orders):
+            if "pilot" not in order:
+                raise of_other_engine(self._paths.attempt(tracked.ref), "slurm")
             order["pilot"] = numbers.get(str(rank), order["pilot"])
         self.add(tracked, orders)
 

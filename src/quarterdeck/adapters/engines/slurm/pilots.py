@@ -21,6 +21,7 @@ from quarterdeck.adapters.engines.slurm.requests import BatchRequest, check_word
 from quarterdeck.adapters.engines.slurm.tickets import TICKET, Ticket, load_ticket
 from quarterdeck.adapters.spool.attempts import load_json
 from quarterdeck.adapters.spool.orders import site_disk, write_json
+from quarterdeck.adapters.spool.plain import LEVELS, list_folders, make_plain, open_folder
 from quarterdeck.basics.times import NS_PER_S
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class Pilot:
         """It does as soon as it has nothing to do, unless it gets an order before."""
         if self.takes_orders:
             with site_disk():
-                (self.folder / ORDERS / END).touch()
+                make_plain(self.folder / ORDERS / END, LEVELS + 1).close()
 
 
 class Pilots:
@@ -193,7 +194,8 @@ class Pilots:
         self._known.setdefault(node, {})[number] = pilot
         for older in _numbered(above):
             if int(older.name) < number and self.get(node, int(older.name)) is None:
-                shutil.rmtree(older, ignore_errors=True)
+                with suppress(OSError), open_folder(above, levels=2) as folder_above:
+                    shutil.rmtree(older.name, ignore_errors=True, dir_fd=folder_above)
         return pilot
 
     def drop(self, pilot: Pilot) -> None:
@@ -204,10 +206,8 @@ class Pilots:
 
     def watch(self) -> None:
         """Say to all of them that somebody watches."""
-        with site_disk():
-            path = self._root / WATCH
-            path.touch()
-            os.utime(path)
+        with site_disk(), make_plain(self._root / WATCH, levels=1) as stream:
+            os.utime(stream.fileno())
 
     def _find(self, folder: Path) -> None:
         plan = load_json(folder / PLAN)
@@ -265,7 +265,4 @@ def hold_of(node: Node, look: Look, settings: PilotSettings, now_s: float) -> fl
 
 
 def _numbered(folder: Path) -> list[Path]:
-    try:
-        return [one for one in folder.iterdir() if one.name.isdigit()]
-    except FileNotFoundError:
-        return []
+    return [one for one in list_folders(folder) if one.name.isdigit()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections import defaultdict
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -13,6 +14,8 @@ from quarterdeck.adapters.engines.slurm.requests import BatchRequest
 from quarterdeck.adapters.spool.attempts import load_json
 from quarterdeck.adapters.spool.locks import is_held
 from quarterdeck.adapters.spool.orders import site_disk, write_json
+from quarterdeck.adapters.spool.plain import make_plain, open_plain
+from quarterdeck.basics.errors import Conflict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,7 +54,7 @@ class Ticket:
     def submitting(self) -> Iterator[int]:
         """A locked file, which sbatch is to hold open as we do."""
         with site_disk():
-            stream = (self.folder / SUBMITTING).open("wb")
+            stream = make_plain(self.folder / SUBMITTING)
         with stream:
             with suppress(OSError):  # a file system without locks
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -64,17 +67,32 @@ class Ticket:
     def read_output(self) -> str:
         """The last line that the batch script itself has said; it says nothing if all is well."""
         try:
-            content = (self.folder / OUTPUT).read_bytes()[-2000:]
+            with open_plain(self.folder / OUTPUT) as stream:
+                stream.seek(max(0, stream.seek(0, os.SEEK_END) - 2000))
+                content = stream.read()
         except OSError:
             return ""
         return content.decode(errors="replace").strip().rpartition("\n")[2]
 
 
 def load_ticket(folder: Path) -> Ticket:
-    """The one of an attempt, as `save` wrote it."""
+    """The one of an attempt, as `save` wrote it. `Conflict` where there is none, as it is written
+    before the orders."""
     content = load_json(folder / TICKET)
-    assert content is not None, folder  # It is written before the orders.
+    if content is None:
+        raise of_other_engine(folder, "slurm-pilot")
     told = content["request"]
     warning = tuple(told["warning"]) if told["warning"] else None
     request = BatchRequest(**{**told, "nodes": tuple(told["nodes"]), "warning": warning})
     return Ticket(folder, request, content["job"], content["is_asked"])
+
+
+def of_other_engine(folder: Path, engine: str) -> Conflict:
+    """What is said of a live attempt that `engine` has launched, and not the one that finds it."""
+    return Conflict(
+        f"engine was changed while jobs run: {folder.parent.name}/{folder.name} was launched with "
+        f"{engine}",
+        code="engine_changed",
+        field="engine",
+        hint=f"say engine: {engine} again in the site's file until its jobs have ended",
+    )

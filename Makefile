@@ -16,8 +16,8 @@ STAMPS := $(VENV)/stamps
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --no-input
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check docs bench bench-packing bench-queueing bench-topology \
-	bench-mig bench-promises sim mutants guarantees lock clean
+.PHONY: help install demo test check docs bench bench-server bench-slurm bench-packing \
+	bench-queueing bench-topology bench-mig bench-promises sim mutants guarantees lock clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -45,6 +45,9 @@ bench: $(STAMPS)/dev ## measure the scheduler beside others, and keep it in docs
 
 bench-server: $(STAMPS)/dev ## measure the server on this machine, and keep it in docs/benchmarks.md
 	$(BIN)/python -m benchmarks --server --write
+
+bench-slurm: $(STAMPS)/dev ## measure a Slurm as a site beside sbatch, and keep it in docs/benchmarks.md
+	$(BIN)/python -m benchmarks --slurm --write
 
 bench-packing: $(STAMPS)/dev ## GPUs that nobody can use, beside other policies (LISTS=a,b)
 	$(BIN)/python -m benchmarks.packing $(LISTS)

@@ -1,7 +1,8 @@
 """`python -m benchmarks`: measure the scheduler or the server, print it, exit 1 at a missed target.
 
 Without `--server` it is the scheduler: how quickly it decides, and every suite that compares it
-with others on public traces. With it, what a server does on this machine.
+with others on public traces. With it, what a server does on this machine; with `--slurm`, what it
+does with a Slurm, beside that Slurm alone.
 """
 
 from __future__ import annotations
@@ -10,7 +11,18 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from benchmarks import audit, flood, jobs, load, permissions, pilot, scale, scheduling, startup
+from benchmarks import (
+    audit,
+    flood,
+    jobs,
+    load,
+    permissions,
+    pilot,
+    scale,
+    scheduling,
+    slurm_site,
+    startup,
+)
 from benchmarks.figures import as_table
 from benchmarks.keep import DOCS, keep
 from benchmarks.suites import SUITES
@@ -28,6 +40,7 @@ def main() -> int:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--server", action="store_true", help="measure the server instead")
+    parser.add_argument("--slurm", action="store_true", help="measure a Slurm as a site instead")
     parser.add_argument("--jobs", type=int, default=2000, help="jobs of the throughput run")
     parser.add_argument("--probes", type=int, default=50, help="jobs of the latency run")
     parser.add_argument("--clients", type=int, default=4, help="submitters at a time")
@@ -51,10 +64,12 @@ def main() -> int:
     if wanted.only:
         parts = {name: one for name, one in (server | decisions).items() if name == wanted.only}
         suites = [name for name in SUITES if name == wanted.only]
+    elif wanted.slurm:
+        parts, suites = {"slurm": slurm_site.figures}, []
     else:
         parts = server if wanted.server else decisions
         suites = [] if wanted.server else [*SUITES]
-    mark = "server" if wanted.server else "decisions"
+    mark = "slurm" if wanted.slurm else "server" if wanted.server else "decisions"
     holds = not parts or _measure(parts, mark if wanted.write else None)
     for name in suites:
         holds &= _compare(name, is_kept=wanted.write)

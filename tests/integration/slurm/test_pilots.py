@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -269,7 +270,8 @@ def test_a_pilot_that_falls_silent_is_lost_and_its_jobs_are_kept_out(ground: Pil
         assert not (ground.paths.replica(of, 0) / "door").is_dir()
     finally:
         for pid in (pilot, runner):
-            os.kill(pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):  # Slurm has woken it to end it.
+                os.kill(pid, signal.SIGCONT)
     ground.until(lambda: ground.count_living(of) == 0)
 
 

@@ -13,8 +13,10 @@ from typing import Any, Generic, TypeVar
 from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
 from quarterdeck.adapters.engines.slurm.commands import SlurmCommands
 from quarterdeck.adapters.engines.slurm.engine import SlurmEngine
+from quarterdeck.adapters.engines.slurm.keys import make_keys
 from quarterdeck.adapters.engines.slurm.pilot_engine import PilotEngine
 from quarterdeck.adapters.engines.slurm.settings import PilotSettings, SlurmSettings
+from quarterdeck.adapters.engines.slurm.tickets import TICKET
 from quarterdeck.adapters.spool.paths import SitePaths
 from quarterdeck.core.cluster.demand import Grant
 from quarterdeck.core.jobs.spec import JobSpec
@@ -61,6 +63,9 @@ class ClusterGround(Generic[E, S]):
                 'down) echo "Unable to contact slurm controller (connect failure)" >&2; exit 1;;\n'
                 f'deaf) {real} "$@" >/dev/null 2>&1; '
                 'echo "Unable to contact slurm controller (connect failure)" >&2; exit 1;;\n'
+                f'late) [ {name} = sbatch ] || exec {real} "$@"; cat > {script}.in; '
+                f'(sleep 2; {real} "$@" < {script}.in) >/dev/null 2>&1 & '
+                'echo "Unable to contact slurm controller (connect failure)" >&2; exit 1;;\n'
                 "garbage) head -c 3000 /dev/urandom; exit 0;;\n"
                 "esac\n"
                 f'exec {real} "$@"\n'
@@ -85,24 +90,25 @@ class ClusterGround(Generic[E, S]):
         self.engine = self._make()
 
     def break_down(self, kind: str) -> None:
-        """From now on Slurm is `down`, `deaf` (it does what it is told, and no answer arrives) or
-        says `garbage`."""
+        """From now on Slurm is `down`, `deaf` (it does what it is told, and no answer arrives),
+        `late` (the same for new jobs, two seconds later) or says `garbage`."""
         self.outage.write_text(kind)
 
     def mend(self) -> None:
         self.outage.unlink(missing_ok=True)
 
+    def count_asked(self) -> int:
+        """How many of its programs were started."""
+        return self.asked.stat().st_size if self.asked.exists() else 0
+
     def has_asked(self) -> Callable[[], bool]:
-        before = self._count_asked()
+        before = self.count_asked()
 
         def look() -> bool:
             self.engine.observe()
-            return self._count_asked() >= before + 3
+            return self.count_asked() >= before + 3
 
         return look
-
-    def _count_asked(self) -> int:
-        return self.asked.stat().st_size if self.asked.exists() else 0
 
     def order(
         self, ref: AttemptRef, behaviour: Behaviour, *, nodes: int = 1, line: str = ""
@@ -143,10 +149,24 @@ class ClusterGround(Generic[E, S]):
         )
         return content
 
+    def read_ticket(self, ref: AttemptRef) -> dict[str, Any]:
+        """What the engine remembers of its batch job."""
+        content: dict[str, Any] = json.loads((self.paths.attempt(ref) / TICKET).read_text())
+        return content
+
+    def write_ticket(self, ref: AttemptRef, **changes: object) -> None:
+        """As an engine before this one might have left it."""
+        content = self.read_ticket(ref) | changes
+        (self.paths.attempt(ref) / TICKET).write_text(json.dumps(content))
+
     def runner_pid(self, ref: AttemptRef) -> int:
         """Of the first replica."""
         facts = (self.paths.replica(ref, 0) / "status.jsonl").read_text().splitlines()
         return int(json.loads(facts[-1])["pid"])
+
+    def key(self, ref: AttemptRef) -> str:
+        """The comment of its batch job."""
+        return make_keys(self._home_id, self.paths).attempt(ref)
 
     def granted(self, ref: AttemptRef) -> tuple[Grant, ...]:
         """What an attempt was ordered with."""

@@ -325,8 +325,8 @@ def agent_never_forgets(patch: Patch) -> None:
 def agent_says_that_what_it_stops_is_gone(patch: Patch) -> None:
     found = SiteAgent._act
 
-    def liar(self: SiteAgent, seen: Any) -> bool:
-        more = found(self, seen)
+    def liar(self: SiteAgent, seen: Any, *, knows_nodes: bool) -> bool:
+        more = found(self, seen, knows_nodes=knows_nodes)
         for ref, stop in self._stop.items():
             self._own_sightings[ref] = agent_module._never_launched(stop)
         return more

@@ -51,10 +51,11 @@ class SiteAgent:
         """Observe, exchange, act; says whether another turn has something to do at once.
 
         Raises `Unavailable` when the engine or the control plane did not answer: nothing was
-        forgotten, the next turn says it again.
+        forgotten, the next turn says it again. An engine that only cannot say its nodes is heard
+        and told to stop all the same; it is told to launch when it can.
         """
         seen = {one.ref: one.sightings for one in self._engine.observe()}
-        nodes = self._engine.list_nodes()
+        nodes = self._list_nodes()
         told = {ref: sight for ref, sight in seen.items() if self._accepted.get(ref) != sight}
         told.update(self._own_sightings)
         report = Report(
@@ -69,7 +70,15 @@ class SiteAgent:
         self._accepted_nodes = None if is_overwritten else nodes
         self._nodes_as_of = desired.nodes_as_of
         self._take_wishes(desired, seen)
-        return self._act(seen)
+        return self._act(seen, knows_nodes=nodes is not None)
+
+    def _list_nodes(self) -> tuple[Node, ...] | None:
+        """None when the engine does not know them now: those that were told before stay."""
+        try:
+            return self._engine.list_nodes()
+        except Unavailable as error:
+            log.debug("the nodes of %s: %s", self._site, error)
+            return None
 
     def _take_wishes(self, desired: Desired, seen: Iterable[AttemptRef]) -> None:
         if desired.is_complete:
@@ -92,8 +101,8 @@ class SiteAgent:
         self._gone.update(ref for ref in seen if ref not in self._run and ref not in self._stop)
         self._cursor = desired.cursor
 
-    def _act(self, seen: dict[AttemptRef, tuple[Sighting, ...]]) -> bool:
-        for ref, run in self._run.items():
+    def _act(self, seen: dict[AttemptRef, tuple[Sighting, ...]], *, knows_nodes: bool) -> bool:
+        for ref, run in self._run.items() if knows_nodes else ():
             if ref not in seen and ref not in self._own_sightings:
                 self._launch(run)
         for ref, stop in self._stop.items():
@@ -103,23 +112,25 @@ class SiteAgent:
                 self._engine.stop(ref, stop.grace_s)
                 self._asked_to_stop[ref] = stop.grace_s
         self._clear_away(seen)
-        return self._accepted_nodes is None or any(
+        is_behind = knows_nodes and self._accepted_nodes is None
+        return is_behind or any(
             self._accepted.get(ref) != own for ref, own in self._own_sightings.items()
         )
 
     def _launch(self, run: LaunchOrder) -> None:
-        """A launch that fails is tried again with the next turn; the others go on."""
+        """One that finds nobody is tried again with the next turn, one that fails has failed, of
+        whatever; the others go on."""
         try:
             fetch_snapshot(run.spec.snapshot, self._blobs, self._link)
             self._engine.launch(run)
         except Unavailable as error:
             log.warning("launch of %s/%d: %s", *run.ref, error)
         except QuarterdeckError as error:
-            message = f"the site could not prepare it: {error}"
-            self._own_sightings[run.ref] = tuple(
-                Sighting(rank, ReplicaState.EXITED, reason=Reason.SETUP_FAILED, message=message)
-                for rank in range(len(run.grants))
-            )
+            self._own_sightings[run.ref] = _not_prepared(run, str(error))
+        except Exception as error:  # One that raises for ever must not keep all others waiting.
+            log.exception("launch of %s/%d", *run.ref)
+            told = f"{type(error).__name__}: {error}"
+            self._own_sightings[run.ref] = _not_prepared(run, told)
 
     def _clear_away(self, seen: dict[AttemptRef, tuple[Sighting, ...]]) -> None:
         """Forget what has ended and is known to have; what still lives must not, and is killed."""
@@ -137,6 +148,14 @@ class SiteAgent:
             self._gone.discard(ref)
             self._asked_to_stop.pop(ref, None)
             self._accepted.pop(ref, None)
+
+
+def _not_prepared(run: LaunchOrder, why: str) -> tuple[Sighting, ...]:
+    message = f"the site could not prepare it: {why}"
+    return tuple(
+        Sighting(rank, ReplicaState.EXITED, reason=Reason.SETUP_FAILED, message=message)
+        for rank in range(len(run.grants))
+    )
 
 
 def _never_launched(stop: StopOrder) -> tuple[Sighting, ...]:

@@ -336,8 +336,8 @@ class Replica:
             self._stop(self._order["stop_signal"], self._order["grace_s"])
         if self._is_unsaid:
             self._is_unsaid = not self._spool.say_kept()
-        if self._look_s is not None:
-            self._spool.look_again()
+        if self._look_s is not None and not self._spool.look_again():
+            self._is_abandoned = True
         if self._keeper is not None and os.getppid() != self._keeper:
             self._is_abandoned = True  # Others may be given our devices from now on.
         if time.monotonic() >= self._beat_at:

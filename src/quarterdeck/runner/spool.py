@@ -103,7 +103,8 @@ class Spool:
 
     def _append(self, line: bytes) -> bool:
         """One whole line, or nothing. We hold the lock, so nobody else writes: half a line, ours
-        or a dead runner's, is taken back. Readers only believe whole ones."""
+        or a dead runner's, is taken back. Readers only believe whole ones; where the folder is gone
+        there are none, and it counts as said."""
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
         try:
             handle = os.open(self.path("status.jsonl"), flags, 0o600)
@@ -114,6 +115,8 @@ class Spool:
                 _cut_half_line(handle)
             finally:
                 os.close(handle)
+        except FileNotFoundError:
+            return True
         except OSError as error:
             if error.errno not in DISK_ERRORS:
                 raise
@@ -152,10 +155,17 @@ class Spool:
         """Say that the runner lives, by the time of a file. On a full disk the lock says it."""
         self.touch(BEAT)
 
-    def look_again(self) -> None:
-        """See what others have put there since: NFS looks at a folder anew when it is opened."""
-        with contextlib.suppress(OSError):
+    def look_again(self) -> bool:
+        """See what others have put there since: NFS looks at a folder anew when it is opened. False
+        when the folder is gone although the site is there: nobody waits for the replica any
+        more."""
+        try:
             os.close(os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        except FileNotFoundError:
+            return not os.path.isdir(self.order.get("news") or "")
+        except OSError:
+            return True
+        return True
 
     def touch(self, name: str) -> None:
         """Make a file, or set its time; without room for it, it is not there."""

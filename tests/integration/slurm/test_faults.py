@@ -212,6 +212,22 @@ def test_a_limit_of_the_account_is_waited_for_and_an_account_without_rights_is_t
         ground.close()
 
 
+@pytest.mark.needs_slurmdbd
+def test_a_limit_on_what_an_account_runs_is_waited_for_beyond_all_patience(tmp_path: Path) -> None:
+    with running_slurm(ClusterOptions(nodes=2, has_accounting=True)) as cluster:
+        ground = SlurmGround(cluster, tmp_path, SlurmSettings(patience_s=0.5, poll_s=0.2))
+        cluster.ask("sacctmgr", "-i", "modify", "account", "lab", "set", "maxjobs=1")
+        of = start(ground)
+        ground.engine.launch(ground.order(ref(2), LASTING))
+        cluster.wait_for(lambda: "Assoc" in cluster.ask("squeue", "-h", "-o", "%r"), "the limit")
+        for _ in range(5):
+            ground.until(ground.has_asked())
+        assert states(ground, ref(2)) == {ReplicaState.PENDING}
+        ground.engine.stop(of, 0.0)
+        ground.until(are(ground, ref(2), ReplicaState.STARTED))
+        ground.close()
+
+
 def test_what_slurm_refuses_the_whole_site_for_fails_no_job_and_is_told(
     slurm: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

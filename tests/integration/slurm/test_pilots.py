@@ -271,7 +271,7 @@ def test_a_pilot_that_falls_silent_is_lost_and_its_jobs_are_kept_out(ground: Pil
         ground.until(lambda: nodes_of(ground)["n001"].state is not NodeState.READY)
     finally:
         for pid in (pilot, runner):
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError):  # Slurm has woken it to end it.
                 os.kill(pid, signal.SIGCONT)
     ground.until(lambda: ground.count_living(of) == 0)
 

@@ -48,6 +48,7 @@ class ScriptedEngine:
         self.loses_reply_to: set[AttemptRef] = set()
         self.stubborn = False
         self.broken: Exception | None = None
+        self.breaks_on: set[AttemptRef] | None = None
 
     def _answer(self, call: str) -> None:
         if call in self.away:
@@ -64,7 +65,7 @@ class ScriptedEngine:
     def launch(self, order: LaunchOrder) -> None:
         self.calls.append(("launch", order.ref))
         self._answer("launch")
-        if self.broken is not None:
+        if self.broken is not None and (self.breaks_on is None or order.ref in self.breaks_on):
             raise self.broken
         if order.ref in self.ever:
             return

@@ -190,11 +190,10 @@ def test_a_control_plane_that_cannot_tell_since_when_is_told_everything_again() 
     assert site.told() == {}
 
 
-@pytest.mark.parametrize("call", ["observe", "list_nodes"])
-def test_an_engine_that_does_not_answer_costs_a_turn_and_nothing_else(call: str) -> None:
+def test_an_engine_that_does_not_answer_costs_a_turn_and_nothing_else() -> None:
     site = running_site(1)
     site.engine.end(ref(1))
-    site.engine.away.add(call)
+    site.engine.away.add("observe")
     reports = len(site.link.reports)
     with pytest.raises(Unavailable):
         site.quiet_turn()
@@ -202,6 +201,48 @@ def test_an_engine_that_does_not_answer_costs_a_turn_and_nothing_else(call: str)
     site.engine.away.clear()
     site.quiet_turn()
     assert site.told() == {ref(1): EXITED}
+
+
+def test_an_engine_that_cannot_say_its_nodes_yet_is_heard_and_told_to_stop() -> None:
+    """A server that starts while slurmctld is down: what runs there is not out of reach."""
+    site = Site()
+    site.engine.nodes = (a_dgx("new"),)
+    site.engine.attempts[ref(1)] = STARTED
+    site.engine.attempts[ref(3)] = STARTED
+    site.engine.away.add("list_nodes")
+    run, stop = (an_order(1), an_order(2)), (StopOrder(ref(3), 9.0, 1),)
+    assert not site.turn(is_complete=True, run=run, stop=stop)
+    assert site.told() == {ref(1): STARTED, ref(3): STARTED}
+    assert site.engine.take_calls() == [("stop", ref(3), 9.0)]
+    site.engine.away.clear()
+    site.quiet_turn()
+    assert [report.nodes for report in site.link.reports] == [None, (a_dgx("new"),)]
+    assert site.engine.take_calls() == [("launch", ref(2))]
+
+
+def test_nodes_that_an_engine_cannot_say_for_a_while_stay_as_they_were() -> None:
+    site = running_site(1)
+    site.engine.away.add("list_nodes")
+    site.quiet_turn()
+    site.engine.away.clear()
+    site.engine.nodes = ()
+    site.quiet_turn()
+    assert [report.nodes for report in site.link.reports[-2:]] == [None, ()]
+
+
+def test_a_launch_that_breaks_the_engine_has_failed_and_the_others_go_on() -> None:
+    site = running_site()
+    site.engine.broken = IndexError("tuple index out of range")
+    site.engine.breaks_on = {ref(1)}
+    site.turn(run=(an_order(1, nodes=2), an_order(2)))
+    site.quiet_turn()
+    assert site.engine.starts == [ref(2)]
+    sightings = site.told()[ref(1)]
+    assert [(one.node_rank, one.reason) for one in sightings] == [
+        (0, Reason.SETUP_FAILED),
+        (1, Reason.SETUP_FAILED),
+    ]
+    assert "could not prepare it: IndexError: tuple index" in sightings[0].message
 
 
 def test_a_control_plane_that_does_not_answer_is_told_again() -> None:

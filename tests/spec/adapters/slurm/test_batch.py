@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from quarterdeck.adapters.engines.slurm.batch import Places, make_batch, name_key, time_limit_s
+from quarterdeck.adapters.engines.slurm.batch import Places, make_batch, time_limit_s
 from quarterdeck.adapters.engines.slurm.nodes import make_nodes
 from quarterdeck.adapters.engines.slurm.requests import BatchRequest, list_options
 from quarterdeck.adapters.engines.slurm.settings import SlurmSettings
@@ -42,7 +42,6 @@ def gpus(node: str, *indices: int, cpus: int = 1, memory_bytes: int = 0) -> Gran
 
 
 def test_it_goes_to_the_nodes_of_the_plan_under_a_comment_that_finds_it_again() -> None:
-    assert name_key("h", REF) == "qd:h:j1:3"
     asked = batch_of(order_of(gpus("n1", 0, 1), gpus("n2", 4, 5)))
     assert (asked.nodes, asked.gres, asked.tasks_per_node) == (("n1", "n2"), "gpu:h100:2", 1)
     assert (asked.comment, asked.may_requeue) == ("qd:h:j1:3", False)

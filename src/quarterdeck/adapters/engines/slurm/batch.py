@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from quarterdeck.adapters.engines.slurm.view import Look
     from quarterdeck.core.cluster.demand import Grant
     from quarterdeck.core.cluster.hardware import Node
-    from quarterdeck.ports.engine import AttemptRef, LaunchOrder
+    from quarterdeck.ports.engine import LaunchOrder
 
 MARGIN_S: Final = 120.0
 """How much later than our own end of a job Slurm's comes: it is for when ours fails."""
@@ -34,11 +34,6 @@ class Places(NamedTuple):
 
     attempt: Path
     runner: Path
-
-
-def name_key(home_id: str, ref: AttemptRef) -> str:
-    """The comment by which an attempt's batch job is found again."""
-    return f"qd:{home_id}:{ref.job_id}:{ref.attempt}"
 
 
 def make_batch(

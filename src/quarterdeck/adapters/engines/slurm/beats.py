@@ -26,6 +26,10 @@ class Beat:
             self._last_ns, self._since = beat_ns, now
         return now - self._since
 
+    def pardon(self, now: float) -> None:
+        """Its silence until now counts no more: it could not beat."""
+        self._since = now
+
 
 class Beats:
     """Those of the runners of an attempt."""
@@ -33,6 +37,11 @@ class Beats:
     def __init__(self, spools: Sequence[Spool], silence_s: float) -> None:
         self._spools = [(spool, Beat()) for spool in spools]
         self._silence_s = silence_s
+
+    def pardon(self, now: float) -> None:
+        """As `Beat.pardon`, for all of them."""
+        for _, beat in self._spools:
+            beat.pardon(now)
 
     def find_silent(self, now: float) -> list[Spool]:
         """Those that began, have not ended, and have not beaten for too long."""

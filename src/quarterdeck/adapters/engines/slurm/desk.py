@@ -7,20 +7,25 @@ known by its comment, and what Slurm said last holds until it says something new
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass, replace
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.adapters.engines.slurm.failures import Cause, SlurmRefused
-from quarterdeck.adapters.engines.slurm.view import ClusterView
+from quarterdeck.adapters.engines.slurm.view import ClusterView, rank_of
 from quarterdeck.basics.errors import Invalid, Unavailable
 from quarterdeck.core.cluster.hardware import NodeState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from quarterdeck.adapters.engines.slurm.commands import SlurmCommands
     from quarterdeck.adapters.engines.slurm.records import SlurmJob
     from quarterdeck.adapters.engines.slurm.settings import SlurmSettings
     from quarterdeck.adapters.engines.slurm.tickets import Ticket
+    from quarterdeck.adapters.engines.slurm.view import Look
+    from quarterdeck.basics.errors import QuarterdeckError
     from quarterdeck.core.cluster.hardware import Node
 
 AWAY_S: Final = 30.0
@@ -34,45 +39,73 @@ OF_THE_SITE: Final = frozenset(
     {Cause.PARTITION, Cause.ACCOUNT, Cause.QOS, Cause.RESERVATION, Cause.NOT_ALLOWED}
 )
 """Why Slurm may refuse every job of a site, through no fault of the job's."""
+_LIMITS: Final = re.compile(r"(?:Assoc|QOS|Max)\w*(?<!PerJob)(?<!PerJobLimit)")
+"""Reasons of squeue(1) for which a job waits until others of the same account have ended; those
+that speak of one job alone never pass."""
+_NO_LIMITS: Final = ("QOSNotAllowed",)
+_ASLEEP: Final = ("SUSPENDED", "STOPPED")
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class Batch:
     """A batch job of ours: as it was asked for, and since when what is so. One is doubtful while an
-    sbatch that outlives its server may still hand it in."""
+    sbatch that outlives its server may still hand it in. `looks_left`: so many looks are to lack it
+    before it is handed in again, as slurmctld may take one late whose sbatch was given up."""
 
     ticket: Ticket
     tried_at: float = -1e9
     pause_s: float = 0.0
     is_doubtful: bool = False
+    looks_left: int = 0
     pending_since: float | None = None
     over_since: float | None = None
 
 
 def find_batch(ticket: Ticket) -> Batch:
     """One that an earlier engine asked for."""
-    return Batch(ticket, is_doubtful=ticket.is_being_submitted())
+    looks_left = int(ticket.is_asked and ticket.job is None)
+    return Batch(ticket, is_doubtful=ticket.is_being_submitted(), looks_left=looks_left)
+
+
+def waits_for_limit(reason: str) -> bool:
+    """Whether Slurm has a job wait because of what its account runs already."""
+    return bool(_LIMITS.fullmatch(reason)) and reason not in _NO_LIMITS
 
 
 class Desk:
-    """See the module. `look` is what Slurm said last."""
+    """See the module. While Slurm does not answer, nothing but the next look is asked of it: each
+    question could wait for half a minute."""
 
     def __init__(self, commands: SlurmCommands, settings: SlurmSettings) -> None:
-        """Asks Slurm once. `Unavailable` when it does not answer, `Invalid` for a partition that
-        it does not have."""
+        """Asks Slurm once. `Invalid` for a partition that it does not have."""
         self._commands = commands
         self._settings = settings
         self._view = ClusterView(commands, settings.partition)
-        self._view.ask()
-        look = self._view.take(wait=True)
-        assert look is not None
-        self.look = look
+        self._look: Look | None = None
         self._silence = ""
         self._refusal = ""
         self._refused_at = self._refused_since = -1e9
         self._asked_at = -1e9
         self._heard_at = monotonic()
+        self._to_cancel: set[int] = set()
+        self._view.ask()
+        try:
+            self._look = self._view.take(wait=True)
+        except (SlurmRefused, Unavailable) as error:
+            self._note(error)
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether Slurm has ever answered."""
+        return self._look is not None
+
+    @property
+    def look(self) -> Look:
+        """What Slurm said last. `Unavailable` before its first word."""
+        if self._look is None:
+            raise Unavailable(f"Slurm has not answered yet: {self.problem}")
+        return self._look
 
     def close(self) -> None:
         """Ask Slurm no more."""
@@ -91,14 +124,14 @@ class Desk:
         try:
             look = self._view.take()
         except (Invalid, SlurmRefused, Unavailable) as error:
-            self._silence = f"{error}; {error.hint}" if error.hint else str(error)
+            self._note(error)
             look = None
         if now - self._asked_at >= self._settings.poll_s:
             self._asked_at = now
             self._view.ask()
         if look is None:
             return False
-        self.look, self._silence, self._heard_at = look, "", now
+        self._look, self._silence, self._heard_at = look, "", now
         return True
 
     def offer(self, nodes: tuple[Node, ...]) -> tuple[Node, ...]:
@@ -127,7 +160,7 @@ class Desk:
         ticket.save()
         try:
             with ticket.submitting() as lock:
-                ticket.job = self._commands.submit(ticket.request, [lock])
+                self._hand_in(batch, lock)
         except SlurmRefused as refusal:
             ticket.is_asked = False
             ticket.save()
@@ -141,7 +174,6 @@ class Desk:
                 return ""
             return f"Slurm refused it: {refusal}{hint}"
         except Unavailable as error:
-            # It may have been taken all the same: the next look searches for its comment.
             log.warning("submit of %s: %s", ticket.request.comment, error)
         else:
             ticket.save()
@@ -154,8 +186,17 @@ class Desk:
             self._refused_since = now
         self._refusal, self._refused_at = told, now
 
+    def _hand_in(self, batch: Batch, lock: int) -> None:
+        try:
+            batch.ticket.job = self._commands.submit(batch.ticket.request, [lock])
+        except Unavailable as error:
+            # It may have been taken all the same, or will be: looks search for its comment.
+            batch.looks_left = 1
+            self._note(error)
+            raise
+
     def has_news(self, batch: Batch) -> bool:
-        """Whether the last look is from after it was handed in."""
+        """Whether the last look was asked for after it was handed in."""
         return batch.tried_at <= self.look.asked_at
 
     def is_due(self, batch: Batch, now: float) -> bool:
@@ -165,46 +206,79 @@ class Desk:
     def is_in_doubt(self, batch: Batch, now: float) -> bool:
         """Whether Slurm may yet be handed one that it does not have. When that is over, only a
         look from after it tells."""
-        if not batch.is_doubtful:
-            return False
-        batch.is_doubtful, batch.tried_at = batch.ticket.is_being_submitted(), now
-        return True
+        if batch.is_doubtful:
+            batch.is_doubtful, batch.tried_at = batch.ticket.is_being_submitted(), now
+            return True
+        batch.looks_left -= 1
+        return batch.looks_left >= 0
 
     def find(self, batch: Batch) -> SlurmJob | None:
-        """Slurm's word on it; also where it took it and nobody heard."""
+        """Slurm's word on it; also where it took it and nobody heard. It may have taken it twice:
+        then the one that runs is the one that is meant."""
         ticket = batch.ticket
-        if ticket.job is not None:
-            return self.look.jobs.get(ticket.job)
-        job = self.look.by_comment.get(ticket.request.comment)
-        if job is not None:
-            ticket.job = job.id
-            ticket.save()
-        return job
+        job = self.look.jobs.get(ticket.job) if ticket.job is not None else None
+        other = self.look.by_comment.get(ticket.request.comment)
+        known = -1 if ticket.job is None else 0 if job is None else rank_of(job)
+        if other is None or rank_of(other) <= known:
+            return job
+        ticket.job = other.id
+        ticket.save()
+        return other
 
-    def has_waited(self, batch: Batch, now: float) -> bool:
+    def is_asleep(self, batch: Batch) -> bool:
+        """Whether Slurm has stopped all of its processes, for now: they cannot beat."""
+        if self._look is None or batch.ticket.job is None:
+            return False
+        job = self._look.jobs.get(batch.ticket.job)
+        return job is not None and job.state in _ASLEEP
+
+    def has_waited(self, batch: Batch, now: float, reason: str = "") -> bool:
         """Whether Slurm has let it wait for longer than the site's patience, from the first time
-        that this is asked: the plan saw room for it, and others were quicker."""
+        that this is asked: the plan saw room for it, and others were quicker. That it waits for a
+        limit on what runs (`reason`) does not count."""
+        if waits_for_limit(reason):
+            batch.pending_since = None
+            return False
         batch.pending_since = batch.pending_since or now
         return now - batch.pending_since >= self._settings.patience_s
 
-    def recall(self, batch: Batch) -> tuple[str, str]:
-        """State and reason, the last that Slurm knows of a job that it lists no more."""
-        assert batch.ticket.job is not None
+    def recall(self, batches: Iterable[Batch]) -> Mapping[int, tuple[str, str]]:
+        """State and reason, the last that Slurm knows of jobs that it lists no more, by id."""
+        jobs = [batch.ticket.job for batch in batches if batch.ticket.job is not None]
+        if not jobs:
+            return {}
         try:
-            for one in self._commands.ended_jobs([batch.ticket.job]).items:
-                return one.state, one.reason
+            return {
+                one.id: (one.state, one.reason) for one in self._commands.ended_jobs(jobs).items
+            }
         except (SlurmRefused, Unavailable) as error:
             log.info("%s", error)
-        return "", ""
+        return {}
 
     def cancel(self, batch: Batch) -> None:
-        """End it, if Slurm is known to have it."""
+        """End it with the next `send_cancels`, if Slurm is known to have it."""
         if batch.ticket.job is not None:
-            self.cancel_job(batch.ticket.job)
+            self._to_cancel.add(batch.ticket.job)
 
-    def cancel_job(self, job: int) -> None:
-        """End one that nobody knows any more."""
+    def cancel_strays(self, jobs: Iterable[int]) -> None:
+        """End those that nobody knows any more."""
+        for job in jobs:
+            log.warning("Slurm job %d is ours and nobody knows it: it is cancelled", job)
+            self._to_cancel.add(job)
+
+    def send_cancels(self) -> None:
+        """End all that are to be ended, as soon as Slurm answers."""
+        if not self._to_cancel or self._silence:
+            return
         try:
-            self._commands.cancel([job])
-        except (SlurmRefused, Unavailable) as error:
-            log.warning("batch job %d could not be cancelled: %s", job, error)
+            self._commands.cancel(sorted(self._to_cancel))
+        except Unavailable as error:
+            log.warning("batch jobs cannot be cancelled yet: %s", error)
+            self._note(error)
+            return
+        except SlurmRefused as refusal:
+            log.warning("batch jobs could not be cancelled: %s", refusal)
+        self._to_cancel.clear()
+
+    def _note(self, error: QuarterdeckError) -> None:
+        self._silence = f"{error}; {error.hint}" if error.hint else str(error)

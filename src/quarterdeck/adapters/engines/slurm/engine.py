@@ -8,23 +8,32 @@ silent, what runs goes on, and the runners go on telling.
 
 from __future__ import annotations
 
-import logging
 from collections import defaultdict
 from dataclasses import dataclass
 from time import monotonic, time
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.adapters.engines.slurm.avoided import Avoided
-from quarterdeck.adapters.engines.slurm.batch import Places, make_batch, name_key, time_limit_s
+from quarterdeck.adapters.engines.slurm.batch import Places, make_batch, time_limit_s
 from quarterdeck.adapters.engines.slurm.beats import Beats
 from quarterdeck.adapters.engines.slurm.contents import Contents
 from quarterdeck.adapters.engines.slurm.desk import Desk, find_batch
-from quarterdeck.adapters.engines.slurm.fate import Fate, end_spool, fate_of
+from quarterdeck.adapters.engines.slurm.fate import (
+    ENDED_LATE,
+    NOT_STARTED,
+    Fate,
+    end_spools,
+    fate_of,
+    has_settled,
+    silent_fate,
+)
+from quarterdeck.adapters.engines.slurm.grants import say_missing
+from quarterdeck.adapters.engines.slurm.keys import make_keys
 from quarterdeck.adapters.engines.slurm.nodes import Held, make_nodes
+from quarterdeck.adapters.engines.slurm.strays import Strays
 from quarterdeck.adapters.engines.slurm.tickets import Ticket, load_ticket
 from quarterdeck.adapters.spool.attempts import Attempts, load_json
 from quarterdeck.adapters.spool.news import News
-from quarterdeck.basics.errors import Unavailable
 from quarterdeck.core.cluster.demand import Grant
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.states import ReplicaState
@@ -48,30 +57,34 @@ if TYPE_CHECKING:
 
 SWEEP_S: Final = 5.0
 """How often spools are read of which no news came, and beats are looked at."""
-SETTLE_S: Final = 3.0
-"""After Slurm's word that a job has ended, how long its runners' last words may be on their way."""
+STOP: Final = "stop.json"
 BACKSTOP_S: Final = 30.0
 """After the grace of a stop, when Slurm is told to end what our runner has not ended."""
-NOT_STARTED: Final = Fate(
-    ReplicaState.EXITED, Reason.STOPPED_AT_SITE, "it was stopped before it was started"
-)
-log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class _Watch:
-    """What is known of a live attempt beside its spools; all of it can be found again."""
+    """What is known of a live attempt beside its spools; all of it can be found again. `fate` is
+    what was decided of it and is to be written before Slurm is told: Slurm's word on what we had it
+    cancel says nothing."""
 
     tracked: Tracked
     batch: Batch
     grants: tuple[Grant, ...]
     beats: Beats
     kill_at: float | None = None
+    fate: Fate | None = None
 
     @property
     def was_taken_up(self) -> bool:
         """Whether a runner ever began with any of it."""
         return any(spool.was_taken_up for spool in self.tracked.spools)
+
+    @property
+    def was_told_to_stop(self) -> bool:
+        """Whether that was our wish, or an earlier engine's."""
+        folders = [spool.folder for spool in self.tracked.spools]
+        return self.kill_at is not None or any((one / STOP).exists() for one in folders)
 
 
 class SlurmEngine:
@@ -86,11 +99,12 @@ class SlurmEngine:
         settings: SlurmSettings,
         credentials: Credentials | None = None,
     ) -> None:
-        """Asks Slurm once. `Unavailable` when it does not answer, `Invalid` for a partition that
-        it does not have."""
+        """Asks Slurm once, `Invalid` for a partition that it does not have. When it does not answer
+        all is done that needs no Slurm: runners are heard and told to stop."""
         paths.make()
         self._paths = paths
-        self._home_id = home_id
+        self._keys = make_keys(home_id, paths)
+        self._strays = Strays(self._keys.attempts)
         self._settings = settings
         self._contents = Contents(paths, home_id, blobs)
         self._news = News(paths)
@@ -118,17 +132,18 @@ class SlurmEngine:
 
     @property
     def abilities(self) -> Abilities:
-        """Single GPUs only where the site gave each a type of its own."""
-        gpus = [one for one in self._desk.look.gpus.values() if one.types]
+        """Single GPUs only where the site gave each a type of its own, as far as is known."""
+        gpus = self._desk.look.gpus.values() if self._desk.has_looked else ()
         return Abilities(
-            exact_devices=all(one.are_exact for one in gpus),
+            exact_devices=self._desk.has_looked and all(one.are_exact for one in gpus if one.types),
             parts=False,
             unlike_replicas=False,
             shares_nodes_with_others=True,
         )
 
     def list_nodes(self) -> tuple[Node, ...]:
-        """The partition's nodes, and what others have of them."""
+        """The partition's nodes, and what others have of them. `Unavailable` before Slurm has said
+        them once."""
         look = self._desk.look
         if self._listed[0] is not look:
             self._listed = (look, self._make_nodes(look))
@@ -158,12 +173,11 @@ class SlurmEngine:
         if not self._attempts.may_launch(order):
             return
         nodes = self._nodes_by_name()
-        absent = [grant.node for grant in order.grants if grant.node not in nodes]
-        if absent:
-            self._attempts.lose(order, f"the site has no node {', '.join(absent)} any more")
+        if missing := say_missing(order.grants, nodes):
+            self._attempts.lose(order, missing)
             return
         ref, folder = order.ref, self._paths.attempt(order.ref)
-        key, places = name_key(self._home_id, ref), Places(folder, self._contents.runner)
+        key, places = self._keys.attempt(ref), Places(folder, self._contents.runner)
         request = make_batch(order, key, nodes, self._desk.look, self._settings, places)
         contents = self._contents.make(order, nodes, time_limit_s(order, self._desk.look.longest_s))
         ticket = Ticket(folder, request)
@@ -195,6 +209,7 @@ class SlurmEngine:
         if now - self._swept_at >= SWEEP_S:
             self._swept_at = now
             self._sweep(now)
+        self._desk.send_cancels()
         found = self._attempts.observe()
         for watch in filter(None, map(self._watches.get, news)):
             self._judge_nodes(watch)
@@ -218,58 +233,77 @@ class SlurmEngine:
             self._end(watch, Fate(ReplicaState.EXITED, Reason.SETUP_FAILED, told))
 
     def _hear(self, now: float) -> None:
+        """What Slurm's word on each batch job means."""
         if not self._desk.hear(now):
             return
+        over: list[tuple[_Watch, SlurmJob | None]] = []
         for tracked in self._attempts.live:
             watch = self._watches[tracked.ref]
             if not self._desk.has_news(watch.batch):
                 continue
             job = self._desk.find(watch.batch)
-            if watch.batch.ticket.job is not None:
-                self._judge(watch, job, now)
-            elif self._desk.is_in_doubt(watch.batch, now):
-                continue
-            elif watch.kill_at is not None:
-                self._end(watch, NOT_STARTED)
-            elif self._desk.is_due(watch.batch, now):
-                self._submit(watch)
+            if watch.fate is not None:
+                continue  # Its end is only to be written.
+            if watch.batch.ticket.job is None:
+                self._ask_again(watch, now)
+            elif job is not None and not job.has_ended:
+                self._attend(watch, job, now)
+            elif has_settled(watch.batch, tracked.spools, now):
+                over.append((watch, job))
+        self._settle(over)
+        live = (self._watches[tracked.ref].batch.ticket for tracked in self._attempts.live)
+        watched = {ticket.request.comment: ticket.job for ticket in live}
+        self._desk.cancel_strays(self._strays.find(self._desk.look, watched, now))
 
-    def _judge(self, watch: _Watch, job: SlurmJob | None, now: float) -> None:
-        """What Slurm's word on its batch job means for it."""
-        batch = watch.batch
-        if job is not None and not job.has_ended:
-            batch.over_since = None
-            if watch.kill_at is not None and now >= watch.kill_at:
-                self._desk.cancel(batch)
-            elif job.state == "PENDING" and self._desk.has_waited(batch, now):
-                self._desk.cancel(batch)
-                told = f"Slurm did not start it within {self._settings.patience_s:g} s"
-                told = f"{told} ({job.reason})"
-                self._end(watch, Fate(ReplicaState.EXITED, Reason.PREEMPTED, told))
+    def _ask_again(self, watch: _Watch, now: float) -> None:
+        """Slurm does not have it."""
+        if self._desk.is_in_doubt(watch.batch, now):
             return
-        batch.over_since = batch.over_since or now
-        for spool in watch.tracked.spools:
-            spool.read()
-        is_told = all(spool.has_ended for spool in watch.tracked.spools)
-        if is_told or now - batch.over_since >= SETTLE_S:
-            state, reason = (job.state, job.reason) if job else self._desk.recall(batch)
-            said = batch.ticket.read_output()
-            fate = fate_of(state, reason, said, was_taken_up=watch.was_taken_up)
+        if watch.kill_at is not None:
+            self._end(watch, NOT_STARTED)
+        elif self._desk.is_due(watch.batch, now):
+            self._submit(watch)
+
+    def _attend(self, watch: _Watch, job: SlurmJob, now: float) -> None:
+        """One that waits in Slurm, or runs."""
+        batch, is_pending = watch.batch, job.state == "PENDING"
+        batch.over_since = None
+        if watch.kill_at is not None and (is_pending or now >= watch.kill_at):
+            self._desk.cancel(batch)
+        elif is_pending and self._desk.has_waited(batch, now, job.reason):
+            # Slurm may start it before it hears of our mind.
+            self._attempts.stop(watch.tracked.ref, 0.0)
+            told = f"Slurm did not start it within {self._settings.patience_s:g} s ({job.reason})"
+            self._give_up(watch, Fate(ReplicaState.EXITED, Reason.PREEMPTED, told))
+
+    def _settle(self, over: Sequence[tuple[_Watch, SlurmJob | None]]) -> None:
+        """Their batch jobs are over, and all last words are heard."""
+        known = self._desk.recall(watch.batch for watch, job in over if job is None)
+        for watch, job in over:
+            ticket, was_taken_up = watch.batch.ticket, watch.was_taken_up
+            told = (job.state, job.reason) if job else known.get(ticket.job or 0, ("", ""))
+            if told[0] == "CANCELLED" and watch.was_told_to_stop:
+                fate = ENDED_LATE if was_taken_up else NOT_STARTED
+            else:
+                fate = fate_of(*told, ticket.read_output(), was_taken_up=was_taken_up)
             if fate.reason is Reason.SETUP_FAILED:
                 for grant in watch.grants:
                     self._avoided.add(grant.node, fate.message)
             self._end(watch, fate)
 
-    def _end(self, watch: _Watch, fate: Fate) -> None:
-        """Give up what has not said how it ended. On a full disk it is tried again with Slurm's
-        next word."""
-        try:
-            for spool in watch.tracked.spools:
-                end_spool(spool, fate)
-        except Unavailable as error:
-            log.warning("the end of %s/%d cannot be written yet: %s", *watch.tracked.ref, error)
+    def _give_up(self, watch: _Watch, fate: Fate) -> None:
+        """Whatever becomes of its batch job: first the word, then the deed."""
+        if self._end(watch, fate):
+            self._desk.cancel(watch.batch)
+
+    def _end(self, watch: _Watch, fate: Fate) -> bool:
+        """Give up what has not said how it ended. On a full disk it is tried again with the next
+        sweep."""
+        watch.fate = fate
+        is_written = end_spools(watch.tracked.ref, watch.tracked.spools, fate)
         self._attempts.refresh(watch.tracked)
         self._judge_nodes(watch)
+        return is_written
 
     def _judge_nodes(self, watch: _Watch) -> None:
         for spool, grant in zip(watch.tracked.spools, watch.grants, strict=True):
@@ -284,10 +318,12 @@ class SlurmEngine:
                 self._judge_nodes(watch)
                 continue
             self._attempts.renew(tracked)
-            if watch.beats.find_silent(now):
-                self._desk.cancel(watch.batch)
-                told = f"its runner has said nothing for {self._settings.silence_s:g} s"
-                self._end(watch, Fate(ReplicaState.LOST, Reason.NODE_FAILURE, told))
+            if watch.fate is not None:
+                self._give_up(watch, watch.fate)
+            elif self._desk.is_asleep(watch.batch):
+                watch.beats.pardon(now)
+            elif watch.beats.find_silent(now):
+                self._give_up(watch, silent_fate("its runner", self._settings.silence_s))
 
 
 def _load_grant(folder: Path) -> Grant:

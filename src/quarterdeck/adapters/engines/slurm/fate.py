@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from quarterdeck.adapters.spool.doors import shut_door
+from quarterdeck.basics.errors import Unavailable
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.states import ReplicaState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from quarterdeck.adapters.engines.slurm.desk import Batch
     from quarterdeck.adapters.spool.replica import Spool
+    from quarterdeck.ports.engine import AttemptRef
+
+SETTLE_S: Final = 3.0
+"""After Slurm's word that a job has ended, how long its runners' last words may be on their way."""
+log = logging.getLogger(__name__)
 
 
 class Fate(NamedTuple):
@@ -22,6 +32,15 @@ class Fate(NamedTuple):
     explains: bool = False
 
 
+NOT_STARTED: Final = Fate(
+    ReplicaState.EXITED, Reason.STOPPED_AT_SITE, "it was stopped before it was started"
+)
+ENDED_LATE: Final = Fate(
+    ReplicaState.EXITED,
+    Reason.STOPPED_AT_SITE,
+    "it was to stop and had not when its grace was over, so Slurm was told to end it",
+    explains=True,
+)
 _FATES: Final = {
     "CANCELLED": (
         ReplicaState.EXITED, Reason.STOPPED_AT_SITE, "it was cancelled in Slurm, not by Quarterdeck"
@@ -92,3 +111,30 @@ def end_spool(spool: Spool, fate: Fate) -> None:
     elif not spool.sighting.state.is_gone:
         shut_door(spool.folder)
         spool.end(fate.state, fate.reason, fate.message)
+
+
+def end_spools(ref: AttemptRef, spools: Iterable[Spool], fate: Fate) -> bool:
+    """As `end_spool`, for several. False when a full disk does not take it: then it is to be said
+    again."""
+    try:
+        for spool in spools:
+            end_spool(spool, fate)
+    except Unavailable as error:
+        log.warning("the end of %s/%d cannot be written yet: %s", *ref, error)
+        return False
+    return True
+
+
+def silent_fate(who: str, silence_s: float, *, explains: bool = False) -> Fate:
+    """Of what nobody has heard of for so long."""
+    told = f"{who} has said nothing for {silence_s:g} s"
+    return Fate(ReplicaState.LOST, Reason.NODE_FAILURE, told, explains)
+
+
+def has_settled(batch: Batch, spools: Sequence[Spool], now: float) -> bool:
+    """Whether no last word is to be waited for, of a batch job that Slurm says is over."""
+    batch.over_since = batch.over_since or now
+    for spool in spools:
+        spool.read()
+    is_told = all(spool.has_ended for spool in spools)
+    return is_told or now - batch.over_since >= SETTLE_S

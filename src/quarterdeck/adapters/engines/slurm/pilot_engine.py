@@ -15,11 +15,21 @@ from typing import TYPE_CHECKING, Final
 from quarterdeck.adapters.engines.slurm.avoided import FAULT_S, Avoided
 from quarterdeck.adapters.engines.slurm.contents import Contents
 from quarterdeck.adapters.engines.slurm.desk import Desk
-from quarterdeck.adapters.engines.slurm.fate import Fate, end_spool, pilot_fate_of
+from quarterdeck.adapters.engines.slurm.fate import (
+    NOT_STARTED,
+    Fate,
+    end_spools,
+    has_settled,
+    pilot_fate_of,
+    silent_fate,
+)
+from quarterdeck.adapters.engines.slurm.grants import say_missing
+from quarterdeck.adapters.engines.slurm.keys import make_keys
 from quarterdeck.adapters.engines.slurm.passengers import Passengers
 from quarterdeck.adapters.engines.slurm.pilot_limits import check_order
 from quarterdeck.adapters.engines.slurm.pilot_nodes import free_nodes, make_pilot_nodes
 from quarterdeck.adapters.engines.slurm.pilots import Pilots
+from quarterdeck.adapters.engines.slurm.strays import Strays
 from quarterdeck.adapters.spool.attempts import Attempts
 from quarterdeck.adapters.spool.news import News
 from quarterdeck.basics.errors import Unavailable
@@ -44,12 +54,6 @@ if TYPE_CHECKING:
 
 SWEEP_S: Final = 5.0
 """How often spools are read of which no news came, and beats are looked at."""
-SETTLE_S: Final = 3.0
-"""After Slurm's word that a pilot has ended, how long its runners' last words may be on their
-way."""
-STOPPED: Final = Fate(
-    ReplicaState.EXITED, Reason.STOPPED_AT_SITE, "it was stopped before it was started"
-)
 WELL: Final = ("told", "abandoned", "time")
 """Last words of pilots that ended as they were to."""
 log = logging.getLogger(__name__)
@@ -67,15 +71,17 @@ class PilotEngine:
         settings: PilotSettings,
         credentials: Credentials | None = None,
     ) -> None:
-        """Asks Slurm once. `Unavailable` when it does not answer, `Invalid` for a partition that
-        it does not have."""
+        """Asks Slurm once, `Invalid` for a partition that it does not have. When it does not answer
+        all is done that needs no Slurm: runners are heard and told to stop."""
         paths.make()
         self._settings = settings
         self._contents = Contents(paths, home_id, blobs)
         self._news = News(paths)
         self._attempts = Attempts(paths, credentials, asks_why=True)
         self._attempts.find()
-        self._pilots = Pilots(paths, home_id, settings, self._contents.runner)
+        keys = make_keys(home_id, paths)
+        self._strays = Strays(keys.pilots)
+        self._pilots = Pilots(paths, keys, settings, self._contents.runner)
         self._passengers = Passengers(paths, self._pilots, settings.slurm.silence_s)
         for tracked in self._attempts.live:
             self._passengers.find(tracked)
@@ -101,7 +107,8 @@ class PilotEngine:
         return Abilities(shares_nodes_with_others=True)
 
     def list_nodes(self) -> tuple[Node, ...]:
-        """The partition's nodes: those that are held, those that may be, and what others have."""
+        """The partition's nodes: those that are held, those that may be, and what others have.
+        `Unavailable` before Slurm has said them once."""
         look, avoided = self._desk.look, self._avoided.reasons()
         nodes = make_pilot_nodes(look, self._settings, self._holding(), avoided, time())
         return self._desk.offer(self._avoided.offer(nodes))
@@ -112,9 +119,8 @@ class PilotEngine:
         if not self._attempts.may_launch(order):
             return
         nodes = self._nodes_by_name()
-        absent = [grant.node for grant in order.grants if grant.node not in nodes]
-        if absent:
-            self._attempts.lose(order, f"the site has no node {', '.join(absent)} any more")
+        if missing := say_missing(order.grants, nodes):
+            self._attempts.lose(order, missing)
             return
         places = check_order(order, self._desk.look, self._settings)
         contents = self._contents.make(order, nodes, order.spec.time_limit_s, places)
@@ -131,7 +137,7 @@ class PilotEngine:
             return
         for one in self._passengers.of(ref):
             if not one.spool.was_taken_up and (one.pilot is None or one.take_back()):
-                self._end(one, STOPPED)
+                self._end(one, NOT_STARTED)
         self._attempts.refresh(tracked)
 
     def observe(self) -> list[Observation]:
@@ -145,6 +151,7 @@ class PilotEngine:
         if now - self._swept_at >= SWEEP_S:
             self._swept_at = now
             self._sweep(now)
+        self._desk.send_cancels()
         found = self._attempts.observe()
         for one in chain.from_iterable(map(self._passengers.of, news)):
             self._avoided.judge(one.spool.sighting, one.node)
@@ -170,6 +177,10 @@ class PilotEngine:
         """Hand it to the pilot of its node. When the disk or Slurm do not take that now, it is
         tried again with the next sweep."""
         try:
+            if self._pilots.current(one.node) is None and one.node not in self._nodes_by_name():
+                told = f"the site has no node {one.node} any more"
+                self._end(one, Fate(ReplicaState.LOST, Reason.NODE_FAILURE, told))
+                return
             while not one.board(pilot := self._pilot_on(one.node)):
                 pass  # It has just ended.
             if pilot.is_new:
@@ -189,6 +200,7 @@ class PilotEngine:
 
     def _hear(self, now: float) -> None:
         """What Slurm's word means for each pilot, and for those that nobody knows."""
+        over: list[tuple[Pilot, SlurmJob | None]] = []
         for pilot in self._pilots:
             if not self._desk.has_news(pilot.batch):
                 continue
@@ -196,16 +208,20 @@ class PilotEngine:
             if pilot.batch.ticket.job is None:
                 self._ask_again(pilot, now)
             elif job is None or job.has_ended:
-                self._settle(pilot, job, now)
+                spools = [one.spool for one in self._passengers.on(pilot)]
+                if has_settled(pilot.batch, spools, now):
+                    over.append((pilot, job))
             else:
                 pilot.batch.over_since = None
                 self._attend(pilot, job, now)
-        mine = {pilot.batch.ticket.request.comment for pilot in self._pilots}
-        for job in self._desk.look.jobs.values():
-            is_ours = job.comment.startswith(self._pilots.prefix)
-            if is_ours and job.comment not in mine and not job.has_ended:
-                log.warning("Slurm job %d is a pilot that nobody knows, and is cancelled", job.id)
-                self._desk.cancel_job(job.id)
+        known = self._desk.recall(pilot.batch for pilot, job in over if job is None)
+        for pilot, job in over:
+            ended = pilot.batch.ticket.job or 0
+            told = (job.state, job.reason) if job else known.get(ended, ("", ""))
+            self._settle(pilot, *told)
+        tickets = (pilot.batch.ticket for pilot in self._pilots)
+        watched = {ticket.request.comment: ticket.job for ticket in tickets}
+        self._desk.cancel_strays(self._strays.find(self._desk.look, watched, now))
         self._keep_some()
 
     def _ask_again(self, pilot: Pilot, now: float) -> None:
@@ -227,10 +243,10 @@ class PilotEngine:
         if job.state == "PENDING" and not is_wanted:
             pilot.withdraw()
             self._desk.cancel(pilot.batch)
-        elif not pilot.lives and self._desk.has_waited(pilot.batch, now):
+        elif not pilot.lives and self._desk.has_waited(pilot.batch, now, job.reason):
             pilot.withdraw()
-            self._desk.cancel(pilot.batch)
             self._give_up(pilot, self._too_late(pilot, job.reason))
+            self._desk.cancel(pilot.batch)
         elif is_wanted or not pilot.lives:
             pilot.idle_since = None
         else:
@@ -238,29 +254,25 @@ class PilotEngine:
             if now - pilot.idle_since >= self._settings.idle_s:
                 pilot.ask_to_end()
 
-    def _settle(self, pilot: Pilot, job: SlurmJob | None, now: float) -> None:
-        """Its batch job is over: so is what ran there, as soon as all last words are heard."""
-        batch = pilot.batch
-        batch.over_since = batch.over_since or now
-        riders = self._passengers.on(pilot)
-        for one in riders:
-            one.spool.read()
-        if any(not one.spool.has_ended for one in riders) and now - batch.over_since < SETTLE_S:
-            return
-        state, reason = (job.state, job.reason) if job else self._desk.recall(batch)
+    def _settle(self, pilot: Pilot, state: str, reason: str) -> None:
+        """Its batch job is over, so is what ran there, and all last words are heard. What was
+        decided before counts, and not what Slurm made of it."""
         why = pilot.last_word
-        fate = pilot_fate_of(pilot.node, state, reason, why)
-        if not pilot.lives and state in ("FAILED", "COMPLETED", "OUT_OF_MEMORY"):
-            said = batch.ticket.read_output() or "it said nothing"
+        fate = pilot.fate or pilot_fate_of(pilot.node, state, reason, why)
+        is_as_wished = pilot.fate is None and (pilot.is_withdrawn or why in WELL)
+        has_failed = state in ("FAILED", "COMPLETED", "OUT_OF_MEMORY")
+        if pilot.fate is None and not pilot.lives and has_failed:
+            said = pilot.batch.ticket.read_output() or "it said nothing"
             told = f"the pilot on {pilot.node} did not start (Slurm: {state}): {said}"
             fate = Fate(ReplicaState.EXITED, Reason.SETUP_FAILED, told)
-        self._give_up(pilot, fate, again=pilot.is_withdrawn or why in WELL)
+        self._give_up(pilot, fate, again=is_as_wished)
         self._drop(pilot)
 
     def _give_up(self, pilot: Pilot, fate: Fate, *, again: bool = False) -> None:
         """It is gone or will be, and so are its passengers. Those with which it never began get
         another pilot when it ended well (`again`), and else go back into the queue; for a while no
         other pilot is tried there."""
+        pilot.fate = None if again else fate
         for one in self._passengers.on(pilot):
             is_new = not one.spool.was_taken_up
             if is_new and again and one.take_back() and one.node in self._nodes_by_name():
@@ -304,11 +316,8 @@ class PilotEngine:
             self._submit(self._pilots.make(node, self._desk.look))
 
     def _end(self, one: Passenger, fate: Fate) -> None:
-        """On a full disk it is tried again with Slurm's next word."""
-        try:
-            end_spool(one.spool, fate)
-        except Unavailable as error:
-            log.warning("the end of %s/%d cannot be written yet: %s", *one.ref, error)
+        """On a full disk it is tried again with Slurm's next word, or the next sweep."""
+        end_spools(one.ref, [one.spool], fate)
         self._attempts.refresh(one.tracked)
 
     def _sweep(self, now: float) -> None:
@@ -325,9 +334,10 @@ class PilotEngine:
                     self._board(one)
                 if one.is_told_off_alone:
                     one.spool.explain()
+                elif one.pilot is not None and self._desk.is_asleep(one.pilot.batch):
+                    one.beat.pardon(now)
                 elif one.is_silent(now):
-                    told = f"its runner has said nothing for {self._settings.slurm.silence_s:g} s"
-                    self._end(one, Fate(ReplicaState.LOST, Reason.NODE_FAILURE, told))
+                    self._end(one, silent_fate("its runner", self._settings.slurm.silence_s))
             self._attempts.refresh(tracked)
         for pilot in self._pilots:
             self._listen(pilot, now)
@@ -335,12 +345,14 @@ class PilotEngine:
 
     def _listen(self, pilot: Pilot, now: float) -> None:
         """Whether it has not beaten for too long: then its node is lost, long before Slurm says."""
-        if not pilot.lives or pilot.is_lost or pilot.last_word:
-            return
-        if pilot.beat.silent_s(pilot.read_beat_ns(), now) >= self._settings.slurm.silence_s:
-            pilot.is_lost = True
-            self._desk.cancel(pilot.batch)
-            silence_s = self._settings.slurm.silence_s
-            told = f"its pilot on {pilot.node} has said nothing for {silence_s:g} s"
+        silence_s = self._settings.slurm.silence_s
+        if self._desk.is_asleep(pilot.batch):
+            pilot.beat.pardon(now)
+        elif pilot.lives and not pilot.is_lost and not pilot.last_word:
+            pilot.is_lost = pilot.beat.silent_s(pilot.read_beat_ns(), now) >= silence_s
+            if pilot.is_lost:
+                pilot.fate = silent_fate(f"its pilot on {pilot.node}", silence_s, explains=True)
+        if pilot.is_lost and pilot.fate is not None:
             for one in self._passengers.on(pilot):
-                self._end(one, Fate(ReplicaState.LOST, Reason.NODE_FAILURE, told, explains=True))
+                self._end(one, pilot.fate)
+            self._desk.cancel(pilot.batch)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from quarterdeck.adapters.engines.slurm.fate import Fate
+    from quarterdeck.adapters.engines.slurm.keys import Keys
     from quarterdeck.adapters.engines.slurm.settings import PilotSettings
     from quarterdeck.adapters.engines.slurm.view import Look
     from quarterdeck.adapters.spool.paths import SitePaths
@@ -46,8 +48,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Pilot:
-    """One of them. `is_lost`: it lives or not, and is not believed any more. `is_withdrawn`: it was
-    taken back from Slurm before it began, as nobody wanted it any more."""
+    """One of them. `is_lost`: it lives or not, and is not believed any more. `fate`: what we have
+    decided for all that it was handed, whatever Slurm says of its end."""
 
     folder: Path
     node: str
@@ -57,8 +59,8 @@ class Pilot:
     beat: Beat = field(default_factory=Beat)
     idle_since: float | None = None
     is_lost: bool = False
-    is_withdrawn: bool = False
     has_begun: bool = False
+    fate: Fate | None = None
 
     @property
     def margin_s(self) -> float:
@@ -75,6 +77,11 @@ class Pilot:
         """Whether it ever said that it does."""
         self.has_begun = self.has_begun or LIVES in self._list()
         return self.has_begun
+
+    @property
+    def is_withdrawn(self) -> bool:
+        """Whether it was taken back from Slurm before it began, as nobody wanted it any more."""
+        return not self.lives and (self.folder / SHUT).is_dir()
 
     @property
     def takes_orders(self) -> bool:
@@ -129,7 +136,6 @@ class Pilot:
 
     def withdraw(self) -> None:
         """It takes no orders any more, if it ever begins."""
-        self.is_withdrawn = True
         with suppress(FileNotFoundError):
             (self.folder / ORDERS).rename(self.folder / SHUT)
 
@@ -146,12 +152,11 @@ class Pilots:
     def __init__(
         self,
         paths: SitePaths,
-        home_id: str,
+        keys: Keys,
         settings: PilotSettings,
         runner: Path,
     ) -> None:
-        self.prefix = f"qd:{home_id}:pilot:"
-        """How the comments of all of them begin."""
+        self._keys = keys
         self._root = paths.root / "pilots"
         self._settings = settings
         self._runner = runner
@@ -225,7 +230,7 @@ class Pilots:
         return BatchRequest(
             script=make_script(settings, self._runner, ("pilot", str(folder))),
             name="qd-pilot",
-            comment=f"{self.prefix}{node}:{number}",
+            comment=self._keys.pilot(node, number),
             partition=settings.partition,
             account=settings.account,
             qos=settings.qos,

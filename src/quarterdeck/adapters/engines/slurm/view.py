@@ -12,11 +12,12 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from quarterdeck.adapters.engines.slurm.gpus import NodeGpus, read_gpus
+from quarterdeck.adapters.engines.slurm.keys import own_account
 from quarterdeck.adapters.engines.slurm.locations import locate_nodes
 from quarterdeck.basics.errors import Invalid, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from quarterdeck.adapters.engines.slurm.commands import SlurmCommands
     from quarterdeck.adapters.engines.slurm.records import (
@@ -45,7 +46,9 @@ class Rare:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One answer. Jobs by id and, those with one, by comment; `asked_at` on the monotonic clock."""
+    """One answer. `jobs` are everybody's by id, `own` those of our account, `by_comment` the one of
+    ours with each comment, see `index_own`. `asked_at`: when it was asked for, on the monotonic
+    clock; whatever came after that it may not know."""
 
     rare: Rare
     jobs: Mapping[int, SlurmJob]
@@ -53,6 +56,7 @@ class Look:
     nodes: tuple[SlurmNode, ...]
     gpus: Mapping[str, NodeGpus]
     asked_at: float
+    own: tuple[SlurmJob, ...] = ()
 
     @property
     def longest_s(self) -> float | None:
@@ -66,6 +70,7 @@ class ClusterView:
     def __init__(self, commands: SlurmCommands, name: str) -> None:
         self._commands = commands
         self._name = name
+        self._account = own_account()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="slurm")
         self._asked: Future[Look] | None = None
         self._rare: Rare | None = None
@@ -73,7 +78,7 @@ class ClusterView:
     def ask(self) -> None:
         """Begin to look, unless it is being looked already."""
         if self._asked is None:
-            self._asked = self._pool.submit(self._look)
+            self._asked = self._pool.submit(self._look, monotonic())
 
     def take(self, *, wait: bool = False) -> Look | None:
         """The answer, if a new one is there. `Unavailable` or `SlurmRefused` if there was none;
@@ -87,22 +92,23 @@ class ClusterView:
         """Ask no more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _look(self) -> Look:
-        asked_at = monotonic()
+    def _look(self, asked_at: float) -> Look:
         if self._rare is None or asked_at - self._rare.asked_at >= RARELY_S:
             self._rare = self._look_rarely(asked_at)
         rare = self._rare
         jobs = _understood("jobs", self._commands.list_jobs())
+        own = tuple(job for job in jobs if job.user == self._account)
         mine = set(rare.partition.nodes)
         listed = _understood("nodes", self._commands.list_nodes())
         nodes = tuple(node for node in listed if node.name in mine)
         return Look(
             rare,
             {job.id: job for job in jobs},
-            {job.comment: job for job in jobs if job.comment},
+            index_own(own),
             nodes,
             {node.name: read_gpus(node.name, node.gres) for node in nodes},
             asked_at,
+            own,
         )
 
     def _look_rarely(self, asked_at: float) -> Rare:
@@ -110,6 +116,21 @@ class ClusterView:
         switches = self._commands.show_topology().items
         reservations = self._commands.list_reservations().items
         return Rare(partition, reservations, locate_nodes(switches), asked_at)
+
+
+def index_own(jobs: Iterable[SlurmJob]) -> dict[str, SlurmJob]:
+    """By comment; of several the one that runs, the first that was handed in, then one that waits,
+    then the last that has ended. The comment alone proves nothing: everybody may write it."""
+    found: dict[str, SlurmJob] = {}
+    for job in sorted(jobs, key=lambda job: (rank_of(job), -job.id if rank_of(job) else job.id)):
+        if job.comment:
+            found[job.comment] = job
+    return found
+
+
+def rank_of(job: SlurmJob) -> int:
+    """How much a job of ours is worth: 2 if it has its nodes, 1 if it waits, 0 if it has ended."""
+    return 0 if job.has_ended else 1 if job.state == "PENDING" else 2
 
 
 def _understood(what: str, listing: Listing[T]) -> tuple[T, ...]:

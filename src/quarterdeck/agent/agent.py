@@ -8,10 +8,12 @@ between any two lines. It knows neither what the engine is nor where the control
 from __future__ import annotations
 
 import logging
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from quarterdeck.agent.snapshots import fetch_snapshot
 from quarterdeck.basics.errors import QuarterdeckError, Unavailable
+from quarterdeck.core.cluster.events import may_wait_s
 from quarterdeck.core.jobs.events import Sighting
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.states import ReplicaState
@@ -46,6 +48,7 @@ class SiteAgent:
         self._accepted: dict[AttemptRef, tuple[Sighting, ...]] = {}
         self._accepted_nodes: tuple[Node, ...] | None = None
         self._nodes_as_of = 0
+        self._told_nodes_at = 0.0
 
     def turn(self) -> bool:
         """Observe, exchange, act; says whether another turn has something to do at once.
@@ -61,15 +64,25 @@ class SiteAgent:
             site=self._site,
             cursor=self._cursor,
             observations=tuple(Observation(ref, sight) for ref, sight in told.items()),
-            nodes=None if nodes == self._accepted_nodes else nodes,
+            nodes=nodes if self._is_news(nodes) else None,
         )
         desired = self._link.exchange(report)
         self._accepted.update(told)
         is_overwritten = report.nodes is None and desired.nodes_as_of != self._nodes_as_of
-        self._accepted_nodes = None if is_overwritten else nodes
+        if report.nodes is not None:
+            self._accepted_nodes, self._told_nodes_at = nodes, monotonic()
+        elif is_overwritten:
+            self._accepted_nodes = None
         self._nodes_as_of = desired.nodes_as_of
         self._take_wishes(desired, seen)
         return self._act(seen)
+
+    def _is_news(self, nodes: tuple[Node, ...]) -> bool:
+        """Whether to tell of the nodes now; what others have less of them may wait a little."""
+        known = self._accepted_nodes
+        if known is None or known == nodes:
+            return known is None
+        return monotonic() - self._told_nodes_at >= may_wait_s(known, nodes)
 
     def _take_wishes(self, desired: Desired, seen: Iterable[AttemptRef]) -> None:
         if desired.is_complete:

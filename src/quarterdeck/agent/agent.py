@@ -8,7 +8,6 @@ between any two lines. It knows neither what the engine is nor where the control
 from __future__ import annotations
 
 import logging
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from quarterdeck.agent.snapshots import fetch_snapshot
@@ -21,7 +20,7 @@ from quarterdeck.ports.engine import AttemptRef, LaunchOrder, Observation
 from quarterdeck.ports.site import Desired, Report, StopOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from quarterdeck.core.cluster.hardware import Node
     from quarterdeck.ports.blobs import Blobs
@@ -32,9 +31,17 @@ log = logging.getLogger(__name__)
 
 
 class SiteAgent:
-    """The agent of one site. Not for several threads at once."""
+    """The agent of one site. Not for several threads at once. `now_s` is a clock that never goes
+    back; without one everything is told at once."""
 
-    def __init__(self, site: str, engine: Engine, link: ControlLink, blobs: Blobs) -> None:
+    def __init__(
+        self,
+        site: str,
+        engine: Engine,
+        link: ControlLink,
+        blobs: Blobs,
+        now_s: Callable[[], float] | None = None,
+    ) -> None:
         self._site = site
         self._engine = engine
         self._link = link
@@ -48,6 +55,7 @@ class SiteAgent:
         self._accepted: dict[AttemptRef, tuple[Sighting, ...]] = {}
         self._accepted_nodes: tuple[Node, ...] | None = None
         self._nodes_as_of = 0
+        self._now_s = now_s
         self._told_nodes_at = 0.0
 
     def turn(self) -> bool:
@@ -70,7 +78,8 @@ class SiteAgent:
         self._accepted.update(told)
         is_overwritten = report.nodes is None and desired.nodes_as_of != self._nodes_as_of
         if report.nodes is not None:
-            self._accepted_nodes, self._told_nodes_at = nodes, monotonic()
+            self._accepted_nodes = nodes
+            self._told_nodes_at = 0.0 if self._now_s is None else self._now_s()
         elif is_overwritten:
             self._accepted_nodes = None
         self._nodes_as_of = desired.nodes_as_of
@@ -82,7 +91,9 @@ class SiteAgent:
         known = self._accepted_nodes
         if known is None or known == nodes:
             return known is None
-        return monotonic() - self._told_nodes_at >= may_wait_s(known, nodes)
+        if self._now_s is None:
+            return True
+        return self._now_s() - self._told_nodes_at >= may_wait_s(known, nodes)
 
     def _take_wishes(self, desired: Desired, seen: Iterable[AttemptRef]) -> None:
         if desired.is_complete:

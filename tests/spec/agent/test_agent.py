@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from quarterdeck.agent import agent
+from quarterdeck.adapters.blobs.memory import MemoryBlobs
+from quarterdeck.agent.agent import SiteAgent
 from quarterdeck.basics.errors import Invalid, Unavailable
 from quarterdeck.core.cluster.hardware import Foreign, NodeState
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.states import ReplicaState
 from quarterdeck.ports.site import StopOrder
-from quarterdeck.testing.builders import a_dgx
+from quarterdeck.testing.builders import SITE, a_dgx
 from tests.spec.agent.script import EXITED, STARTED, Site, an_order, ref, running_site
 
 
@@ -34,13 +35,11 @@ def test_what_is_told_once_and_accepted_is_not_told_again() -> None:
     assert site.told() == {ref(1): EXITED}
 
 
-def test_what_others_take_is_told_at_once_and_what_they_give_back_a_little_later(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_what_others_take_is_told_at_once_and_what_they_give_back_a_little_later() -> None:
     """Each such report is kept in the log, and on a busy cluster there is one with every look."""
     now = [100.0]
-    monkeypatch.setattr(agent, "monotonic", lambda: now[0])
     site = Site()
+    site.agent = SiteAgent(SITE, site.engine, site.link, MemoryBlobs(), lambda: now[0])
     both, one = Foreign("a", ("GPU-dgx-1-0", "GPU-dgx-1-1"), 2), Foreign("b", ("GPU-dgx-1-1",), 1)
     later, kept = replace(one, ends_at_ns=5), Foreign("course", starts_at_ns=7)
 

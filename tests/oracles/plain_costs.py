@@ -70,6 +70,8 @@ def choice_of(wanted: Resources, device: Device) -> int | None:
 def slice_of(wanted: Resources, room: Room, device: Device) -> tuple[Profile | None, bool]:
     """The slice wanted of this GPU, None for all of it; and whether there is such a thing."""
     known = profiles_of(device.model, device.memory_bytes) if room.node.may_slice else {}
+    if wanted.gpu_unit is GpuUnit.SHARE and room.node.whole_gpus_only:
+        return None, False
     if wanted.gpu_profile:
         return known.get(wanted.gpu_profile), wanted.gpu_profile in known
     enough = [
@@ -115,7 +117,8 @@ def count_on(wanted: Resources, room: Room, gpu: Gpu) -> int:
         return int(gpu.is_free)
     is_cut = any(part.profile for part in gpu.parts)
     if wanted.gpu_unit is GpuUnit.SHARE:
-        return 0 if is_cut else (100 - gpu.percent_held) // wanted.gpu_percent
+        is_able = not is_cut and not room.node.whole_gpus_only
+        return (100 - gpu.percent_held) // wanted.gpu_percent if is_able else 0
     profile, is_able = slice_of(wanted, room, gpu.device)
     if not is_able or gpu.percent_held:
         return 0

@@ -60,6 +60,7 @@ def nodes(draw: st.DrawFn, number: int) -> Node:
         topology=TOPOLOGY if count == 8 else None,
         location=where,
         may_slice=draw(st.booleans()),
+        whole_gpus_only=draw(st.booleans()),
     )
 
 
@@ -105,7 +106,10 @@ def test_on_larger_clusters_too(seed: int) -> None:
         where = Location(f"r{chance.randint(0, 2)}", f"su{chance.randint(0, 1)}")
         topology = TOPOLOGY
         node = Node(f"n{number}", 128, 512 * GIB, devices, topology=topology, location=where)
-        cluster[node.name] = (replace(node, may_slice=chance.random() < 0.7), ())
+        cluster[node.name] = (
+            replace(node, may_slice=chance.random() < 0.7, whole_gpus_only=chance.random() < 0.3),
+            (),
+        )
     asked = []
     for _ in range(20):
         wanted = replace(parse_gpus(chance.choice(ASKED)), cpus=chance.choice((1, 4, 16)))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from quarterdeck.agent.snapshots import fetch_snapshot
 from quarterdeck.basics.errors import QuarterdeckError, Unavailable
+from quarterdeck.core.cluster.events import may_wait_s
 from quarterdeck.core.jobs.events import Sighting
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.states import ReplicaState
@@ -19,7 +20,7 @@ from quarterdeck.ports.engine import AttemptRef, LaunchOrder, Observation
 from quarterdeck.ports.site import Desired, Report, StopOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from quarterdeck.core.cluster.hardware import Node
     from quarterdeck.ports.blobs import Blobs
@@ -30,9 +31,17 @@ log = logging.getLogger(__name__)
 
 
 class SiteAgent:
-    """The agent of one site. Not for several threads at once."""
+    """The agent of one site. Not for several threads at once. `now_s` is a clock that never goes
+    back; without one everything is told at once."""
 
-    def __init__(self, site: str, engine: Engine, link: ControlLink, blobs: Blobs) -> None:
+    def __init__(
+        self,
+        site: str,
+        engine: Engine,
+        link: ControlLink,
+        blobs: Blobs,
+        now_s: Callable[[], float] | None = None,
+    ) -> None:
         self._site = site
         self._engine = engine
         self._link = link
@@ -46,6 +55,8 @@ class SiteAgent:
         self._accepted: dict[AttemptRef, tuple[Sighting, ...]] = {}
         self._accepted_nodes: tuple[Node, ...] | None = None
         self._nodes_as_of = 0
+        self._now_s = now_s
+        self._told_nodes_at = 0.0
 
     def turn(self) -> bool:
         """Observe, exchange, act; says whether another turn has something to do at once.
@@ -62,12 +73,16 @@ class SiteAgent:
             site=self._site,
             cursor=self._cursor,
             observations=tuple(Observation(ref, sight) for ref, sight in told.items()),
-            nodes=None if nodes == self._accepted_nodes else nodes,
+            nodes=nodes if self._is_news(nodes) else None,
         )
         desired = self._link.exchange(report)
         self._accepted.update(told)
         is_overwritten = report.nodes is None and desired.nodes_as_of != self._nodes_as_of
-        self._accepted_nodes = None if is_overwritten else nodes
+        if report.nodes is not None:
+            self._accepted_nodes = nodes
+            self._told_nodes_at = 0.0 if self._now_s is None else self._now_s()
+        elif is_overwritten:
+            self._accepted_nodes = None
         self._nodes_as_of = desired.nodes_as_of
         self._take_wishes(desired, seen)
         return self._act(seen, knows_nodes=nodes is not None)
@@ -79,6 +94,15 @@ class SiteAgent:
         except Unavailable as error:
             log.debug("the nodes of %s: %s", self._site, error)
             return None
+
+    def _is_news(self, nodes: tuple[Node, ...]) -> bool:
+        """Whether to tell of the nodes now; what others have less of them may wait a little."""
+        known = self._accepted_nodes
+        if known is None or known == nodes:
+            return known is None
+        if self._now_s is None:
+            return True
+        return self._now_s() - self._told_nodes_at >= may_wait_s(known, nodes)
 
     def _take_wishes(self, desired: Desired, seen: Iterable[AttemptRef]) -> None:
         if desired.is_complete:

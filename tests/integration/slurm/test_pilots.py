@@ -249,12 +249,18 @@ def test_a_pilot_that_cannot_start_says_why(ground: PilotGround) -> None:
     assert "n001" not in ready(ground)
 
 
-def test_what_slurm_refuses_is_told(ground: PilotGround) -> None:
-    ground.restart(replace(PILOTS, slurm=replace(PILOTS.slurm, reservation="none")))
+def test_what_slurm_refuses_the_whole_site_for_fails_no_job_and_is_told(
+    ground: PilotGround,
+) -> None:
+    slurm = replace(PILOTS.slurm, reservation="none", patience_s=1.0)
+    ground.restart(replace(PILOTS, slurm=slurm))
     of = on(ground, 1, Grant("n001", ("n001-gpu0",)))
+    assert {sight.state for sight in seen(ground, of)} == {ReplicaState.PENDING}
+    assert "reservation" in ground.engine.problem
+    ground.until(are(ground, of, ReplicaState.EXITED))
     (sight,) = seen(ground, of)
-    assert (sight.state, sight.reason) == (ReplicaState.EXITED, Reason.SETUP_FAILED)
-    assert "reservation" in sight.message
+    assert sight.reason is Reason.PREEMPTED, "so it goes back into the queue"
+    assert "Slurm takes no jobs of this site" in sight.message
 
 
 def test_a_pilot_that_falls_silent_is_lost_and_its_jobs_are_kept_out(ground: PilotGround) -> None:

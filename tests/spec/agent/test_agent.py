@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
+from quarterdeck.adapters.blobs.memory import MemoryBlobs
+from quarterdeck.agent.agent import SiteAgent
 from quarterdeck.basics.errors import Invalid, Unavailable
+from quarterdeck.core.cluster.hardware import Foreign, NodeState
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.states import ReplicaState
 from quarterdeck.ports.site import StopOrder
-from quarterdeck.testing.builders import a_dgx
+from quarterdeck.testing.builders import SITE, a_dgx
 from tests.spec.agent.script import EXITED, STARTED, Site, an_order, ref, running_site
 
 
@@ -27,6 +33,36 @@ def test_what_is_told_once_and_accepted_is_not_told_again() -> None:
     site.engine.end(ref(1))
     site.quiet_turn()
     assert site.told() == {ref(1): EXITED}
+
+
+def test_what_others_take_is_told_at_once_and_what_they_give_back_a_little_later() -> None:
+    """Each such report is kept in the log, and on a busy cluster there is one with every look."""
+    now = [100.0]
+    site = Site()
+    site.agent = SiteAgent(SITE, site.engine, site.link, MemoryBlobs(), lambda: now[0])
+    both, one = Foreign("a", ("GPU-dgx-1-0", "GPU-dgx-1-1"), 2), Foreign("b", ("GPU-dgx-1-1",), 1)
+    later, kept = replace(one, ends_at_ns=5), Foreign("course", starts_at_ns=7)
+
+    def tell(at_s: float, *others: Foreign, **changes: Any) -> bool:
+        now[0] = 100.0 + at_s
+        site.engine.nodes = (a_dgx(others=others, **changes),)
+        site.quiet_turn()
+        told = site.link.reports[-1].nodes
+        assert told in (None, site.engine.nodes)
+        return told is not None
+
+    site.quiet_turn()
+    assert tell(0.0, both)
+    assert not tell(4.0, one)
+    assert tell(5.0, one)
+    assert not tell(9.9, one)
+    assert not tell(34.0, later)
+    assert tell(35.0, later)
+    assert tell(35.1, later, kept)
+    assert tell(35.2, kept, both)
+    assert tell(35.3, kept, both, state=NodeState.DRAINED)
+    assert not tell(35.4, kept, state=NodeState.DRAINED)
+    assert tell(35.5, kept, both, Foreign("c", (), 1), state=NodeState.DRAINED)
 
 
 def test_nodes_that_changed_are_told_again() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from quarterdeck.basics.ids import JobId
 from quarterdeck.basics.quantities import GIB
 from quarterdeck.core.cluster.demand import Demand, Resources
+from quarterdeck.core.cluster.gpus import parse_gpus
 from quarterdeck.core.cluster.hardware import NodeState
 from quarterdeck.core.cluster.room import Room
 from quarterdeck.core.scheduling.make_plan import make_plan
@@ -217,3 +218,17 @@ def test_of_an_array_that_starts_in_part_no_change_is_proposed() -> None:
 
 def test_what_is_only_busy_or_down_can_fit_some_day() -> None:
     assert never_fits(a_demand(2, 8), [a_room("a", 8), a_room("b", down=True)]) is None
+
+
+def test_where_no_node_gives_parts_of_gpus_a_share_is_never_placed_and_told_so() -> None:
+    half = Demand(1, parse_gpus("share-50%:1"))
+    slurm = Room.empty("hpc", a_dgx("n1", whole_gpus_only=True))
+    verdict = verdict_of([slurm], half)
+    assert verdict.blocked_by is Blocker.UNSATISFIABLE
+    assert verdict.message == "share-50% wanted, and no node gives parts of GPUs"
+    assert "ask for whole GPUs" in verdict.hint
+    told = never_fits(half, [slurm])
+    assert told is not None
+    assert told.message == verdict.message
+    assert plan_alone([slurm], a_demand(1, 8)) is None
+    assert plan_alone([slurm, a_room("own")], half) is None

@@ -54,6 +54,11 @@ class Resumed:
 SiteEvent = SiteReported | NodesChanged | Cordoned | Resumed
 SITE_EVENTS: Final = (SiteReported, NodesChanged, Cordoned, Resumed)
 
+FREED_WAITS_S: Final = 5.0
+"""How long it may take until it is told that others have less of a site."""
+TIMES_WAIT_S: Final = 30.0
+"""How long, where only is new who they are or when they end."""
+
 
 def news_of(site: Site | None, at_ns: int, name: str, nodes: tuple[Node, ...]) -> SiteEvent | None:
     """What a report of these nodes says that was not known of the site; None for nothing."""
@@ -67,6 +72,41 @@ def news_of(site: Site | None, at_ns: int, name: str, nodes: tuple[Node, ...]) -
         return SiteReported(at_ns, name, nodes)
     changed = tuple(after for before, after in pairs if before != after)
     return NodesChanged(at_ns, name, changed)
+
+
+def may_wait_s(known: tuple[Node, ...], nodes: tuple[Node, ...]) -> float:
+    """How long after the last report of a site the next one may come, in seconds: 0 where a plan
+    made meanwhile could run into what it says. On a busy cluster others come and go with every
+    look, and each report is kept in the log."""
+    if len(known) != len(nodes):
+        return 0.0
+    wait_s = TIMES_WAIT_S
+    for before, after in zip(known, nodes, strict=True):
+        if before is after or before == after:
+            continue
+        if replace(before, others=after.others) != after or _take_more(before, after):
+            return 0.0
+        if _shares(before) != _shares(after):
+            wait_s = FREED_WAITS_S
+    return wait_s
+
+
+def _shares(node: Node) -> tuple[frozenset[str], int, int]:
+    """What others hold of it now: devices, CPUs and memory."""
+    sharers = [one for one in node.others if not one.is_reservation]
+    return (
+        frozenset(device for one in sharers for device in one.devices),
+        sum(one.cpus for one in sharers),
+        sum(one.memory_bytes for one in sharers),
+    )
+
+
+def _take_more(before: Node, after: Node) -> bool:
+    """Whether others have something of it that they had not, or will have."""
+    (devices, cpus, memory_bytes), (more, more_cpus, more_memory) = _shares(before), _shares(after)
+    kept = {one for one in before.others if one.is_reservation}
+    is_kept = {one for one in after.others if one.is_reservation} != kept
+    return is_kept or not more <= devices or more_cpus > cpus or more_memory > memory_bytes
 
 
 def evolve_site(site: Site | None, event: SiteEvent) -> Site:

@@ -107,6 +107,8 @@ class Node:
     """Whether empty GPUs of it may be cut into MIG instances, and joined again."""
     reason: str = ""
     others: tuple[Foreign, ...] = ()
+    whole_gpus_only: bool = False
+    """Whether nobody can be given a share of the time of one of its GPUs."""
 
     def is_built_like(self, other: Node) -> bool:
         """Whether they differ at most in what changes by the minute: the state of a node, and who

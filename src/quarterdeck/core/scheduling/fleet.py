@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from quarterdeck.core.cluster.hardware import Node, NodeTopology
+    from quarterdeck.core.cluster.hardware import Device, Node, NodeTopology
 
 NOT_THERE: Final = -1
 """The kind of a GPU that a node does not have, and the domain of a node that names none."""
@@ -32,6 +32,12 @@ class Kind(NamedTuple):
     model: str
     memory_bytes: int
     may_slice: bool
+    is_whole_only: bool = False
+
+
+def kind_of(node: Node, device: Device) -> Kind:
+    """The kind of a GPU of this node."""
+    return Kind(device.model, device.memory_bytes, node.may_slice, node.whole_gpus_only)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,10 +89,7 @@ def fleet_of(placed: Sequence[tuple[str, Node]]) -> Fleet:
         topology[row] = topologies.setdefault(node.topology, len(topologies))
         if not node.devices:
             continue
-        numbers = [
-            kinds.setdefault(Kind(one.model, one.memory_bytes, node.may_slice), len(kinds))
-            for one in node.devices
-        ]
+        numbers = [kinds.setdefault(kind_of(node, one), len(kinds)) for one in node.devices]
         kind[row, : len(numbers)] = numbers
         kind_of_node[row] = numbers[0] if len(set(numbers)) == 1 else MIXED
         is_suspect[row, : len(numbers)] = [one.is_suspect for one in node.devices]

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from quarterdeck.core.cluster.demand import Demand, Resources
     from quarterdeck.core.cluster.room import Room
+    from quarterdeck.core.scheduling.fleet import Kind
     from quarterdeck.core.scheduling.placer import Placer, Sites
     from quarterdeck.core.scheduling.snapshot import Holder
     from quarterdeck.core.scheduling.survey import Survey
@@ -244,20 +245,25 @@ def _no_node_is_able(wanted: Resources, free: Free, survey: Survey) -> tuple[str
     )
 
 
-def _no_gpu_is_able(wanted: Resources, kinds: Sequence[tuple[str, int, bool]]) -> tuple[str, str]:
+def _no_gpu_is_able(wanted: Resources, kinds: Sequence[Kind]) -> tuple[str, str]:
     """No GPU of the site is what is wanted."""
     if not kinds and not wanted.gpu_kind:
         return (
             f"{wanted.gpus} GPUs on one node wanted, but the largest node has 0 GPUs",
             "ask for no GPUs",
         )
-    models = ", ".join(sorted({model for model, _, _ in kinds})) or "none"
+    models = ", ".join(sorted({kind.model for kind in kinds})) or "none"
+    if wanted.gpu_unit is GpuUnit.SHARE and kinds and all(kind.is_whole_only for kind in kinds):
+        return (
+            f"{wanted.gpu_kind or 'a part of a GPU'} wanted, and no node gives parts of GPUs",
+            "ask for whole GPUs, or use a site that packs jobs by itself",
+        )
     if wanted.gpu_profile:
         profiles = [
             name
-            for model, memory, may_slice in kinds
-            if may_slice
-            for name in profiles_of(model, memory)
+            for kind in kinds
+            if kind.may_slice
+            for name in profiles_of(kind.model, kind.memory_bytes)
         ]
         listed = ", ".join(f"mig-{name}" for name in dict.fromkeys(profiles))
         return (
@@ -265,7 +271,7 @@ def _no_gpu_is_able(wanted: Resources, kinds: Sequence[tuple[str, int, bool]]) -
             f"slices here: {listed}" if listed else "no GPU here can be cut into slices",
         )
     if wanted.gpu_memory_bytes:
-        largest = max((memory for _, memory, _ in kinds), default=0)
+        largest = max((kind.memory_bytes for kind in kinds), default=0)
         return (
             f"no GPU has {format_bytes(wanted.gpu_memory_bytes)} of memory",
             f"the largest has {format_bytes(largest)}; GPU models here: {models}",

@@ -97,7 +97,7 @@ def _choice(resources: Resources, kind: Kind) -> float | None:
 def _unit_of(resources: Resources, kind: Kind) -> tuple[Profile | None, bool]:
     """The slice of this kind that is wanted, None for a whole GPU, and whether there is one."""
     if resources.gpu_unit is not GpuUnit.SLICE:
-        return None, True
+        return None, resources.gpu_unit is GpuUnit.WHOLE or not kind.is_whole_only
     profiles = profiles_of(kind.model, kind.memory_bytes) if kind.may_slice else {}
     if resources.gpu_profile:
         profile = profiles.get(resources.gpu_profile)

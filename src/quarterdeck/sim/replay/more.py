@@ -49,7 +49,13 @@ def add_nodes(nodes: Sequence[Node], number: int, like: Node | None = None) -> t
 
 def _shape_of(node: Node) -> tuple[object, ...]:
     devices = tuple((one.model, one.memory_bytes) for one in node.devices)
-    return node.cpus, node.memory_bytes, devices, node.topology, node.may_slice
+    return (
+        node.cpus,
+        node.memory_bytes,
+        devices,
+        node.topology,
+        (node.may_slice, node.whole_gpus_only),
+    )
 
 
 def _names(nodes: Sequence[Node], alike: Sequence[Node]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from time import thread_time
+from time import monotonic, thread_time
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.adapters.spool.files import SpoolFiles
@@ -109,7 +109,7 @@ class ConnectedSite:
         close_root(self.entry)
         blobs = make_blobs(self.entry)
         self._engine = make_engine(self.entry, self._home, self._home_id, blobs, self._credentials)
-        return SiteAgent(self.entry.name, self._engine, self._link, blobs)
+        return SiteAgent(self.entry.name, self._engine, self._link, blobs, monotonic)
 
     def _note(self, problem: str) -> None:
         if problem != self.problem:

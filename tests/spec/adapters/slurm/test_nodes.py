@@ -191,3 +191,7 @@ def test_a_reservation_that_keeps_nothing_from_us(changes: dict[str, object]) ->
 def test_where_a_node_is_reached() -> None:
     assert node_of().address == "10.0.0.1"
     assert node_of(address="").address == "n1"
+
+
+def test_slurm_gives_whole_gpus_only() -> None:
+    assert node_of().whole_gpus_only

@@ -54,9 +54,15 @@ class _Share:
 
 
 def make_nodes(
-    look: Look, settings: SlurmSettings, held: Mapping[str, Sequence[Held]], now_s: int
+    look: Look,
+    settings: SlurmSettings,
+    held: Mapping[str, Sequence[Held]],
+    now_s: int,
+    *,
+    whole_gpus_only: bool = True,
 ) -> tuple[Node, ...]:
-    """All nodes of the partition. `held`: what is ours of each."""
+    """All nodes of the partition. `held`: what is ours of each; `whole_gpus_only`: whether it is
+    Slurm that gives a job its GPUs."""
     ours = {one.job for some in held.values() for one in some}
     by_node: defaultdict[str, list[SlurmJob]] = defaultdict(list)
     for job in look.jobs.values():
@@ -84,6 +90,7 @@ def make_nodes(
                 topology=settings.hardware.topology if settings.hardware is not None else None,
                 location=look.rare.locations.get(seen.name, Location()),
                 reason=reason,
+                whole_gpus_only=whole_gpus_only,
                 others=(*_surplus(mine, look), *others, *kept.get(seen.name, ())),
             )
         )

@@ -42,7 +42,7 @@ def make_pilot_nodes(
         for seen in look.nodes
         if (pilot := holding.get(seen.name)) is not None
     }
-    nodes = make_nodes(look, settings.slurm, held, int(now_s))
+    nodes = make_nodes(look, settings.slurm, held, int(now_s), whole_gpus_only=False)
     offered = _offered(nodes, look, settings, holding, avoided, now_s)
     return tuple(
         _ours(node, holding[node.name], look, now_s)

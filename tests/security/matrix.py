@@ -82,6 +82,7 @@ WHOLE: dict[tuple[str, str], Row] = {
     ("GET", "/v1/progress"): (R, N.OUTPUT),
     ("GET", "/v1/queue"): (R, N.QUEUE),
     ("GET", "/v1/nodes"): (R, N.NODE),
+    ("GET", "/v1/sites"): (R, N.NODE),
     ("GET", "/v1/nodes/{node}"): (R, N.NODE),
     ("POST", "/v1/nodes/{node}/cordon"): (Verb.CORDON, N.NODE),
     ("POST", "/v1/nodes/{node}/resume"): (Verb.CORDON, N.NODE),

@@ -326,6 +326,7 @@ LISTS = {
 }
 WITHOUT_PAGES = {
     "/v1/jobs/{job_id}/results": "at most FILES_MAX, and says whether that is all",
+    "/v1/sites": "a row for each file of the server's own home",
     "/v1/pools": "a row for each team that is guaranteed or holds something",
     "/v1/webhooks": "there are never more than a few: too_many_webhooks",
     "/v1/progress": "at most JOBS_MAX",

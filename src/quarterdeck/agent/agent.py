@@ -95,9 +95,11 @@ class SiteAgent:
             log.debug("the nodes of %s: %s", self._site, error)
             return None
 
-    def _is_news(self, nodes: tuple[Node, ...]) -> bool:
+    def _is_news(self, nodes: tuple[Node, ...] | None) -> bool:
         """Whether to tell of the nodes now; what others have less of them may wait a little."""
         known = self._accepted_nodes
+        if nodes is None:
+            return False
         if known is None or known == nodes:
             return known is None
         if self._now_s is None:

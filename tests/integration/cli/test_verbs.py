@@ -100,10 +100,10 @@ def test_a_refused_field_of_a_job_file_is_placed_in_it(tmp_path: Path) -> None:
 
 
 def test_a_wrong_job_file_asks_no_server(tmp_path: Path) -> None:
-    (tmp_path / "job.yaml").write_text("run: a\nimage: python\n")
+    (tmp_path / "job.yaml").write_text("run: a\nlauncher: mpi\n")
     done = qd("submit", "job.yaml", home=tmp_path, cwd=tmp_path)
     assert done.returncode == 3
-    assert "job.yaml:2:1: image is not available on this server yet" in done.stderr
+    assert "job.yaml:2:1: launcher is not available on this server yet" in done.stderr
 
 
 def test_plan_takes_a_file_or_a_command(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from quarterdeck.sim.site import VirtualSite
 
 
-class AgentCrashed(Exception):
+class AgentCrashed(BaseException):
     """The agent's process is killed here."""
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class PlaneCrashed(Exception):
+class PlaneCrashed(BaseException):
     """The control plane's process is killed here."""
 
 

@@ -202,7 +202,7 @@ def test_what_slurm_suspends_is_not_lost_as_it_cannot_beat(ground: SlurmGround) 
     of = start(ground)
     (job,) = jobs(ground)
     ground.cluster.ask("scontrol", "suspend", job)
-    until = monotonic() + 18.0
+    until = monotonic() + 25.0
     ground.until(lambda: not are(ground, of, ReplicaState.STARTED)() or monotonic() > until)
     assert jobs(ground, "-t", "SUSPENDED") == [job]
     ground.cluster.ask("scontrol", "resume", job)

@@ -59,7 +59,7 @@ def make_engine(
     blobs: FilesystemBlobs,
     credentials: Credentials | None,
 ) -> SlurmEngine | PilotEngine:
-    """Its engine, for the server of this home. `Unavailable` when its Slurm does not answer."""
+    """Its engine, for the server of this home; also while its Slurm does not answer."""
     paths, commands, settings = make_paths(entry, home), make_commands(entry), make_settings(entry)
     if entry.engine != PILOT:
         return SlurmEngine(paths, home_id, blobs, commands, settings, credentials)

@@ -112,4 +112,4 @@ def agent_launches_one_attempt_under_two_numbers_elsewhere(patch: Patch) -> None
 def time_limits_are_not_heard(patch: Patch) -> None:
     """A runner says that it stops its command for its time limit, and nobody notes that."""
     patch.setattr(decide, "_find_overdue", lambda *_: False)
-    patch.setattr(decide, "_TOLD_BY_RUNNER", (Reason.SETUP_FAILED,))
+    patch.setattr(decide, "TOLD_BY_SITE", (Reason.SETUP_FAILED,))

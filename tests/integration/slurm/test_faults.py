@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from time import monotonic
 
 import pytest
 
@@ -215,12 +216,13 @@ def test_a_limit_of_the_account_is_waited_for_and_an_account_without_rights_is_t
 @pytest.mark.needs_slurmdbd
 def test_a_limit_on_what_an_account_runs_is_waited_for_beyond_all_patience(tmp_path: Path) -> None:
     with running_slurm(ClusterOptions(nodes=2, has_accounting=True)) as cluster:
-        ground = SlurmGround(cluster, tmp_path, SlurmSettings(patience_s=0.5, poll_s=0.2))
+        ground = SlurmGround(cluster, tmp_path, SlurmSettings(patience_s=4.0, poll_s=0.2))
         cluster.ask("sacctmgr", "-i", "modify", "account", "lab", "set", "maxjobs=1")
         of = start(ground)
         ground.engine.launch(ground.order(ref(2), LASTING))
         cluster.wait_for(lambda: "Assoc" in cluster.ask("squeue", "-h", "-o", "%r"), "the limit")
-        for _ in range(5):
+        beyond_s = monotonic() + 5.0
+        while monotonic() < beyond_s:
             ground.until(ground.has_asked())
         assert states(ground, ref(2)) == {ReplicaState.PENDING}
         ground.engine.stop(of, 0.0)

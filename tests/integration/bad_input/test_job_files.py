@@ -15,7 +15,7 @@ CASES: dict[str, tuple[str | bytes, str, str]] = {
     # what is wrong: (the file, where it is told, what is told)
     "unknown key": ("run: a\nnodez: 2\n", "2:1", "no key nodez"),
     "unknown key inside": ("run: a\nresources: {gpus: 2}\n", "2:13", "no key gpus"),
-    "key of the design": ("run: a\nlauncher: x\n", "2:1", "launcher is not available on this server"),
+    "key of the design": ("run: a\nlauncher: x\n", "2:1", "launcher is not available on this"),
     "key of the server": (f"run: a\nsnapshot: {'0' * 64}\n", "2:1", "no key snapshot"),
     "key in capitals": ("RUN: a\n", "1:1", "no key RUN"),
     "key that looks alike": ("run: a\nn\u0430me: x\n", "2:1", r"no key 'n\u0430me'"),

@@ -79,7 +79,6 @@ def test_a_damaged_answer_loses_lines_and_nothing_else(data: st.DataObject) -> N
     for node in scontrol.parse_nodes(data.draw(damaged("nodes.txt"))).items:
         assert node.name
         assert node.state
-    scontrol.parse_job_details(data.draw(damaged("jobs.txt")))
     scontrol.parse_partitions(data.draw(damaged("partitions.txt")))
     scontrol.parse_reservations(data.draw(damaged("reservations.txt")))
     locate_nodes(scontrol.parse_topology(data.draw(damaged("topology.txt"))).items)

@@ -61,7 +61,9 @@ def test_a_job_that_the_controller_has_forgotten_is_in_the_accounting(
     assert job.ended_s is not None
     assert jobs[stopped].state == "CANCELLED"
     # And the controller does forget.
-    cluster.wait_for(lambda: not commands.show_jobs([failed]).items, "forgetting")
+    cluster.wait_for(
+        lambda: all(job.id != failed for job in commands.list_jobs().items), "forgetting"
+    )
 
 
 def test_unknown_accounts_and_limits_are_told_apart(

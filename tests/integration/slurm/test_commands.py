@@ -68,23 +68,17 @@ def test_a_submitted_job_is_listed_as_it_was_asked_for(
     assert not job.has_ended
 
 
-def test_the_devices_of_a_job_are_told_by_node(
+def test_the_devices_that_are_taken_are_told_by_node(
     slurm: SlurmCluster, commands: SlurmCommands
 ) -> None:
     first = commands.submit(replace(SLEEP, nodes=("n001",), gres="gpu:h100:3"))
     slurm.wait_for_state(first, "RUNNING")
     second = commands.submit(replace(SLEEP, nodes=("n001", "n002"), gres="gpu:2"))
     slurm.wait_for_state(second, "RUNNING")
-    (detail,) = commands.show_jobs([second]).items
-    assert {part.node: part.gres for part in detail.parts} == {
-        "n001": (Gres("gpu", "h100", 2, (3, 4)),),
-        "n002": (Gres("gpu", "h100", 2, (0, 1)),),
-    }
     used = {node.name: node.gres_used for node in commands.list_nodes().items}
     assert used["n001"] == (Gres("gpu", "h100", 5, (0, 1, 2, 3, 4)),)
+    assert used["n002"] == (Gres("gpu", "h100", 2, (0, 1)),)
     assert used["n003"] == (Gres("gpu", "h100", 0),)
-    many = commands.show_jobs([first, second, 900_001, 900_002, 900_003])
-    assert {job.id for job in many.items} == {first, second}
 
 
 def test_what_somebody_calls_a_job_does_not_hide_or_invent_another(
@@ -114,9 +108,6 @@ def test_how_a_job_ended_is_told(slurm: SlurmCluster, commands: SlurmCommands) -
     assert job.has_ended
     job = find_job(commands, killed)
     assert (job.exit_code, job.exit_signal) == (0, 9)
-    details = {job.id: job for job in commands.show_jobs([failed, killed]).items}
-    assert details[failed].exit_code == 3
-    assert details[killed].exit_signal == 9
 
 
 def test_cancelled_is_gone_and_cancelling_again_is_no_error(
@@ -129,24 +120,6 @@ def test_cancelled_is_gone_and_cancelling_again_is_no_error(
         assert slurm.wait_for_state(job_id, "CANCELLED")
     commands.cancel(ids)
     commands.cancel([])
-
-
-def test_a_signal_reaches_the_batch_script_alone_or_everybody(
-    slurm: SlurmCluster, commands: SlurmCommands, tmp_path: Path
-) -> None:
-    script = """#!/bin/sh
-trap 'echo script' USR1
-sh -c 'trap "echo child" USR1; echo ready; while :; do sleep 0.05; done' &
-while :; do wait; done
-"""
-    said = tmp_path / "said 100%j"
-    job_id = commands.submit(replace(SLEEP, script=script, output=str(said)))
-    slurm.wait_for(lambda: said.exists() and "ready" in said.read_text(), "child")
-    commands.cancel([job_id], signal="USR1", is_batch_only=True)
-    slurm.wait_for(lambda: "script" in said.read_text(), "signal")
-    assert "child" not in said.read_text()
-    commands.cancel([job_id], signal="SIGUSR1")
-    slurm.wait_for(lambda: "child" in said.read_text(), "signal")
 
 
 def test_a_job_gets_the_least_of_our_environment_and_no_login_is_asked_for_more(

@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from quarterdeck.adapters.spool.orders import poke, site_disk, write_json
+from quarterdeck.adapters.spool.orders import ORDER, poke, site_disk, write_json, write_stop
 from quarterdeck.adapters.spool.plain import list_folders, open_folder, open_plain
 from quarterdeck.adapters.spool.replica import Spool
 from quarterdeck.basics.errors import Unavailable
@@ -118,7 +118,7 @@ class Attempts:
             folder = self._paths.replica(ref, rank)
             with site_disk():
                 folder.mkdir(parents=True, exist_ok=True)
-            write_json(folder / "order.json", content)
+            write_json(folder / ORDER, content)
         tracked = self._track(ref, len(contents))
         self.renew(tracked)
         return tracked
@@ -240,19 +240,18 @@ def load_json(path: Path) -> dict[str, Any] | None:
 def _write_stop(tracked: Tracked, grace_s: float) -> None:
     for spool in tracked.spools:
         if not spool.sighting.state.is_gone:
-            order = load_json(spool.folder / "order.json") or {}
-            wish = {"grace_s": grace_s, "signal": order.get("stop_signal", "TERM")}
-            write_json(spool.folder / "stop.json", wish)
+            order = load_json(spool.folder / ORDER) or {}
+            write_stop(spool.folder, grace_s, order.get("stop_signal", "TERM"))
             poke(spool.folder, "stop")
 
 
 def _count_orders(folder: Path) -> int | None:
     """How many replicas the attempt has, or None when an order is missing."""
-    first = load_json(folder / "0" / "order.json")
+    first = load_json(folder / "0" / ORDER)
     if first is None:
         return None
     replicas = int(first["nnodes"])
-    complete = all((folder / str(rank) / "order.json").exists() for rank in range(replicas))
+    complete = all((folder / str(rank) / ORDER).exists() for rank in range(replicas))
     return replicas if complete else None
 
 

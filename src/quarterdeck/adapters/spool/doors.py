@@ -15,7 +15,7 @@ import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from quarterdeck.adapters.spool.orders import site_disk, write_json
+from quarterdeck.adapters.spool.orders import site_disk, write_stop
 from quarterdeck.adapters.spool.plain import LEVELS, open_folder
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def shut_door(folder: Path) -> None:
     where they still are: the job can have put something else in the door's place."""
     with site_disk(), open_folder(folder) as here:
         _wall_up(here)
-    write_json(folder / "stop.json", {"grace_s": 0.0, "signal": "KILL"})
+    write_stop(folder, 0.0, "KILL")
 
 
 def _wall_up(here: int) -> None:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from quarterdeck.ports.engine import LaunchOrder
 
 VERSION: Final = 1
+ORDER: Final = "order.json"
+STOP: Final = "stop.json"
+"""Files of a replica's folder: what is to be run, and that it is to stop."""
 LOG_LIMITS: Final = {
     "rate_bytes_per_s": 10 * 2**20,
     "burst_bytes": 64 * 2**20,
@@ -126,6 +129,11 @@ def write_json(path: Path, content: dict[str, Any], mode: int = 0o600) -> None:
     may read it; an order holds what its owner keeps secret, and the runner is of our account."""
     with site_disk():
         write_plain(path, json.dumps(content, ensure_ascii=True).encode(), mode)
+
+
+def write_stop(folder: Path, grace_s: float, name: str) -> None:
+    """Tell the runner of a replica's folder to stop its command: by this signal, then a kill."""
+    write_json(folder / STOP, {"grace_s": grace_s, "signal": name})
 
 
 @contextmanager

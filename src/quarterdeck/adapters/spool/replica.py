@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from quarterdeck.adapters.spool.locks import is_held
-from quarterdeck.adapters.spool.orders import write_json
+from quarterdeck.adapters.spool.orders import STOP, write_json
 from quarterdeck.adapters.spool.plain import open_plain
 from quarterdeck.core.jobs.events import Sighting
 from quarterdeck.core.jobs.job import RankExit
@@ -96,12 +96,14 @@ class Spool:
         """Whether the runner has said its last word, explained or not."""
         return self.sighting.state.is_gone or self.unexplained is not None
 
+    @property
+    def was_told_to_stop(self) -> bool:
+        """Whether that was the wish of an engine, of this one or of an earlier one."""
+        return (self.folder / STOP).exists()
+
     def read_beat_ns(self) -> int:
         """When the runner last said that it lives, by the site's clock; 0 if it never did."""
-        try:
-            return (self.folder / "beat").lstat().st_mtime_ns
-        except OSError:
-            return 0
+        return read_beat_ns(self.folder)
 
     def end(self, state: ReplicaState, reason: Reason, message: str) -> None:
         """The engine knows how it ended, and its runner will say no more, or is not believed. Also
@@ -199,3 +201,11 @@ class Spool:
             self.unexplained = ended
         else:
             self.sighting = ended
+
+
+def read_beat_ns(folder: Path) -> int:
+    """When the process of this folder last beat, by the site's clock; 0 if it never did."""
+    try:
+        return (folder / "beat").lstat().st_mtime_ns
+    except OSError:
+        return 0

@@ -44,7 +44,7 @@ def gpus(node: str, *indices: int, cpus: int = 1, memory_bytes: int = 0) -> Gran
 def test_it_goes_to_the_nodes_of_the_plan_under_a_comment_that_finds_it_again() -> None:
     asked = batch_of(order_of(gpus("n1", 0, 1), gpus("n2", 4, 5)))
     assert (asked.nodes, asked.gres, asked.tasks_per_node) == (("n1", "n2"), "gpu:h100:2", 1)
-    assert (asked.comment, asked.may_requeue) == ("qd:h:j1:3", False)
+    assert asked.comment == "qd:h:j1:3"
     assert (asked.output, asked.folder) == ("/shared/a b/j1/3/slurm.out", "/")
     assert list_options(asked)
 

@@ -8,7 +8,6 @@ import pytest
 
 from quarterdeck.adapters.engines.slurm.requests import (
     BatchRequest,
-    check_hosts,
     check_job_ids,
     check_script,
     check_signal,
@@ -26,7 +25,6 @@ def options_of(**wishes: object) -> list[str]:
 
 def test_a_job_is_not_started_again_by_slurm() -> None:
     assert list_options(PLAIN) == ["--export=ALL", "--propagate=NONE", "--no-requeue"]
-    assert options_of(may_requeue=True) == ["--requeue"]
 
 
 @pytest.mark.parametrize(
@@ -95,9 +93,8 @@ def test_wrong_ids(ids: list[int]) -> None:
         check_job_ids(ids)
 
 
-def test_hostlists_and_signals() -> None:
-    assert check_hosts("n[001-004,7],m1", "nodes") == "n[001-004,7],m1"
+def test_signals() -> None:
     assert check_signal("SIGTERM", "signal") == "TERM"
-    for wrong in ("n1 n2", "`id`", "-w"):
+    for wrong in ("USR1 -w", "`id`", "-w"):
         with pytest.raises(Invalid):
-            check_hosts(wrong, "nodes")
+            check_signal(wrong, "signal")

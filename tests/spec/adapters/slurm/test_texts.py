@@ -19,7 +19,6 @@ from quarterdeck.adapters.engines.slurm.parsing import (
 from quarterdeck.adapters.engines.slurm.records import Gres, SlurmNode
 from quarterdeck.adapters.engines.slurm.scontrol import (
     parse_config,
-    parse_job_details,
     parse_nodes,
     parse_partitions,
     parse_reservations,
@@ -88,17 +87,6 @@ def test_recorded_jobs() -> None:
     assert (jobs[4].started_s, jobs[4].time_limit_s, jobs[4].nodes) == (None, None, ())
     assert jobs[6].started_s is not None
     assert jobs[6].reason == "BeginTime"
-
-
-def test_recorded_details() -> None:
-    listing = parse_job_details(read("jobs.txt"))
-    assert listing.skipped == 0
-    details = {job.id: job for job in listing.items}
-    assert sorted(details) == [1, 2, 3, 4, 5, 6, 7]
-    gres = {part.node: part.gres for part in details[3].parts}
-    assert set(gres) == {"n001", "n002"}
-    assert all(len(found[0].indices) == 2 for found in gres.values())
-    assert (details[1].state, details[1].exit_code, details[2].exit_signal) == ("FAILED", 3, 9)
 
 
 def test_recorded_nodes_and_what_is_about_them() -> None:

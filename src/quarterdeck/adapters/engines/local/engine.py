@@ -11,7 +11,7 @@ from quarterdeck.adapters.engines.local.confinement import describe_confinement,
 from quarterdeck.adapters.engines.local.launcher import Launcher
 from quarterdeck.adapters.spool.attempts import Attempts, load_json
 from quarterdeck.adapters.spool.inside import make_inside
-from quarterdeck.adapters.spool.orders import make_order, make_snapshot
+from quarterdeck.adapters.spool.orders import ORDER, make_order, make_snapshot
 from quarterdeck.core.cluster.hardware import NodeState
 from quarterdeck.core.jobs.states import ReplicaState
 from quarterdeck.ports.engine import Abilities
@@ -165,7 +165,7 @@ class LocalEngine:
         }
         for tracked in self._attempts.live if lost else ():
             for spool in tracked.spools:
-                order = load_json(spool.folder / "order.json")
+                order = load_json(spool.folder / ORDER)
                 if order is not None and order["node"] in lost:
                     spool.kill_runner()
 

@@ -27,7 +27,6 @@ from quarterdeck.adapters.engines.slurm.parsing import (
     parse_squeue,
 )
 from quarterdeck.adapters.engines.slurm.records import (
-    JobDetail,
     Listing,
     SlurmJob,
     SlurmNode,
@@ -40,12 +39,10 @@ from quarterdeck.adapters.engines.slurm.requests import (
     BatchRequest,
     check_job_ids,
     check_script,
-    check_signal,
     list_options,
 )
 from quarterdeck.adapters.engines.slurm.scontrol import (
     parse_config,
-    parse_job_details,
     parse_nodes,
     parse_partitions,
     parse_reservations,
@@ -61,7 +58,6 @@ T = TypeVar("T")
 ANSWER_S_MAX: Final = 30.0
 OUTPUT_BYTES_MAX: Final = 64 << 20
 IDS_AT_ONCE: Final = 500
-DETAILS_ONE_BY_ONE: Final = 4
 SYSTEM_FOLDERS: Final = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -108,17 +104,12 @@ class SlurmCommands:
             raise Unavailable(f"sbatch said {answer[:80]!a}, which is no job id")
         return int(word)
 
-    def cancel(self, ids: Sequence[int], *, signal: str = "", is_batch_only: bool = False) -> None:
-        """End jobs; with `signal` send it to all of their processes instead, or to the batch
-        script alone. Jobs that have ended or are not known are no error: they do not run."""
-        options = []
-        if signal:
-            options.append(f"--signal={check_signal(signal, 'signal')}")
-            options.append("--batch" if is_batch_only else "--full")
+    def cancel(self, ids: Sequence[int]) -> None:
+        """End jobs. Those that have ended or are not known are no error: they do not run."""
         words = check_job_ids(ids)
         for start in range(0, len(words), IDS_AT_ONCE):
             try:
-                self._ask("scancel", *options, *words[start : start + IDS_AT_ONCE])
+                self._ask("scancel", *words[start : start + IDS_AT_ONCE])
             except SlurmRefused as refusal:
                 if refusal.cause not in (Cause.NO_SUCH_JOB, Cause.JOB_ENDED):
                     raise
@@ -132,8 +123,8 @@ class SlurmCommands:
 
     def ended_jobs(self, ids: Sequence[int]) -> Listing[SlurmJob]:
         """These jobs from the accounting, however long ago they ended. `SlurmRefused` with
-        `Cause.NO_ACCOUNTING` where the cluster keeps none: then `show_jobs` knows the latest. For
-        some seconds after an end an entry may lack its name, nodes and limit."""
+        `Cause.NO_ACCOUNTING` where the cluster keeps none. For some seconds after an end an entry
+        may lack its name, nodes and limit."""
         found: list[SlurmJob] = []
         skipped, example = 0, ""
         words = check_job_ids(ids)
@@ -150,24 +141,6 @@ class SlurmCommands:
             found.extend(part.items)
             skipped, example = skipped + part.skipped, example or part.example
         return _told("sacct", Listing(tuple(found), skipped, example))
-
-    def show_jobs(self, ids: Sequence[int]) -> Listing[JobDetail]:
-        """These jobs in detail, with the devices they have on each node; those the controller has
-        forgotten are missing."""
-        words = check_job_ids(ids)
-        if len(words) > DETAILS_ONE_BY_ONE:
-            wanted = set(ids)
-            listing = parse_job_details(self._ask("scontrol", "show", "job", "-o", "-d"))
-            items = tuple(job for job in listing.items if job.id in wanted)
-            return _told("scontrol", Listing(items, listing.skipped, listing.example))
-        answers = []
-        for word in words:
-            try:
-                answers.append(self._ask("scontrol", "show", "job", "-o", "-d", word))
-            except SlurmRefused as refusal:
-                if refusal.cause is not Cause.NO_SUCH_JOB:
-                    raise
-        return _told("scontrol", parse_job_details("\n".join(answers)))
 
     def list_nodes(self) -> Listing[SlurmNode]:
         """All nodes."""

@@ -18,7 +18,7 @@ from quarterdeck.basics.errors import Invalid, Unavailable
 from quarterdeck.core.cluster.hardware import NodeState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from quarterdeck.adapters.engines.slurm.commands import SlurmCommands
     from quarterdeck.adapters.engines.slurm.records import SlurmJob
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 AWAY_S: Final = 30.0
 """How long Slurm may be silent until nothing new is sent there: other sites may do better."""
+SWEEP_S: Final = 5.0
+"""How often engines read spools of which no news came, and look at beats."""
 RETRY_S: Final = (1.0, 30.0)
 """The first and the longest pause before Slurm is asked again for what it did not take."""
 REFUSAL_S: Final = 3 * RETRY_S[1]
@@ -242,8 +244,16 @@ class Desk:
         batch.pending_since = batch.pending_since or now
         return now - batch.pending_since >= self._settings.patience_s
 
-    def recall(self, batches: Iterable[Batch]) -> Mapping[int, tuple[str, str]]:
-        """State and reason, the last that Slurm knows of jobs that it lists no more, by id."""
+    def last_words(self, over: Sequence[tuple[Batch, SlurmJob | None]]) -> list[tuple[str, str]]:
+        """State and reason of jobs that are over, in their order: as listed, or the last that the
+        accounting knows of those that Slurm lists no more, all asked for at once."""
+        known = self._recall(batch for batch, job in over if job is None)
+        return [
+            (job.state, job.reason) if job else known.get(batch.ticket.job or 0, ("", ""))
+            for batch, job in over
+        ]
+
+    def _recall(self, batches: Iterable[Batch]) -> Mapping[int, tuple[str, str]]:
         jobs = [batch.ticket.job for batch in batches if batch.ticket.job is not None]
         if not jobs:
             return {}

@@ -17,7 +17,7 @@ from quarterdeck.adapters.engines.slurm.avoided import Avoided
 from quarterdeck.adapters.engines.slurm.batch import Places, make_batch, time_limit_s
 from quarterdeck.adapters.engines.slurm.beats import Beats
 from quarterdeck.adapters.engines.slurm.contents import Contents
-from quarterdeck.adapters.engines.slurm.desk import Desk, find_batch
+from quarterdeck.adapters.engines.slurm.desk import SWEEP_S, Desk, find_batch
 from quarterdeck.adapters.engines.slurm.fate import (
     ENDED_LATE,
     NOT_STARTED,
@@ -32,8 +32,10 @@ from quarterdeck.adapters.engines.slurm.keys import make_keys
 from quarterdeck.adapters.engines.slurm.nodes import Held, make_nodes
 from quarterdeck.adapters.engines.slurm.strays import Strays
 from quarterdeck.adapters.engines.slurm.tickets import Ticket, load_ticket
+from quarterdeck.adapters.engines.slurm.view import PerLook
 from quarterdeck.adapters.spool.attempts import Attempts, load_json
 from quarterdeck.adapters.spool.news import News
+from quarterdeck.adapters.spool.orders import ORDER
 from quarterdeck.core.cluster.demand import Grant
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.states import ReplicaState
@@ -48,16 +50,12 @@ if TYPE_CHECKING:
     from quarterdeck.adapters.engines.slurm.desk import Batch
     from quarterdeck.adapters.engines.slurm.records import SlurmJob
     from quarterdeck.adapters.engines.slurm.settings import SlurmSettings
-    from quarterdeck.adapters.engines.slurm.view import Look
     from quarterdeck.adapters.spool.attempts import Tracked
     from quarterdeck.adapters.spool.credentials import Credentials
     from quarterdeck.adapters.spool.paths import SitePaths
     from quarterdeck.core.cluster.hardware import Node
     from quarterdeck.ports.engine import AttemptRef, LaunchOrder, Observation
 
-SWEEP_S: Final = 5.0
-"""How often spools are read of which no news came, and beats are looked at."""
-STOP: Final = "stop.json"
 BACKSTOP_S: Final = 30.0
 """After the grace of a stop, when Slurm is told to end what our runner has not ended."""
 
@@ -83,8 +81,8 @@ class _Watch:
     @property
     def was_told_to_stop(self) -> bool:
         """Whether that was our wish, or an earlier engine's."""
-        folders = [spool.folder for spool in self.tracked.spools]
-        return self.kill_at is not None or any((one / STOP).exists() for one in folders)
+        spools = self.tracked.spools
+        return self.kill_at is not None or any(spool.was_told_to_stop for spool in spools)
 
 
 class SlurmEngine:
@@ -111,8 +109,8 @@ class SlurmEngine:
         self._attempts = Attempts(paths, credentials, asks_why=True)
         self._watches: dict[AttemptRef, _Watch] = {}
         self._avoided = Avoided()
-        self._listed: tuple[Look | None, tuple[Node, ...]] = (None, ())
-        self._named: tuple[Look | None, dict[str, Node]] = (None, {})
+        self._listed: PerLook[tuple[Node, ...]] = PerLook()
+        self._named: PerLook[dict[str, Node]] = PerLook()
         self._swept_at = -1e9
         self._attempts.find()
         for tracked in self._attempts.live:
@@ -144,13 +142,10 @@ class SlurmEngine:
     def list_nodes(self) -> tuple[Node, ...]:
         """The partition's nodes, and what others have of them. `Unavailable` before Slurm has said
         them once."""
-        look = self._desk.look
-        if self._listed[0] is not look:
-            self._listed = (look, self._make_nodes(look))
-        return self._desk.offer(self._avoided.offer(self._listed[1]))
+        nodes = self._listed.get(self._desk.look, self._make_nodes)
+        return self._desk.offer(self._avoided.offer(nodes))
 
-    def _make_nodes(self, look: Look) -> tuple[Node, ...]:
-        """For a large cluster this takes a while."""
+    def _make_nodes(self) -> tuple[Node, ...]:
         held: defaultdict[str, list[Held]] = defaultdict(list)
         for ref, watch in self._watches.items():
             asked = watch.batch.ticket.request
@@ -158,14 +153,13 @@ class SlurmEngine:
                 cpus, memory_bytes = asked.cpus_per_task or 1, asked.memory_bytes or 0
                 mine = Held(grant, cpus, memory_bytes, ref.job_id, watch.batch.ticket.job)
                 held[grant.node].append(mine)
-        return make_nodes(look, self._settings, held, int(time()))
+        return make_nodes(self._desk.look, self._settings, held, int(time()))
 
     def _nodes_by_name(self) -> Mapping[str, Node]:
         """How each is built, by Slurm's last word."""
-        look = self._desk.look
-        if self._named[0] is not look:
-            self._named = (look, {node.name: node for node in self.list_nodes()})
-        return self._named[1]
+        return self._named.get(
+            self._desk.look, lambda: {one.name: one for one in self.list_nodes()}
+        )
 
     def launch(self, order: LaunchOrder) -> None:
         """Write every replica's order, then submit one batch job for all of them. What Slurm does
@@ -219,13 +213,13 @@ class SlurmEngine:
         """Move the attempts' folders out of sight, without their work folders."""
         for ref in self._attempts.forget(refs):
             self._watches.pop(ref, None)
-            self._listed = (None, ())
+            self._listed.drop()
 
     def _watch(self, tracked: Tracked, ticket: Ticket, grants: Sequence[Grant]) -> _Watch:
         beats = Beats(tracked.spools, self._settings.silence_s)
         watch = _Watch(tracked, find_batch(ticket), tuple(grants), beats)
         self._watches[tracked.ref] = watch
-        self._listed = (None, ())  # What is ours of the nodes is another.
+        self._listed.drop()  # What is ours of the nodes is another.
         return watch
 
     def _submit(self, watch: _Watch) -> None:
@@ -278,10 +272,9 @@ class SlurmEngine:
 
     def _settle(self, over: Sequence[tuple[_Watch, SlurmJob | None]]) -> None:
         """Their batch jobs are over, and all last words are heard."""
-        known = self._desk.recall(watch.batch for watch, job in over if job is None)
-        for watch, job in over:
+        words = self._desk.last_words([(watch.batch, job) for watch, job in over])
+        for (watch, _), told in zip(over, words, strict=True):
             ticket, was_taken_up = watch.batch.ticket, watch.was_taken_up
-            told = (job.state, job.reason) if job else known.get(ticket.job or 0, ("", ""))
             if told[0] == "CANCELLED" and watch.was_told_to_stop:
                 fate = ENDED_LATE if was_taken_up else NOT_STARTED
             else:
@@ -328,7 +321,7 @@ class SlurmEngine:
 
 def _load_grant(folder: Path) -> Grant:
     """What a replica was granted, as its order says."""
-    order = load_json(folder / "order.json")
+    order = load_json(folder / ORDER)
     assert order is not None, folder
     limits = order["limits"]
     return Grant(order["node"], tuple(order["devices"]), limits["cpus"], limits["memory_bytes"])

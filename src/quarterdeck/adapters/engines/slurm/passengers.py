@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from quarterdeck.adapters.engines.slurm.beats import Beat
 from quarterdeck.adapters.engines.slurm.tickets import of_other_engine
 from quarterdeck.adapters.spool.attempts import load_json
-from quarterdeck.adapters.spool.orders import write_json
+from quarterdeck.adapters.spool.orders import ORDER, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,7 +100,7 @@ class Passengers:
 
     def find(self, tracked: Tracked) -> None:
         """Those of an attempt, as the disk has them. `Conflict` where no pilot was to run it."""
-        orders = [load_json(spool.folder / "order.json") or {} for spool in tracked.spools]
+        orders = [load_json(spool.folder / ORDER) or {} for spool in tracked.spools]
         numbers = load_json(self._paths.attempt(tracked.ref) / PILOTS) or {}
         for rank, order in enumerate(orders):
             if "pilot" not in order:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from quarterdeck.adapters.engines.slurm.avoided import FAULT_S, Avoided
 from quarterdeck.adapters.engines.slurm.contents import Contents
-from quarterdeck.adapters.engines.slurm.desk import Desk
+from quarterdeck.adapters.engines.slurm.desk import SWEEP_S, Desk
 from quarterdeck.adapters.engines.slurm.fate import (
     NOT_STARTED,
     Fate,
@@ -30,6 +30,7 @@ from quarterdeck.adapters.engines.slurm.pilot_limits import check_order
 from quarterdeck.adapters.engines.slurm.pilot_nodes import free_nodes, make_pilot_nodes
 from quarterdeck.adapters.engines.slurm.pilots import Pilots
 from quarterdeck.adapters.engines.slurm.strays import Strays
+from quarterdeck.adapters.engines.slurm.view import PerLook
 from quarterdeck.adapters.spool.attempts import Attempts
 from quarterdeck.adapters.spool.news import News
 from quarterdeck.basics.errors import Unavailable
@@ -46,14 +47,11 @@ if TYPE_CHECKING:
     from quarterdeck.adapters.engines.slurm.pilots import Pilot
     from quarterdeck.adapters.engines.slurm.records import SlurmJob
     from quarterdeck.adapters.engines.slurm.settings import PilotSettings
-    from quarterdeck.adapters.engines.slurm.view import Look
     from quarterdeck.adapters.spool.credentials import Credentials
     from quarterdeck.adapters.spool.paths import SitePaths
     from quarterdeck.core.cluster.hardware import Node
     from quarterdeck.ports.engine import AttemptRef, LaunchOrder, Observation
 
-SWEEP_S: Final = 5.0
-"""How often spools are read of which no news came, and beats are looked at."""
 WELL: Final = ("told", "abandoned", "time")
 """Last words of pilots that ended as they were to."""
 log = logging.getLogger(__name__)
@@ -87,7 +85,7 @@ class PilotEngine:
             self._passengers.find(tracked)
         self._avoided = Avoided()
         self._swept_at = -1e9
-        self._named: tuple[Look | None, Mapping[str, Node]] = (None, {})
+        self._named: PerLook[dict[str, Node]] = PerLook()
         self._desk = Desk(commands, settings.slurm)
         self._sweep(monotonic())
 
@@ -168,10 +166,9 @@ class PilotEngine:
 
     def _nodes_by_name(self) -> Mapping[str, Node]:
         """As of Slurm's last word: how each is built, and what is reserved of it."""
-        look = self._desk.look
-        if self._named[0] is not look:
-            self._named = (look, {node.name: node for node in self.list_nodes()})
-        return self._named[1]
+        return self._named.get(
+            self._desk.look, lambda: {one.name: one for one in self.list_nodes()}
+        )
 
     def _board(self, one: Passenger) -> None:
         """Hand it to the pilot of its node. When the disk or Slurm do not take that now, it is
@@ -214,10 +211,8 @@ class PilotEngine:
             else:
                 pilot.batch.over_since = None
                 self._attend(pilot, job, now)
-        known = self._desk.recall(pilot.batch for pilot, job in over if job is None)
-        for pilot, job in over:
-            ended = pilot.batch.ticket.job or 0
-            told = (job.state, job.reason) if job else known.get(ended, ("", ""))
+        words = self._desk.last_words([(pilot.batch, job) for pilot, job in over])
+        for (pilot, _), told in zip(over, words, strict=True):
             self._settle(pilot, *told)
         tickets = (pilot.batch.ticket for pilot in self._pilots)
         watched = {ticket.request.comment: ticket.job for ticket in tickets}

@@ -22,6 +22,7 @@ from quarterdeck.adapters.engines.slurm.tickets import TICKET, Ticket, load_tick
 from quarterdeck.adapters.spool.attempts import load_json
 from quarterdeck.adapters.spool.orders import site_disk, write_json
 from quarterdeck.adapters.spool.plain import LEVELS, list_folders, make_plain, open_folder
+from quarterdeck.adapters.spool.replica import read_beat_ns
 from quarterdeck.basics.times import NS_PER_S
 
 if TYPE_CHECKING:
@@ -104,10 +105,7 @@ class Pilot:
 
     def read_beat_ns(self) -> int:
         """As `Spool.read_beat_ns`."""
-        try:
-            return (self.folder / "beat").stat().st_mtime_ns
-        except OSError:
-            return 0
+        return read_beat_ns(self.folder)
 
     def hand(self, name: str, replica: Path, grace_s: float) -> bool:
         """Give it an order; False when it takes none any more."""

@@ -90,33 +90,6 @@ class SlurmJob:
 
 
 @dataclass(frozen=True, slots=True)
-class NodePart:
-    """What a job has on one node: `scontrol show job -d`."""
-
-    node: str
-    cpus: str
-    memory_bytes: int
-    gres: tuple[Gres, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class JobDetail:
-    """A job as scontrol(1) shows it, in short; `parts` say which devices it has on which node."""
-
-    id: int
-    state: str
-    reason: str
-    comment: str
-    nodes: tuple[str, ...]
-    started_s: int | None
-    ended_s: int | None
-    restarts: int
-    exit_code: int
-    exit_signal: int
-    parts: tuple[NodePart, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class SlurmNode:
     """A node: scontrol(1), `show node -d`.
 

@@ -55,7 +55,6 @@ class BatchRequest:
     output: str = ""
     folder: str = ""
     warning: tuple[str, int] | None = None
-    may_requeue: bool = False
     is_held: bool = False
 
 
@@ -67,11 +66,6 @@ def check_word(text: str, field: str) -> str:
 def check_words(text: str, field: str) -> str:
     """Names between commas: a job may name several partitions."""
     return _check(text, field, _WORDS, "names of letters, digits, dots and dashes between commas")
-
-
-def check_hosts(text: str, field: str) -> str:
-    """A hostlist."""
-    return _check(text, field, _HOSTS, "a hostlist such as n[001-004,7]")
 
 
 def check_signal(text: str, field: str) -> str:
@@ -99,7 +93,7 @@ def list_options(request: BatchRequest) -> list[str]:
         # for which it asks so, too.
         "--export=ALL",
         "--propagate=NONE",
-        "--requeue" if request.may_requeue else "--no-requeue",
+        "--no-requeue",  # Who runs again, and when, is ours to say.
         *_names(request),
         *_shape(request),
         *_manner(request),

@@ -11,11 +11,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final, TypeVar
 
-from quarterdeck.adapters.engines.slurm.parsing import gather, state_word
+from quarterdeck.adapters.engines.slurm.parsing import gather
 from quarterdeck.adapters.engines.slurm.records import (
-    JobDetail,
     Listing,
-    NodePart,
     SlurmNode,
     SlurmPartition,
     SlurmReservation,
@@ -24,7 +22,6 @@ from quarterdeck.adapters.engines.slurm.records import (
 )
 from quarterdeck.adapters.engines.slurm.values import (
     parse_count,
-    parse_exit,
     parse_gres,
     parse_hosts,
     parse_instant_s,
@@ -85,11 +82,6 @@ def parse_topology(text: str) -> Listing[Switch]:
     """`scontrol show topology -o`: switches of a tree, or blocks."""
     lines = (line for line in text.splitlines() if not line.startswith(_HEADINGS))
     return gather(lines, lambda line: _switch(_read(line)))
-
-
-def parse_job_details(text: str) -> Listing[JobDetail]:
-    """`scontrol show job -o -d`."""
-    return gather(_lines(text, "JobId"), _job_detail)
 
 
 def parse_config(text: str) -> Mapping[str, str]:
@@ -226,31 +218,3 @@ def _switch(values: Mapping[str, str]) -> Switch | None:
     if name := values.get("BlockName"):
         return Switch(name, 0, parse_hosts(values.get("Nodes", "")), is_block=True)
     return None
-
-
-def _job_detail(line: str) -> JobDetail | None:
-    values = _read(line)
-    job_id, state = parse_count(values.get("JobId", "")), state_word(values.get("JobState", ""))
-    if not job_id or not state:
-        return None
-    code, signal = parse_exit(values.get("ExitCode", ""))
-    return JobDetail(
-        id=job_id,
-        state=state,
-        reason=text_or_empty(values.get("Reason", "")),
-        comment=text_or_empty(values.get("Comment", "")),
-        nodes=parse_hosts(values.get("NodeList", "")),
-        started_s=parse_instant_s(values.get("StartTime", "")),
-        ended_s=parse_instant_s(values.get("EndTime", "")),
-        restarts=parse_count(values.get("Restarts", "")),
-        exit_code=code,
-        exit_signal=signal,
-        parts=tuple(_node_parts(line)),
-    )
-
-
-def _node_parts(line: str) -> Iterator[NodePart]:
-    """One line each for the nodes that have the same."""
-    for nodes, cpus, memory, gres in _PART.findall(line):
-        for node in parse_hosts(nodes):
-            yield NodePart(node, cpus, parse_size(memory, unit=_MIB), parse_gres(gres))

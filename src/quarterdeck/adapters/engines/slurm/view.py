@@ -9,7 +9,7 @@ from __future__ import annotations
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from quarterdeck.adapters.engines.slurm.gpus import NodeGpus, read_gpus
 from quarterdeck.adapters.engines.slurm.keys import own_account
@@ -17,7 +17,7 @@ from quarterdeck.adapters.engines.slurm.locations import locate_nodes
 from quarterdeck.basics.errors import Invalid, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from quarterdeck.adapters.engines.slurm.commands import SlurmCommands
     from quarterdeck.adapters.engines.slurm.records import (
@@ -62,6 +62,23 @@ class Look:
     def longest_s(self) -> float | None:
         """The partition's own limit of time, if it has one."""
         return self.rare.partition.time_limit_s
+
+
+class PerLook(Generic[T]):
+    """Something that is reckoned once for each look: for a large cluster it takes a while."""
+
+    def __init__(self) -> None:
+        self._made: tuple[Look, T] | None = None
+
+    def get(self, look: Look, make: Callable[[], T]) -> T:
+        """What was made of this look, or is now."""
+        if self._made is None or self._made[0] is not look:
+            self._made = (look, make())
+        return self._made[1]
+
+    def drop(self) -> None:
+        """It has to be made again."""
+        self._made = None
 
 
 class ClusterView:

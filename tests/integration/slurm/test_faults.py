@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 
@@ -12,21 +12,19 @@ import pytest
 
 from quarterdeck.adapters.engines.slurm import desk
 from quarterdeck.adapters.engines.slurm.settings import SlurmSettings
-from quarterdeck.basics.ids import JobId, format_id
 from quarterdeck.core.cluster.hardware import Node, NodeState
-from quarterdeck.core.jobs.events import Sighting
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.states import ReplicaState
 from quarterdeck.ports.engine import AttemptRef
 from quarterdeck.testing.conformance.engine import Behaviour
 from tests.contract.slurm_ground import SlurmGround
+from tests.integration.slurm.sights import OTHER_USER, are, ref, seen, states
 from tests.slurm.cluster import SlurmCluster, running_slurm
 from tests.slurm.config import ClusterOptions
 
 pytestmark = pytest.mark.needs_slurm
 
 LASTING = Behaviour(lasts=True)
-OTHER_USER = 65534
 
 
 @pytest.fixture
@@ -43,22 +41,6 @@ def own(tmp_path: Path) -> Iterator[SlurmGround]:
         made = SlurmGround(cluster, tmp_path)
         yield made
         made.close()
-
-
-def ref(number: int = 1) -> AttemptRef:
-    return AttemptRef(JobId(format_id("j", number)), 1)
-
-
-def seen(ground: SlurmGround, of: AttemptRef) -> tuple[Sighting, ...]:
-    return next((one.sightings for one in ground.engine.observe() if one.ref == of), ())
-
-
-def states(ground: SlurmGround, of: AttemptRef) -> set[ReplicaState]:
-    return {sight.state for sight in seen(ground, of)}
-
-
-def are(ground: SlurmGround, of: AttemptRef, state: ReplicaState) -> Callable[[], bool]:
-    return lambda: states(ground, of) == {state}
 
 
 def start(ground: SlurmGround, number: int = 1, *, line: str = "", nodes: int = 1) -> AttemptRef:

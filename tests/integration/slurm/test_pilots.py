@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -14,23 +14,21 @@ from pathlib import Path
 import pytest
 
 from quarterdeck.basics.errors import Invalid
-from quarterdeck.basics.ids import JobId, format_id
 from quarterdeck.core.cluster.demand import Grant
 from quarterdeck.core.cluster.hardware import Node, NodeState
-from quarterdeck.core.jobs.events import Sighting
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.spec import JobSpec
 from quarterdeck.core.jobs.states import ReplicaState
 from quarterdeck.ports.engine import AttemptRef, LaunchOrder
 from quarterdeck.testing.conformance.engine import Behaviour
 from tests.contract.slurm_ground import PILOTS, PilotGround
+from tests.integration.slurm.sights import OTHER_USER, are, ref, seen
 from tests.slurm.cluster import SlurmCluster, running_slurm
 from tests.slurm.config import ClusterOptions
 
 pytestmark = pytest.mark.needs_slurm
 
 QUICK, LASTING = Behaviour(), Behaviour(lasts=True)
-OTHER_USER = 65534
 
 
 @pytest.fixture
@@ -47,18 +45,6 @@ def own(tmp_path: Path) -> Iterator[PilotGround]:
         made = PilotGround(cluster, tmp_path)
         yield made
         made.close()
-
-
-def ref(number: int = 1) -> AttemptRef:
-    return AttemptRef(JobId(format_id("j", number)), 1)
-
-
-def seen(ground: PilotGround, of: AttemptRef) -> tuple[Sighting, ...]:
-    return next((one.sightings for one in ground.engine.observe() if one.ref == of), ())
-
-
-def are(ground: PilotGround, of: AttemptRef, state: ReplicaState) -> Callable[[], bool]:
-    return lambda: {sight.state for sight in seen(ground, of)} == {state}
 
 
 def start(ground: PilotGround, number: int = 1, *, nodes: int = 1, line: str = "") -> AttemptRef:

@@ -52,6 +52,21 @@ def make_line(starts: Path, behaviour: Behaviour) -> str:
     return line + end
 
 
+def count_started(paths: SitePaths, ref: AttemptRef) -> int:
+    """Starts that runners noted; the command's own line follows each, sooner or later."""
+    noted = 0
+    for folder in (paths.attempt(ref), paths.ended_attempt(ref)):
+        for status in folder.glob("*/status.jsonl"):
+            facts = [json.loads(line) for line in status.read_text().splitlines()]
+            noted += sum(fact["kind"] == "started" for fact in facts)
+    return noted
+
+
+def read_starts(path: Path) -> list[list[str]]:
+    """The devices that each start of a command has noted."""
+    return [line.split(",") for line in path.read_text().splitlines()] if path.exists() else []
+
+
 class LocalGround:
     """The local engine on pretended nodes; commands note their starts in a file."""
 
@@ -90,19 +105,10 @@ class LocalGround:
             pause.wait(0.01)
 
     def count_starts(self, ref: AttemptRef) -> int:
-        """Starts that runners noted; the command's own line follows each, sooner or later."""
-        noted = 0
-        for folder in (self._paths.attempt(ref), self._paths.ended_attempt(ref)):
-            for status in folder.glob("*/status.jsonl"):
-                facts = [json.loads(line) for line in status.read_text().splitlines()]
-                noted += sum(fact["kind"] == "started" for fact in facts)
-        self.until(lambda: self._count_lines(ref) >= noted)
-        assert self._count_lines(ref) == noted
+        noted = count_started(self._paths, ref)
+        self.until(lambda: len(self.read_devices(ref)) >= noted)
+        assert len(self.read_devices(ref)) == noted
         return noted
-
-    def _count_lines(self, ref: AttemptRef) -> int:
-        path = self._starts(ref)
-        return len(path.read_text().splitlines()) if path.exists() else 0
 
     def count_living(self, ref: AttemptRef) -> int:
         mark = f"QD_REPLICA={self._home_id}/{ref.job_id}/{ref.attempt}/".encode()
@@ -116,8 +122,7 @@ class LocalGround:
         return found
 
     def read_devices(self, ref: AttemptRef) -> list[list[str]]:
-        path = self._starts(ref)
-        return [line.split(",") for line in path.read_text().splitlines()] if path.exists() else []
+        return read_starts(self._starts(ref))
 
     def close(self) -> None:
         for seen in self.engine.observe():

@@ -22,7 +22,7 @@ from quarterdeck.core.cluster.demand import Grant
 from quarterdeck.core.jobs.spec import JobSpec
 from quarterdeck.ports.engine import AttemptRef, LaunchOrder
 from quarterdeck.testing.conformance.engine import Behaviour
-from tests.contract.grounds import make_demand, make_grants, make_line
+from tests.contract.grounds import count_started, make_demand, make_grants, make_line, read_starts
 from tests.slurm.cluster import SlurmCluster
 from tests.slurm.processes import find_processes
 
@@ -129,18 +129,13 @@ class ClusterGround(Generic[E, S]):
             pause.wait(0.02)
 
     def count_starts(self, ref: AttemptRef) -> int:
-        noted = 0
-        for folder in (self.paths.attempt(ref), self.paths.ended_attempt(ref)):
-            for status in folder.glob("*/status.jsonl"):
-                facts = [json.loads(line) for line in status.read_text().splitlines()]
-                noted += sum(fact["kind"] == "started" for fact in facts)
-        self.until(lambda: self._count_lines(ref) >= noted)
-        assert self._count_lines(ref) == noted
+        noted = count_started(self.paths, ref)
+        self.until(lambda: len(self.read_devices(ref)) >= noted)
+        assert len(self.read_devices(ref)) == noted
         return noted
 
     def read_devices(self, ref: AttemptRef) -> list[list[str]]:
-        path = self._starts(ref)
-        return [line.split(",") for line in path.read_text().splitlines()] if path.exists() else []
+        return read_starts(self._starts(ref))
 
     def read_order(self, ref: AttemptRef) -> dict[str, Any]:
         """What the runner of the first replica was told."""
@@ -181,10 +176,6 @@ class ClusterGround(Generic[E, S]):
             self.engine.stop(seen.ref, 0.0)
         self.until(lambda: all(seen.is_gone for seen in self.engine.observe()))
         self.engine.close()
-
-    def _count_lines(self, ref: AttemptRef) -> int:
-        path = self._starts(ref)
-        return len(path.read_text().splitlines()) if path.exists() else 0
 
     def _starts(self, ref: AttemptRef) -> Path:
         return self._root / f"starts-{ref.job_id}-{ref.attempt}"

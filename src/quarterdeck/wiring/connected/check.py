@@ -26,7 +26,7 @@ from quarterdeck.basics.quantities import format_span
 from quarterdeck.wiring.connected.building import make_commands, make_paths
 from quarterdeck.wiring.connected.entry import PILOT
 from quarterdeck.wiring.connected.mark import read_mark
-from quarterdeck.wiring.doctor.findings import Finding, note, ok, problem
+from quarterdeck.wiring.doctor.findings import Finding, Level, note, ok, problem
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +71,7 @@ def check_site(
         found.append(_look_at_accounting(commands))
     except QuarterdeckError as error:
         return [*found, problem("slurm", error.message, error.hint or "see docs/howto/slurm.md")]
-    if with_trial and not changes_nothing and folder.level != problem("", "", "").level:
+    if with_trial and not changes_nothing and folder.level is not Level.PROBLEM:
         if any(node.may_run for node in nodes):
             found += _try_out(entry, commands)
         else:

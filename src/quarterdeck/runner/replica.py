@@ -42,6 +42,9 @@ BEAT_S = 10.0
 GROUP_LOOK_S = 0.05
 SAY_AGAIN_S = 1.0
 HEAR_OUT_S = 1.0
+KILLS = (signal.SIGTERM, signal.SIGKILL)
+KILL_CODES = tuple(128 + number for number in KILLS)
+"""What a shell says of a command that died of them."""
 HOSTFILE = "hostfile"
 WARNING = "stopping"
 CREDENTIALS = "credentials.json"
@@ -127,8 +130,7 @@ class Replica:
             self._say_exited("setup_failed", "the command could not be started: %s" % error)
             return
         self._attend()
-        if self._keeper is not None:
-            self._hear_out()
+        self._hear_out()
         self._clear_away()
         self._say_end()
 
@@ -267,18 +269,23 @@ class Replica:
 
     def _look_for_reasons_to_stop(self) -> None:
         is_time_up = self._time_is_up_at is not None and time.monotonic() >= self._time_is_up_at
-        if self._ranks.has_failed or is_time_up:
-            if not self._ranks.has_failed:
-                self._is_timed_out = True
-                self._say("stopping", reason="timed_out")
-            self._stop(self._order["stop_signal"], self._order["grace_s"])
+        if self._ranks.has_failed:
+            self._hear_out()
+        elif is_time_up:
+            self._is_timed_out = True
+            self._say("stopping", reason="timed_out")
+        else:
+            return
+        self._stop(self._order["stop_signal"], self._order["grace_s"])
 
     def _hear_out(self) -> None:
         """A cluster tells each process of a job to end, one by one: by that a rank may have ended
-        before we are told."""
+        before we are told, and a shell because what it waited for has."""
+        if self._keeper is None:
+            return
         until = time.monotonic() + HEAR_OUT_S
-        ends = (end.get("signal") for end in self._ranks.ends() if not end["stopped"])
-        was_killed = any(number in (signal.SIGTERM, signal.SIGKILL) for number in ends)
+        ends = [end for end in self._ranks.ends() if not end["stopped"]]
+        was_killed = any(end["signal"] in KILLS or end["code"] in KILL_CODES for end in ends)
         while was_killed and not self._ranks.stopping and time.monotonic() < until:
             self._wait()
 

@@ -157,6 +157,30 @@ def test_a_rank_that_the_cluster_ends_before_its_runner_was_stopped_there(
     assert ground.fact(folder, "exited")["reason"] == "stopped_at_site"
 
 
+def test_so_was_a_shell_whose_command_the_cluster_ends_first(ground: Ground, pilot: Pilot) -> None:
+    folder = ground.order("sleep 1000; exit $?", is_kept=True)
+    pilot.give(folder)
+    started = ground.fact(folder, "started")
+    (command,) = until(lambda: _children(started["pids"][0]))
+    os.kill(command, signal.SIGTERM)
+    until(lambda: not _lives(started["pids"][0]))
+    os.kill(started["pid"], signal.SIGTERM)
+    exited = ground.fact(folder, "exited")
+    assert (exited["ranks"][0]["code"], exited["reason"]) == (143, "stopped_at_site")
+
+
+def test_so_was_the_first_of_several_ranks(ground: Ground, pilot: Pilot) -> None:
+    folder = lasting(ground, ranks_per_node=2)
+    pilot.give(folder)
+    started = ground.fact(folder, "started")
+    first, other = started["pids"]
+    os.kill(first, signal.SIGTERM)
+    until(lambda: not _lives(first))
+    assert _lives(other)
+    os.kill(started["pid"], signal.SIGTERM)
+    assert ground.fact(folder, "exited")["reason"] == "stopped_at_site"
+
+
 def test_before_its_time_is_over_its_jobs_have_had_their_grace(ground: Ground) -> None:
     pilot = Pilot(ground, hold_s=6.0, margin_s=1.0)
     try:
@@ -189,6 +213,11 @@ def test_a_runner_that_is_killed_is_spoken_for(ground: Ground, pilot: Pilot) -> 
 
 def _lives(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
+
+
+def _children(pid: int) -> list[int]:
+    content = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in content.split()]
 
 
 def test_a_folder_has_one_pilot(pilot: Pilot) -> None:

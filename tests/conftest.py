@@ -119,7 +119,7 @@ def why_no_podman() -> str | None:
 def why_no_bubblewrap() -> str | None:
     """None when bubblewrap can do here what a job asks of it."""
     from quarterdeck.runner.bubbles import find_bubblewrap, make_options, try_out
-    from quarterdeck.runner.podman import NotEnclosed
+    from quarterdeck.runner.refusals import NotEnclosed
 
     try:
         try_out(find_bubblewrap(), make_options([], [], [], []))

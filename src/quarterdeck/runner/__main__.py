@@ -1,10 +1,17 @@
-"""`python -I -S FOLDER COMMAND`: launcher, pilot, replicas, reaper, or a trial of what works."""
+"""`python -I -S FOLDER COMMAND`: launcher, pilot, replicas, reaper, or a trial of what works.
+
+Each command loads what it needs and no more: a batch job's runner lives about as long as its
+imports take (tests/integration/runner/test_start.py says what it may load).
+"""
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 if not __package__:
     # Run as a folder: make it the package that it is, without leaving its surroundings importable.
@@ -14,69 +21,113 @@ if not __package__:
     __import__(__package__)
     del sys.path[0]
 
+USAGE = """\
+launcher --site FOLDER [--idle-s SECONDS]     fork a runner per replica folder
+replica FOLDER                                run one replica
+node ATTEMPT --name NODE                      run the replicas of an attempt that lie on a node
+pilot FOLDER --name NODE                      hold a node, and fork a runner per order
+reap --marker MARK ... [--folder FOLDER ...]  kill what carries these marks, and the folders'
+                                              containers
+confinement                                   say as JSON whether cgroups can be made here
+enclosures                                    say as JSON whether images and isolation work here
+"""
+
 
 def main(arguments: list[str]) -> int:
-    """Run one of the six."""
-    parser = argparse.ArgumentParser(prog="runner")
-    commands = parser.add_subparsers(dest="command", required=True)
-    launcher = commands.add_parser("launcher", help="fork a runner per replica folder")
-    launcher.add_argument("--site", required=True)
-    launcher.add_argument("--idle-s", type=float, default=3.0)
-    replica = commands.add_parser("replica", help="run one replica")
-    replica.add_argument("folder")
-    node = commands.add_parser("node", help="run the replicas of an attempt that lie on a node")
-    node.add_argument("attempt")
-    node.add_argument("--name", required=True)
-    pilot = commands.add_parser("pilot", help="hold a node, and fork a runner per order")
-    pilot.add_argument("folder")
-    pilot.add_argument("--name", required=True)
-    reap = commands.add_parser("reap", help="kill what carries these marks")
-    reap.add_argument("--marker", action="append", required=True)
-    reap.add_argument("--folder", action="append", default=[], help="whose containers are removed")
-    commands.add_parser("confinement", help="say as JSON whether cgroups can be made here")
-    commands.add_parser("enclosures", help="say as JSON whether images and isolation work here")
-    given = parser.parse_args(arguments)
-    if given.command == "launcher":
-        from .launcher import run_launcher
+    """Run one of these."""
+    run, places, needed = _COMMANDS.get("".join(arguments[:1]), _NONE)
+    words, options = _split(arguments[1:])
+    if len(words) != places or not all(name in options for name in needed):
+        sys.stderr.write(USAGE)
+        return 2
+    return run([os.path.abspath(word) for word in words], options)
 
-        return run_launcher(given.site, given.idle_s)
-    if given.command == "replica":
-        from .replica import run_replica
 
-        return run_replica(os.path.abspath(given.folder))
-    if given.command == "node":
-        from .node import run_node
+def _split(arguments: list[str]) -> tuple[list[str], dict[str, list[str]]]:
+    """The words, and what follows each option."""
+    words: list[str] = []
+    options: dict[str, list[str]] = {}
+    given = iter(arguments)
+    for one in given:
+        if one.startswith("--"):
+            options.setdefault(one, []).append(next(given, ""))
+        else:
+            words.append(one)
+    return words, options
 
-        return run_node(os.path.abspath(given.attempt), given.name)
-    if given.command == "pilot":
-        from .pilot import run_pilot
 
-        return run_pilot(os.path.abspath(given.folder), given.name)
-    if given.command in ("confinement", "enclosures"):
-        return _print_trial(given.command)
+def _launcher(_: list[str], options: dict[str, list[str]]) -> int:
+    from .launcher import run_launcher
+
+    return run_launcher(options["--site"][0], float(options.get("--idle-s", ["3"])[0]))
+
+
+def _replica(words: list[str], _: dict[str, list[str]]) -> int:
+    from .replica import run_replica
+
+    return run_replica(words[0])
+
+
+def _node(words: list[str], options: dict[str, list[str]]) -> int:
+    from .node import run_node
+
+    return run_node(words[0], options["--name"][0])
+
+
+def _pilot(words: list[str], options: dict[str, list[str]]) -> int:
+    from .pilot import run_pilot
+
+    return run_pilot(words[0], options["--name"][0])
+
+
+def _reap(_: list[str], options: dict[str, list[str]]) -> int:
+    from .podman import clear_containers
     from .processes import kill_marked
 
-    kill_marked(set(given.marker))
-    for folder in given.folder:
-        from .podman import clear_containers
-
+    kill_marked(set(options["--marker"]))
+    for folder in options.get("--folder", ()):
         clear_containers(folder)
     return 0
 
 
-def _print_trial(what: str) -> int:
+def _confinement(_: list[str], __: dict[str, list[str]]) -> int:
+    from .cgroups import try_out
+
+    return _print(try_out())
+
+
+def _enclosures(_: list[str], __: dict[str, list[str]]) -> int:
+    from .trials import try_enclosures
+
+    return _print(try_enclosures())
+
+
+def _print(content: object) -> int:
     import json
 
-    if what == "confinement":
-        from .cgroups import try_out
-
-        print(json.dumps(try_out()))
-    else:
-        from .trials import try_enclosures
-
-        print(json.dumps(try_enclosures()))
+    print(json.dumps(content))
     return 0
 
 
+_COMMANDS = {
+    "launcher": (_launcher, 0, ("--site",)),
+    "replica": (_replica, 1, ()),
+    "node": (_node, 1, ("--name",)),
+    "pilot": (_pilot, 1, ("--name",)),
+    "reap": (_reap, 0, ("--marker",)),
+    "confinement": (_confinement, 0, ()),
+    "enclosures": (_enclosures, 0, ()),
+}
+"""How each is run, how many words it takes, and which options it cannot do without."""
+_NONE = (_launcher, -1, ())
+
+
+def leave(code: int) -> NoReturn:
+    """End this process without taking it apart: there is nothing that the system does not do."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

@@ -18,16 +18,13 @@ import struct
 from typing import Any
 
 from .ranks import Ranks
+from .refusals import LauncherRefused
 
 LOOK_S_MAX = 30.0
 ANSWER_BYTES_MAX = 4096
 ACL_VERSION, NOBODY = 2, 0xFFFFFFFF
 ACL_OWNER, ACL_USER, ACL_GROUP, ACL_MASK, ACL_OTHER = 0x01, 0x02, 0x04, 0x10, 0x20
 READ_WRITE_ENTER, ENTER = 7, 1
-
-
-class LauncherRefused(OSError):
-    """The launcher is not there, or said why not."""
 
 
 class Account:

@@ -15,7 +15,8 @@ from typing import Any
 from .devices import find_files, name_inside
 from .enclosed import EnclosedRanks
 from .environment import make_mark, visible_devices
-from .podman import ASK_S_MAX, PATH, NotEnclosed, last_line, outside
+from .podman import ASK_S_MAX, PATH, last_line, outside
+from .refusals import NotEnclosed
 from .spool import SHOWN, Spool
 
 EMPTIED = ("/tmp", "/var/tmp", "/run")  # noqa: S108 - nothing is made there

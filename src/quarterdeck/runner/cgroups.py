@@ -15,9 +15,12 @@ import errno
 import os
 import time
 from functools import lru_cache
-from typing import Any
 
 from .logfile import format_size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 MEMORY, CPU = "memory", "cpu"
 CGROUPS = "cgroups"

@@ -26,7 +26,6 @@ from .environment import make_mark
 from .podman import (
     PULL_S_MAX,
     Image,
-    NotEnclosed,
     Pull,
     find_image,
     find_init,
@@ -37,6 +36,7 @@ from .podman import (
     remove,
 )
 from .processes import find_descendants, read_mark, read_parents
+from .refusals import NotEnclosed
 from .spool import SHOWN, Spool
 
 NOBODY = 65534

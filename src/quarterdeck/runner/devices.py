@@ -6,7 +6,7 @@ import glob
 import os
 import re
 
-from .podman import NotEnclosed
+from .refusals import NotEnclosed
 
 CDI_FOLDERS = ("/etc/cdi", "/var/run/cdi")
 SHARED = ("nvidiactl", "nvidia-uvm", "nvidia-uvm-tools", "nvidia-modeset")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Iterable
 
 from .processes import MARK
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterable
 
 
 def inherited(hidden: Iterable[str] = ()) -> dict[str, str]:

@@ -7,14 +7,15 @@ put where they can reach it.
 from __future__ import annotations
 
 import os
-import shutil
-from typing import Any
 
-from .accounts import Account, AccountRanks
 from .environment import find_place
-from .podman import NotEnclosed
 from .ranks import Ranks
+from .refusals import NotEnclosed
 from .spool import SHOWN, Spool
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 METRICS = "metrics"
 """A folder of the replica's: what the command measures."""
@@ -31,6 +32,8 @@ def make_ranks(order: dict[str, Any], spool: Spool) -> Ranks:
                 "`image` and `isolate` are not for jobs that run as the accounts of their owners "
                 "(`qd up --launcher`): leave them out"
             )
+        from .accounts import Account, AccountRanks
+
         account = Account(order["account"])
         for folder in folders:
             account.share(folder)
@@ -63,6 +66,8 @@ def is_enclosed(order: dict[str, Any]) -> bool:
 
 def show(spool: Spool, name: str) -> None:
     """Put a file of the replica's folder where enclosed ranks see it, as it is now."""
+    import shutil
+
     source, target = spool.path(name), spool.path(os.path.join(SHOWN, name))
     try:
         now = os.stat(source)

@@ -10,7 +10,10 @@ import contextlib
 import os
 import struct
 import time
-from typing import Any, Callable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
 
 RECORD = struct.Struct("<QQ")
 INDEX_EVERY_NS = 10**8

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import traceback
 
 from .processes import die_with_parent
 from .replica import run_replica
@@ -38,6 +37,8 @@ def _fork(folder: str) -> int:
     try:
         code = run_replica(folder)
     except BaseException:  # noqa: BLE001 - this is the top of a process
+        import traceback
+
         traceback.print_exc()
         sys.stderr.flush()
     finally:

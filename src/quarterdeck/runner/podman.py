@@ -14,6 +14,8 @@ import subprocess
 import time
 from typing import Any, Iterable
 
+from .refusals import NotEnclosed
+
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 ASK_S_MAX = 60.0
 PULL_S_MAX = 1800.0
@@ -31,11 +33,6 @@ _KEPT = (
     *("REGISTRY_AUTH_FILE", "http_proxy", "https_proxy", "no_proxy"),
     *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "DBUS_SESSION_BUS_ADDRESS"),
 )
-
-
-class NotEnclosed(Exception):
-    """The ranks cannot be given the image or the file system of their own that was asked for; the
-    text says what to do."""
 
 
 class Image:

@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
+import _socket  # socket adds selectors and enumerations, which nothing here needs
 import contextlib
-import random
-import socket
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterator
 
 PORTS = (20000, 32767)
 PORT_TRIES = 20
 
 
-def reserve_port(address: str) -> socket.socket:
+@contextlib.contextmanager
+def reserved_port(address: str) -> Iterator[int]:
     """A port for the rendezvous, held until the command starts, so that nobody else is given it.
 
     A launcher may take seconds from then until it listens. So the port is not one of those that
     the system gives to outgoing connections, if there are others.
     """
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    reserved = socket.socket(family, socket.SOCK_STREAM)
-    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    first, last = PORTS[0], min(PORTS[1], _first_ephemeral_port() - 1)
-    for _ in range(PORT_TRIES):
-        if first <= last:
-            with contextlib.suppress(OSError):
-                reserved.bind((address, random.randint(first, last)))  # noqa: S311 - no secret
-                return reserved
+    family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
+    holder = _socket.socket(family, _socket.SOCK_STREAM)
     try:
-        reserved.bind((address, 0))
+        holder.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+        _bind(holder, address)
+        yield holder.getsockname()[1]
+    finally:
+        holder.close()
+
+
+def _bind(holder: _socket.socket, address: str) -> None:
+    ports = range(PORTS[0], min(PORTS[1], _first_ephemeral_port() - 1) + 1)
+    for _ in range(PORT_TRIES if ports else 0):
+        with contextlib.suppress(OSError):
+            holder.bind((address, ports[int.from_bytes(os.urandom(4), "big") % len(ports)]))
+            return
+    try:
+        holder.bind((address, 0))
     except OSError:
-        reserved.bind(("", 0))
-    return reserved
+        holder.bind(("", 0))
 
 
 def _first_ephemeral_port() -> int:

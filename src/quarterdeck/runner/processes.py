@@ -12,7 +12,10 @@ import ctypes
 import os
 import select
 import signal
-from typing import Callable, Iterable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable, Iterable
 
 MARK = "QD_REPLICA"
 PR_SET_PDEATHSIG = 1

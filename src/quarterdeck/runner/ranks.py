@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from typing import Any, NoReturn
 
 from .cgroups import join
 from .processes import die_with_parent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 EXEC_FAILED = {FileNotFoundError: 127, NotADirectoryError: 127, PermissionError: 126}
 

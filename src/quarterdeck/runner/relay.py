@@ -17,9 +17,12 @@ import fcntl
 import os
 import termios
 import time
-from typing import Callable
 
 from .logfile import Budget, LogFile, format_size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Callable
 
 READ_BYTES = 2**18
 F_SETPIPE_SZ = 1031

@@ -11,12 +11,9 @@ machine, the order says how often to look.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import time
-from typing import Any
 
-from .accounts import LauncherRefused
 from .cgroups import CGROUPS, Cgroups, clear_cgroups, name_cgroup
 from .environment import (
     DevicesMissing,
@@ -28,15 +25,19 @@ from .environment import (
 )
 from .lodging import METRICS, check_alike, is_enclosed, make_ranks, show
 from .logfile import Budget, LogFile
-from .podman import NotEnclosed, clear_containers
-from .ports import reserve_port
+from .ports import reserved_port
 from .processes import become_subreaper, kill_descendants, kill_marked
 from .ranks import Ranks
+from .refusals import LauncherRefused, NotEnclosed
 from .relay import Relay
 from .skew import ClockSkewed, check_clock
 from .spool import BEAT, SHOWN, Spool
 from .wakeups import Wakeups
 from .workdir import lay_out, link_checkpoint
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 BEAT_S = 10.0
 GROUP_LOOK_S = 0.05
@@ -62,6 +63,8 @@ def run_replica(folder: str) -> int:
         os.umask(0o077)
     become_subreaper()
     if os.path.exists(spool.path("started")):
+        from .podman import clear_containers
+
         kill_marked({make_mark(order)})
         clear_containers(spool.folder)
         clear_cgroups(spool.folder)
@@ -115,8 +118,8 @@ class Replica:
             return
         peers = None
         if is_here:
-            with reserve_port(self._order["address"]) as reserved:
-                peers = self._meet(reserved.getsockname()[1])
+            with reserved_port(self._order["address"]) as port:
+                peers = self._meet(port)
         if peers is None:
             self._say_end(not_run="stopped before the command was started")
             return
@@ -138,6 +141,8 @@ class Replica:
         order = self._order
         work = self._spool.path("work")
         if order.get("account") and os.path.isdir(work):
+            import shutil
+
             # An earlier runner may have let the account in, and links may lie there now.
             shutil.rmtree(work)
         lay_out(work, order["snapshot"], order["blobs_dir"])

@@ -12,7 +12,10 @@ import fcntl
 import json
 import os
 import time
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 ORDER_VERSION = 1
 BEAT = "beat"

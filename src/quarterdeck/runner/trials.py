@@ -11,7 +11,8 @@ from typing import Any
 from .bubbles import find_bubblewrap, try_out
 from .bubbles import make_options as make_bubble_options
 from .containers import make_options
-from .podman import NotEnclosed, ask, find_init, find_podman, find_runtime, last_line
+from .podman import ask, find_init, find_podman, find_runtime, last_line
+from .refusals import NotEnclosed
 
 
 def try_enclosures() -> dict[str, dict[str, Any]]:

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def lay_out(target: str, snapshot: dict[str, Any] | None, blobs_dir: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from quarterdeck.runner.lodging import check_alike
-from quarterdeck.runner.podman import NotEnclosed
+from quarterdeck.runner.refusals import NotEnclosed
 from tests.integration.runner.ground import RUNNER, Ground, kill, until
 from tests.podman import Podman, write_busybox
 

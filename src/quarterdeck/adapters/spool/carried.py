@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from quarterdeck.adapters.spool.paths import SitePaths
 
 RUNNER: Final = Path(quarterdeck.__file__).parent / "runner"
-_MAIN: Final = "import sys\nfrom runner.__main__ import main\nsys.exit(main(sys.argv[1:]))\n"
+_MAIN: Final = "import sys\nfrom runner.__main__ import leave, main\nleave(main(sys.argv[1:]))\n"
 _MADE: Final = (1980, 1, 1, 0, 0, 0)
 
 

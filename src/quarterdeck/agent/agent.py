@@ -8,7 +8,7 @@ between any two lines. It knows neither what the engine is nor where the control
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from quarterdeck.agent.snapshots import fetch_snapshot
 from quarterdeck.basics.errors import QuarterdeckError, Unavailable
@@ -20,19 +20,21 @@ from quarterdeck.ports.engine import AttemptRef, LaunchOrder, Observation
 from quarterdeck.ports.site import Desired, Report, StopOrder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Container, Iterable
 
     from quarterdeck.core.cluster.hardware import Node
     from quarterdeck.ports.blobs import Blobs
     from quarterdeck.ports.engine import Engine
     from quarterdeck.ports.site import ControlLink
 
+LAUNCH_S: Final = 0.25
+"""For how long a turn launches, when many are to be: what has ended meanwhile is to be told."""
 log = logging.getLogger(__name__)
 
 
 class SiteAgent:
     """The agent of one site. Not for several threads at once. `now_s` is a clock that never goes
-    back; without one everything is told at once."""
+    back; without one everything is told, and launched, at once."""
 
     def __init__(
         self,
@@ -80,7 +82,7 @@ class SiteAgent:
         is_overwritten = report.nodes is None and desired.nodes_as_of != self._nodes_as_of
         if report.nodes is not None:
             self._accepted_nodes = nodes
-            self._told_nodes_at = 0.0 if self._now_s is None else self._now_s()
+            self._told_nodes_at = self._clock()
         elif is_overwritten:
             self._accepted_nodes = None
         self._nodes_as_of = desired.nodes_as_of
@@ -95,6 +97,9 @@ class SiteAgent:
             log.debug("the nodes of %s: %s", self._site, error)
             return None
 
+    def _clock(self) -> float:
+        return 0.0 if self._now_s is None else self._now_s()
+
     def _is_news(self, nodes: tuple[Node, ...] | None) -> bool:
         """Whether to tell of the nodes now; what others have less of them may wait a little."""
         known = self._accepted_nodes
@@ -104,7 +109,7 @@ class SiteAgent:
             return known is None
         if self._now_s is None:
             return True
-        return self._now_s() - self._told_nodes_at >= may_wait_s(known, nodes)
+        return self._clock() - self._told_nodes_at >= may_wait_s(known, nodes)
 
     def _take_wishes(self, desired: Desired, seen: Iterable[AttemptRef]) -> None:
         if desired.is_complete:
@@ -128,9 +133,7 @@ class SiteAgent:
         self._cursor = desired.cursor
 
     def _act(self, seen: dict[AttemptRef, tuple[Sighting, ...]], *, knows_nodes: bool) -> bool:
-        for ref, run in self._run.items() if knows_nodes else ():
-            if ref not in seen and ref not in self._own_sightings:
-                self._launch(run)
+        is_all = not knows_nodes or self._launch_all(seen)
         for ref, stop in self._stop.items():
             if ref not in seen:
                 self._own_sightings[ref] = _never_launched(stop)
@@ -139,9 +142,24 @@ class SiteAgent:
                 self._asked_to_stop[ref] = stop.grace_s
         self._clear_away(seen)
         is_behind = knows_nodes and self._accepted_nodes is None
-        return is_behind or any(
-            self._accepted.get(ref) != own for ref, own in self._own_sightings.items()
+        return (
+            not is_all
+            or is_behind
+            or any(self._accepted.get(ref) != own for ref, own in self._own_sightings.items())
         )
+
+    def _launch_all(self, seen: Container[AttemptRef]) -> bool:
+        """One at least; False when some are left for the next turn."""
+        until_s = self._clock() + LAUNCH_S
+        is_late = False
+        for ref, run in self._run.items():
+            if ref in seen or ref in self._own_sightings:
+                continue
+            if is_late:
+                return False
+            self._launch(run)
+            is_late = self._clock() > until_s
+        return True
 
     def _launch(self, run: LaunchOrder) -> None:
         """One that finds nobody is tried again with the next turn, one that fails has failed, of

@@ -37,3 +37,13 @@ def states(ground: Watched, of: AttemptRef) -> set[ReplicaState]:
 def are(ground: Watched, of: AttemptRef, state: ReplicaState) -> Callable[[], bool]:
     """Whether all of them are in this one."""
     return lambda: states(ground, of) == {state}
+
+
+def tells_of(ground: Watched, problem: str) -> Callable[[], bool]:
+    """Whether the engine has found out why Slurm does not take its jobs."""
+
+    def look() -> bool:
+        ground.engine.observe()
+        return problem in ground.engine.problem
+
+    return look

@@ -18,7 +18,7 @@ from quarterdeck.core.jobs.states import ReplicaState
 from quarterdeck.ports.engine import AttemptRef
 from quarterdeck.testing.conformance.engine import Behaviour
 from tests.contract.slurm_ground import SlurmGround
-from tests.integration.slurm.sights import OTHER_USER, are, ref, seen, states
+from tests.integration.slurm.sights import OTHER_USER, are, ref, seen, states, tells_of
 from tests.slurm.cluster import SlurmCluster, running_slurm
 from tests.slurm.config import ClusterOptions
 
@@ -189,8 +189,8 @@ def test_a_limit_of_the_account_is_waited_for_and_an_account_without_rights_is_t
 
         ground.restart(SlurmSettings(account="nobodys", poll_s=0.2))
         ground.engine.launch(ground.order(ref(2), Behaviour()))
+        ground.until(tells_of(ground, "Invalid account"))
         assert states(ground, ref(2)) == {ReplicaState.PENDING}
-        assert "Invalid account" in ground.engine.problem
         assert cluster.ask("squeue", "-h") == ""
         ground.close()
 

@@ -22,7 +22,7 @@ from quarterdeck.core.jobs.states import ReplicaState
 from quarterdeck.ports.engine import AttemptRef, LaunchOrder
 from quarterdeck.testing.conformance.engine import Behaviour
 from tests.contract.slurm_ground import PILOTS, PilotGround
-from tests.integration.slurm.sights import OTHER_USER, are, ref, seen
+from tests.integration.slurm.sights import OTHER_USER, are, ref, seen, tells_of
 from tests.slurm.cluster import SlurmCluster, running_slurm
 from tests.slurm.config import ClusterOptions
 
@@ -241,8 +241,8 @@ def test_what_slurm_refuses_the_whole_site_for_fails_no_job_and_is_told(
     slurm = replace(PILOTS.slurm, reservation="none", patience_s=1.0)
     ground.restart(replace(PILOTS, slurm=slurm))
     of = on(ground, 1, Grant("n001", ("n001-gpu0",)))
+    ground.until(tells_of(ground, "reservation"))
     assert {sight.state for sight in seen(ground, of)} == {ReplicaState.PENDING}
-    assert "reservation" in ground.engine.problem
     ground.until(are(ground, of, ReplicaState.EXITED))
     (sight,) = seen(ground, of)
     assert sight.reason is Reason.PREEMPTED, "so it goes back into the queue"

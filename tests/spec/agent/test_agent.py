@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from quarterdeck.adapters.blobs.memory import MemoryBlobs
-from quarterdeck.agent.agent import SiteAgent
+from quarterdeck.agent.agent import LAUNCH_S, SiteAgent
 from quarterdeck.basics.errors import Invalid, Unavailable
 from quarterdeck.core.cluster.hardware import Foreign, NodeState
 from quarterdeck.core.jobs.reasons import Reason
@@ -63,6 +63,37 @@ def test_what_others_take_is_told_at_once_and_what_they_give_back_a_little_later
     assert tell(35.3, kept, both, state=NodeState.DRAINED)
     assert not tell(35.4, kept, state=NodeState.DRAINED)
     assert tell(35.5, kept, both, Foreign("c", (), 1), state=NodeState.DRAINED)
+
+
+def test_what_ends_is_told_while_many_are_launched() -> None:
+    now = [100.0]
+    site = Site()
+
+    def tick() -> float:
+        now[0] += LAUNCH_S / 10
+        return now[0]
+
+    site.agent = SiteAgent(SITE, site.engine, site.link, MemoryBlobs(), tick)
+    assert site.turn(is_complete=True, run=tuple(an_order(number) for number in range(1, 26)))
+    first = len(site.engine.starts)
+    assert 5 < first < 15
+    site.engine.end(ref(1))
+    assert site.quiet_turn(), "it goes on at once"
+    assert site.told()[ref(1)] == EXITED
+    assert first < len(site.engine.starts) < 25
+    while site.quiet_turn():
+        pass
+    assert sorted(site.engine.starts) == [ref(number) for number in range(1, 26)]
+
+
+def test_one_is_launched_in_each_turn_however_long_it_takes() -> None:
+    site = Site()
+    times = iter(range(0, 100000, int(1 + LAUNCH_S) * 10))
+    site.agent = SiteAgent(SITE, site.engine, site.link, MemoryBlobs(), lambda: float(next(times)))
+    site.turn(is_complete=True, run=(an_order(1), an_order(2)))
+    assert len(site.engine.starts) == 1
+    site.quiet_turn()
+    assert len(site.engine.starts) == 2
 
 
 def test_nodes_that_changed_are_told_again() -> None:

@@ -9,16 +9,19 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.adapters.engines.slurm.failures import Cause, SlurmRefused
+from quarterdeck.adapters.engines.slurm.handins import HandIns
 from quarterdeck.adapters.engines.slurm.view import ClusterView, rank_of
 from quarterdeck.basics.errors import Invalid, Unavailable
 from quarterdeck.core.cluster.hardware import NodeState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from concurrent.futures import Future
 
     from quarterdeck.adapters.engines.slurm.commands import SlurmCommands
     from quarterdeck.adapters.engines.slurm.records import SlurmJob
@@ -53,9 +56,11 @@ log = logging.getLogger(__name__)
 class Batch:
     """A batch job of ours: as it was asked for, and since when what is so. One is doubtful while an
     sbatch that outlives its server may still hand it in. `looks_left`: so many looks are to lack it
-    before it is handed in again, as slurmctld may take one late whose sbatch was given up."""
+    before it is handed in again, as slurmctld may take one late whose sbatch was given up.
+    `is_underway`: an sbatch of ours hands it in now."""
 
     ticket: Ticket
+    is_underway: bool = False
     tried_at: float = -1e9
     pause_s: float = 0.0
     is_doubtful: bool = False
@@ -84,6 +89,7 @@ class Desk:
         self._commands = commands
         self._settings = settings
         self._view = ClusterView(commands, settings.partition)
+        self._hand_ins = HandIns(commands)
         self._look: Look | None = None
         self._silence = ""
         self._refusal = ""
@@ -111,6 +117,7 @@ class Desk:
 
     def close(self) -> None:
         """Ask Slurm no more."""
+        self._hand_ins.close()
         self._view.close()
 
     @property
@@ -119,6 +126,11 @@ class Desk:
         if not self._silence and monotonic() - self._refused_at < REFUSAL_S:
             return self._refusal
         return self._silence
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a batch job that comes now is handed in at once."""
+        return not self._silence
 
     def hear(self, now: float) -> bool:
         """Take what Slurm has answered meanwhile, and ask again now and then; says whether there
@@ -150,37 +162,50 @@ class Desk:
             for node in nodes
         )
 
-    def submit(self, batch: Batch) -> str:
-        """Hand it in; says why Slurm refused it for good, if it did. Once slurmctld is known to be
-        away there is no use in asking before it is back."""
-        if self._silence:
-            return ""
-        ticket = batch.ticket
-        batch.tried_at = monotonic()
+    def submit(self, batch: Batch, refuse: Callable[[str], None]) -> None:
+        """Begin to hand it in. `settle` calls `refuse` with why Slurm refused it for good, if it
+        does. Once slurmctld is known to be away there is no use in asking before it is back."""
+        if not self.is_open:
+            return
         batch.pause_s = min(RETRY_S[1], max(RETRY_S[0], 2 * batch.pause_s))
-        ticket.is_asked = True
-        ticket.save()
+        if not batch.ticket.is_asked:
+            batch.ticket.is_asked = True
+            batch.ticket.save()
+        batch.is_underway = True
+        self._hand_ins.begin(batch.ticket, partial(self._hear_of, batch, refuse))
+
+    def settle(self) -> None:
+        """Take what has become of what was handed in."""
+        self._hand_ins.settle()
+
+    def _hear_of(self, batch: Batch, refuse: Callable[[str], None], answer: Future[int]) -> None:
+        batch.is_underway, batch.tried_at = False, monotonic()
+        comment = batch.ticket.request.comment
         try:
-            with ticket.submitting() as lock:
-                self._hand_in(batch, lock)
+            batch.ticket.job = answer.result()
         except SlurmRefused as refusal:
-            ticket.is_asked = False
-            ticket.save()
-            if refusal.cause is Cause.LIMIT:
-                log.warning("%s waits: %s", ticket.request.comment, refusal)
-                return ""
-            hint = f"; {refusal.hint}" if refusal.hint else ""
-            if refusal.cause in OF_THE_SITE:
-                log.warning("%s waits: %s", ticket.request.comment, refusal)
-                self._note_refusal(f"Slurm takes no jobs of this site: {refusal}{hint}")
-                return ""
-            return f"Slurm refused it: {refusal}{hint}"
+            self._hear_refusal(batch, refuse, refusal)
         except Unavailable as error:
-            log.warning("submit of %s: %s", ticket.request.comment, error)
+            # It may have been taken all the same, or will be: looks search for its comment.
+            batch.looks_left = 1
+            self._note(error)
+            log.warning("submit of %s: %s", comment, error)
         else:
-            ticket.save()
+            batch.ticket.save()
             self._refusal, self._refused_at = "", -1e9
-        return ""
+
+    def _hear_refusal(
+        self, batch: Batch, refuse: Callable[[str], None], refusal: SlurmRefused
+    ) -> None:
+        batch.ticket.is_asked = False
+        batch.ticket.save()
+        hint = f"; {refusal.hint}" if refusal.hint else ""
+        if refusal.cause is not Cause.LIMIT and refusal.cause not in OF_THE_SITE:
+            refuse(f"Slurm refused it: {refusal}{hint}")
+            return
+        log.warning("%s waits: %s", batch.ticket.request.comment, refusal)
+        if refusal.cause in OF_THE_SITE:
+            self._note_refusal(f"Slurm takes no jobs of this site: {refusal}{hint}")
 
     def _note_refusal(self, told: str) -> None:
         now = monotonic()
@@ -188,18 +213,9 @@ class Desk:
             self._refused_since = now
         self._refusal, self._refused_at = told, now
 
-    def _hand_in(self, batch: Batch, lock: int) -> None:
-        try:
-            batch.ticket.job = self._commands.submit(batch.ticket.request, [lock])
-        except Unavailable as error:
-            # It may have been taken all the same, or will be: looks search for its comment.
-            batch.looks_left = 1
-            self._note(error)
-            raise
-
     def has_news(self, batch: Batch) -> bool:
         """Whether the last look was asked for after it was handed in."""
-        return batch.tried_at <= self.look.asked_at
+        return not batch.is_underway and batch.tried_at <= self.look.asked_at
 
     def is_due(self, batch: Batch, now: float) -> bool:
         """Whether one that Slurm does not have may be handed in again."""
@@ -278,7 +294,7 @@ class Desk:
 
     def send_cancels(self) -> None:
         """End all that are to be ended, as soon as Slurm answers."""
-        if not self._to_cancel or self._silence:
+        if not self._to_cancel or not self.is_open:
             return
         try:
             self._commands.cancel(sorted(self._to_cancel))

@@ -162,8 +162,8 @@ class SlurmEngine:
         )
 
     def launch(self, order: LaunchOrder) -> None:
-        """Write every replica's order, then submit one batch job for all of them. What Slurm does
-        not take now is asked for again; what it refuses is seen as failed."""
+        """Write every replica's order, then begin to submit one batch job for all of them. What
+        Slurm does not take now is asked for again; what it refuses is seen as failed."""
         if not self._attempts.may_launch(order):
             return
         nodes = self._nodes_by_name()
@@ -174,7 +174,7 @@ class SlurmEngine:
         key, places = self._keys.attempt(ref), Places(folder, self._contents.runner)
         request = make_batch(order, key, nodes, self._desk.look, self._settings, places)
         contents = self._contents.make(order, nodes, time_limit_s(order, self._desk.look.longest_s))
-        ticket = Ticket(folder, request)
+        ticket = Ticket(folder, request, is_asked=self._desk.is_open)
         ticket.save()
         ticket.save_nodes([grant.node for grant in order.grants])
         tracked = self._attempts.write(ref, contents)
@@ -199,6 +199,7 @@ class SlurmEngine:
         for ref in news:
             self._attempts.note(ref)
         now = monotonic()
+        self._desk.settle()
         self._hear(now)
         if now - self._swept_at >= SWEEP_S:
             self._swept_at = now
@@ -223,8 +224,10 @@ class SlurmEngine:
         return watch
 
     def _submit(self, watch: _Watch) -> None:
-        if told := self._desk.submit(watch.batch):
+        def refuse(told: str) -> None:
             self._end(watch, Fate(ReplicaState.EXITED, Reason.SETUP_FAILED, told))
+
+        self._desk.submit(watch.batch, refuse)
 
     def _hear(self, now: float) -> None:
         """What Slurm's word on each batch job means."""

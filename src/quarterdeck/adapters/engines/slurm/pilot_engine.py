@@ -144,6 +144,7 @@ class PilotEngine:
         for ref in news:
             self._attempts.note(ref)
         now = monotonic()
+        self._desk.settle()
         if self._desk.hear(now):
             self._hear(now)
         if now - self._swept_at >= SWEEP_S:
@@ -191,9 +192,11 @@ class PilotEngine:
         return known or self._pilots.make(self._nodes_by_name()[node], self._desk.look)
 
     def _submit(self, pilot: Pilot) -> None:
-        if told := self._desk.submit(pilot.batch):
+        def refuse(told: str) -> None:
             self._give_up(pilot, Fate(ReplicaState.EXITED, Reason.SETUP_FAILED, told))
             self._drop(pilot)
+
+        self._desk.submit(pilot.batch, refuse)
 
     def _hear(self, now: float) -> None:
         """What Slurm's word means for each pilot, and for those that nobody knows."""

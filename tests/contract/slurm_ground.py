@@ -58,7 +58,7 @@ class ClusterGround(Generic[E, S]):
             script.write_text(
                 "#!/bin/sh\n"
                 f"what=$(cat {self.outage} 2>/dev/null)\n"
-                f"printf . >> {self.asked}\n"
+                f"printf {'S' if name == 'sbatch' else '.'} >> {self.asked}\n"
                 'case "$what" in\n'
                 'down) echo "Unable to contact slurm controller (connect failure)" >&2; exit 1;;\n'
                 f'deaf) {real} "$@" >/dev/null 2>&1; '
@@ -66,6 +66,8 @@ class ClusterGround(Generic[E, S]):
                 f'late) [ {name} = sbatch ] || exec {real} "$@"; cat > {script}.in; '
                 f'(sleep 2; {real} "$@" < {script}.in) >/dev/null 2>&1 & '
                 'echo "Unable to contact slurm controller (connect failure)" >&2; exit 1;;\n'
+                f'slow) [ {name} = sbatch ] || exec {real} "$@"; told=$({real} "$@"); '
+                f'while [ -e {self.outage} ]; do sleep 0.05; done; echo "$told"; exit 0;;\n'
                 "garbage) head -c 3000 /dev/urandom; exit 0;;\n"
                 "esac\n"
                 f'exec {real} "$@"\n'
@@ -91,7 +93,8 @@ class ClusterGround(Generic[E, S]):
 
     def break_down(self, kind: str) -> None:
         """From now on Slurm is `down`, `deaf` (it does what it is told, and no answer arrives),
-        `late` (the same for new jobs, two seconds later) or says `garbage`."""
+        `late` (the same for new jobs, two seconds later), `slow` (new jobs are answered once it is
+        mended) or says `garbage`."""
         self.outage.write_text(kind)
 
     def mend(self) -> None:
@@ -100,6 +103,10 @@ class ClusterGround(Generic[E, S]):
     def count_asked(self) -> int:
         """How many of its programs were started."""
         return self.asked.stat().st_size if self.asked.exists() else 0
+
+    def count_submitted(self) -> int:
+        """How many of those were sbatch."""
+        return self.asked.read_text().count("S") if self.asked.exists() else 0
 
     def has_asked(self) -> Callable[[], bool]:
         before = self.count_asked()
@@ -187,7 +194,19 @@ class SlurmGround(ClusterGround[SlurmEngine, SlurmSettings]):
     def __init__(
         self, cluster: SlurmCluster, root: Path, settings: SlurmSettings = SETTINGS
     ) -> None:
+        self._before_outage = (0, 0)
         super().__init__(cluster, root, settings)
+
+    def break_down(self, kind: str) -> None:
+        super().break_down(kind)
+        self._before_outage = len(self._ordered), self.count_submitted()
+
+    def mend(self) -> None:
+        """Once what was launched meanwhile has met the outage."""
+        ordered, submitted = self._before_outage
+        if self.outage.exists() and len(self._ordered) > ordered:
+            self.until(lambda: self.count_submitted() > submitted)
+        super().mend()
 
     def _make(self) -> SlurmEngine:
         return SlurmEngine(

@@ -107,6 +107,26 @@ def test_an_attempt_that_was_given_up_and_forgotten_is_ended_when_its_node_is_ba
     ground.until(lambda: ground.count_living(of) == 0)
 
 
+def test_one_that_ends_before_sbatch_has_answered_is_forgotten_after_it(
+    ground: SlurmGround,
+) -> None:
+    ground.restart(SECOND)
+    of = ref()
+    ground.break_down("slow")
+    ground.engine.launch(ground.order(of, Behaviour()))
+    ground.until(are(ground, of, ReplicaState.EXITED))
+    ground.engine.forget([of])
+    assert are(ground, of, ReplicaState.EXITED)(), "its ticket has still to be written"
+    ground.mend()
+
+    def forget() -> bool:
+        ground.engine.forget([of])
+        return not seen(ground, of)
+
+    ground.until(forget)
+    assert ground.engine.problem == ""
+
+
 def test_what_we_take_back_before_it_has_started_was_cancelled_by_us(ground: SlurmGround) -> None:
     other = keep_busy(ground)
     of = ref()
@@ -160,17 +180,16 @@ def test_slurm_is_not_asked_again_for_each_job_while_it_is_known_to_be_away(
     ground: SlurmGround,
 ) -> None:
     """Each question may wait for half a minute."""
-    ground.restart(SlurmSettings(poll_s=1000.0))
-    ground.engine.observe()
+    ground.restart(SlurmSettings(poll_s=0.2))
     ground.break_down("down")
     ground.engine.launch(ground.order(ref(1), Behaviour()))
-    ground.until(tells_of(ground, "sbatch"))
-    before = ground.count_asked()
+    # From the first look on that fails all do; one that was asked for before may still arrive.
+    ground.until(lambda: tells_of(ground, "squeue")() or tells_of(ground, "scontrol")())
+    before = ground.count_submitted()
     for number in (2, 3):
         ground.engine.launch(ground.order(ref(number), Behaviour()))
-        ground.engine.observe()
-    assert ground.count_asked() == before
-    ground.restart(SlurmSettings(poll_s=0.2))
+    ground.until(ground.has_asked())
+    assert ground.count_submitted() == before
     ground.mend()
     for number in (1, 2, 3):
         ground.until(are(ground, ref(number), ReplicaState.EXITED))

@@ -12,7 +12,8 @@ import pytest
 from quarterdeck.adapters.engines.slurm.commands import SlurmCommands
 from quarterdeck.adapters.engines.slurm.handins import AT_ONCE, HandIns
 from quarterdeck.adapters.engines.slurm.requests import BatchRequest
-from quarterdeck.adapters.engines.slurm.tickets import Ticket
+from quarterdeck.adapters.engines.slurm.tickets import SUBMITTING, Ticket
+from quarterdeck.adapters.spool.locks import is_held
 from quarterdeck.basics.errors import Unavailable
 
 WAIT_S = 20
@@ -91,6 +92,25 @@ def test_one_that_cannot_be_told_of_keeps_none_of_the_others(
     first, second = answers
     assert isinstance(first.exception(), Unavailable)
     assert second.result() == 1
+
+
+def test_who_calls_off_has_none_handed_in_that_waits(counter: Counter, tmp_path: Path) -> None:
+    hand_ins, answers = HandIns(counter), list[Future[int]]()
+    tickets = [ticket(tmp_path / str(number)) for number in range(AT_ONCE + 2)]
+    for one in tickets:
+        hand_ins.begin(one, answers.append)
+    for _ in range(AT_ONCE):
+        assert counter.inside.acquire(timeout=WAIT_S)
+    hand_ins.call_off()
+    hand_ins.settle()
+    assert [answer.cancelled() for answer in answers] == [True, True]
+    locked = [is_held(one.folder / SUBMITTING) for one in tickets]
+    assert locked == [True] * AT_ONCE + [False] * 2
+    for _ in range(AT_ONCE):
+        counter.go_on.release()
+    hand_ins.close()
+    hand_ins.settle()
+    assert sorted(answer.result() for answer in answers[2:]) == list(range(1, AT_ONCE + 1))
 
 
 def test_who_closes_waits_for_those_under_way_and_begins_no_other(

@@ -171,8 +171,8 @@ class Desk:
         if not batch.ticket.is_asked:
             batch.ticket.is_asked = True
             batch.ticket.save()
-        batch.is_underway = True
         self._hand_ins.begin(batch.ticket, partial(self._hear_of, batch, refuse))
+        batch.is_underway = True
 
     def settle(self) -> None:
         """Take what has become of what was handed in."""
@@ -181,6 +181,9 @@ class Desk:
     def _hear_of(self, batch: Batch, refuse: Callable[[str], None], answer: Future[int]) -> None:
         batch.is_underway, batch.tried_at = False, monotonic()
         comment = batch.ticket.request.comment
+        if answer.cancelled():
+            self._take_back(batch)
+            return
         try:
             batch.ticket.job = answer.result()
         except SlurmRefused as refusal:
@@ -189,6 +192,7 @@ class Desk:
             # It may have been taken all the same, or will be: looks search for its comment.
             batch.looks_left = 1
             self._note(error)
+            self._hand_ins.call_off()
             log.warning("submit of %s: %s", comment, error)
         else:
             batch.ticket.save()
@@ -197,8 +201,7 @@ class Desk:
     def _hear_refusal(
         self, batch: Batch, refuse: Callable[[str], None], refusal: SlurmRefused
     ) -> None:
-        batch.ticket.is_asked = False
-        batch.ticket.save()
+        self._take_back(batch)
         hint = f"; {refusal.hint}" if refusal.hint else ""
         if refusal.cause is not Cause.LIMIT and refusal.cause not in OF_THE_SITE:
             refuse(f"Slurm refused it: {refusal}{hint}")
@@ -206,6 +209,11 @@ class Desk:
         log.warning("%s waits: %s", batch.ticket.request.comment, refusal)
         if refusal.cause in OF_THE_SITE:
             self._note_refusal(f"Slurm takes no jobs of this site: {refusal}{hint}")
+
+    def _take_back(self, batch: Batch) -> None:
+        """Slurm does not have it."""
+        batch.ticket.is_asked = False
+        batch.ticket.save()
 
     def _note_refusal(self, told: str) -> None:
         now = monotonic()

@@ -211,7 +211,9 @@ class SlurmEngine:
         return found
 
     def forget(self, refs: Iterable[AttemptRef]) -> None:
-        """Move the attempts' folders out of sight, without their work folders."""
+        """Move the attempts' folders out of sight, without their work folders; later, where an
+        sbatch has still to tell the job's id."""
+        refs = [ref for ref in refs if not self._is_underway(ref)]
         for ref in self._attempts.forget(refs):
             self._watches.pop(ref, None)
             self._listed.drop()
@@ -222,6 +224,10 @@ class SlurmEngine:
         self._watches[tracked.ref] = watch
         self._listed.drop()  # What is ours of the nodes is another.
         return watch
+
+    def _is_underway(self, ref: AttemptRef) -> bool:
+        watch = self._watches.get(ref)
+        return watch is not None and watch.batch.is_underway
 
     def _submit(self, watch: _Watch) -> None:
         def refuse(told: str) -> None:

@@ -17,8 +17,9 @@ NOT_HERE = {
     "--bcast": "the work folder is there already",
     "--het-group": "jobs have one component here",
     "--jobid": "steps run within their own job",
-    "--container-image": "a batch script runs outside of images",
-    "--container-mounts": "a batch script runs outside of images",
+    "--container-image": "write `#SBATCH --container-image=…` into the script: all its steps run "
+    "in that image",
+    "--container-mounts": "in an image there is nothing of the node but the job's own folders",
 }
 IGNORED = (
     *("--cpu-bind", "--mem-bind", "--gpu-bind", "--hint", "--mem", "--mem-per-cpu", "--time"),

@@ -24,9 +24,13 @@ PULLING = Sighting(0, ReplicaState.PULLING, message=f"pulling {IMAGE}")
         "registry:5000/a/b-c__d.e:T-1.0",
         "nvcr.io/nvidia/pytorch" + DIGEST,
         "nvcr.io/nvidia/pytorch:24.01-py3" + DIGEST,
+        "oci-archive:/shared/images/ours.tar",
+        "docker-archive:/shared/ours-1.0.tar" + DIGEST,
+        "/shared/..images/.ours/torch+24.01.sqsh",
+        "/shared/torch.sqsh" + DIGEST,
     ],
 )
-def test_a_reference_with_its_registry_is_taken(image: str) -> None:
+def test_a_whole_reference_is_taken(image: str) -> None:
     assert a_job_spec(image=image).image == image
 
 
@@ -50,8 +54,21 @@ def test_a_reference_with_its_registry_is_taken(image: str) -> None:
         "docker.io/a@sha256:" + "0" * 63,
         "docker.io/a@sha256:" + "A" * 64,
         "docker.io/a@md5:" + "0" * 32,
-        "oci-archive:/tmp/x.tar",
         "https://docker.io/a",
+        "oci-archive:x.tar",
+        "oci-archive:/tmp/x.tar:ours",
+        "oci-archive:/a/../x.tar",
+        "oci-archive:/a/..",
+        "docker-archive:/a/./x.tar",
+        "docker-archive://a/x.tar",
+        "docker-archive:/a/..@sha256:" + "0" * 64,
+        "dir:/tmp/x",
+        "/",
+        "/shared/",
+        "/shared/a b.sqsh",
+        "/shared/a:/b.sqsh",
+        "/shared/..",
+        "./x.sqsh",
         "docker.io/" + "a" * 600,
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 from quarterdeck.basics.errors import Invalid
 from quarterdeck.basics.ids import format_id
 from quarterdeck.batch.numbers import number_of
+from quarterdeck.core.jobs.image import check_image
 from quarterdeck.sdk.sbatch.directives import read_script, read_words
 from quarterdeck.sdk.sbatch.options import OPTIONS
 from quarterdeck.sdk.sbatch.request import Around, Batch, to_batch
@@ -215,6 +216,7 @@ def test_gpus_are_told_in_many_ways(line: str, gpu: str | int) -> None:
         ("--nodelist=n1", "nodelist"),
         ("--reservation=x", "reservation"),
         ("--account=''", "account"),
+        ("--container-mounts=/data:/data", "container-mounts"),
     ],
 )
 def test_what_cannot_be_mapped_is_refused_by_name(line: str, option: str) -> None:
@@ -289,6 +291,45 @@ def test_variables_travel_by_name_only() -> None:
         "GONE is not set here, so it does not travel",
     ]
     assert batch("--export=NONE", variables=around).request.env == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "image"),
+    [
+        (
+            r"--container-image nvcr.io\#nvidia/pytorch:24.01-py3",
+            "nvcr.io/nvidia/pytorch:24.01-py3",
+        ),
+        ("--container-image=nvcr.io#nvidia/cuda:12", "nvcr.io/nvidia/cuda:12"),
+        ("--container-image=docker://ghcr.io/ours/torch:2", "ghcr.io/ours/torch:2"),
+        ("--container-image=registry:5000/ours:2", "registry:5000/ours:2"),
+        ("--container-image=almalinux:9", "docker.io/library/almalinux:9"),
+        ("--container-image=nvidia/cuda:12", "docker.io/nvidia/cuda:12"),
+        ("--container-image=docker.io#python", "docker.io/library/python"),
+        (
+            "--container-image=ubuntu@sha256:" + "0" * 64,
+            "docker.io/library/ubuntu@sha256:" + "0" * 64,
+        ),
+        ("--container-image=/shared/x.sqsh", "/shared/x.sqsh"),
+    ],
+)
+def test_an_image_as_pyxis_has_it_is_the_image_of_the_job(line: str, image: str) -> None:
+    made = batch(line)
+    assert made.request.image == image
+    check_image(image)
+    (told,) = made.warnings
+    assert told.endswith("so it has to have python3 and the shell")
+    assert made.places[("image",)].line == 2
+
+
+def test_what_is_no_image_of_a_registry_or_a_file_is_refused() -> None:
+    made = batch("--container-image='$oauthtoken@nvcr.io#nvidia/cuda:12'")
+    assert made.request.image == "nvcr.io/nvidia/cuda:12"
+    assert "the login $oauthtoken does not travel" in made.warnings[0]
+    for value, told in (("./x.sqsh", "not whole"), ("dockerd://x", "daemon")):
+        refused = refusal(f"--container-image={value}")
+        assert told in refused.message
+        assert refused.field == "container-image"
 
 
 def test_a_refusal_of_the_server_finds_the_line() -> None:

@@ -39,6 +39,7 @@ _MAPPED: Final = (
     Option("chdir", "D", help="Folder to snapshot and to run in."),
     Option("clusters", "M", help="The site."),
     Option("comment", help="A tag of the job."),
+    Option("container-image", help="The image that all of it runs in, as pyxis has it."),
     Option("constraint", "C", help="A GPU's model, such as a100 or a100|h100."),
     Option("cpus-per-gpu", group="cpus", help="CPUs for each GPU."),
     Option("cpus-per-task", "c", group="cpus", help="CPUs for each task."),
@@ -144,6 +145,13 @@ _WARNED: Final = (
         *("ignore-pbs", "resv-ports", "stepmgr", "overcommit O", "quiet Q", "verbose v"),
         takes="nothing",
     ),
+    *_warned(
+        f"{_HARMLESS}: that is how an image is used here",
+        *("container-entrypoint-log", "container-readonly", "no-container-entrypoint"),
+        *("no-container-mount-home", "no-container-remap-root"),
+        takes="nothing",
+    ),
+    *_warned(f"{_HARMLESS}: the variables of a job win over those of its image", "container-env"),
     *_warned("a priority of one's own is not set by a number; use `qd reorder`", "priority"),
 )
 _REFUSED: Final = (
@@ -160,9 +168,22 @@ _REFUSED: Final = (
         *("bb", "bbf", "export-file"),
     ),
     *_refused(
-        "a batch script runs outside of images; use a job file with `image:`",
-        *("container", "container-id", "container-image", "container-mounts"),
+        "name the image with --container-image",
+        *("container", "container-id", "container-name"),
     ),
+    *_refused(
+        "in an image there is nothing of the node but the job's own folders: put what it needs "
+        "into the work folder, and what it makes into results or a checkpoint",
+        *("container-mounts", "container-save"),
+    ),
+    *_refused("it begins in the work folder; use --chdir", "container-workdir"),
+    *_refused(
+        "an image is read only, its entrypoint is not used, and nobody is root in it",
+        *("container-entrypoint", "container-mount-home", "container-remap-root"),
+        "container-writable",
+        takes="nothing",
+    ),
+    *_refused("an image has the node's network here", "container-unshare"),
     *_refused("use --gpus-per-node", *("gpus-per-socket", "tres-per-node", "tres-per-task")),
     *_refused("licences are not counted here", "licenses L"),
     *_refused("there is no such thing here", "mcs-label", "network", "power", "core-spec S"),

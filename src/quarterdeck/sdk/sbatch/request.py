@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from quarterdeck.sdk.sbatch import values
+from quarterdeck.sdk.sbatch import images, values
 from quarterdeck.sdk.sbatch.directives import wrong
 from quarterdeck.sdk.sbatch.given import Wishes
 from quarterdeck.sdk.sbatch.shape import Shape, shape_of
@@ -50,6 +50,7 @@ _FIELDS: Final[Mapping[str, tuple[Path_, ...]]] = {
     "chdir": (("workdir",),),
     "clusters": (("site",),),
     "constraint": (("resources", "gpu"),),
+    "container-image": (("image",),),
     "cpus-per-gpu": (("resources", "cpu"),),
     "cpus-per-task": (("resources", "cpu"),),
     "dependency": (("needs",),),
@@ -109,6 +110,7 @@ def to_batch(script: Sequence[Given], line: Sequence[Given], around: Around) -> 
     request = JobRequest(
         name=name,
         run=[*COMMAND, *around.arguments],
+        image=_image(wishes),
         team=_text(wishes, "account"),
         env=env,
         nodes=(
@@ -178,6 +180,16 @@ def _names(wishes: Wishes, script: str) -> tuple[str, str]:
     if given is not None and name != full:
         wishes.warn(given, f"here the job is called {name}")
     return full, name
+
+
+def _image(wishes: Wishes) -> str | None:
+    given = wishes.find("container-image")
+    if given is None:
+        return None
+    found, told = images.image(given)
+    for one in (*told, "all of the script runs in it, so it has to have python3 and the shell"):
+        wishes.warn(given, one)
+    return found
 
 
 def _variables(wishes: Wishes, around: Around) -> tuple[dict[str, str], dict[str, str]]:

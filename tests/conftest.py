@@ -116,6 +116,13 @@ def why_no_podman() -> str | None:
     return find_why_not()
 
 
+def why_no_enroot() -> str | None:
+    """None when a real enroot starts an image that we made, as an account that is not root."""
+    from tests.enroot import why_no_enroot as find_why_not
+
+    return find_why_not()
+
+
 def why_no_bubblewrap() -> str | None:
     """None when bubblewrap can do here what a job asks of it."""
     from quarterdeck.runner.bubbles import find_bubblewrap, make_options, try_out
@@ -139,6 +146,7 @@ COMPONENTS: dict[str, Callable[[], str | None]] = {
     "root": cache(why_no_root),
     "cgroup": cache(why_no_cgroup),
     "podman": cache(why_no_podman),
+    "enroot": cache(why_no_enroot),
     "bubblewrap": cache(why_no_bubblewrap),
 }
 

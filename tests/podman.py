@@ -29,6 +29,7 @@ TOOLS = (
     "mkdir",
     "pwd",
     "sleep",
+    "tail",
     "touch",
 )
 RUNTIMES = ("runc", "crun")
@@ -44,6 +45,9 @@ def find_busybox() -> Path | None:
 
 class Podman:
     """A storage in a folder; `environment` leads podman to it, whoever starts it."""
+
+    user = 65534
+    has_processes = True
 
     def __init__(self, folder: Path, runtime: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,6 +83,11 @@ class Podman:
         options = [part for change in changes for part in ("--change", change)]
         self.ask("import", "--quiet", *options, str(tar), name)
         return self.digest(name)
+
+    def save(self, name: str, path: Path, kind: str) -> Path:
+        """An image as an archive of this kind."""
+        self.ask("save", "--quiet", "--format", kind, "--output", str(path), name)
+        return path
 
     def digest(self, name: str) -> str:
         """The reference by digest."""

@@ -33,9 +33,10 @@ def write_python(path: Path, *wanted: str) -> Path:
             folder = tarfile.TarInfo(name)
             folder.type, folder.mode = tarfile.DIRTYPE, 0o755
             tar.addfile(folder)
-        link = tarfile.TarInfo("bin/python")
-        link.type, link.linkname = tarfile.SYMTYPE, str(executable)
-        tar.addfile(link)
+        for name in ("bin/python", "bin/python3"):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.SYMTYPE, str(executable)
+            tar.addfile(link)
         sources = {target: source for source, target in files.items()}
         sources |= {library: library for library in _find_libraries(files)}
         for target, source in sorted(sources.items()):

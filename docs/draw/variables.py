@@ -23,6 +23,8 @@ READ: Final = {
     "QD_BALLAST": "The same as `qd up --ballast`.",
     "QD_SITE": "The same as `qd up --site`; `qd doctor` reads it too.",
     "QD_LAUNCHER": "The same as `qd up --launcher`; `qd doctor` reads it too.",
+    "QD_IMAGES": "`enroot`: jobs on the server's own machine get their images by enroot, where "
+    "podman could do it, too.",
     "QD_JOBS_FOLDER": "The same as `qd up --jobs-folder`.",
     "QD_KEEP_": "`QD_KEEP_LOGS`, `QD_KEEP_RESULTS` and so on, one for each kind above: the same as "
     "`qd up --keep KIND=…`, which goes before it.",

@@ -180,6 +180,32 @@ def test_digits_learns_the_same_in_an_image(
     assert values[0] == [(step, pytest.approx(value, abs=NEAR)) for step, value in values[1]]
 
 
+@pytest.mark.needs_podman
+def test_a_batch_script_and_its_steps_run_in_the_image_that_it_names(
+    deck: Deck, podman: Podman, tmp_path: Path
+) -> None:
+    tar = write_python(tmp_path / "python.tar")
+    image = podman.import_tar(tar, "localhost/python:1", *CHANGES, "ENV OF_IMAGE=yes")
+    tar.unlink()
+    deck.environment |= podman.environment
+    deck.up("--pretend", "dgx-a100:2")
+    (tmp_path / "project").mkdir()
+    script = tmp_path / "project" / "job.sh"
+    line = "sh -c 'echo task $SLURM_PROCID of_image=$OF_IMAGE'"
+    script.write_text(
+        "#!/bin/sh\n#SBATCH -N 2 --ntasks-per-node=1\n"
+        f"#SBATCH --container-image={image}\nsrun {line}\necho over > made\n"
+    )
+    done = deck.qd("submit", "--parsable", script.name, cwd=script.parent)
+    assert done.returncode == 0, done.stderr
+    job_id = done.stdout.strip()
+    assert deck.qd("wait", job_id).returncode == 0, deck.qd("logs", job_id).stdout
+    log = deck.qd("logs", job_id).stdout
+    assert sorted(log.splitlines()) == ["task 0 of_image=yes", "task 1 of_image=yes"]
+    assert deck.show(job_id)["image_digest"] == image
+    assert [one["path"] for one in deck.qd_json("results", job_id)["files"]] == ["made"]
+
+
 @pytest.mark.needs_slurm
 @pytest.mark.needs_podman
 @pytest.mark.needs_bubblewrap
@@ -188,6 +214,10 @@ def test_both_work_on_a_slurm_by_the_same_runner(
 ) -> None:
     """A site's podman is set up on its nodes; here the runner's Python leads to the tests' own."""
     busybox = podman.import_tar(write_busybox(tmp_path / "busybox.tar"), NAME)
+    archive = podman.save(NAME, tmp_path / "saved.tar", "oci-archive")
+    podman.ask("image", "rm", "--force", NAME)
+    assert podman.import_tar(tmp_path / "busybox.tar", NAME, "ENV OTHER=1") != busybox
+    busybox = podman.digest(NAME)
     with running_slurm(ClusterOptions(nodes=2)) as cluster:
         path, python = tmp_path / "shared", tmp_path / "python"
         words = [f"{name}={value}" for name, value in podman.environment.items()]
@@ -208,6 +238,11 @@ def test_both_work_on_a_slurm_by_the_same_runner(
         assert inside not in deck.qd("logs", apart).stdout
         found = [deck.qd_json("results", job_id)["files"] for job_id in (inside, apart)]
         assert [len(files) for files in found] == [2, 1]
+        name = f"oci-archive:{archive}"
+        loaded = deck.run("--site", SLURM, "--image", name, "id -u; echo other=$OTHER")
+        assert deck.qd("wait", loaded).returncode == 0, deck.show(loaded)
+        assert deck.qd("logs", loaded).stdout == "65534\nother=\n"
+        assert deck.show(loaded)["image_digest"].startswith(f"{name}@sha256:")
         waits = deck.run("--site", SLURM, "--image", NAME, "env -i sleep 1000 & sleep 1000")
         until(lambda: deck.show(waits)["state"] == "running")
         assert len(podman.containers()) == 1

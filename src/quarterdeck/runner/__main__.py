@@ -28,6 +28,9 @@ node ATTEMPT --name NODE                      run the replicas of an attempt tha
 pilot FOLDER --name NODE                      hold a node, and fork a runner per order
 reap --marker MARK ... [--folder FOLDER ...]  kill what carries these marks, and the folders'
                                               containers
+load --image REFERENCE --podman PROGRAM --copy FILE
+                                              have podman load an image of an archive
+unpack --image REFERENCE --enroot PROGRAM     have enroot unpack an image
 confinement                                   say as JSON whether cgroups can be made here
 enclosures                                    say as JSON whether images and isolation work here
 """
@@ -81,13 +84,25 @@ def _pilot(words: list[str], options: dict[str, list[str]]) -> int:
 
 
 def _reap(_: list[str], options: dict[str, list[str]]) -> int:
-    from .podman import clear_containers
+    from .lodging import clear_enclosures
     from .processes import kill_marked
 
     kill_marked(set(options["--marker"]))
     for folder in options.get("--folder", ()):
-        clear_containers(folder)
+        clear_enclosures(folder)
     return 0
+
+
+def _load(_: list[str], options: dict[str, list[str]]) -> int:
+    from .archives import load
+
+    return load(options["--podman"][0], options["--image"][0], options["--copy"][0])
+
+
+def _unpack(_: list[str], options: dict[str, list[str]]) -> int:
+    from .enroot import unpack
+
+    return unpack(options["--enroot"][0], options["--image"][0])
 
 
 def _confinement(_: list[str], __: dict[str, list[str]]) -> int:
@@ -115,6 +130,8 @@ _COMMANDS = {
     "node": (_node, 1, ("--name",)),
     "pilot": (_pilot, 1, ("--name",)),
     "reap": (_reap, 0, ("--marker",)),
+    "load": (_load, 0, ("--image", "--podman", "--copy")),
+    "unpack": (_unpack, 0, ("--image", "--enroot")),
     "confinement": (_confinement, 0, ()),
     "enclosures": (_enclosures, 0, ()),
 }

@@ -15,7 +15,7 @@ from typing import Any
 from .devices import find_files, name_inside
 from .enclosed import EnclosedRanks
 from .environment import make_mark, visible_devices
-from .podman import ASK_S_MAX, PATH, last_line, outside
+from .programs import ASK_S_MAX, PATH, last_line, outside
 from .refusals import NotEnclosed
 from .spool import SHOWN, Spool
 

@@ -16,92 +16,73 @@ import contextlib
 import os
 import resource
 import select
-import time
 from typing import Any
 
 from .cgroups import find_memory_group, name_cgroup, tell_overrun
 from .devices import name_devices
-from .enclosed import EnclosedRanks
-from .environment import make_mark
+from .images import PLAIN, Image, ImageRanks
 from .podman import (
-    PULL_S_MAX,
-    Image,
-    Pull,
+    ARCHIVE,
     find_image,
     find_init,
-    find_podman,
     find_runtime,
     note_container,
-    outside,
+    pull_command,
     remove,
 )
-from .processes import find_descendants, read_mark, read_parents
+from .processes import find_descendants, find_oldest_child, read_mark
+from .programs import outside
 from .refusals import NotEnclosed
 from .spool import SHOWN, Spool
 
 NOBODY = 65534
 HOOKS = "hooks"
 """An empty folder: what the node has of hooks runs for what an image says."""
-UP_S_MAX = 60.0
 NPROC_MAX = 32768
 SHARES_PER_CPU, SHARES_MAX = 1024, 262144
 TAIL_BYTES = 500
 NOT_STARTED = 125
 """Podman's own code for a container that could not be started."""
-_PLAIN = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=@,+%-")
 
 
-class ContainerRanks(EnclosedRanks):
+class ContainerRanks(ImageRanks):
     """See the module."""
 
     def __init__(
-        self, first_rank: int, order: dict[str, Any], spool: Spool, folders: list[str]
+        self,
+        first_rank: int,
+        order: dict[str, Any],
+        spool: Spool,
+        folders: list[str],
+        podman: str,
     ) -> None:
-        super().__init__(first_rank)
-        self._order = order
-        self._spool = spool
-        self._folders = folders
-        self._podman = find_podman()
+        super().__init__(first_rank, order, spool, folders)
+        self._podman = podman
         self._init = find_init()
         self._is_root = os.geteuid() == 0
-        self._image: Image | None = None
-        self._pull: Pull | None = None
+        self._variables_of_image: dict[str, str] = {}
         self._runtime = "" if self._is_root else find_runtime(self._podman)
         self._names: dict[int, str] = {}
-        self._firsts: dict[int, int] = {}
         self._watched: dict[int, tuple[int, str] | None] = {}
-        self._started_at = 0.0
         self._overrun = ""
         self.takes_cgroups = not self._is_root
-        for folder in (SHOWN, HOOKS):
-            os.makedirs(spool.path(folder), exist_ok=True)
+        os.makedirs(spool.path(HOOKS), exist_ok=True)
         if self._is_root:
             for folder in map(os.path.realpath, folders):
                 _give(folder)
             os.chown(spool.path(SHOWN), NOBODY, NOBODY)
 
-    def prepare(self) -> Pull | None:
-        """The pull, if the image is not here."""
-        self._image = find_image(self._podman, self._order["image"])
-        if self._image is None:
-            self._pull = Pull(
-                self._podman,
-                self._order["image"],
-                make_mark(self._order),
-                self._spool.path("pull.log"),
-                self._order.get("pull_s_max") or PULL_S_MAX,
-            )
-        return self._pull
+    def find_image(self, fetched: str = "") -> Image | None:
+        """The image that the order names, if it is here."""
+        found = find_image(self._podman, self._order["image"], fetched)
+        if found is None:
+            return None
+        reference, name, self._variables_of_image = found
+        return Image(reference, name)
 
-    @property
-    def facts(self) -> dict[str, Any]:
-        """The image by digest, and how long it took to fetch."""
-        if self._image is None:
-            self._image = find_image(self._podman, self._order["image"])
-        if self._image is None:
-            raise NotEnclosed("the image %s is gone again" % self._order["image"])
-        pulled = {"pull_s": self._pull.seconds} if self._pull is not None else {}
-        return {"image": self._image.reference, **pulled}
+    def pull_command(self) -> list[str]:
+        """What fetches the image."""
+        return pull_command(self._podman, self._order["image"], self._spool.path(ARCHIVE))
 
     def start(
         self,
@@ -113,7 +94,7 @@ class ContainerRanks(EnclosedRanks):
     ) -> int:
         """Have podman start one rank, which writes into `output` itself."""
         local = len(self._running) + len(self._ended)
-        name = "%s-%d" % (name_cgroup(make_mark(self._order)), local)
+        name = "%s-%d" % (name_cgroup(self._mark), local)
         note_container(self._spool.folder, name)
         os.fchmod(output, 0o622)  # for `echo > /dev/stderr`, which opens the pipe once more
         arguments = [
@@ -122,28 +103,18 @@ class ContainerRanks(EnclosedRanks):
             *self._options(),
             *self._mounts(),
             *self._variables(environment, local),
-            *("--entrypoint", "", self._get_image().id, *command),
+            *("--entrypoint", "", self.image.name, *command),
         ]
-        pid = super().start(arguments, outside(make_mark(self._order)), "/", output, cgroups)
+        pid = super().start(arguments, outside(self._mark), "/", output, cgroups)
         self._names[pid] = name
-        self._started_at = time.monotonic()
         return pid
 
-    def are_up(self) -> bool:
-        """Whether each has a process that is the command, or has ended. `NotEnclosed` for one that
-        podman could not start."""
+    def check_start(self, rank: int, end: dict[str, Any]) -> None:
+        """`NotEnclosed` for one that podman could not start."""
         codes = (NOT_STARTED,) if self._init is None else (NOT_STARTED, 126, 127)
-        for rank, end in self._ended.items():
-            is_made = os.path.exists(self._pidfile(rank - self._first_rank))
-            if end["code"] in codes and not is_made:
-                raise NotEnclosed("podman says why in the job's log")
-        is_late = time.monotonic() - self._started_at > UP_S_MAX
-        return is_late or all(pid in self._firsts for pid in self._running)
-
-    @property
-    def has_to_be_looked_at(self) -> bool:
-        """Whether something is waited for that nobody tells of."""
-        return super().has_to_be_looked_at or any(p not in self._firsts for p in self._running)
+        is_made = os.path.exists(self._pidfile(rank - self._first_rank))
+        if end["code"] in codes and not is_made:
+            raise NotEnclosed("podman says why in the job's log")
 
     @property
     def readers(self) -> list[int]:
@@ -151,8 +122,7 @@ class ContainerRanks(EnclosedRanks):
         return list(self._watched)
 
     def reap(self) -> None:
-        """Look at the memory of containers that have just ended, before their groups are gone, and
-        for the first processes of those that have just begun."""
+        """Look at the memory of containers that have just ended, before their groups are gone."""
         limit = (self._order.get("limits") or {}).get("memory_bytes", 0)
         for handle, group in list(self._watched.items()):
             if select.select([handle], [], [], 0)[0]:
@@ -160,10 +130,6 @@ class ContainerRanks(EnclosedRanks):
                     self._overrun = self._overrun or tell_overrun(*group, limit)
                 del self._watched[handle]
                 os.close(handle)
-        sought = [pid for pid in self._running if pid not in self._firsts]
-        parents = read_parents() if sought else {}
-        for pid in sought:
-            self._look_for_first(pid, parents)
         super().reap()
 
     def describe_overrun(self) -> str:
@@ -181,6 +147,8 @@ class ContainerRanks(EnclosedRanks):
 
     def clear(self) -> None:
         """End and remove the containers. What podman leaves is killed as everybody's leftovers."""
+        with contextlib.suppress(OSError):
+            os.unlink(self._spool.path(ARCHIVE))
         with contextlib.suppress(NotEnclosed):
             if self._names:
                 remove(self._podman, self._names.values())
@@ -192,65 +160,53 @@ class ContainerRanks(EnclosedRanks):
             return None
         if self._init is None:
             return first
-        children = [child for child, parent in parents.items() if parent == first]
-        return min(children, key=_born_at, default=None)
+        return find_oldest_child(first, parents)
 
     def ends_with(self, command: int) -> bool:  # noqa: ARG002 - whichever it is
         """The first process ends with the command, and the kernel kills the others then."""
         return True
 
-    def _look_for_first(self, pid: int, parents: dict[int, int]) -> None:
+    def find_first(self, pid: int, parents: dict[int, int]) -> int | None:
         """It is named before it is what it is to be, so its environment must be the container's."""
         local = list(self._names).index(pid)
         try:
             with open(self._pidfile(local)) as stream:
                 first = int(stream.read())
         except (OSError, ValueError):
-            return
+            return None
         is_ours = first in find_descendants(os.getpid(), parents)
-        if not is_ours or read_mark(first) != make_mark(self._order):
-            return
+        if not is_ours or read_mark(first) != self._mark:
+            return None
         try:
             handle = os.pidfd_open(first)
         except OSError:
-            return
-        self._firsts[pid] = first
+            return None
         self._watched[handle] = find_memory_group(first) if self._is_root else None
+        return first
 
     def _pidfile(self, local: int) -> str:
         return self._spool.path("container-%d.pid" % local)
 
-    def _get_image(self) -> Image:
-        assert self._image is not None, "the facts are told before the start"
-        return self._image
-
     def _options(self) -> list[str]:
         limits = self._order.get("limits") or {}
         init = ["--init", "--init-path", self._init] if self._init is not None else []
-        shared = "--shm-size=%db" % self._shared_memory()
+        shared = "--shm-size=%db" % self.shared_memory_bytes()
         return [*make_options(self._runtime, limits), "--pull=never", shared, *init]
 
-    def _shared_memory(self) -> int:
-        """All that the job may use, or half of the node: podman's 64 MiB are too little for what
-        loads data in several processes."""
-        asked = (self._order.get("limits") or {}).get("memory_bytes") or 0
-        return asked or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-
     def _mounts(self) -> list[str]:
-        pairs = [(folder, "rw") for folder in self._folders]
-        pairs.append((self._spool.path(SHOWN), "ro"))
-        if self._order.get("inside"):
-            pairs.append((self._order["inside"], "ro"))
-        if any(":" in folder for folder, _ in pairs):
-            raise OSError("podman mounts no folder with a colon in its name: move the data folder")
         mounts = []
-        for folder, way in dict(pairs).items():
+        for folder, is_written in self.places().items():
+            if ":" in folder:
+                raise OSError(
+                    "podman mounts no folder with a colon in its name: move the data folder"
+                )
+            way = "rw" if is_written else "ro"
             mounts += ["--volume", "%s:%s:%s,nosuid,nodev" % (folder, folder, way)]
         return mounts
 
     def _variables(self, environment: dict[str, str], local: int) -> list[str]:
         """By a file, which others cannot read as they can arguments, where its form allows."""
-        image = self._get_image().environment
+        image = self._variables_of_image
         given = {"HOME": self._folders[0], **environment}
         if "HOME" in image and "HOME" not in environment:
             del given["HOME"]
@@ -262,7 +218,7 @@ class ContainerRanks(EnclosedRanks):
         path = self._spool.path("container-%d.env" % local)
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
             for name, text in given.items():
-                if set(text) <= _PLAIN:
+                if set(text) <= PLAIN:
                     stream.write("%s=%s\n" % (name, text))
                 else:
                     arguments += ["--env", "%s=%s" % (name, text)]
@@ -318,11 +274,3 @@ def _give(folder: str) -> None:
 
 def _at_most(limit: int) -> int:
     return NPROC_MAX if limit == resource.RLIM_INFINITY else min(limit, NPROC_MAX)
-
-
-def _born_at(pid: int) -> int:
-    try:
-        with open("/proc/%d/stat" % pid, "rb") as stream:
-            return int(stream.read().rpartition(b")")[2].split()[19])
-    except OSError:
-        return 0

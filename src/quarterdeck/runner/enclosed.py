@@ -10,8 +10,8 @@ from .ranks import Ranks
 
 
 class EnclosedRanks(Ranks):
-    """What podman and bubblewrap have in common. The pid of a rank is that of the program that we
-    started. A signal that comes before the command runs is kept for it."""
+    """What podman, enroot and bubblewrap have in common. The pid of a rank is that of the program
+    that we started. A signal that comes before the command runs is kept for it."""
 
     def __init__(self, first_rank: int) -> None:
         super().__init__(first_rank)
@@ -64,10 +64,11 @@ class EnclosedRanks(Ranks):
                 del self._due[pid]
         for pid, number in list(self._frozen.items()):
             command = self.find_command(pid, parents)
-            if command is None or not find_members(command, parents) - {command}:
+            if command is None:
                 del self._frozen[pid]
-                if command is not None:
-                    self._end(pid, command, number)
+            elif not find_members(command, parents) - self.spared(pid, parents) - {command}:
+                del self._frozen[pid]
+                self._end(pid, command, number)
 
     def _send(self, pid: int, command: int, members: set[int], number: int) -> None:
         """A shell dies of the signal while what it started makes use of the grace. Where its death

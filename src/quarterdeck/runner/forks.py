@@ -13,7 +13,7 @@ from typing import Callable, KeysView
 
 from .cgroups import clear_cgroups
 from .environment import make_mark
-from .podman import clear_containers
+from .lodging import clear_enclosures
 from .processes import kill_descendants, kill_marked
 from .replica import run_replica
 from .spool import Spool
@@ -85,7 +85,7 @@ class Forks:
         kill_marked({make_mark(order)})
         # What lost its mark came to us; everything below us that is not a runner's is a stray.
         kill_descendants(_reap_strays, spared=self._folders)
-        clear_containers(folder)
+        clear_enclosures(folder)
         clear_cgroups(folder)
         spool.say(
             "exited",

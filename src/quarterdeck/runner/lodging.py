@@ -39,14 +39,25 @@ def make_ranks(order: dict[str, Any], spool: Spool) -> Ranks:
             account.share(folder)
         return AccountRanks(first, account, folders)
     if order.get("image"):
-        from .containers import ContainerRanks
-
-        return ContainerRanks(first, order, spool, folders)
+        return _make_image_ranks(first, order, spool, folders)
     if order.get("isolate"):
         from .bubbles import BubbleRanks
 
         return BubbleRanks(first, order, spool, folders)
     return Ranks(first)
+
+
+def _make_image_ranks(first: int, order: dict[str, Any], spool: Spool, folders: list[str]) -> Ranks:
+    from .means import find_means
+
+    program = find_means(order["image"])
+    if os.path.basename(program) == "podman":
+        from .containers import ContainerRanks
+
+        return ContainerRanks(first, order, spool, folders, program)
+    from .unpacked import UnpackedRanks
+
+    return UnpackedRanks(first, order, spool, folders, program)
 
 
 def check_alike(peers: list[dict[str, Any]]) -> None:
@@ -57,6 +68,15 @@ def check_alike(peers: list[dict[str, Any]]) -> None:
         raise NotEnclosed(
             "its tag is %s on %s and %s on %s: name a digest instead" % (one, here, other, there)
         )
+
+
+def clear_enclosures(folder: str) -> None:
+    """End what encloses a replica's ranks, whatever state it is in; twice is once."""
+    from .podman import clear_noted
+    from .unpacked import clear_unpacked
+
+    clear_noted(folder)
+    clear_unpacked(folder)
 
 
 def is_enclosed(order: dict[str, Any]) -> bool:

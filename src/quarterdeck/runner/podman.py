@@ -1,7 +1,8 @@
 """Podman, as a program that is asked: what images there are, fetch one, end containers.
 
-It is started with an environment of our own. Nothing that a job or an image says reaches it there:
-what a container is to have in its environment is told by arguments and a file.
+What a container is to have in its environment is told by arguments and a file. An image in an
+archive is known by its id, which is the digest of its configuration, and so of all that is in it:
+what an archive says of names is left out, so that it moves no tag on the node.
 """
 
 from __future__ import annotations
@@ -10,58 +11,26 @@ import contextlib
 import json
 import os
 import shutil
-import subprocess
-import time
 from typing import Any, Iterable
 
+from .archives import is_archive, load_command, read_id
+from .programs import PATH, ask, last_line
 from .refusals import NotEnclosed
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-ASK_S_MAX = 60.0
-PULL_S_MAX = 1800.0
 INITS = (
     "/usr/libexec/podman/catatonit",
     "/usr/lib/podman/catatonit",
     "/usr/bin/catatonit",
     "/usr/libexec/catatonit/catatonit",
 )
-CONTAINERS = "containers"
-"""The file in a replica's folder that names its containers, for whoever clears up."""
-_KEPT = (
-    *("HOME", "LANG", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME"),
-    *("CONTAINERS_CONF", "CONTAINERS_STORAGE_CONF", "CONTAINERS_REGISTRIES_CONF"),
-    *("REGISTRY_AUTH_FILE", "http_proxy", "https_proxy", "no_proxy"),
-    *("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "DBUS_SESSION_BUS_ADDRESS"),
-)
+CONTAINERS, ARCHIVE = "containers", "image.tar"
+"""Files in a replica's folder: the names of its containers, for whoever clears up, and the copy of
+the archive that its image is loaded from."""
 
 
-class Image:
-    """An image that is here. `reference` names its content."""
-
-    def __init__(self, reference: str, image_id: str, environment: dict[str, str]) -> None:
-        self.reference = reference
-        self.id = image_id
-        self.environment = environment
-
-
-def outside(mark: str = "") -> dict[str, str]:
-    """The environment of what runs outside of a container, or starts one."""
-    found = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    found["PATH"] = PATH
-    if mark:
-        found["QD_REPLICA"] = mark
-    return found
-
-
-def find_podman() -> str:
-    """The program, or `NotEnclosed`."""
-    found = shutil.which("podman", path=PATH)
-    if found is None:
-        raise NotEnclosed(
-            "an image needs podman, and this node has none: install podman, crun and catatonit "
-            "there; `qd doctor` looks whether they work"
-        )
-    return found
+def find_podman() -> str | None:
+    """The program."""
+    return shutil.which("podman", path=PATH)
 
 
 def find_init() -> str | None:
@@ -78,82 +47,47 @@ def find_runtime(podman: str) -> str:
     return done.stdout.decode("utf-8", "replace").strip()
 
 
-def find_image(podman: str, reference: str) -> Image | None:
-    """The image that is here under this reference."""
-    plain = without_tag(reference)
-    done = ask(podman, "image", "inspect", plain)
-    if done.returncode:
-        told = done.stderr.decode("utf-8", "replace")
-        if "no such" in told.lower() or "not known" in told or "not found" in told.lower():
+def find_image(
+    podman: str, reference: str, fetched: str = ""
+) -> tuple[str, str, dict[str, str]] | None:
+    """The image that is here under this reference, or that was fetched for it under this id: its
+    reference by content, its id, and its variables."""
+    plain, _, digest = reference.partition("@")
+    if is_archive(reference):
+        image_id = fetched or read_id(reference)
+        if digest and image_id not in ("", digest.partition(":")[2]):
+            told = "the image in %s is another one now: sha256:%s" % (plain, image_id)
+            raise NotEnclosed(told + "; put back the one that is asked for, or ask for this one")
+        found = _inspect(podman, image_id) if image_id else None
+        if found is None:
             return None
-        raise NotEnclosed("podman does not work on this node: %s" % last_line(told))
-    found: dict[str, Any] = json.loads(done.stdout)[0]
-    if "@" not in plain:
-        if not str(found.get("Digest", "")).startswith("sha256:"):
-            raise NotEnclosed(
-                "the image %s has no digest on this node: push it to a registry, or import it "
-                "with podman again" % reference
-            )
-        plain = "%s@%s" % (_name(plain), found["Digest"])
+        pinned = "%s@sha256:%s" % (plain, found["Id"])
+    else:
+        pinned = without_tag(reference)
+        found = _inspect(podman, pinned)
+        if found is None:
+            return None
+        if not digest:
+            if not str(found.get("Digest", "")).startswith("sha256:"):
+                raise NotEnclosed(
+                    "the image %s has no digest on this node: push it to a registry, or import it "
+                    "with podman again" % reference
+                )
+            pinned = "%s@%s" % (_name(pinned), found["Digest"])
     pairs = [pair.partition("=") for pair in (found.get("Config") or {}).get("Env") or []]
-    return Image(plain, found["Id"], {name: text for name, _, text in pairs})
+    return pinned, str(found["Id"]), {name: text for name, _, text in pairs}
 
 
-def last_line(text: str) -> str:
-    """What a program said last, which is why it failed."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:500] if lines else "it said nothing"
-
-
-class Pull:
-    """An image that is being fetched."""
-
-    def __init__(
-        self, podman: str, reference: str, mark: str, log: str, seconds_max: float
-    ) -> None:
-        if reference.startswith("localhost/"):
-            raise NotEnclosed(
-                "this node has no image %s: build or load it there with podman, or push it to a "
-                "registry" % reference
-            )
-        self.seconds = 0.0
-        self._reference = reference
-        self._since = time.monotonic()
-        self._seconds_max = seconds_max
-        self._log = log
-        with open(log, "wb") as output:
-            self._process = subprocess.Popen(
-                [podman, "pull", "--quiet", without_tag(reference)],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=outside(mark),
-                cwd="/",
-                start_new_session=True,
-            )
-
-    def is_over(self) -> bool:
-        """Whether it has ended, or took too long."""
-        self.seconds = time.monotonic() - self._since
-        return self._process.poll() is not None or self.seconds > self._seconds_max
-
-    def cancel(self) -> None:
-        """End it."""
-        self._process.kill()
-        self._process.wait()
-
-    def check(self) -> None:
-        """`NotEnclosed` unless the image is here now."""
-        if self._process.poll() is None:
-            self.cancel()
-            raise NotEnclosed(
-                "the image %s was not here after %d s: fetch it on this node with `podman pull`, "
-                "or ask for a smaller one" % (self._reference, self._seconds_max)
-            )
-        if self._process.returncode:
-            with open(self._log, errors="replace") as stream:
-                told = last_line(stream.read())
-            raise NotEnclosed("the image %s cannot be fetched: %s" % (self._reference, told))
+def pull_command(podman: str, reference: str, copy: str) -> list[str]:
+    """What fetches the image. Of an archive there is a copy at this path meanwhile."""
+    if is_archive(reference):
+        return load_command(podman, reference.partition("@")[0], copy)
+    if reference.startswith("localhost/"):
+        raise NotEnclosed(
+            "this node has no image %s: build or load it there with podman, or push it to a "
+            "registry" % reference
+        )
+    return [podman, "pull", "--quiet", without_tag(reference)]
 
 
 def note_container(folder: str, name: str) -> None:
@@ -162,19 +96,23 @@ def note_container(folder: str, name: str) -> None:
         stream.write(name + "\n")
 
 
-def clear_containers(folder: str) -> None:
+def clear_noted(folder: str) -> None:
     """End and remove all containers of a replica: whatever state they are in, and twice is once."""
+    with contextlib.suppress(OSError):
+        os.unlink(os.path.join(folder, ARCHIVE))
     try:
         with open(os.path.join(folder, CONTAINERS)) as stream:
             names = stream.read().split()
     except OSError:
         return
-    with contextlib.suppress(NotEnclosed):
-        remove(find_podman(), names)
+    podman = find_podman()
+    if podman is not None:
+        with contextlib.suppress(NotEnclosed):
+            remove(podman, names)
 
 
 def remove(podman: str, names: Iterable[str]) -> None:
-    """As `clear_containers`, by name."""
+    """As `clear_noted`, by name."""
     ask(podman, "rm", "--force", "--ignore", "--time", "0", "--volumes", *names)
 
 
@@ -189,17 +127,12 @@ def _name(reference: str) -> str:
     return registry + slash + rest.partition(":")[0]
 
 
-def ask(podman: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    """What podman answers, whatever its code."""
-    try:
-        return subprocess.run(
-            [podman, *arguments],
-            check=False,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            env=outside(),
-            cwd="/",
-            timeout=ASK_S_MAX,
-        )
-    except subprocess.TimeoutExpired:
-        raise NotEnclosed("podman does not answer within %d s on this node" % ASK_S_MAX) from None
+def _inspect(podman: str, name: str) -> dict[str, Any] | None:
+    done = ask(podman, "image", "inspect", name)
+    if done.returncode:
+        told = done.stderr.decode("utf-8", "replace")
+        if "no such" in told.lower() or "not known" in told or "not found" in told.lower():
+            return None
+        raise NotEnclosed("podman does not work on this node: %s" % last_line(told))
+    found: dict[str, Any] = json.loads(done.stdout)[0]
+    return found

@@ -94,6 +94,20 @@ def find_descendants(root: int, parents: dict[int, int]) -> set[int]:
     return found
 
 
+def find_oldest_child(pid: int, parents: dict[int, int]) -> int | None:
+    """The child that was born first, of those that live."""
+    children = [child for child, parent in parents.items() if parent == pid]
+    return min(children, key=_born_at, default=None)
+
+
+def _born_at(pid: int) -> int:
+    try:
+        with open("/proc/%d/stat" % pid, "rb") as stream:
+            return int(stream.read().rpartition(b")")[2].split()[19])
+    except OSError:
+        return 0
+
+
 def find_members(first: int, parents: dict[int, int]) -> set[int]:
     """The living processes of the group that a process is in, of those that are known."""
     group = _read_group(first)
@@ -140,6 +154,25 @@ def kill_marked(marks: set[str]) -> None:
         if not found:
             return
         kill_all(found)
+
+
+def kill_where_mounted(place: str) -> None:
+    """Kill every process for which something is mounted at this place, until none is left: with a
+    place of one replica alone, those are what runs in its file system."""
+    while True:
+        found = {pid for pid in read_parents() if pid != os.getpid() and has_mount(pid, place)}
+        if not found:
+            return
+        kill_all(found)
+
+
+def has_mount(pid: int, place: str) -> bool:
+    """Whether something is mounted there for a process, at just this place of its own root."""
+    try:
+        with open("/proc/%d/mountinfo" % pid, errors="replace") as stream:
+            return any(line.split()[4] == place for line in stream)
+    except OSError:
+        return False
 
 
 def kill_all(pids: Iterable[int]) -> None:

@@ -23,7 +23,7 @@ from .environment import (
     visible_devices,
     write_hostfile,
 )
-from .lodging import METRICS, check_alike, is_enclosed, make_ranks, show
+from .lodging import METRICS, check_alike, clear_enclosures, is_enclosed, make_ranks, show
 from .logfile import Budget, LogFile
 from .ports import reserved_port
 from .processes import become_subreaper, kill_descendants, kill_marked
@@ -63,10 +63,8 @@ def run_replica(folder: str) -> int:
         os.umask(0o077)
     become_subreaper()
     if os.path.exists(spool.path("started")):
-        from .podman import clear_containers
-
         kill_marked({make_mark(order)})
-        clear_containers(spool.folder)
+        clear_enclosures(spool.folder)
         clear_cgroups(spool.folder)
         spool.say_last("exited", ranks=[], reason="killed", message="an earlier runner was lost")
         return 0
@@ -111,6 +109,7 @@ class Replica:
             self._set_up()
             is_here = self._fetch()
         except (ClockSkewed, DevicesMissing, LauncherRefused, NotEnclosed) as error:
+            self._clear_away()
             self._say_exited("setup_failed", str(error))
             return
         except (OSError, ValueError, KeyError) as error:

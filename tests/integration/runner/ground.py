@@ -47,6 +47,7 @@ class Ground:
         self._inbox: int | None = os.open(self.run / "inbox.fifo", os.O_RDWR | os.O_NONBLOCK)
         self.launchers: list[subprocess.Popen[bytes]] = []
         self.extra: dict[str, str] = {}
+        self.image = ""
 
     def start_launcher(self, *, idle_s: float = 1000.0) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-I", "-S", str(RUNNER), "launcher"]

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.runner.ground import Ground
+from tests.integration.runner.ground import Ground, until
+from tests.means import Means
 from tests.podman import Podman, write_busybox
 
-pytestmark = pytest.mark.needs_podman
 SIGN = "the trap was sprung"
 HOSTILE = (
     *("LD_PRELOAD=/trap.so", "LD_LIBRARY_PATH=/", "BASH_ENV=/trap", "ENV=/trap", "PATH=/bin:/evil"),
@@ -25,12 +25,14 @@ TRAP = f'#!/bin/sh\necho "{SIGN}"; echo "{SIGN}" > /sprung\nexec "$@"\n'.encode(
 
 
 @pytest.fixture
-def yard(ground: Ground, podman: Podman) -> Iterator[Ground]:
+def yard(ground: Ground, request: pytest.FixtureRequest) -> Iterator[Ground]:
     """A ground, and beside it a secret of the node that nobody may reach."""
-    ground.extra = podman.environment
+    is_for_all = "means" in request.fixturenames
+    ground.extra = request.getfixturevalue("means" if is_for_all else "podman").environment
     (ground.root.parent / "secret").write_text("of the node")
     yield ground
-    podman.ask("rm", "--all", "--force", "--time", "0")
+    if not is_for_all:
+        request.getfixturevalue("podman").ask("rm", "--all", "--force", "--time", "0")
 
 
 def link(name: str, target: str) -> tarfile.TarInfo:
@@ -45,6 +47,7 @@ def run(yard: Ground, image: str, line: str) -> tuple[str, dict[str, object]]:
     return log.read_text() if log.exists() else "", end
 
 
+@pytest.mark.needs_podman
 def test_what_an_image_says_of_its_start_is_not_done(
     yard: Ground, podman: Podman, tmp_path: Path
 ) -> None:
@@ -78,10 +81,10 @@ def test_what_an_image_says_of_its_start_is_not_done(
 
 
 def test_the_environment_of_an_image_stays_inside(
-    yard: Ground, podman: Podman, tmp_path: Path
+    yard: Ground, means: Means, tmp_path: Path
 ) -> None:
     tar = write_busybox(tmp_path / "a.tar", files={"trap": TRAP, "trap.so": TRAP})
-    image = podman.import_tar(
+    image = means.import_tar(
         tar,
         "localhost/env:1",
         *(f"ENV {pair}" for pair in HOSTILE),
@@ -89,6 +92,7 @@ def test_the_environment_of_an_image_stays_inside(
     log, end = run(yard, image, "env; sleep 0.5")
     assert end["reason"] == "completed"
     assert {"LD_PRELOAD=/trap.so", "PATH=/bin:/evil", "CONTAINERS_CONF=/trap"} < {*log.split()}
+    assert "ld.so" not in log, "a program of the node was to load it"
     assert f"QD_REPLICA={yard.home_id}/j1/1/0" in log
     assert "QD_JOB_ID=j1" in log
     assert f"QD_RESULTS={yard.root}" in log
@@ -96,24 +100,35 @@ def test_the_environment_of_an_image_stays_inside(
 
 
 def test_the_environment_of_a_job_reaches_nothing_outside(
-    yard: Ground, podman: Podman, tmp_path: Path
+    yard: Ground, means: Means, busybox: str
 ) -> None:
     """What starts the container must not load what the job names: the file would be the node's."""
-    image = podman.import_tar(write_busybox(tmp_path / "a.tar"), "localhost/plain:1")
-    trap = {"LD_PRELOAD": "/nowhere/trap.so", "PATH": "/bin", "CONTAINERS_CONF": "/nowhere"}
-    folder = yard.order("echo ready; sleep 1000", image=image, env={**trap, "ODD": "a b\nc"})
+    trap = {"LD_PRELOAD": "/nowhere/trap.so", "PATH": "/bin", "BASH_ENV": "/nowhere"}
+    trap |= {"CONTAINERS_CONF": "/nowhere", "ENROOT_ROOTFS_WRITABLE": "y"}
+    env = {**trap, "ODD": "a b\nc"}
+    folder = yard.order("env; touch /x; echo ready; sleep 1000", image=busybox, env=env)
     yard.start_launcher()
     yard.launch(folder)
-    started = yard.fact(folder, "started")
-    environ = Path(f"/proc/{started['pids'][0]}/environ").read_bytes()
-    assert b"podman" in Path(f"/proc/{started['pids'][0]}/cmdline").read_bytes()
-    assert b"trap.so" not in environ
-    assert b"CONTAINERS_CONF=/nowhere" not in environ
-    assert stat.S_IMODE((folder / "container-0.env").stat().st_mode) == 0o600
+    pid = yard.fact(folder, "started")["pids"][0]
+    until(lambda: "ready" in (folder / "log").read_text())
+    log = (folder / "log").read_text()
+    assert "LD_PRELOAD=/nowhere/trap.so" in log
+    assert "ld.so" not in log, "a program of the node was to load it"
+    assert "/x: Read-only" in log
+    environ = Path(f"/proc/{pid}/environ").read_bytes()
+    starts = {b"podman", b"enroot"} & set(Path(f"/proc/{pid}/cmdline").read_bytes().split(b"/"))
+    if starts or not hasattr(means, "folder"):
+        assert b"trap.so" not in environ
+        assert b"CONTAINERS_CONF=/nowhere" not in environ
+    files = [*folder.glob("container-0.env"), *folder.glob("enclosure-0/*/10.env")]
+    files += folder.glob("enclosure-0/rc")
+    assert files
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
     yard.ask_to_stop(folder, 0)
     yard.fact(folder, "exited")
 
 
+@pytest.mark.needs_podman
 def test_no_hook_of_the_node_runs_for_what_an_image_says(
     yard: Ground, podman: Podman, tmp_path: Path
 ) -> None:
@@ -140,11 +155,11 @@ def test_no_hook_of_the_node_runs_for_what_an_image_says(
 
 @pytest.mark.parametrize("target", ["/etc", "../../../../../../../../tmp", "/proc/self/fd/8", "/"])
 def test_links_in_place_of_our_folders_lead_nowhere(
-    yard: Ground, podman: Podman, tmp_path: Path, target: str
+    yard: Ground, means: Means, tmp_path: Path, target: str
 ) -> None:
     """The first folder of the path at which ours are mounted is a link, and so is /tmp."""
     first = yard.root.parts[1]
-    image = podman.import_tar(
+    image = means.import_tar(
         write_busybox(tmp_path / "a.tar", link(first, target), link("var", target)),
         "localhost/links:1",
     )
@@ -160,6 +175,7 @@ def test_links_in_place_of_our_folders_lead_nowhere(
         assert end["reason"] == "setup_failed"
 
 
+@pytest.mark.needs_podman
 def test_a_device_in_an_image_cannot_be_opened(
     yard: Ground, podman: Podman, tmp_path: Path
 ) -> None:
@@ -177,6 +193,7 @@ def test_a_device_in_an_image_cannot_be_opened(
     assert log.endswith("over\n")
 
 
+@pytest.mark.needs_podman
 def test_links_that_a_job_left_in_its_checkpoint_give_nobody_a_file(
     yard: Ground, podman: Podman, tmp_path: Path
 ) -> None:

@@ -112,9 +112,10 @@ class JobRequest(Request):
     image: str | None = Field(
         default=None,
         description="The container image that the command runs in: registry, name, and a digest or "
-        "a tag. What a tag means when the job first starts, it means to the job for ever. Left "
-        "out, it runs in the site's own environment.",
-        examples=["docker.io/library/python:3.12", "localhost/ours@sha256:" + "0" * 64],
+        "a tag; or the path of a file that the nodes have. What a tag or a file means when the job "
+        "first starts, it means to the job for ever. Left out, it runs in the site's own "
+        "environment.",
+        examples=["docker.io/library/python:3.12", "oci-archive:/shared/ours.tar"],
     )
     isolate: Flag = Field(
         default=False,

@@ -125,6 +125,8 @@ class Demand:
     @property
     def parts(self) -> tuple[Demand, ...]:
         """Each group as a demand of its own, the first one first."""
+        if not self.beside:
+            return (self,)
         near = replace(
             self.topology,
             # Rails are of GPUs that all nodes have alike; what is beside lies in the same unit.

@@ -192,7 +192,7 @@ def _sparing(
     """Where it may lie, with as few of the nodes that are free now as will do: others can use those
     until then, and longer."""
     sites, insists = where
-    is_free = now.free.costs(waiting.demand.resources) < np.inf
+    is_free = now.free.fits(waiting.demand.resources)
     spare = np.flatnonzero(is_free & beside)
 
     def with_first(count: int) -> NDArray[np.bool_]:

@@ -7,7 +7,6 @@ its work is lost; what is stopping already gives up more at no cost.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.times import NS_PER_S
@@ -34,8 +33,11 @@ def loss_gpu_s(one: Running, now_ns: int) -> float:
     """What is lost when it is stopped now, in GPU seconds, also if it goes on at once with some of
     its nodes; a job without GPUs counts as a hundredth of one. Of what is being stopped already
     nothing more is lost."""
-    if one.is_going_on:
-        return 0.0
+    return 0.0 if one.is_going_on else lost_by_stop_gpu_s(one, now_ns)
+
+
+def lost_by_stop_gpu_s(one: Running, now_ns: int) -> float:
+    """The same as if it were not being stopped already."""
     ran_s = max(0.0, (now_ns - one.started_at_ns) / NS_PER_S)
     lost_s = min(ran_s, KEPT_LOSS_S) if one.keeps_checkpoints else ran_s
     return lost_s * max(0.01, one.gpus)
@@ -74,8 +76,7 @@ class Borrowers:
         less."""
         if one.is_going_on and one.keeps:
             return 0.0
-        lost = loss_gpu_s(replace(one, is_going_on=False), self._now_ns)
-        return lost * PRIORITY_WEIGHT**one.priority
+        return lost_by_stop_gpu_s(one, self._now_ns) * PRIORITY_WEIGHT**one.priority
 
     def price_of_node(self, one: Running, nodes: int) -> float:
         """What of that falls to each of its nodes, of which so many are wanted. A gang goes from

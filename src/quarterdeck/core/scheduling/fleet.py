@@ -46,7 +46,8 @@ class Fleet:
 
     `kind_of_node` is the kind of all GPUs of a node, `MIXED`, or `NOT_THERE`. `domains` say which
     rack, unit and pod each node stands in, by number; `domain_names` are in the order of these.
-    `topology` is an index into `topologies`.
+    `topology` is an index into `topologies`. `cpus_most` are those of the node with most CPUs, at
+    least 1; `has_mixed` says whether any node is `MIXED`.
     """
 
     nodes: tuple[Node, ...]
@@ -63,6 +64,8 @@ class Fleet:
     topology: NDArray[np.int32]
     domains: dict[Level, NDArray[np.int32]]
     domain_names: dict[Level, tuple[str, ...]]
+    cpus_most: int
+    has_mixed: bool
     _columns: dict[int, dict[str, int]] = field(default_factory=dict)
     """Of the nodes that were asked about."""
 
@@ -94,6 +97,7 @@ def fleet_of(placed: Sequence[tuple[str, Node]]) -> Fleet:
         kind_of_node[row] = numbers[0] if len(set(numbers)) == 1 else MIXED
         is_suspect[row, : len(numbers)] = [one.is_suspect for one in node.devices]
     domains, names = _domains_of(placed)
+    cpus = np.array([node.cpus for node in nodes], np.int64)
     return Fleet(
         nodes,
         {(site, node.name): row for row, (site, node) in enumerate(placed)},
@@ -103,12 +107,14 @@ def fleet_of(placed: Sequence[tuple[str, Node]]) -> Fleet:
         kind_of_node,
         is_suspect,
         np.array([len(node.devices) for node in nodes], np.int64),
-        np.array([node.cpus for node in nodes], np.int64),
+        cpus,
         np.array([node.memory_bytes for node in nodes], np.int64),
         tuple(topologies),
         topology,
         domains,
         names,
+        max(1, int(cpus.max(initial=1))),
+        bool((kind_of_node == MIXED).any()),
     )
 
 

@@ -74,13 +74,17 @@ class Typical:
         cpus: NDArray[np.int64],
         memory_bytes: NDArray[np.int64],
     ) -> NDArray[np.float64]:
-        """The free GPUs of each node that a typical job cannot use there, on average."""
-        is_of_use = (
-            (gpus[:, None] >= self.gpus)
-            & (cpus[:, None] >= self.cpus)
-            & (memory_bytes[:, None] >= self.memory_bytes)
+        """The free GPUs of each node that a typical job cannot use there, on average: of nodes
+        alike the same to the last bit, whichever others are asked about with them."""
+        is_of_use = gpus >= self.gpus[:, None]
+        is_of_use &= cpus >= self.cpus[:, None]
+        is_of_use &= memory_bytes >= self.memory_bytes[:, None]
+        shares = self.share[:, None] * is_of_use
+        # NumPy adds one shape after the other, but those of a single node in pairs.
+        usable: NDArray[np.float64] = (
+            shares.sum(axis=0) if len(gpus) > 1 else shares.cumsum(axis=0)[-1]
         )
-        return gpus * (1.0 - is_of_use @ self.share)
+        return gpus * (1.0 - usable)
 
     def stranded(
         self,

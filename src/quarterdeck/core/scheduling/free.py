@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from quarterdeck.core.scheduling.capacity import (
     state_without,
 )
 from quarterdeck.core.scheduling.devices import choose_parts
+from quarterdeck.core.scheduling.node_costs import find_fitting, reckon
 from quarterdeck.core.scheduling.shares import costs_of
 from quarterdeck.core.scheduling.wants import want_of
 
@@ -39,18 +40,6 @@ if TYPE_CHECKING:
     from quarterdeck.core.scheduling.fragments import Typical
     from quarterdeck.core.scheduling.wants import Want
 
-WEIGHT_LEFT_OVER: Final = 0.05
-"""Among nodes that fragment alike the fuller one is taken; this is per GPU left over."""
-WEIGHT_CPUS_LEFT: Final = 0.01
-"""Then the one with fewer CPUs left, as a share of the most that any node has."""
-WEIGHT_STRANDED: Final = 3.0
-"""A GPU without CPUs or memory beside it is lost to all jobs, and not only to some as one that is
-fragmented. From 1 to 10 the packing benchmark gives the same within a tenth or so."""
-WEIGHT_SUSPECT: Final = 100.0
-"""A GPU that has shown errors is taken when there is no other."""
-WEIGHT_PREFERENCE: Final = 10.0
-"""The second choice of GPU model is taken when there is no room on the first."""
-
 
 class Free:
     """See the module."""
@@ -65,29 +54,42 @@ class Free:
         self.gpus_idle = capacity.gpus_idle.copy()
         self.state = capacity.state.copy()
         self.typical = typical
-        self._cpus_most = max(1, int(self.fleet.cpus.max(initial=1)))
         self._taken_from: list[int] = []
         self._before: list[tuple[NDArray[Any], ...]] | None = None
-        self._costs: dict[Resources, _Costs] = {}
+        self._known: dict[Resources, _Known] = {}
         self.barred: NDArray[np.bool_] | None = None
         """Rows on which nothing fits for the job that is looked at: somebody has booked them."""
 
+    def fits(self, resources: Resources) -> NDArray[np.bool_]:
+        """On which nodes there is room for a replica."""
+        known = self._look(resources)
+        return known.fits if self.barred is None else known.fits & ~self.barred
+
     def costs(self, resources: Resources) -> NDArray[np.float64]:
         """What a replica would cost on each node; `inf` where it does not fit."""
-        known = self._costs.get(resources)
-        if known is None:
-            want = self._want_of(resources)
-            known = _Costs(want, self._reckon(want, None), len(self._taken_from))
-            self._costs[resources] = known
-        elif known.seen < len(self._taken_from):
-            rows = np.array(sorted({*self._taken_from[known.seen :]}), np.int64)
-            if known.is_shared:
-                known = self._costs[resources] = _Costs(known.want, known.values.copy(), 0)
-            known.values[rows] = self._reckon(known.want, rows)
-            known.seen = len(self._taken_from)
+        known = self._look(resources)
+        if known.values is None:
+            known.values = reckon(self, known.want, known.fits)
         if self.barred is not None:
             return np.where(self.barred, np.inf, known.values)
         return known.values
+
+    def _look(self, resources: Resources) -> _Known:
+        """What is known of these needs, as of now."""
+        known = self._known.get(resources)
+        if known is None:
+            want = self._want_of(resources)
+            known = _Known(want, find_fitting(self, want, None), len(self._taken_from))
+            self._known[resources] = known
+        elif known.seen < len(self._taken_from):
+            rows = np.array(sorted({*self._taken_from[known.seen :]}), np.int64)
+            if known.is_shared:
+                known = self._known[resources] = known.copy()
+            known.fits[rows] = find_fitting(self, known.want, rows)
+            if known.values is not None:
+                known.values[rows] = reckon(self, known.want, known.fits[rows], rows)
+            known.seen = len(self._taken_from)
+        return known
 
     def take(
         self, rows: Sequence[int], resources: Resources, only: int | None = None
@@ -238,7 +240,7 @@ class Free:
 
     def _want_of(self, resources: Resources) -> Want:
         """The need; what a share of a GPU costs depends on which shares are typical."""
-        known = self._costs.get(resources)
+        known = self._known.get(resources)
         if known is not None:
             return known.want
         want = want_of(resources, self.fleet.kinds)
@@ -248,7 +250,7 @@ class Free:
         return replace(want, costs=np.where(np.isfinite(want.costs), costs, np.inf))
 
     def _copied(self) -> Free:
-        for known in self._costs.values():
+        for known in self._known.values():
             known.is_shared = True
         made = copy(self)
         made.detach()
@@ -260,7 +262,7 @@ class Free:
         self.gpus_free, self.gpus_idle = self.gpus_free.copy(), self.gpus_idle.copy()
         self.state = self.state.copy()
         self._before, self._taken_from = None, self._taken_from.copy()
-        self._costs = self._costs.copy()
+        self._known = self._known.copy()
 
     def _put(
         self,
@@ -301,66 +303,25 @@ class Free:
         np.add.at(self.gpus_free, rows, int(after == FREE) - (before == FREE).astype(np.int64))
         np.add.at(self.gpus_idle, rows, IDLE[after] - IDLE[before])
 
-    def _reckon(self, want: Want, rows: NDArray[np.int64] | None) -> NDArray[np.float64]:
-        """The costs of these rows, or of all."""
-        fleet, wanted = self.fleet, want.resources
-        at = slice(None) if rows is None else rows
-        cpus, memory, gpus = self.cpus[at], self.memory_bytes[at], self.gpus_free[at]
-        kind_of_node = fleet.kind_of_node[at]
-        fits = self.is_open[at] & (cpus >= wanted.cpus) & (memory >= wanted.memory_bytes)
-        cost = (WEIGHT_CPUS_LEFT / self._cpus_most) * (cpus - wanted.cpus)
-        cost += WEIGHT_LEFT_OVER * (gpus - wanted.gpus if want.is_whole else gpus)
-        left = gpus
-        if wanted.gpus:
-            kind, state = fleet.kind[at], self.state[at]
-            fits &= want.count(kind_of_node, kind, state) >= wanted.gpus
-            cost += WEIGHT_PREFERENCE * _preference(want, kind_of_node, kind)
-            if want.is_whole:
-                left = gpus - wanted.gpus
-            else:
-                costs = want.costs[kind, state]
-                cheapest = costs.min(axis=1)
-                cost += np.where(np.isfinite(cheapest), cheapest, 0.0)
-                if want.resources.gpu_unit is GpuUnit.SHARE:
-                    # One that it opens is whole no more.
-                    rows_here = np.arange(len(state))
-                    left = gpus - (state[rows_here, costs.argmin(axis=1)] == FREE)
-            suspect = fleet.is_suspect[at]
-            if suspect.any():
-                trusted = (want.counts[kind, state] * ~suspect).sum(axis=1)
-                cost += WEIGHT_SUSPECT * np.maximum(0, wanted.gpus - trusted)
-        before = self.typical.fragments(gpus, cpus, memory)
-        after = self.typical.fragments(left, cpus - wanted.cpus, memory - wanted.memory_bytes)
-        cost += after - before
-        cost += WEIGHT_STRANDED * self._strands(want, rows, cpus, memory)
-        return np.where(fits, cost, np.inf)
 
-    def _strands(
-        self,
-        want: Want,
-        rows: NDArray[np.int64] | None,
-        cpus: NDArray[np.int64],
-        memory_bytes: NDArray[np.int64],
-    ) -> NDArray[np.float64]:
-        """How many more GPUs of each node would be stranded."""
-        wanted, typical = want.resources, self.typical
-        idle = self.gpus_idle if rows is None else self.gpus_idle[rows]
-        after = typical.stranded(
-            idle - wanted.gpus * want.part, cpus - wanted.cpus, memory_bytes - wanted.memory_bytes
-        )
-        return after - typical.stranded(idle, cpus, memory_bytes)
+class _Known:
+    """Where a replica fits, and what it costs there as far as anybody asked; what is shared is not
+    changed any more."""
 
+    __slots__ = ("fits", "is_shared", "seen", "values", "want")
 
-class _Costs:
-    """Costs as far as they were reckoned; shared ones are not changed any more."""
-
-    __slots__ = ("is_shared", "seen", "values", "want")
-
-    def __init__(self, want: Want, values: NDArray[np.float64], seen: int) -> None:
+    def __init__(self, want: Want, fits: NDArray[np.bool_], seen: int) -> None:
         self.want = want
-        self.values = values
+        self.fits = fits
+        self.values: NDArray[np.float64] | None = None
         self.seen = seen
         self.is_shared = False
+
+    def copy(self) -> _Known:
+        """The same, to be changed."""
+        made = _Known(self.want, self.fits.copy(), self.seen)
+        made.values = None if self.values is None else self.values.copy()
+        return made
 
 
 def _grant_of(node: Node, parts: Sequence[tuple[int, Part]], resources: Resources) -> Grant:
@@ -372,14 +333,3 @@ def _grant_of(node: Node, parts: Sequence[tuple[int, Part]], resources: Resource
         resources.memory_bytes,
         tuple(dict.fromkeys([nics[column] for column, _ in parts])) if nics else (),
     )
-
-
-def _preference(
-    want: Want, kind_of_node: NDArray[np.int16], kind: NDArray[np.int16]
-) -> NDArray[np.float64]:
-    """How far each node's GPUs are from the first choice; of a node of several kinds the best."""
-    found = want.preference[np.maximum(kind_of_node, -1)]
-    mixed = kind_of_node < -1
-    if mixed.any():
-        found[mixed] = want.preference[kind[mixed]].min(axis=1)
-    return np.where(np.isfinite(found), found, 0.0)

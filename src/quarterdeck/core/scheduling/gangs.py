@@ -61,6 +61,17 @@ def choose_nodes(
     return _pack(fleet, site, rows, costs, demand)
 
 
+def has_room(fleet: Fleet, site: str, fits: NDArray[np.bool_], demand: Demand) -> bool:
+    """Whether `choose_nodes` finds nodes for all of the gang, where a replica `fits`."""
+    part = fleet.sites[site]
+    if demand.most_nodes == 1:
+        return bool(fits[part].any())
+    rows = np.flatnonzero(fits[part]) + part.start
+    if len(rows) < demand.nodes or demand.topology.spread is not None:
+        return len(rows) >= demand.nodes
+    return largest_gang(fleet, site, rows, demand.topology)[0] >= demand.nodes
+
+
 def largest_gang(fleet: Fleet, site: str, rows: NDArray[np.int64], wish: Wish) -> tuple[int, str]:
     """How many of these nodes stand within one domain of the required level at most, and in
     which."""

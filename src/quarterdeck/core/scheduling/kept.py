@@ -71,7 +71,7 @@ class Keeping:
         """The snapshot as if they ran already; of those that stop to go on with what they keep only
         what they leave is leaving."""
         running = snapshot.running
-        if any(one.keeps for one in running):
+        if [one for one in running if one.keeps]:
             running = tuple(part for one in running for part in _parts_of(one))
         if not self._rest:
             return snapshot if running is snapshot.running else replace(snapshot, running=running)

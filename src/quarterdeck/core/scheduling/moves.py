@@ -14,8 +14,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from quarterdeck.core.cluster.demand import GpuUnit
 from quarterdeck.core.cluster.mig import mask_of, profiles_of
 from quarterdeck.core.cluster.parts import parse_part
@@ -200,4 +198,4 @@ def _has_place(free: Free, site: str, resources: Resources) -> bool:
     if resources.gpu_profile.endswith("+me"):
         return True  # its own media engines would seem to be in its way
     slice_alone = replace(resources, cpus=0, memory_bytes=0)
-    return bool((free.costs(slice_alone)[free.fleet.sites[site]] < np.inf).any())
+    return bool(free.fits(slice_alone)[free.fleet.sites[site]].any())

@@ -15,7 +15,7 @@ from quarterdeck.core.scheduling.capacity import FREE
 from quarterdeck.core.scheduling.caps import note_placed, within_caps
 from quarterdeck.core.scheduling.devices import CHOICES_MAX
 from quarterdeck.core.scheduling.free import Free
-from quarterdeck.core.scheduling.gangs import choose_nodes
+from quarterdeck.core.scheduling.gangs import choose_nodes, has_room
 from quarterdeck.core.scheduling.grounds import grounds_of
 from quarterdeck.core.scheduling.groups import Taken, take_groups
 from quarterdeck.core.scheduling.nearness import (
@@ -86,7 +86,7 @@ class Placer:
             return None
         too_far: TooFar | None = None
         for site in self.sites_for(demand, sites):
-            nodes_free = int((self.free.costs(demand.resources) < np.inf).sum())
+            nodes_free = int(np.count_nonzero(self.free.fits(demand.resources)))
             if accepts is not None:
                 self.free.mark()
             taken = self._take_all(site, demand, data_at, insists, within)
@@ -182,17 +182,29 @@ class Placer:
         insists = self.insists if insists is None else insists
         for site in self.sites_for(demand, sites):
             if not demand.beside:
-                found = self._choose(site, demand, None, within)
-                has_room = (
-                    found is not None
-                    and self._find_too_far(site, demand, found[0], insists) is None
-                )
+                has_room = self._has_room(site, demand, insists, within)
             else:
                 has_room = self._take_all(site, demand, within=within) is not None
                 self.free.go_back()
             if has_room:
                 return True
         return False
+
+    def _has_room(self, site: str, demand: Demand, insists: Insists, within: Rows) -> bool:
+        """Whether there is room at a site, near enough: where that does not matter nobody needs to
+        know which nodes it would be."""
+        wish = demand.topology
+        if Level.RAIL not in (wish.require, wish.prefer):
+            if not has_room(self.free.fleet, site, self._fits(demand, within), demand):
+                return False
+            if not insists or not may_insist(demand):
+                return True
+        found = self._choose(site, demand, None, within)
+        return found is not None and self._find_too_far(site, demand, found[0], insists) is None
+
+    def _fits(self, demand: Demand, within: Rows) -> NDArray[np.bool_]:
+        fits = self.free.fits(demand.resources)
+        return fits if within is None else fits & within
 
     def sites_for(self, demand: Demand, sites: Sites) -> Iterator[str]:
         """The sites that come into question, by name."""
@@ -207,7 +219,10 @@ class Placer:
         data_at: Mapping[str, float] | None,
         within: Rows = None,
     ) -> tuple[Chosen, int | None] | None:
-        fleet = self.free.fleet
+        fleet, wish = self.free.fleet, demand.topology
+        is_on_rails = Level.RAIL in (wish.require, wish.prefer) and demand.most_nodes > 1
+        if not is_on_rails and not has_room(fleet, site, self._fits(demand, within), demand):
+            return None
         costs = self.free.costs(demand.resources)
         if within is not None:
             costs = np.where(within, costs, np.inf)
@@ -217,8 +232,7 @@ class Placer:
                 row = fleet.rows.get((site, node))
                 if row is not None:
                     costs[row] -= WEIGHT_DATA * share
-        wish = demand.topology
-        if Level.RAIL in (wish.require, wish.prefer) and demand.most_nodes > 1:
+        if is_on_rails:
             for mask in self._rails(costs, demand):
                 same = np.where(self._has_free(mask), costs, np.inf)
                 chosen = choose_nodes(fleet, site, same, _on_one_rail(demand))

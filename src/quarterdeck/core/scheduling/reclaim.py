@@ -246,7 +246,7 @@ def _clearing_costs(
     there for it."""
     demand, within = seeker.waiting.demand, seeker.within
     parts = [part.resources for part in demand.parts]
-    fits = np.logical_and.reduce([free.costs(wanted) < np.inf for wanted in parts])
+    fits = np.logical_and.reduce([free.fits(wanted) for wanted in parts])
     costs = np.where(within & fits, 0.0, np.inf)
     chosen_of: dict[int, list[Running]] = {}
     for row in np.flatnonzero(within & ~fits).tolist():

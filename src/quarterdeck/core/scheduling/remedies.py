@@ -11,6 +11,7 @@ from quarterdeck.core.cluster.demand import GpuUnit, Wish
 from quarterdeck.core.cluster.gpus import format_gpus
 from quarterdeck.core.cluster.mig import profiles_of
 from quarterdeck.core.scheduling.gangs import largest_gang
+from quarterdeck.core.scheduling.node_costs import count_gpus
 from quarterdeck.core.scheduling.placer import Placer
 from quarterdeck.core.scheduling.wants import want_of
 
@@ -52,8 +53,8 @@ def find_resumable(placer: Placer, demand: Demand, sites: Sites, survey: Survey)
     opened = free.opened(shut)
     if not Placer(opened, placer.insists).could_place(demand, sites):
         return ()
-    fits = opened.costs(demand.resources) < np.inf
-    fitted = free.costs(demand.resources) < np.inf
+    fits = opened.fits(demand.resources)
+    fitted = free.fits(demand.resources)
     helpful = [row for row in shut if fits[row] and not fitted[row]]
     # As few as do: one more after the other, and then without those that were in vain.
     chosen = list(helpful)
@@ -153,13 +154,11 @@ def _less_per_node(placer: Placer, demand: Demand, survey: Survey) -> Iterator[R
         rows = survey.rows[free.is_open[survey.rows]]
     if len(rows) < demand.nodes:
         return
-    fleet = free.fleet
     has_cpus = free.cpus[rows] >= wanted.cpus
     has_memory = free.memory_bytes[rows] >= wanted.memory_bytes
     gpus = free.gpus_free[rows]
     if wanted.gpus:
-        want = want_of(wanted, fleet.kinds)
-        gpus = want.count(fleet.kind_of_node[rows], fleet.kind[rows], free.state[rows])
+        gpus = count_gpus(free, want_of(wanted, free.fleet.kinds), rows)
     has_gpus = gpus >= wanted.gpus
     if wanted.gpus > 1:
         most = _kth_largest(gpus[has_cpus & has_memory], demand.nodes)

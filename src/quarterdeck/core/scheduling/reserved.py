@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from quarterdeck.basics.quantities import format_span, parse_span_s
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.calendar.zones import say_when
@@ -39,7 +37,7 @@ def explain_reserved(
     """The verdict, `verdict` being what would be said with nothing but these bars in mind."""
     placer.bar(None)
     has_room = placer.could_place(waiting.demand, sites)
-    fitting = placer.free.costs(waiting.demand.resources) < np.inf
+    fitting = placer.free.fits(waiting.demand.resources)
     kept = int((bars.rows & fitting).sum())
     if not has_room:
         placer.bar(bars)

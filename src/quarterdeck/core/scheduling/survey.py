@@ -10,6 +10,7 @@ import numpy as np
 from quarterdeck.core.cluster.hardware import NodeState
 from quarterdeck.core.scheduling.capacity import CLOSED, FREE
 from quarterdeck.core.scheduling.gangs import largest_gang
+from quarterdeck.core.scheduling.node_costs import count_gpus
 from quarterdeck.core.scheduling.wants import want_of
 
 if TYPE_CHECKING:
@@ -50,13 +51,13 @@ def able_rows(fleet: Fleet, wanted: Resources, rows: NDArray[np.int64]) -> NDArr
 def survey_of(free: Free, wanted: Resources, sites: Iterable[str]) -> Survey | None:
     """The site that comes closest to having room: with most nodes that could ever do, then most
     that do now, then by name; None without any site."""
-    fleet, costs = free.fleet, free.costs(wanted)
+    fleet, fits = free.fleet, free.fits(wanted)
     best: tuple[tuple[int, int, str], Survey] | None = None
     for site in sites:
         part = fleet.sites[site]
         rows = np.arange(part.start, part.stop)
         able = able_rows(fleet, wanted, rows)
-        fitting = rows[costs[part] < np.inf]
+        fitting = rows[fits[part]]
         closeness = (-len(able), -len(fitting), site)
         if best is None or closeness < best[0]:
             best = (closeness, Survey(site, rows, able, able[free.is_open[able]], fitting))
@@ -131,5 +132,4 @@ def _counts(free: Free, rows: NDArray[np.int64], wanted: Resources) -> NDArray[n
     if not wanted.gpus:
         gpus: NDArray[np.int64] = free.gpus_free[rows]
         return gpus
-    fleet, want = free.fleet, want_of(wanted, free.fleet.kinds)
-    return want.count(fleet.kind_of_node[rows], fleet.kind[rows], free.state[rows])
+    return count_gpus(free, want_of(wanted, free.fleet.kinds), rows)

@@ -328,7 +328,10 @@ def _nodes_free(numbers: dict[str, int]) -> str:
 def _largest_holders(site: str, wanted: Resources, holders: Iterable[Holder]) -> tuple[JobId, ...]:
     here = [holder for holder in holders if holder.site == site]
     if wanted.gpus:
-        here = [holder for holder in here if holder.gpus]
+        # Thousands hold one GPU each, and only those are compared that hold most.
+        most = sorted([holder.gpus for holder in here])[-HOLDERS_SHOWN_MAX:]
+        least = max(1, min(most, default=1))
+        here = [holder for holder in here if holder.gpus >= least]
     largest = nsmallest(
         HOLDERS_SHOWN_MAX, here, key=lambda holder: (-holder.gpus, -holder.cpus, holder.job_id)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from quarterdeck.core.cluster.hardware import Cordon, Node, NodeState
 from quarterdeck.core.cluster.outside import NOTHING, Outside, outside_of
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from quarterdeck.core.cluster.demand import Grant
+
+
+WHOLE: Final = Part("")
+"""What somebody holds of a GPU who holds all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,10 @@ def room_of(
     cpus, memory_bytes = node.cpus, node.memory_bytes
     for grant in grants:
         for device in grant.devices:
+            if "/" not in device:
+                assert device not in held, f"{grant}: {held[device]} is held"
+                held[device] = WHOLE
+                continue
             part = parse_part(device)
             before = held.get(part.gpu)
             assert before is None or _can_share(before, part), f"{grant}: {before} is held"
@@ -93,9 +101,12 @@ def room_of(
         cpus -= outside.held.cpus
         memory_bytes -= outside.held.memory_bytes
     unheld = [device.id for device in node.devices if device.id not in held]
-    closed = {cordon.device for cordon in cordons}
-    free = tuple(device for device in unheld if device not in closed)
-    shut = tuple(device for device in unheld if device in closed)
+    free: tuple[str, ...] = tuple(unheld)
+    shut: tuple[str, ...] = ()
+    if cordons:
+        closed = {cordon.device for cordon in cordons}
+        free = tuple([device for device in unheld if device not in closed])
+        shut = tuple([device for device in unheld if device in closed])
     there = (lent, disputed, outside)
     return Room(site, node, free, cpus, memory_bytes, cordons, shut, tuple(parts), *there)
 

@@ -47,12 +47,12 @@ def allreduce_gbytes_s(
 ) -> float | None:
     """The bus bandwidth of an all-reduce over these GPUs of these nodes; None where the joints are
     not known or there is only one GPU."""
-    if any(topology is None for topology, _ in replicas):
-        return None
-    if sum(len(chosen) for _, chosen in replicas) < 2:
+    # Most nodes of a gang are alike, and their topologies the same object.
+    distinct = {(id(topology), chosen): topology for topology, chosen in replicas}
+    if None in distinct.values() or sum([len(chosen) for _, chosen in replicas]) < 2:
         return None
     found = float("inf")
-    for topology, chosen in replicas:
+    for (_, chosen), topology in distinct.items():
         assert topology is not None
         if len(chosen) > 1:
             found = min(found, LINK_EFFICIENCY * ring_gbytes_s(topology, chosen))

@@ -140,12 +140,17 @@ def _set_room(capacity: Capacity, row: int, room: Room) -> None:
     capacity.gpus_free[row] = len(room.free_devices)
     states = _states_of(room)
     capacity.state[row, : len(states)] = states
-    capacity.gpus_idle[row] = IDLE[states].sum() if states else 0.0
+    if room.parts:
+        capacity.gpus_idle[row] = IDLE[states].sum()
+    else:
+        capacity.gpus_idle[row] = states.count(FREE)
 
 
 def _states_of(room: Room) -> list[int]:
     """The state of each GPU. One that is closed to new work is closed, whatever is free of it."""
     free = frozenset(room.free_devices)
+    if not room.parts:
+        return [FREE if device.id in free else CLOSED for device in room.node.devices]
     states = {device.id: 0 if device.id in free else CLOSED for device in room.node.devices}
     devices = {device.id: device for device in room.node.devices}
     shut = {cordon.device for cordon in room.cordons}

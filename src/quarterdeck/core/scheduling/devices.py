@@ -38,9 +38,6 @@ def choose_parts(
     if want.resources.gpus == 0:
         return []
     node = fleet.nodes[row]
-    if want.is_whole and want.resources.gpus == len(node.devices):
-        # Nothing is left to choose: so it is with most gangs.
-        return [(column, Part(device.id)) for column, device in enumerate(node.devices)]
     kinds, states = fleet.kind[row].tolist(), state.tolist()
     if not want.is_whole:
         return _choose_small(node, kinds, states, want)

@@ -35,6 +35,13 @@ class Kind(NamedTuple):
     is_whole_only: bool = False
 
 
+class Whole(NamedTuple):
+    """The ids of all GPUs of a node, and the network interfaces nearest to them, each once."""
+
+    devices: tuple[str, ...]
+    nics: tuple[str, ...]
+
+
 def kind_of(node: Node, device: Device) -> Kind:
     """The kind of a GPU of this node."""
     return Kind(device.model, device.memory_bytes, node.may_slice, node.whole_gpus_only)
@@ -68,6 +75,8 @@ class Fleet:
     has_mixed: bool
     _columns: dict[int, dict[str, int]] = field(default_factory=dict)
     """Of the nodes that were asked about."""
+    _whole: dict[int, Whole] = field(default_factory=dict)
+    """Likewise."""
 
     def column_of(self, row: int, gpu: str) -> int | None:
         """The column of a GPU of a node, None if it has left it."""
@@ -76,6 +85,17 @@ class Fleet:
             devices = self.nodes[row].devices
             known = self._columns[row] = {one.id: column for column, one in enumerate(devices)}
         return known.get(gpu)
+
+    def whole_of(self, row: int) -> Whole:
+        """What a job holds that has a node with all its GPUs."""
+        known = self._whole.get(row)
+        if known is None:
+            node = self.nodes[row]
+            nics = node.topology.nics if node.topology is not None else ()
+            every = range(len(node.devices))
+            distinct = tuple(dict.fromkeys([nics[column] for column in every])) if nics else ()
+            known = self._whole[row] = Whole(tuple([one.id for one in node.devices]), distinct)
+        return known
 
 
 def fleet_of(placed: Sequence[tuple[str, Node]]) -> Fleet:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass
-from heapq import nsmallest
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -48,6 +47,8 @@ USUAL: Final[dict[Shape, float]] = {
 }
 """What is taken for typical until a site has shown its own: most jobs of the public traces ask for
 one GPU or for all eight of a node (Philly, Helios; Hu et al., SC 2021)."""
+SLICE: Final = GpuUnit.SLICE
+SHARE: Final = GpuUnit.SHARE
 USUAL_JOBS: Final = 20
 """It counts as much as so many jobs: the first few of a site do not yet say what is typical."""
 
@@ -129,23 +130,27 @@ def typical_of(asked: Iterable[tuple[Resources, int]]) -> Typical:
     shares: dict[int, int] = {}
     gpus, cpus, memory_bytes = 0.0, 0, 0
     for wanted, count in asked:
-        if wanted.gpus:
-            shape = (wanted.gpus, wanted.cpus, wanted.memory_bytes)
-            counts[shape] = counts.get(shape, 0) + count
-            if wanted.gpu_unit is not GpuUnit.SLICE:  # how large one is depends on the GPU
-                gpus += count * wanted.gpus * wanted.gpu_percent / 100
-                cpus += count * wanted.cpus
-                memory_bytes += count * wanted.memory_bytes
-            if wanted.gpu_unit is GpuUnit.SHARE:
-                percent = wanted.gpu_percent
-                shares[percent] = shares.get(percent, 0) + count * wanted.gpus
-    shapes = nsmallest(TYPICAL_MAX, counts, key=lambda shape: (-counts[shape], shape[:2]))
-    total = sum(counts[shape] for shape in shapes)
+        each, its_cpus, its_memory = wanted.gpus, wanted.cpus, wanted.memory_bytes
+        if not each:
+            continue
+        shape = (each, its_cpus, its_memory)
+        counts[shape] = counts.get(shape, 0) + count
+        unit = wanted.gpu_unit
+        if unit is not SLICE:  # how large one is depends on the GPU
+            gpus += count * each * wanted.gpu_percent / 100
+            cpus += count * its_cpus
+            memory_bytes += count * its_memory
+        if unit is SHARE:
+            percent = wanted.gpu_percent
+            shares[percent] = shares.get(percent, 0) + count * each
+    shapes = sorted(counts, key=lambda shape: (-counts[shape], shape[:2]))[:TYPICAL_MAX]
+    total = sum([counts[shape] for shape in shapes])
+    columns = np.array(shapes, np.int64).T.copy()
     return Typical(
-        np.array([shape[0] for shape in shapes], np.int64),
-        np.array([shape[1] for shape in shapes], np.int64),
-        np.array([shape[2] for shape in shapes], np.int64),
-        np.array([counts[shape] / total for shape in shapes], np.float64),
+        columns[0],
+        columns[1],
+        columns[2],
+        np.array([counts[shape] for shape in shapes], np.float64) / total,
         cpus / gpus if gpus else 0.0,
         memory_bytes / gpus if gpus else 0.0,
         shares_of(shares),

@@ -101,15 +101,26 @@ class Free:
         if self._before is not None:
             held = (self.cpus, self.memory_bytes, self.gpus_free, self.gpus_idle, self.state)
             self._before.append((at, *(values[at] for values in held)))
-        grants = []
-        for row, states in zip(rows, self.state[at], strict=True):
-            parts = choose_parts(self.fleet, row, states, want, only)
-            grants.append(_grant_of(self.fleet.nodes[row], parts, resources))
-            if want.is_whole:
+        grants, nodes, is_whole = [], self.fleet.nodes, want.is_whole
+        whole: list[int] = []
+        for row in rows:
+            node = nodes[row]
+            if is_whole and resources.gpus == len(node.devices):
+                # Nothing is left to choose: so it is with most gangs.
+                devices, nics = self.fleet.whole_of(row)
+                cpus, memory_bytes = resources.cpus, resources.memory_bytes
+                grants.append(Grant(node.name, devices, cpus, memory_bytes, nics))
+                whole.append(row)
+                continue
+            parts = choose_parts(self.fleet, row, self.state[row], want, only)
+            grants.append(_grant_of(node, parts, resources))
+            if is_whole:
                 self.state[row, [column for column, _ in parts]] = CLOSED
             else:
                 self._take_parts(row, parts)
-        if want.is_whole:
+        if whole:
+            self.state[whole, : resources.gpus] = CLOSED
+        if is_whole:
             self.gpus_free[at] -= resources.gpus
             self.gpus_idle[at] -= resources.gpus
         self.cpus[at] -= resources.cpus

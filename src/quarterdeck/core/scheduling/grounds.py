@@ -40,8 +40,14 @@ def _grounds_of_first(
     wanted = demand.resources
     if not wanted.gpus:
         return tuple(said), None
-    places = [_places(node, grant) for node, grant in zip(nodes, grants, strict=True)]
-    if wanted.gpu_unit is not GpuUnit.WHOLE:
+    is_whole = wanted.gpu_unit is GpuUnit.WHOLE
+    places = [
+        tuple(range(wanted.gpus))
+        if is_whole and wanted.gpus == len(node.devices)
+        else _places(node, grant)
+        for node, grant in zip(nodes, grants, strict=True)
+    ]
+    if not is_whole:
         return (*said, *_cuts(grants[0], places[0], wanted.gpu_unit)), None
     if wanted.gpus < len(nodes[0].devices):
         said.append(_neighbours(nodes[0], places[0], grants[0]))

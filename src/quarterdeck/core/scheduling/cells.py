@@ -24,7 +24,7 @@ from quarterdeck.core.cluster.parts import gpu_of
 from quarterdeck.core.scheduling.holdings import ANY, Footprint, Holding, Step
 from quarterdeck.core.scheduling.others import taken_of
 from quarterdeck.core.scheduling.reserve import Lot, reserve
-from quarterdeck.core.scheduling.shapes import EPS, are_alike, replica_sizes, shapes_of
+from quarterdeck.core.scheduling.shapes import EPS, are_alike, replica_sizes, shapes_of, totals_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -60,7 +60,7 @@ class CellBook:
 
     def __init__(self, capacity: Capacity, pools: Iterable[Pool]) -> None:
         self.fleet = capacity.fleet
-        self.total = np.maximum(1, self.fleet.gpus).astype(float)
+        self.total = totals_of(self.fleet)
         self.totals: list[float] = self.total.tolist()
         self._there = _there(capacity, self.total)
         self._bound = np.zeros(len(self.total))
@@ -116,7 +116,8 @@ class CellBook:
         before, self._held[team] = self._held[team].bound, holding
         self._own.discard(team)
         for row in before.keys() | holding.bound.keys():
-            self._bound[row] += holding.bound.get(row, 0.0) - before.get(row, 0.0)
+            if more := holding.bound.get(row, 0.0) - before.get(row, 0.0):
+                self._bound[row] += more
 
     def size_of(self, row: int, grant: Grant) -> float:
         """What a grant takes of its node, in GPUs."""
@@ -211,7 +212,7 @@ class CellBook:
             own[row] = size[row] > 0 and held.used.get(row, 0.0) + size[row] <= bound + EPS
         if not demand.beside and demand.nodes > int(own.sum()) + held.left:
             return  # Each of its nodes takes a cell or has room on one.
-        if own.any():
+        if np.count_nonzero(own):
             yield own
         room = self._there - self._bound - self._stuck + EPS
         anywhere = own.copy()
@@ -219,7 +220,7 @@ class CellBook:
             if group.left and group.shape.within is None:
                 sizes = group.shape.sizes
                 anywhere |= (sizes >= size - EPS) & (sizes <= room)
-        new = np.flatnonzero(anywhere & ~own)
+        new = (anywhere & ~own).nonzero()[0]
         if len(new):
             yield anywhere
             taken = self.reserve(but=team).taken
@@ -251,8 +252,8 @@ class CellBook:
 
     def largest_replica(self, demand: Demand) -> Sizes:
         """What the largest replica of a job takes of each node, in GPUs."""
-        parts = [replica_sizes(part.resources, self.fleet, self.total) for part in demand.parts]
-        found: Sizes = np.maximum.reduce(parts)
+        parts = [replica_sizes(part.resources, self.fleet) for part in demand.parts]
+        found: Sizes = parts[0] if len(parts) == 1 else np.maximum.reduce(parts)
         return found
 
     def shortfall(self) -> int:
@@ -291,7 +292,7 @@ def lot_key(team: str, place: int, group: Group) -> Hashable:
 def _there(capacity: Capacity, total: Sizes) -> Sizes:
     """What of each node is up and open to new work, and not held by others of the site."""
     there = np.where(capacity.is_open, total, 0.0)
-    if capacity.is_cordoned.any():
+    if np.count_nonzero(capacity.is_cordoned):
         for row in np.flatnonzero(capacity.is_cordoned & capacity.is_open).tolist():
             there[row] -= len({one.device for one in capacity.rooms[row].cordons if one.device})
     for row in capacity.shared:

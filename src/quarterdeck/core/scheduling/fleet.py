@@ -54,7 +54,8 @@ class Fleet:
     `kind_of_node` is the kind of all GPUs of a node, `MIXED`, or `NOT_THERE`. `domains` say which
     rack, unit and pod each node stands in, by number; `domain_names` are in the order of these.
     `topology` is an index into `topologies`. `cpus_most` are those of the node with most CPUs, at
-    least 1; `has_mixed` says whether any node is `MIXED`.
+    least 1; `has_mixed` says whether any node is `MIXED`, `has_suspect` whether any GPU is suspect,
+    and `all_named` on which levels every node names its domain.
     """
 
     nodes: tuple[Node, ...]
@@ -73,6 +74,8 @@ class Fleet:
     domain_names: dict[Level, tuple[str, ...]]
     cpus_most: int
     has_mixed: bool
+    has_suspect: bool
+    all_named: frozenset[Level]
     _columns: dict[int, dict[str, int]] = field(default_factory=dict)
     """Of the nodes that were asked about."""
     _whole: dict[int, Whole] = field(default_factory=dict)
@@ -135,6 +138,8 @@ def fleet_of(placed: Sequence[tuple[str, Node]]) -> Fleet:
         names,
         max(1, int(cpus.max(initial=1))),
         bool((kind_of_node == MIXED).any()),
+        bool(is_suspect.any()),
+        frozenset(level for level, numbers in domains.items() if (numbers != NOT_THERE).all()),
     )
 
 

@@ -51,7 +51,7 @@ def choose_nodes(
     if demand.most_nodes == 1:
         row = _cheapest(fleet, costs, part)
         return None if row is None else Chosen((row,), Level.NODE, "", 1)
-    rows = np.flatnonzero(costs[part] < np.inf) + part.start
+    rows = (costs[part] < np.inf).nonzero()[0] + part.start
     if len(rows) < demand.nodes:
         return None
     wish = demand.topology
@@ -65,8 +65,8 @@ def has_room(fleet: Fleet, site: str, fits: NDArray[np.bool_], demand: Demand) -
     """Whether `choose_nodes` finds nodes for all of the gang, where a replica `fits`."""
     part = fleet.sites[site]
     if demand.most_nodes == 1:
-        return bool(fits[part].any())
-    rows = np.flatnonzero(fits[part]) + part.start
+        return bool(np.count_nonzero(fits[part]))
+    rows = fits[part].nonzero()[0] + part.start
     if len(rows) < demand.nodes or demand.topology.spread is not None:
         return len(rows) >= demand.nodes
     return largest_gang(fleet, site, rows, demand.topology)[0] >= demand.nodes
@@ -79,10 +79,17 @@ def largest_gang(fleet: Fleet, site: str, rows: NDArray[np.int64], wish: Wish) -
     if level is Level.SITE:
         return len(rows), site
     numbers = fleet.domains[level][rows]
-    counts = np.bincount(numbers[numbers != NOT_THERE], minlength=1)
+    if not _are_named(fleet, level, numbers):
+        numbers = numbers[numbers != NOT_THERE]
+    counts = np.bincount(numbers, minlength=1)
     best = int(counts.argmax())
     names = fleet.domain_names[level]
     return int(counts[best]), names[best] if names else ""
+
+
+def _are_named(fleet: Fleet, level: Level, numbers: NDArray[np.int32]) -> bool:
+    """Whether all of these domains of a level are known."""
+    return level in fleet.all_named or bool((numbers != NOT_THERE).all())
 
 
 def rung(level: Level) -> Level:
@@ -96,13 +103,13 @@ def _cheapest(fleet: Fleet, costs: NDArray[np.float64], part: slice) -> int | No
     least = here.min(initial=np.inf)
     if least == np.inf:
         return None
-    alike = np.flatnonzero(here <= least + SAME) + part.start
+    alike = (here <= least + SAME).nonzero()[0] + part.start
     left = alike
     for level in DOMAIN_LEVELS:
         if len(left) == 1:
             break
         numbers = fleet.domains[level]
-        if (numbers[alike] != NOT_THERE).all():
+        if _are_named(fleet, level, numbers[alike]):
             left = _least(left, np.bincount(numbers[alike])[numbers[left]])
     return int(left[0])
 
@@ -152,11 +159,11 @@ def _domain_for(
     if level is Level.SITE:
         return rows, ""
     numbers = fleet.domains[level][rows]
-    if (numbers == NOT_THERE).any():
+    if not _are_named(fleet, level, numbers):
         rows = rows[numbers != NOT_THERE]
         numbers = fleet.domains[level][rows]
     counts = np.bincount(numbers, minlength=1)
-    candidates = np.flatnonzero(counts >= count)
+    candidates = (counts >= count).nonzero()[0]
     if len(candidates) == 0:
         return None
     if len(candidates) > 1 and level is not Level.RACK:
@@ -171,7 +178,7 @@ def _domain_for(
         one_of[numbers] = rows
         for outer in DOMAIN_LEVELS[DOMAIN_LEVELS.index(level) + 1 :]:
             around = fleet.domains[outer]
-            if (around[rows] != NOT_THERE).all():
+            if _are_named(fleet, outer, around[rows]):
                 has = np.bincount(around[rows])
                 candidates = _least(candidates, has[around[one_of[candidates]]])
     best = int(candidates[0])
@@ -189,12 +196,12 @@ def _parts_needed(
     enough: as few as its largest ones allow. All alike where the parts are not known."""
     for lower in reversed(DOMAIN_LEVELS[: DOMAIN_LEVELS.index(level)]):
         parts = fleet.domains[lower][rows]
-        if (parts == NOT_THERE).any():
+        if not _are_named(fleet, lower, parts):
             continue
         sizes = np.bincount(parts)
         inside = np.zeros(len(sizes), np.int64)
         inside[parts] = numbers
-        there = np.flatnonzero(sizes)
+        there = sizes.nonzero()[0]
         order = there[np.lexsort((-sizes[there], inside[there]))]
         domain, size = inside[order], sizes[order]
         total = size.cumsum()
@@ -218,14 +225,14 @@ def _fill(
         order = np.argsort(costs[rows], kind="stable")
         return [int(row) for row in rows[order[:count]]]
     numbers = fleet.domains[LADDER[rung]][rows]
-    if (numbers == NOT_THERE).any():
+    if not _are_named(fleet, LADDER[rung], numbers):
         # Somebody's place is not known at this level: then it says nothing.
         return _fill(fleet, rows, costs, count, rung - 1)
     counts = np.bincount(numbers)
     chosen: list[int] = []
     while len(chosen) < count:
         left = count - len(chosen)
-        enough = np.flatnonzero(counts >= left)
+        enough = (counts >= left).nonzero()[0]
         best = int(enough[counts[enough].argmin()]) if len(enough) else int(counts.argmax())
         inside = rows[numbers == best]
         chosen += _fill(fleet, inside, costs, min(left, len(inside)), rung - 1)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
+from operator import is_
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.times import NS_PER_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from quarterdeck.core.scheduling.snapshot import Running
 
@@ -70,8 +71,10 @@ class Lent:
         self._all.discard(id(one))
         self._let_go(one)
 
-    def renew(self, before: Iterable[Running], after: Iterable[Running]) -> None:
+    def renew(self, before: Sequence[Running], after: Sequence[Running]) -> None:
         """Of some jobs others than before are not covered."""
+        if len(before) == len(after) and all(map(is_, before, after)):
+            return
         was, now = {id(one): one for one in before}, {id(one): one for one in after}
         for key in was.keys() - now.keys():
             self.remove(was[key])

@@ -108,7 +108,8 @@ def reach_of(fleet: Fleet, rows: Sequence[int]) -> Reach:
     found = []
     for level in (Level.POD, Level.UNIT, Level.RACK):
         numbers = fleet.domains[level][at]
-        found.append(0 if (numbers == NOT_THERE).any() else len(set(numbers.tolist())))
+        is_known = level in fleet.all_named or (numbers != NOT_THERE).all()
+        found.append(len(set(numbers.tolist())) if is_known else 0)
     return Reach(*found)
 
 

@@ -11,10 +11,12 @@ import numpy as np
 
 from quarterdeck.core.cluster.demand import GpuUnit
 from quarterdeck.core.scheduling.capacity import FREE
+from quarterdeck.core.scheduling.fleet import MIXED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from quarterdeck.core.scheduling.fleet import Fleet
     from quarterdeck.core.scheduling.free import Free
     from quarterdeck.core.scheduling.wants import Want
 
@@ -46,7 +48,7 @@ def reckon(
     free: Free, want: Want, fits: NDArray[np.bool_], rows: NDArray[np.int64] | None = None
 ) -> NDArray[np.float64]:
     """The costs of these rows, or of all; `inf` where it does not fit."""
-    here = np.flatnonzero(fits)
+    here = fits.nonzero()[0]
     found = np.full(len(fits), np.inf)
     if len(here):
         found[here] = _costs_where_it_fits(free, want, here if rows is None else rows[here])
@@ -60,7 +62,8 @@ def count_gpus(free: Free, want: Want, rows: NDArray[np.int64] | None) -> NDArra
     if not want.is_whole or fleet.has_mixed:
         return want.count(kind_of_node, fleet.kind[at], free.state[at])
     # Of nodes with GPUs of one kind it is known without looking at each GPU.
-    return np.where(np.isfinite(want.preference)[kind_of_node], free.gpus_free[at], 0)
+    gpus_free: NDArray[np.int64] = free.gpus_free[at] * want.is_able[kind_of_node]
+    return gpus_free
 
 
 def _costs_where_it_fits(free: Free, want: Want, rows: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -70,7 +73,7 @@ def _costs_where_it_fits(free: Free, want: Want, rows: NDArray[np.int64]) -> NDA
     cost += WEIGHT_LEFT_OVER * (gpus - wanted.gpus if want.is_whole else gpus)
     left = gpus
     if wanted.gpus:
-        cost += WEIGHT_PREFERENCE * _preference(want, fleet.kind_of_node[rows], fleet.kind, rows)
+        cost += WEIGHT_PREFERENCE * _preference(fleet, want, rows)
         if want.is_whole:
             left = gpus - wanted.gpus
         else:
@@ -81,10 +84,9 @@ def _costs_where_it_fits(free: Free, want: Want, rows: NDArray[np.int64]) -> NDA
             if want.resources.gpu_unit is GpuUnit.SHARE:
                 # One that it opens is whole no more.
                 left = gpus - (state[np.arange(len(state)), costs.argmin(axis=1)] == FREE)
-        suspect = fleet.is_suspect[rows]
-        if suspect.any():
-            able = want.counts[fleet.kind[rows], free.state[rows]]
-            cost += WEIGHT_SUSPECT * np.maximum(0, wanted.gpus - (able * ~suspect).sum(axis=1))
+        if fleet.has_suspect:
+            able = want.counts[fleet.kind[rows], free.state[rows]] * ~fleet.is_suspect[rows]
+            cost += WEIGHT_SUSPECT * np.maximum(0, wanted.gpus - able.sum(axis=1))
     cpus_after, memory_after = cpus - wanted.cpus, memory - wanted.memory_bytes
     before = typical.fragments(gpus, cpus, memory)
     cost += typical.fragments(left, cpus_after, memory_after) - before
@@ -94,15 +96,12 @@ def _costs_where_it_fits(free: Free, want: Want, rows: NDArray[np.int64]) -> NDA
     return cost.astype(np.float64, copy=False)
 
 
-def _preference(
-    want: Want,
-    kind_of_node: NDArray[np.int16],
-    kind: NDArray[np.int16],
-    rows: NDArray[np.int64],
-) -> NDArray[np.float64]:
-    """How far each node's GPUs are from the first choice; of a node of several kinds the best."""
-    found = want.preference[np.maximum(kind_of_node, -1)]
-    mixed = kind_of_node < -1
-    if mixed.any():
-        found[mixed] = want.preference[kind[rows[mixed]]].min(axis=1)
-    return np.where(np.isfinite(found), found, 0.0)
+def _preference(fleet: Fleet, want: Want, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How far the GPUs of each node are from the first choice; of a node of several kinds the
+    best."""
+    kind_of_node = fleet.kind_of_node[rows]
+    found = want.preference[kind_of_node]
+    if fleet.has_mixed:
+        mixed = kind_of_node == MIXED
+        found[mixed] = want.preference[fleet.kind[rows[mixed]]].min(axis=1)
+    return found

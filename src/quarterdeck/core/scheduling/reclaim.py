@@ -249,7 +249,7 @@ def _clearing_costs(
     fits = np.logical_and.reduce([free.fits(wanted) for wanted in parts])
     costs = np.where(within & fits, 0.0, np.inf)
     chosen_of: dict[int, list[Running]] = {}
-    for row in np.flatnonzero(within & ~fits).tolist():
+    for row in (within & ~fits).nonzero()[0].tolist():
         chosen = _enough(free, row, parts, borrowers.on(row, seeker.waiting, gently=gently))
         if chosen:
             costs[row] = sum(borrowers.price_of_node(one, demand.nodes) for one in chosen)

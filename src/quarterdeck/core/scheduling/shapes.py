@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -42,6 +43,11 @@ class Shape:
         return self.domains[row] if self.domains else -1
 
 
+def totals_of(fleet: Fleet) -> Sizes:
+    """What each node is in GPUs; one without any counts as one."""
+    return np.maximum(1, fleet.gpus).astype(float)
+
+
 def shapes_of(pools: Iterable[Pool], fleet: Fleet, total: Sizes) -> dict[Cells, Shape]:
     """The shape of each kind of cells that is guaranteed; `total` are the GPUs of each node."""
     known: dict[tuple[Resources, Level | None], Shape] = {}
@@ -64,8 +70,12 @@ def are_alike(shapes: Iterable[Shape]) -> bool:
     )
 
 
-def replica_sizes(wanted: Resources, fleet: Fleet, total: Sizes) -> Sizes:
-    """What a replica would take of each node, in GPUs."""
+# Of few fleets, as each is kept with what it is asked about.
+@lru_cache(maxsize=64)
+def replica_sizes(wanted: Resources, fleet: Fleet) -> Sizes:
+    """What a replica would take of each node, in GPUs; to be looked at only. The same few shapes
+    are asked about in every plan."""
+    total = totals_of(fleet)
     cpus = wanted.cpus / np.maximum(1, fleet.cpus) * total
     memory = wanted.memory_bytes / np.maximum(1, fleet.memory_bytes) * total
     found: Sizes = np.maximum(np.maximum(cpus, memory), _gpus_touched(wanted, fleet))

@@ -22,9 +22,11 @@ from quarterdeck.core.scheduling.claims import by_right, claims_before, claims_o
 from quarterdeck.core.scheduling.layers import Layers
 from quarterdeck.core.scheduling.lent import Lent
 from quarterdeck.core.scheduling.shapes import EPS
-from quarterdeck.core.scheduling.team_cover import SOONEST, TeamCover
+from quarterdeck.core.scheduling.team_cover import SOONEST, Lying, TeamCover
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from quarterdeck.core.cluster.demand import Grant
     from quarterdeck.core.scheduling.capacity import Capacity
     from quarterdeck.core.scheduling.claims import Right
@@ -68,7 +70,7 @@ class Keeper:
         else:
             self._cover_all_rest()
         for one in gone:
-            self._spots.pop(id(one), None)
+            self._lying.forget(one)
         self._of = of
 
     def _begin(self, capacity: Capacity, policy: Policy) -> None:
@@ -87,7 +89,7 @@ class Keeper:
             policy.reclaim_after_s, lambda one, sign: self.book.note_stuck(self.spot(one), sign)
         )
         self._seen = []
-        self._spots: dict[int, Footprint] = {}
+        self._lying = Lying()
         self._layers = Layers(self.book.totals)
         self._dirty_owed: set[int] = set()
         self._since: dict[int, Right] = {}
@@ -98,7 +100,7 @@ class Keeper:
 
     def spot(self, one: Running) -> Footprint:
         """Where a job lies that is not being stopped, and what it takes."""
-        return self._spots[id(one)]
+        return self._lying.spots[id(one)]
 
     def due_on(self, row: int) -> list[tuple[str, float]]:
         """The teams for whose jobs room was made on a node, and what of it each has bound within
@@ -120,21 +122,22 @@ class Keeper:
             del self.outside[id(one)]
             self.lent.remove(one)
         elif one.is_owed:
-            _take_out(team.owed, one)
+            _take_out(team.owed, one, self._lying.right)
             self._dirty_owed.add(team.number)
         else:
-            _take_out(team.rest, one)
+            _take_out(team.rest, one, self._lying.right)
             if one in self.lent:
-                _take_out(team.lent_rest, one)
+                _take_out(team.lent_rest, one, self._lying.right)
                 self.lent.remove(one)
             else:
-                self._mark(team, by_right(one))
+                self._mark(team, self._lying.right(one))
 
     def _add(self, one: Running) -> None:
         if one.is_leaving:
             self.leaving[id(one)] = one
             return
-        spot = self._spots[id(one)] = self.book.spot_of(one.site, one.grants)
+        spot = self._lying.spots[id(one)] = self.book.spot_of(one.site, one.grants)
+        self._lying.rights[id(one)] = by_right(one)
         for grant in one.grants:
             row = self.book.fleet.rows.get((one.site, grant.node))
             if row is not None:
@@ -144,15 +147,15 @@ class Keeper:
             self.outside[id(one)] = one
             self.lent.add(one)
         elif one.is_owed:
-            insort(team.owed, one, key=by_right)
+            insort(team.owed, one, key=self._lying.right)
             self._dirty_owed.add(team.number)
         else:
-            insort(team.rest, one, key=by_right)
+            insort(team.rest, one, key=self._lying.right)
             if self._cannot_cover(team, one, spot):
-                insort(team.lent_rest, one, key=by_right)
+                insort(team.lent_rest, one, key=self._lying.right)
                 self.lent.add(one)
             else:
-                self._mark(team, by_right(one))
+                self._mark(team, self._lying.right(one))
 
     def _cover_owed(self) -> None:
         """The first round, of those teams of which anything may have changed."""
@@ -160,7 +163,7 @@ class Keeper:
             if team.number not in self._dirty_owed:
                 continue
             before = team.within
-            self.lent.renew(*team.bind_owed(self._spots, self._layers))
+            self.lent.renew(*team.bind_owed(self._lying, self._layers))
             if team.within is before:
                 continue
             self._mark(team, self._first_touched(team))
@@ -184,7 +187,7 @@ class Keeper:
         def on_row(row: int) -> list[Running]:
             return [one for one, _ in self.here.get(row, ()) if self.teams.get(one.team) is team]
 
-        return team.first_touched(on_row, self._spots)
+        return team.first_touched(on_row, self._lying)
 
     def _mark(self, team: TeamCover, right: Right) -> None:
         """The rest of a team from this right on has to be looked at."""
@@ -215,7 +218,7 @@ class Keeper:
                 continue
             since = SOONEST if team.claims else self._since[number]
             before, claims = team.beyond, self.claims.get(name, ())
-            self.lent.renew(*team.bind_rest(since, claims, self._spots, self._layers))
+            self.lent.renew(*team.bind_rest(since, claims, self._lying, self._layers))
             self.book.put(name, team.holding)
             changed = self._layers.note_rest(number, before, team.beyond)
             self._note_others(number, changed)
@@ -235,7 +238,7 @@ class Keeper:
                 return watch.is_shorter(name, held, steps)
 
             claims = self.claims.get(name, ())
-            team.bind_rest(SOONEST, claims, self._spots, self._layers, is_shorter)
+            team.bind_rest(SOONEST, claims, self._lying, self._layers, is_shorter)
             self.book.put(name, team.holding)
             self._layers.note_rest(team.number, {}, team.beyond)
         for team in self.teams.values():
@@ -277,9 +280,9 @@ class Keeper:
             return
         is_bound = row in team.holding.bound
         if not self.book.are_alike or (is_bound and (more > 0 or one in self.lent)):
-            self._mark(team, by_right(one))
+            self._mark(team, self._lying.right(one))
         elif more < 0 and one in self.lent:
-            self._given_up[team.number].append((row, by_right(one)))
+            self._given_up[team.number].append((row, self._lying.right(one)))
 
 
 class _Watch:
@@ -309,9 +312,9 @@ class _Watch:
         return is_shorter
 
 
-def _take_out(listed: list[Running], one: Running) -> None:
+def _take_out(listed: list[Running], one: Running, right_of: Callable[[Running], Right]) -> None:
     """It stands where its right puts it."""
-    place = bisect_left(listed, by_right(one), key=by_right)
+    place = bisect_left(listed, right_of(one), key=right_of)
     while listed[place] is not one:
         place += 1
     del listed[place]

@@ -7,27 +7,44 @@ lies. So where something changes from one job on, what covers those before it st
 from __future__ import annotations
 
 from bisect import bisect_left
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from quarterdeck.core.scheduling.claims import by_right, count_claimed, turn_of
+from quarterdeck.core.scheduling.claims import count_claimed, turn_of
 from quarterdeck.core.scheduling.layers import beyond
 from quarterdeck.core.scheduling.shapes import EPS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from quarterdeck.core.scheduling.claims import Claims, Right, Turn
     from quarterdeck.core.scheduling.holdings import Footprint, Holding, Step
     from quarterdeck.core.scheduling.layers import Bound, Layers
     from quarterdeck.core.scheduling.snapshot import Running
 
-    Spots = Mapping[int, Footprint]
     IsShorter = Callable[[Holding, tuple[Step, ...]], bool]
 
 SOONEST: Final[tuple[()]] = ()
 """Before all turns and rights."""
 LATEST: Final = (1,)
 """After the rights of all that borrows."""
+
+
+@dataclass(slots=True)
+class Lying:
+    """Where each job lies that is not being stopped, and its right; by the identity of the job."""
+
+    spots: dict[int, Footprint] = field(default_factory=dict)
+    rights: dict[int, Right] = field(default_factory=dict)
+
+    def right(self, one: Running) -> Right:
+        """Of a job that is known."""
+        return self.rights[id(one)]
+
+    def forget(self, one: Running) -> None:
+        """It has gone."""
+        self.spots.pop(id(one), None)
+        self.rights.pop(id(one), None)
 
 
 class TeamCover:
@@ -64,9 +81,10 @@ class TeamCover:
         """Whether none was left when it was the turn of one of the rest."""
         return self.full is not None and turn_of(one) > self.full
 
-    def bind_owed(self, spots: Spots, layers: Layers) -> tuple[list[Running], list[Running]]:
+    def bind_owed(self, lying: Lying, layers: Layers) -> tuple[list[Running], list[Running]]:
         """The first round; says what nothing covered before, and what nothing covers now."""
         held, room = self.within.unbound(), layers.room_for_owed(self.number)
+        spots = lying.spots
         covered: list[Running] = []
         lent: list[Running] = []
         for one in self.owed:
@@ -92,13 +110,14 @@ class TeamCover:
         that room was made for."""
         return self.within.bound.get(row, 0.0) + self.cleared.get(row, 0.0)
 
-    def first_touched(self, on_row: Callable[[int], Iterable[Running]], spots: Spots) -> Right:
+    def first_touched(self, on_row: Callable[[int], Iterable[Running]], lying: Lying) -> Right:
         """Where cells are alike: from which of the rest on others may be covered than before
         by what has changed of what is held within the guarantee. `on_row` lists who lies on a
         node."""
         was, now = self._based_on, self.within
+        spots, right_of = lying.spots, lying.rights
         rights: list[Right] = [
-            by_right(one)
+            right_of[id(one)]
             for row in was.used.keys() | now.used.keys()
             if was.bound.get(row) != now.bound.get(row) or was.used.get(row) != now.used.get(row)
             for one in on_row(row)
@@ -108,32 +127,40 @@ class TeamCover:
             if self.full is not None:
                 rights.append((0, self.full))
             wide = (one for one in self.lent_rest if len(spots[id(one)].rows) > 1)
-            rights += [by_right(one) for one in wide]  # They may have lacked a cell sooner.
+            rights += [right_of[id(one)] for one in wide]  # They may have lacked a cell sooner.
         return min(rights, default=LATEST)
 
     def bind_rest(
         self,
         since: Right,
         claims: Claims,
-        spots: Spots,
+        lying: Lying,
         layers: Layers,
         is_shorter: IsShorter | None = None,
     ) -> tuple[list[Running], list[Running]]:
         """The second round, of those from a right on; says what of these nothing covered before,
         and what nothing covers now. `is_shorter` says whether cells of all find fewer nodes by what
         this team holds then with some more steps, where that may be."""
-        held, since = self._go_back(since, spots)
-        at, lent_at = _place(self.rest, since), _place(self.lent_rest, since)
+        held, since = self._go_back(since, lying)
+        at, lent_at = _place(self.rest, since, lying), _place(self.lent_rest, since, lying)
         before, covered, lent = self.lent_rest[lent_at:], self.covered_rest, []
         room, is_taken = layers.room_for_rest(self.number), self.is_taken(layers)
-        left, bound = held.left, held.bound
+        left, bound, used, spots = held.left, held.bound, held.used, lying.spots
         for one in self.rest[at:]:
             spot = spots[id(one)]
-            if is_shorter is None and spot.sizes and spot.sizes[0] > EPS:
-                row = spot.rows[0]
-                if row not in bound and (not left or is_taken(row)):
-                    lent.append(one)  # Most of those that nothing covers are told by this.
-                    continue
+            rows, sizes, is_whole = spot
+            if is_shorter is None and sizes and sizes[0] > EPS:
+                row = rows[0]
+                if row not in bound:
+                    if not left or is_taken(row):
+                        lent.append(one)  # Most of those that nothing covers are told by this.
+                        continue
+                elif is_whole and len(rows) == 1:
+                    after = used.get(row, 0.0) + sizes[0]
+                    if after - bound[row] <= EPS:
+                        used[row] = after
+                        covered.append(one)  # And most of those that are covered by this.
+                        continue
             steps = held.bind(spot, room)
             if steps is None:
                 lent.append(one)
@@ -158,7 +185,7 @@ class TeamCover:
             self.beyond = beyond(self.beyond, self.cleared)
         return before, lent
 
-    def _go_back(self, since: Right, spots: Spots) -> tuple[Holding, Right]:
+    def _go_back(self, since: Right, lying: Lying) -> tuple[Holding, Right]:
         """As it was before it was the turn of those from a right on; from an earlier one where
         there are too few cells for those before it."""
         if not since:
@@ -166,13 +193,15 @@ class TeamCover:
             self.full = None if self.within.left else SOONEST
             return self.within.copy(), since
         held, covered = self.holding.copy(), self.covered_rest
-        held.change(self._based_on, self.within)
+        if self._based_on is not self.within:
+            held.change(self._based_on, self.within)
+        spots, rights = lying.spots, lying.rights
         stay = len(covered)
-        while stay and (held.left < 0 or by_right(covered[stay - 1]) >= since):
+        while stay and (held.left < 0 or rights[id(covered[stay - 1])] >= since):
             stay -= 1
             one = covered[stay]
             held.undo(spots[id(one)], self._steps.pop(id(one), ()))
-            since = min(since, by_right(one))
+            since = min(since, rights[id(one)])
         self.covered_rest = covered[:stay]
         self.full = None
         if not held.left:
@@ -181,6 +210,6 @@ class TeamCover:
         return held, since
 
 
-def _place(listed: list[Running], since: Right) -> int:
+def _place(listed: list[Running], since: Right, lying: Lying) -> int:
     """Where those from a right on begin."""
-    return bisect_left(listed, since, key=by_right)
+    return bisect_left(listed, since, key=lying.right)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -39,11 +39,15 @@ class Want:
     costs: NDArray[np.float64]
     part: float = 1.0
     """How much of a GPU one of them is, at least."""
+    is_whole: bool = field(init=False)
+    """Whether it is whole GPUs that are wanted."""
+    is_able: NDArray[np.bool_] = field(init=False)
+    """Of each kind, whether it will do, and of what is not there."""
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether it is whole GPUs that are wanted."""
-        return self.resources.gpu_unit is GpuUnit.WHOLE
+    def __post_init__(self) -> None:
+        """What is asked again and again."""
+        object.__setattr__(self, "is_whole", self.resources.gpu_unit is GpuUnit.WHOLE)
+        object.__setattr__(self, "is_able", np.isfinite(self.preference))
 
     def count(
         self, kind_of_node: NDArray[np.int16], kind: NDArray[np.int16], state: NDArray[np.int16]

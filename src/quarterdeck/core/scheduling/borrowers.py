@@ -63,7 +63,11 @@ class Borrowers:
         now_ns: int,
         may_oust: Callable[[Waiting, Running], bool],
         rest: Mapping[Key, Running],
+        *,
+        has_elastic: bool = True,
     ) -> None:
+        """Unless it `has_elastic` ones among them nobody can do with fewer nodes."""
+        self.has_elastic = has_elastic
         self._list_on = on_row
         self._now_ns = now_ns
         self._may_oust = may_oust

@@ -97,6 +97,11 @@ class Cover:
         given = (one for one in all_granted if not one.is_running)
         return [(one.site, grant) for one in given for grant in one.grants]
 
+    @property
+    def has_elastic(self) -> bool:
+        """Whether anything runs that could give up some of its nodes and go on."""
+        return bool(self._kept.elastic)
+
     def covered_of(self, team: str) -> list[Running]:
         """Those of a team that its cells cover."""
         if team in self._changed:

@@ -201,7 +201,10 @@ class Guarantees:
 
     def _list_borrowers(self) -> Borrowers:
         """Those that borrow, and may go now."""
-        return Borrowers(self._cover.borrowed_on, self._now_ns, _may_oust, self._rest)
+        has_elastic = self._cover.has_elastic
+        return Borrowers(
+            self._cover.borrowed_on, self._now_ns, _may_oust, self._rest, has_elastic=has_elastic
+        )
 
     def _free_when_gone(self, placer: Placer, gone: Sequence[Running]) -> Free:
         """What will be free once these and all that are going have gone, without what this plan

@@ -102,7 +102,9 @@ def find_cheapest(
     """Room for a job, made by those who may be stopped. `free` is what others may take now, and
     what will be free once those have gone who are going already. `accepts` hears what the job would
     hold, and may refuse it."""
-    found = _find(free, seeker, borrowers, accepts, now_ns, gently=True)
+    found = None
+    if borrowers.has_elastic:
+        found = _find(free, seeker, borrowers, accepts, now_ns, gently=True)
     return found or _find(free, seeker, borrowers, accepts, now_ns, gently=False)
 
 

@@ -83,6 +83,9 @@ class Keeper:
         """What runs of teams that are guaranteed nothing."""
         self.leaving: dict[int, Running] = {}
         """What is being stopped."""
+        self.elastic: set[int] = set()
+        """Which of the others ask for fewer nodes than they may have, by identity: nobody else can
+        give up any and go on."""
         self.here: dict[int, list[tuple[Running, Grant]]] = defaultdict(list)
         """What lies on each node, and is not being stopped."""
         self.lent = Lent(
@@ -115,6 +118,7 @@ class Keeper:
         if one.is_leaving:
             del self.leaving[id(one)]
             return
+        self.elastic.discard(id(one))
         for row in self.spot(one).rows:
             self.here[row] = [pair for pair in self.here[row] if pair[0] is not one]
         team = self.teams.get(one.team)
@@ -136,6 +140,8 @@ class Keeper:
         if one.is_leaving:
             self.leaving[id(one)] = one
             return
+        if one.demand.nodes_max is not None:
+            self.elastic.add(id(one))
         spot = self._lying.spots[id(one)] = self.book.spot_of(one.site, one.grants)
         self._lying.rights[id(one)] = by_right(one)
         for grant in one.grants:

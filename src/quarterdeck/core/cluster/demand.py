@@ -111,6 +111,8 @@ class Demand:
     @property
     def gpus(self) -> float:
         """On all nodes, of all groups; a part of a GPU's time counts as that part."""
+        if not self.beside:
+            return self.nodes * self.resources.gpus * self.resources.gpu_percent / 100
         groups = (
             (self.nodes, self.resources),
             *((one.nodes, one.resources) for one in self.beside),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from quarterdeck.basics.times import NS_PER_S
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from quarterdeck.basics.ids import JobId
     from quarterdeck.core.cluster.demand import Grant
@@ -99,19 +99,23 @@ class Borrowers:
         here = self._on_row.get(row)
         if here is None:
             here = self._on_row[row] = sorted(self._here(row), key=self._cheapest_first)
-        return [
-            pair
-            for pair in here
-            if key_of(pair[0]) not in self._gone
-            and self._may_oust(waiting, pair[0])
-            and (not gently or may_give(pair[0]))
-        ]
+        if gently:
+            here = [pair for pair in here if may_give(pair[0])]
+        if gone := self._gone:
+            here = [pair for pair in here if key_of(pair[0]) not in gone]
+        may_oust = self._may_oust
+        return [pair for pair in here if may_oust(waiting, pair[0])]
 
-    def _here(self, row: int) -> Iterator[tuple[Running, Grant]]:
-        for one, grant in self._list_on(row):
+    def _here(self, row: int) -> list[tuple[Running, Grant]]:
+        listed = self._list_on(row)
+        if not self._rest:
+            return listed
+        found = []
+        for one, grant in listed:
             rest = self._rest.get(key_of(one), one)
             if rest is one or any(kept.node == grant.node for kept in rest.grants):
-                yield rest, grant
+                found.append((rest, grant))
+        return found
 
     def _cheapest_first(self, pair: tuple[Running, Grant]) -> tuple[float, int, str, int]:
         one = pair[0]

@@ -78,8 +78,10 @@ class Fleet:
     all_named: frozenset[Level]
     _columns: dict[int, dict[str, int]] = field(default_factory=dict)
     """Of the nodes that were asked about."""
+    _kinds_at: dict[str, tuple[Kind, ...]] = field(default_factory=dict)
+    """Of the sites that were asked about."""
     _whole: dict[int, Whole] = field(default_factory=dict)
-    """Likewise."""
+    """Of the nodes that a job has had whole."""
 
     def column_of(self, row: int, gpu: str) -> int | None:
         """The column of a GPU of a node, None if it has left it."""
@@ -88,6 +90,15 @@ class Fleet:
             devices = self.nodes[row].devices
             known = self._columns[row] = {one.id: column for column, one in enumerate(devices)}
         return known.get(gpu)
+
+    def kinds_at(self, site: str) -> tuple[Kind, ...]:
+        """The kinds of GPUs that a site has."""
+        known = self._kinds_at.get(site)
+        if known is None:
+            here = {*np.unique(self.kind[self.sites[site]]).tolist()}
+            known = tuple([kind for number, kind in enumerate(self.kinds) if number in here])
+            self._kinds_at[site] = known
+        return known
 
     def whole_of(self, row: int) -> Whole:
         """What a job holds that has a node with all its GPUs."""

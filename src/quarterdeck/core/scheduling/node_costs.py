@@ -51,7 +51,10 @@ def reckon(
     here = fits.nonzero()[0]
     found = np.full(len(fits), np.inf)
     if len(here):
-        found[here] = _costs_where_it_fits(free, want, here if rows is None else rows[here])
+        at = here if rows is None else rows[here]
+        # Nodes that a gang takes whole are mostly alike, and one of them tells for all.
+        at = at[:1] if want.is_whole and _are_alike(free, at) else at
+        found[here] = _costs_where_it_fits(free, want, at)
     return found
 
 
@@ -94,6 +97,19 @@ def _costs_where_it_fits(free: Free, want: Want, rows: NDArray[np.int64]) -> NDA
     stranded = typical.stranded(idle - wanted.gpus * want.part, cpus_after, memory_after)
     cost += WEIGHT_STRANDED * (stranded - typical.stranded(idle, cpus, memory))
     return cost.astype(np.float64, copy=False)
+
+
+def _are_alike(free: Free, rows: NDArray[np.int64]) -> bool:
+    """Whether there is as much of everything on all of these, of which none may be suspect."""
+    fleet = free.fleet
+    if fleet.has_suspect or len(rows) == 1:
+        return False
+    held = (free.gpus_free, free.cpus, free.memory_bytes, free.gpus_idle, fleet.kind_of_node)
+    for values in held:
+        here = values[rows]
+        if np.count_nonzero(here != here[0]):
+            return False
+    return not fleet.has_mixed or fleet.kind_of_node[rows[0]] != MIXED
 
 
 def _preference(fleet: Fleet, want: Want, rows: NDArray[np.int64]) -> NDArray[np.float64]:

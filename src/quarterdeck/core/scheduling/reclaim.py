@@ -251,30 +251,38 @@ def _clearing_costs(
     fits = np.logical_and.reduce([free.fits(wanted) for wanted in parts])
     costs = np.where(within & fits, 0.0, np.inf)
     chosen_of: dict[int, list[Running]] = {}
-    for row in (within & ~fits).nonzero()[0].tolist():
-        chosen = _enough(free, row, parts, borrowers.on(row, seeker.waiting, gently=gently))
+    rows = (within & ~fits).nonzero()[0]
+    lacks = _lacks(free, rows, parts)
+    for place, row in enumerate(rows.tolist()):
+        held = borrowers.on(row, seeker.waiting, gently=gently)
+        chosen = [one for one, _ in held] if lacks is None else _enough(lacks[place], held)
         if chosen:
-            costs[row] = sum(borrowers.price_of_node(one, demand.nodes) for one in chosen)
+            costs[row] = sum([borrowers.price_of_node(one, demand.nodes) for one in chosen])
             chosen_of[row] = chosen
     return costs, chosen_of
 
 
-def _enough(
-    free: Free, row: int, parts: Sequence[Resources], held: Sequence[tuple[Running, Grant]]
-) -> list[Running]:
-    """The first so many with which a replica has room on a node: all of them where that depends on
-    more than numbers."""
-    whole = all(wanted.gpu_unit is GpuUnit.WHOLE for wanted in parts)
-    if not whole:
-        return [one for one, _ in held]
-    gpus = max(wanted.gpus for wanted in parts) - int(free.gpus_free[row])
-    cpus = max(wanted.cpus for wanted in parts) - int(free.cpus[row])
-    memory = max(wanted.memory_bytes for wanted in parts) - int(free.memory_bytes[row])
+def _lacks(
+    free: Free, rows: NDArray[np.int64], parts: Sequence[Resources]
+) -> list[tuple[int, int, int]] | None:
+    """How many GPUs and CPUs and how much memory each of these rows has too little for a replica;
+    None where its room depends on more than numbers."""
+    if any(wanted.gpu_unit is not GpuUnit.WHOLE for wanted in parts):
+        return None
+    gpus = max(wanted.gpus for wanted in parts) - free.gpus_free[rows]
+    cpus = max(wanted.cpus for wanted in parts) - free.cpus[rows]
+    memory = max(wanted.memory_bytes for wanted in parts) - free.memory_bytes[rows]
+    return list(zip(gpus.tolist(), cpus.tolist(), memory.tolist(), strict=True))
+
+
+def _enough(lacks: tuple[int, int, int], held: Sequence[tuple[Running, Grant]]) -> list[Running]:
+    """The first so many that leave a node what it lacks."""
+    gpus, cpus, memory = lacks
     chosen: list[Running] = []
     for one, grant in held:
         if gpus <= 0 and cpus <= 0 and memory <= 0:
             break
-        gpus -= sum(parse_part(device).is_whole for device in grant.devices)
+        gpus -= sum([parse_part(device).is_whole for device in grant.devices])
         cpus -= grant.cpus
         memory -= grant.memory_bytes
         chosen.append(one)

@@ -104,9 +104,7 @@ def _other_shapes(demand: Demand) -> Iterator[Remedy]:
 def _other_gpus(placer: Placer, demand: Demand, survey: Survey) -> Iterator[Remedy]:
     """Another model, or a slice of another size."""
     wanted = demand.resources
-    kinds = placer.free.fleet.kinds
-    here = set(np.unique(placer.free.fleet.kind[survey.rows]).tolist())
-    found = [kind for number, kind in enumerate(kinds) if number in here]
+    found = placer.free.fleet.kinds_at(survey.site)
     if wanted.gpu_unit is GpuUnit.WHOLE and wanted.gpu_models:
         for kind in found:
             changed = replace(wanted, gpu_model=kind.model)

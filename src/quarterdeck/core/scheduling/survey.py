@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.cluster.room import Room
     from quarterdeck.core.scheduling.fleet import Fleet
     from quarterdeck.core.scheduling.free import Free
+    from quarterdeck.core.scheduling.wants import Want
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,12 +41,19 @@ def able_rows(fleet: Fleet, wanted: Resources, rows: NDArray[np.int64]) -> NDArr
     """Those that would do if nothing else ran on them and they were up."""
     fits = (fleet.cpus[rows] >= wanted.cpus) & (fleet.memory_bytes[rows] >= wanted.memory_bytes)
     if wanted.gpus:
-        kinds = fleet.kind[rows]
-        empty = np.where(kinds < 0, CLOSED, FREE)
-        counts = want_of(wanted, fleet.kinds).count(fleet.kind_of_node[rows], kinds, empty)
-        fits &= counts >= wanted.gpus
+        fits &= _count_on_empty(fleet, want_of(wanted, fleet.kinds), rows) >= wanted.gpus
     found: NDArray[np.int64] = rows[fits]
     return found
+
+
+def _count_on_empty(fleet: Fleet, want: Want, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many of the wanted GPUs each of these could give if nothing ran there."""
+    kind_of_node = fleet.kind_of_node[rows]
+    if want.is_whole and not fleet.has_mixed:
+        gpus: NDArray[np.int64] = fleet.gpus[rows] * want.is_able[kind_of_node]
+        return gpus
+    kinds = fleet.kind[rows]
+    return want.count(kind_of_node, kinds, np.where(kinds < 0, CLOSED, FREE))
 
 
 def survey_of(free: Free, wanted: Resources, sites: Iterable[str]) -> Survey | None:

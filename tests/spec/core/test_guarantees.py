@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from quarterdeck.basics.ids import JobId
+from quarterdeck.basics.quantities import GIB
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.cluster.demand import Demand, Grant, Level, Resources, Wish
 from quarterdeck.core.cluster.hardware import Location, Node, NodeState
@@ -128,6 +129,19 @@ def test_whoever_is_covered_stays_and_nobody_is_owed_more_than_was_agreed() -> N
     plan = plan_of(both, [*owed, FULL[3]], waits("a1", "a"), waits("a2", "a"))
     assert victims(plan) == ["b3"]
     assert plan.verdicts[JobId("a2")].blocked_by is Blocker.NO_CAPACITY
+
+
+@pytest.mark.parametrize("lacks", [{"cpus": 200}, {"memory_bytes": 900 * GIB}])
+def test_who_holds_the_cpus_or_the_memory_of_a_node_with_free_gpus_goes(
+    lacks: dict[str, int],
+) -> None:
+    """Three nodes are of those who may not go; on the fourth seven GPUs are free."""
+    grant = Grant("d3", ("GPU-d3-0",), cpus=100, memory_bytes=200 * GIB)
+    small = replace(runs("b3", "b", 3, 0, 1), grants=(grant,))
+    held = [replace(one, is_preemptible=False) for one in FULL[:3]]
+    wanted = replace(waits("a1", "a"), demand=Demand(1, Resources(1, **lacks)))
+    plan = plan_of(policy(a=ONE), [*held, small], wanted)
+    assert victims(plan) == ["b3"]
 
 
 def test_cells_of_one_rack_come_from_one_rack_though_it_costs_more() -> None:

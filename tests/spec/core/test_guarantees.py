@@ -131,16 +131,18 @@ def test_whoever_is_covered_stays_and_nobody_is_owed_more_than_was_agreed() -> N
     assert plan.verdicts[JobId("a2")].blocked_by is Blocker.NO_CAPACITY
 
 
-@pytest.mark.parametrize("lacks", [{"cpus": 200}, {"memory_bytes": 900 * GIB}])
+@pytest.mark.parametrize(
+    "wanted", [Resources(1, cpus=200), Resources(1, memory_bytes=900 * GIB)], ids=["cpus", "memory"]
+)
 def test_who_holds_the_cpus_or_the_memory_of_a_node_with_free_gpus_goes(
-    lacks: dict[str, int],
+    wanted: Resources,
 ) -> None:
     """Three nodes are of those who may not go; on the fourth seven GPUs are free."""
     grant = Grant("d3", ("GPU-d3-0",), cpus=100, memory_bytes=200 * GIB)
     small = replace(runs("b3", "b", 3, 0, 1), grants=(grant,))
     held = [replace(one, is_preemptible=False) for one in FULL[:3]]
-    wanted = replace(waits("a1", "a"), demand=Demand(1, Resources(1, **lacks)))
-    plan = plan_of(policy(a=ONE), [*held, small], wanted)
+    job = replace(waits("a1", "a"), demand=Demand(1, wanted))
+    plan = plan_of(policy(a=ONE), [*held, small], job)
     assert victims(plan) == ["b3"]
 
 

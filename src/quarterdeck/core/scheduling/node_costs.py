@@ -5,7 +5,7 @@ Only the nodes where it fits are reckoned: on a full cluster they are few.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from quarterdeck.core.scheduling.fleet import Fleet
-    from quarterdeck.core.scheduling.free import Free
+    from quarterdeck.core.scheduling.fragments import Typical
     from quarterdeck.core.scheduling.wants import Want
 
 WEIGHT_LEFT_OVER: Final = 0.05
@@ -33,7 +33,20 @@ WEIGHT_PREFERENCE: Final = 10.0
 """The second choice of GPU model is taken when there is no room on the first."""
 
 
-def find_fitting(free: Free, want: Want, rows: NDArray[np.int64] | None) -> NDArray[np.bool_]:
+class WhatIsFree(Protocol):
+    """What is free of each node of a fleet, and what is typically asked for: a `Free`."""
+
+    fleet: Fleet
+    typical: Typical
+    is_open: NDArray[np.bool_]
+    cpus: NDArray[np.int64]
+    memory_bytes: NDArray[np.int64]
+    gpus_free: NDArray[np.int64]
+    gpus_idle: NDArray[np.float64]
+    state: NDArray[np.int16]
+
+
+def find_fitting(free: WhatIsFree, want: Want, rows: NDArray[np.int64] | None) -> NDArray[np.bool_]:
     """On which of these rows, or of all, a replica fits now."""
     at = slice(None) if rows is None else rows
     wanted = want.resources
@@ -45,7 +58,7 @@ def find_fitting(free: Free, want: Want, rows: NDArray[np.int64] | None) -> NDAr
 
 
 def reckon(
-    free: Free, want: Want, fits: NDArray[np.bool_], rows: NDArray[np.int64] | None = None
+    free: WhatIsFree, want: Want, fits: NDArray[np.bool_], rows: NDArray[np.int64] | None = None
 ) -> NDArray[np.float64]:
     """The costs of these rows, or of all; `inf` where it does not fit."""
     here = fits.nonzero()[0]
@@ -58,7 +71,7 @@ def reckon(
     return found
 
 
-def count_gpus(free: Free, want: Want, rows: NDArray[np.int64] | None) -> NDArray[np.int64]:
+def count_gpus(free: WhatIsFree, want: Want, rows: NDArray[np.int64] | None) -> NDArray[np.int64]:
     """How many of the wanted GPUs each of these rows could give, or each of all."""
     fleet, at = free.fleet, slice(None) if rows is None else rows
     kind_of_node = fleet.kind_of_node[at]
@@ -69,7 +82,9 @@ def count_gpus(free: Free, want: Want, rows: NDArray[np.int64] | None) -> NDArra
     return gpus_free
 
 
-def _costs_where_it_fits(free: Free, want: Want, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+def _costs_where_it_fits(
+    free: WhatIsFree, want: Want, rows: NDArray[np.int64]
+) -> NDArray[np.float64]:
     fleet, typical, wanted = free.fleet, free.typical, want.resources
     cpus, memory, gpus = free.cpus[rows], free.memory_bytes[rows], free.gpus_free[rows]
     cost = (WEIGHT_CPUS_LEFT / fleet.cpus_most) * (cpus - wanted.cpus)
@@ -99,7 +114,7 @@ def _costs_where_it_fits(free: Free, want: Want, rows: NDArray[np.int64]) -> NDA
     return cost.astype(np.float64, copy=False)
 
 
-def _are_alike(free: Free, rows: NDArray[np.int64]) -> bool:
+def _are_alike(free: WhatIsFree, rows: NDArray[np.int64]) -> bool:
     """Whether there is as much of everything on all of these, of which none may be suspect."""
     fleet = free.fleet
     if fleet.has_suspect or len(rows) == 1:

@@ -286,7 +286,6 @@ def test_a_site_that_nobody_knows_is_refused_with_those_that_are_known(
         ("new", ("--folder", "/proc/here"), "/proc/here/new cannot be written"),
         ("new", ("--folder", "here"), "give an absolute path"),
         ("new", ("--country", "Germany"), "two letters of ISO 3166, such as DE"),
-        ("new", ("--engine", "pbs"), "use slurm"),
         ("new", ("--programs", "/nowhere"), "there is no sbatch on /nowhere"),
         ("local", (), "the machine of the server itself; use another name"),
         ("../new", (), "no name for a connected site"),

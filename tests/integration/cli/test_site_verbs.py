@@ -239,3 +239,39 @@ def test_the_doctor_names_the_fault_of_a_site_file(tmp_path: Path) -> None:
     (found,) = [one for one in json.loads(done.stdout) if one["about"] == "site"]
     assert "the site has no nodes" in found["told"]
     assert done.returncode == 1
+
+
+CONNECTED = ("site", "add", "hpc", "--no-check", "--dry-run", "--folder", "/shared")
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--engine", "pbs"), "'pbs' is not one of 'slurm', 'slurm-pilot'"),
+        (("--engine", "slurm-pilot"), "--nodes-max is missing"),
+        (("--engine", "slurm", "--idle", "5m"), "--idle is for --engine slurm-pilot"),
+        (("--engine", "slurm", "--nodes-max", "4"), "--nodes-max is for --engine slurm-pilot"),
+        (("--engine", "slurm", "--nodes-most", "4"), "--nodes-most"),
+    ],
+)
+def test_a_command_line_that_makes_no_site_is_wrong_usage(
+    tmp_path: Path, options: tuple[str, ...], told: str
+) -> None:
+    done = qd(*CONNECTED, "--home", str(tmp_path / "home"), *options)
+    assert done.returncode == 2, done.stderr
+    assert told in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--engine", "slurm", "--partition", "a b"), "partition is 'a b'"),
+        (("--engine", "slurm-pilot", "--nodes-max", "many"), "nodes_max is 'many'"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused_as_by_every_verb(
+    tmp_path: Path, options: tuple[str, ...], told: str
+) -> None:
+    done = qd(*CONNECTED, "--home", str(tmp_path / "home"), *options)
+    assert done.returncode == 3, done.stderr
+    assert told in done.stderr

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from quarterdeck.basics.errors import Invalid
 from quarterdeck.wiring.connected.building import make_paths, make_settings
+from quarterdeck.wiring.connected.engines import OF_PILOT
 from quarterdeck.wiring.connected.entry import (
     KEYS,
-    OF_PILOT,
     SiteEntry,
     check_name,
     make_entry,

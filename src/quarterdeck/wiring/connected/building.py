@@ -11,7 +11,7 @@ from quarterdeck.adapters.engines.slurm.pilot_engine import PilotEngine
 from quarterdeck.adapters.engines.slurm.settings import PilotSettings, SlurmSettings
 from quarterdeck.adapters.sites.catalogue import load_catalogue
 from quarterdeck.adapters.spool.paths import SitePaths
-from quarterdeck.wiring.connected.entry import PILOT
+from quarterdeck.wiring.connected.engines import PILOT
 
 if TYPE_CHECKING:
     from pathlib import Path

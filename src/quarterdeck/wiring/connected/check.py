@@ -24,7 +24,7 @@ from quarterdeck.adapters.spool.plain import write_plain
 from quarterdeck.basics.errors import QuarterdeckError
 from quarterdeck.basics.quantities import format_span
 from quarterdeck.wiring.connected.building import make_commands, make_paths
-from quarterdeck.wiring.connected.entry import PILOT
+from quarterdeck.wiring.connected.engines import PILOT
 from quarterdeck.wiring.connected.mark import read_mark
 from quarterdeck.wiring.doctor.findings import Finding, Level, note, ok, problem
 

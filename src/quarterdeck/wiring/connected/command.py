@@ -20,9 +20,12 @@ from quarterdeck.cli.output import (
     print_table,
     say,
 )
+from quarterdeck.wiring.connected.engines import ENGINES, NEEDED_BY_PILOT, OF_PILOT, PILOT
 from quarterdeck.wiring.home import Home, default_home
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from quarterdeck.wiring.connected.entry import SiteEntry
     from quarterdeck.wiring.doctor.findings import Finding
 
@@ -39,9 +42,7 @@ _home = click.option(
     )
 )
 @click.argument("name")
-@click.option(
-    "--engine", required=True, metavar="ENGINE", help="What runs jobs there: slurm, slurm-pilot."
-)
+@click.option("--engine", required=True, type=click.Choice(ENGINES), help="What runs jobs there.")
 @click.option("--folder", required=True, help="A folder that this machine and all nodes see.")
 @click.option("--country", help="Where it stands, by ISO 3166: DE.")
 @click.option("--region", help="Where in the country.")
@@ -86,6 +87,7 @@ def add(
     from quarterdeck.wiring.connected.mark import write_mark
     from quarterdeck.wiring.policy.section import replace_file
 
+    _check_usage(given)
     entry = make_entry(name, given)
     path = _path_of(home, name)
     if path.exists() and not force:
@@ -181,6 +183,22 @@ def remove(name: str, home: Path | None, *, dry_run: bool, output: str) -> None:
         path.unlink()
     told = f"site {name} {'would be' if dry_run else 'is'} removed; its folder stays"
     print_done(output, told, name, site=name)
+
+
+def _check_usage(given: Mapping[str, Any]) -> None:
+    """Options that do not go together are wrong usage, as in every verb."""
+    if given["engine"] == PILOT:
+        if given[NEEDED_BY_PILOT] is None:
+            told = "is missing: how many nodes may pilots hold?"
+            raise click.UsageError(f"{_option(NEEDED_BY_PILOT)} {told}")
+        return
+    for key in OF_PILOT:
+        if given[key] is not None:
+            raise click.UsageError(f"{_option(key)} is for --engine {PILOT}")
+
+
+def _option(key: str) -> str:
+    return f"--{key.replace('_', '-')}"
 
 
 def _path_of(home: Path | None, name: str) -> Path:

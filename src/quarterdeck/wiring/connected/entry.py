@@ -17,6 +17,7 @@ from quarterdeck.adapters.engines.slurm.pilots import HOLD_S_LEAST
 from quarterdeck.basics.errors import Invalid
 from quarterdeck.basics.quantities import format_span
 from quarterdeck.sdk.yamltree import Entries, Fault, Place, read_documents, shown, shown_key
+from quarterdeck.wiring.connected.engines import ENGINES, OF_PILOT, PILOT
 from quarterdeck.wiring.policy.keys import span_s
 from quarterdeck.wiring.policy.parts import Wrong, entries_of, scalar_of
 from quarterdeck.wiring.site.model import NAME
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from quarterdeck.wiring.policy.keys import Plain
 
 BYTES_MAX: Final = 1 << 16
-PILOT: Final = "slurm-pilot"
-ENGINES: Final = ("slurm", PILOT)
 COUNT_MAX: Final = 100_000
 RESERVED: Final = ("local",)
 """The site of the server's own machine."""
@@ -277,5 +276,4 @@ _READERS: Final[dict[str, tuple[str, Callable[[Plain, str], Any]]]] = {
 }
 """Each key with the field that it sets, and how its value is read."""
 SPANS: Final = ("silence", "patience", "poll", "idle", "hold")
-OF_PILOT: Final = ("nodes_max", "nodes_min", "idle", "hold")
 KEYS: Final = tuple(_READERS)

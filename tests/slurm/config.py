@@ -17,7 +17,7 @@ from typing import Literal
 CLUSTER = "practice"
 HUB = "hub"
 HUB_ADDRESS = "10.88.0.1"
-MODEL = "h100"
+MODEL, OTHER_MODEL = "h100", "a100"
 PARTITIONS = (
     "main Nodes=ALL Default=YES MaxTime=INFINITE PriorityTier=10 PreemptMode=OFF",
     "short Nodes=ALL MaxTime=00:10:00 PriorityTier=10 PreemptMode=OFF",
@@ -28,15 +28,15 @@ PARTITIONS = (
 @dataclass(frozen=True)
 class ClusterOptions:
     """A cluster to be made. `gres` is how its GPUs are known to Slurm: by their model
-    (`gpu:h100:8`), or each index as a type of its own (`gpu:i0:1,gpu:i1:1`), so that a job may say
-    which it wants. `has_hosts` gives each node a network and a name of its own, and a job no other
-    device than those it was given (root only). `has_accounting` keeps jobs in a database,
-    with accounts and limits; then a user needs an account. `partitions` and `extra` are lines of
-    slurm.conf."""
+    (`gpu:h100:8`), each index as a type of its own (`gpu:i0:1,gpu:i1:1`), so that a job may say
+    which it wants, or by their model, which is another one on every second node. `has_hosts` gives
+    each node a network and a name of its own, and a job no other device than those it was given
+    (root only). `has_accounting` keeps jobs in a database, with accounts and limits; then a user
+    needs an account. `partitions` and `extra` are lines of slurm.conf."""
 
     nodes: int = 4
     gpus: int = 8
-    gres: Literal["plain", "indexed"] = "plain"
+    gres: Literal["plain", "indexed", "mixed"] = "plain"
     cpus: int = 64
     memory_mib: int = 500_000
     rack_nodes: int = 2
@@ -140,12 +140,12 @@ def _manner(options: ClusterOptions) -> list[str]:
 
 
 def _nodes(options: ClusterOptions, ports: tuple[int, ...]) -> list[str]:
-    types = [f"gpu:i{index}:1" for index in range(options.gpus)]
-    if options.gres == "plain" and options.gpus:
-        types = [f"gpu:{MODEL}:{options.gpus}"]
-    gres = f" Gres={','.join(types)}" if types else ""
     lines = []
     for number, name in enumerate(options.names):
+        types = [f"gpu:i{index}:1" for index in range(options.gpus)]
+        if options.gres != "indexed" and options.gpus:
+            types = [f"gpu:{_model(options, number)}:{options.gpus}"]
+        gres = f" Gres={','.join(types)}" if types else ""
         host = name if options.has_hosts else "localhost"
         port = "" if options.has_hosts else f" Port={ports[number]}"
         lines.append(
@@ -158,11 +158,20 @@ def _nodes(options: ClusterOptions, ports: tuple[int, ...]) -> list[str]:
 
 def _gres(folder: Path, options: ClusterOptions) -> str:
     nodes = f"NodeName={','.join(options.names)} Name=gpu"
-    if options.gres == "plain":
-        lines = [f"{nodes} Type={MODEL} File={folder}/dev/gpu[0-{options.gpus - 1}]"]
-    else:
+    if options.gres == "indexed":
         lines = [f"{nodes} Type=i{i} File={folder}/dev/gpu{i}" for i in range(options.gpus)]
+    else:
+        lines = [
+            f"NodeName={name} Name=gpu Type={_model(options, number)} "
+            f"File={folder}/dev/gpu[0-{options.gpus - 1}]"
+            for number, name in enumerate(options.names)
+        ]
     return "\n".join(lines if options.gpus else []) + "\n"
+
+
+def _model(options: ClusterOptions, number: int) -> str:
+    """Of the GPUs of the node of this number."""
+    return OTHER_MODEL if options.gres == "mixed" and number % 2 else MODEL
 
 
 def _topology(options: ClusterOptions) -> str:

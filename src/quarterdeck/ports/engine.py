@@ -60,7 +60,8 @@ class Abilities:
 
     `exact_devices`: a job gets just the devices of its grant, otherwise as many of that node.
     `parts`: parts of GPUs can be granted. `unlike_replicas`: the replicas of a gang may need
-    different things. `accounts`: jobs can run as the accounts of their owners. `images`: jobs can
+    different things. Of these three the plan knows by what each node says (`Node.whole_gpus_only`,
+    `Node.gang_terms`). `accounts`: jobs can run as the accounts of their owners. `images`: jobs can
     run in a container image. `shares_nodes_with_others`: jobs run there that are not ours.
     """
 

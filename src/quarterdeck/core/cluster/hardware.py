@@ -60,6 +60,20 @@ class Location:
 
 
 @dataclass(frozen=True, slots=True)
+class GangTerms:
+    """What a site can give the nodes of a gang, where it cannot do all.
+
+    `is_alike`: to each the same, and each replica has a node of its own. `has_same_gpus`: to each
+    the same GPUs, by their places on the node. `nodes_max`: so many nodes of the site at a time;
+    None: all.
+    """
+
+    is_alike: bool = False
+    has_same_gpus: bool = False
+    nodes_max: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Foreign:
     """What somebody has of a node who is not of Quarterdeck: another job of the site's own
     scheduler, or a reservation there.
@@ -109,6 +123,8 @@ class Node:
     others: tuple[Foreign, ...] = ()
     whole_gpus_only: bool = False
     """Whether nobody can be given a share of the time of one of its GPUs."""
+    gang_terms: GangTerms = GangTerms()
+    """As its site says of all of its nodes."""
 
     def is_built_like(self, other: Node) -> bool:
         """Whether they differ at most in what changes by the minute: the state of a node, and who

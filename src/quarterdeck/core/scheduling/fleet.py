@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from quarterdeck.core.cluster.hardware import Device, Node, NodeTopology
+    from quarterdeck.core.cluster.hardware import Device, GangTerms, Node, NodeTopology
 
 NOT_THERE: Final = -1
 """The kind of a GPU that a node does not have, and the domain of a node that names none."""
@@ -76,6 +76,8 @@ class Fleet:
     has_mixed: bool
     has_suspect: bool
     all_named: frozenset[Level]
+    gang_terms: dict[str, GangTerms]
+    """By site."""
     _columns: dict[int, dict[str, int]] = field(default_factory=dict)
     """Of the nodes that were asked about."""
     _kinds_at: dict[str, tuple[Kind, ...]] = field(default_factory=dict)
@@ -151,6 +153,7 @@ def fleet_of(placed: Sequence[tuple[str, Node]]) -> Fleet:
         bool((kind_of_node == MIXED).any()),
         bool(is_suspect.any()),
         frozenset(level for level, numbers in domains.items() if (numbers != NOT_THERE).all()),
+        {site: node.gang_terms for site, node in placed},
     )
 
 

@@ -21,6 +21,7 @@ from quarterdeck.core.cluster.parts import parse_part
 from quarterdeck.core.scheduling.capacity import MEMORY_SLICES
 from quarterdeck.core.scheduling.others import loans_of
 from quarterdeck.core.scheduling.survey import able_rows
+from quarterdeck.core.scheduling.terms import find_obstacle
 from quarterdeck.core.scheduling.wants import want_of
 
 if TYPE_CHECKING:
@@ -170,6 +171,11 @@ class _Kinds:
                 self._able.clear()
             self._able[part] = [*by_site.values()]
         return self._able[part]
+
+    def suits(self, gang: Demand, kind: int) -> bool:
+        """Whether the site of these nodes could run all of a gang."""
+        site = self.site_of_kind[kind]
+        return find_obstacle(gang, self.fleet.gang_terms[site], site) is None
 
 
 class _Lane:
@@ -331,7 +337,7 @@ class _Played:
 
     def _parts_of(self, demand: Demand) -> list[_Part]:
         if demand not in self._parts:
-            self._parts[demand] = [self._part_of(part) for part in demand.parts]
+            self._parts[demand] = [self._part_of(part, demand) for part in demand.parts]
         return self._parts[demand]
 
     def _take(self, demand: Demand) -> Taken | None:
@@ -356,9 +362,9 @@ class _Played:
             return True
         return False
 
-    def _part_of(self, part: Demand) -> _Part:
+    def _part_of(self, part: Demand, gang: Demand) -> _Part:
         wanted = part.resources
-        sites = self._kinds.able(part)
+        sites = [kinds for kinds in self._kinds.able(part) if self._kinds.suits(gang, kinds[0])]
         if not wanted.gpus:
             return _Part(part.nodes, wanted.cpus, False, sites)
         size = want_of(wanted, self._kinds.fleet.kinds).part if self._grain > 1 else 1.0

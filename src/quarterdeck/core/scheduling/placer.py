@@ -15,7 +15,7 @@ from quarterdeck.core.scheduling.capacity import FREE
 from quarterdeck.core.scheduling.caps import note_placed, within_caps
 from quarterdeck.core.scheduling.devices import CHOICES_MAX
 from quarterdeck.core.scheduling.free import Free
-from quarterdeck.core.scheduling.gangs import choose_nodes, has_room
+from quarterdeck.core.scheduling.gangs import LADDER, choose_nodes, has_room
 from quarterdeck.core.scheduling.grounds import grounds_of
 from quarterdeck.core.scheduling.groups import Taken, take_groups
 from quarterdeck.core.scheduling.nearness import (
@@ -27,6 +27,12 @@ from quarterdeck.core.scheduling.nearness import (
     too_far_of,
 )
 from quarterdeck.core.scheduling.plan import Placement
+from quarterdeck.core.scheduling.terms import (
+    as_one_gang,
+    find_obstacle,
+    needs_same_gpus,
+    split_gang,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -46,6 +52,8 @@ if TYPE_CHECKING:
 Sites = frozenset[str] | None
 """The sites that a job may be placed at; None is any."""
 
+SAME_TRIED_MAX: Final = 70
+"""Of the ways to take the same GPUs on each node: as many as there are of 4 of 8."""
 WEIGHT_DATA: Final = 4.0
 """What it is worth, in GPUs that are not fragmented, to run where all of the job's data is."""
 
@@ -142,6 +150,8 @@ class Placer:
         within: Rows = None,
     ) -> tuple[Taken, ...] | TooFar | None:
         """What each group of the gang gets, or nothing is taken."""
+        if demand.beside and self.free.fleet.gang_terms[site].is_alike:
+            return self._take_alike(site, demand, within)
         if demand.beside:
             return take_groups(self.free, site, demand, partial(self._take, site, within))
         found = self._choose(site, demand, data_at, within)
@@ -149,6 +159,12 @@ class Placer:
             return None
         too_far = self._find_too_far(site, demand, found[0], insists)
         return too_far or (self._take_chosen(demand, *found),)
+
+    def _take_alike(self, site: str, demand: Demand, within: Rows) -> tuple[Taken, ...] | None:
+        """What each group gets where all are given the same, on nodes of their own."""
+        gang = as_one_gang(demand)
+        found = self._choose(site, gang, None, within)
+        return None if found is None else split_gang(demand, self._take_chosen(gang, *found))
 
     def _take(self, site: str, within: Rows, demand: Demand, near: Rows) -> Taken | None:
         """What one group gets of the rows that are in both, where any may do."""
@@ -191,10 +207,11 @@ class Placer:
         return False
 
     def _has_room(self, site: str, demand: Demand, insists: Insists, within: Rows) -> bool:
-        """Whether there is room at a site, near enough: where that does not matter nobody needs to
-        know which nodes it would be."""
+        """Whether there is room at a site, near enough: where neither that matters nor which GPUs
+        it would be nobody needs to know the nodes."""
         wish = demand.topology
-        if Level.RAIL not in (wish.require, wish.prefer):
+        has_to_match = needs_same_gpus(demand, self.free.fleet.gang_terms[site])
+        if Level.RAIL not in (wish.require, wish.prefer) and not has_to_match:
             if not has_room(self.free.fleet, site, self._fits(demand, within), demand):
                 return False
             if not insists or not may_insist(demand):
@@ -208,8 +225,12 @@ class Placer:
 
     def sites_for(self, demand: Demand, sites: Sites) -> Iterator[str]:
         """The sites that come into question, by name."""
-        for site in self.free.fleet.sites:
-            if demand.site in (None, site) and (sites is None or site in sites):
+        for site, terms in self.free.fleet.gang_terms.items():
+            if (
+                demand.site in (None, site)
+                and (sites is None or site in sites)
+                and find_obstacle(demand, terms, site) is None
+            ):
                 yield site
 
     def _choose(
@@ -240,8 +261,28 @@ class Placer:
                     return chosen, mask
             if wish.require is Level.RAIL:
                 return None
+        if needs_same_gpus(demand, fleet.gang_terms[site]):
+            return self._choose_same(site, demand, costs)
         chosen = choose_nodes(fleet, site, costs, demand)
         return None if chosen is None else (chosen, None)
+
+    def _choose_same(
+        self, site: str, demand: Demand, costs: NDArray[np.float64]
+    ) -> tuple[Chosen, int] | None:
+        """Nodes that can all give the same GPUs, and which: of some ways the nearest, then the
+        largest."""
+        here = np.full(len(costs), np.inf)
+        part = self.free.fleet.sites[site]
+        here[part] = costs[part]
+        found = []
+        for mask in self._rails(here, demand):
+            able = np.where(self._has_free(mask), here, np.inf)
+            chosen = choose_nodes(self.free.fleet, site, able, demand)
+            if chosen is not None:
+                found.append((chosen, mask))
+            if len(found) == SAME_TRIED_MAX:
+                break
+        return min(found, key=_by_nearness, default=None)
 
     def _rails(self, costs: NDArray[np.float64], demand: Demand) -> Iterator[int]:
         """The sets of GPUs, as bit masks, that all nodes of a gang could have alike: those next to
@@ -275,6 +316,11 @@ def _with_data(grants: Iterable[Grant], data_at: Mapping[str, float]) -> Iterato
     if here:
         nodes = "1 of its nodes has" if len(here) == 1 else f"{len(here)} of its nodes have"
         yield f"{nodes} up to {max(here):.0%} of its data already"
+
+
+def _by_nearness(found: tuple[Chosen, int]) -> tuple[int, int]:
+    chosen, _ = found
+    return LADDER.index(chosen.level), -len(chosen.rows)
 
 
 def _breadth(mask: int) -> int:

@@ -18,9 +18,16 @@ from quarterdeck.core.scheduling.free import Free
 from quarterdeck.core.scheduling.gangs import largest_gang
 from quarterdeck.core.scheduling.nearness import ON_NOTHING
 from quarterdeck.core.scheduling.others import outsiders_of
+from quarterdeck.core.scheduling.placer import Placer
 from quarterdeck.core.scheduling.plan import Blocker, Verdict
 from quarterdeck.core.scheduling.remedies import find_remedy, find_resumable
 from quarterdeck.core.scheduling.survey import numbers_of, survey_of
+from quarterdeck.core.scheduling.terms import (
+    as_one_gang,
+    is_one_gang,
+    list_obstacles,
+    needs_same_gpus,
+)
 from quarterdeck.core.scheduling.wants import want_of
 
 if TYPE_CHECKING:
@@ -31,7 +38,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.cluster.demand import Demand, Resources
     from quarterdeck.core.cluster.room import Room
     from quarterdeck.core.scheduling.fleet import Kind
-    from quarterdeck.core.scheduling.placer import Placer, Sites
+    from quarterdeck.core.scheduling.placer import Sites
     from quarterdeck.core.scheduling.snapshot import Holder
     from quarterdeck.core.scheduling.survey import Survey
 
@@ -43,10 +50,30 @@ def explain_no_room(
     demand: Demand, placer: Placer, sites: Sites, holders: Iterable[Holder], now_ns: int
 ) -> Verdict:
     """The verdict on a demand for which no site has enough room now. It names no job yet."""
-    if demand.beside:
-        lacking = _lacking_part(demand, placer, sites)
-        if lacking is not demand:
-            return _of_part(lacking, demand, placer, sites, holders, now_ns)
+    suited = frozenset(placer.sites_for(demand, sites))
+    obstacles = list_obstacles(demand, placer.free.fleet.gang_terms, sites)
+    if obstacles and not suited:
+        return _unsatisfiable(*obstacles[0])
+    where = suited if obstacles else sites
+    explain = _explain_groups if demand.beside else _explain
+    return _with_obstacles(explain(demand, placer, where, holders, now_ns), obstacles)
+
+
+def _explain_groups(
+    demand: Demand, placer: Placer, sites: Sites, holders: Iterable[Holder], now_ns: int
+) -> Verdict:
+    if is_one_gang(placer.free.fleet.gang_terms, placer.sites_for(demand, sites)):
+        return _without_change(_explain(as_one_gang(demand), placer, sites, holders, now_ns))
+    lacking = _lacking_part(demand, placer, sites)
+    if lacking is demand:
+        return _explain(demand, placer, sites, holders, now_ns)
+    return _of_part(lacking, demand, placer, sites, holders, now_ns)
+
+
+def _explain(
+    demand: Demand, placer: Placer, sites: Sites, holders: Iterable[Holder], now_ns: int
+) -> Verdict:
+    """Of one group; of several by the first one."""
     free, wanted = placer.free, demand.resources
     survey = survey_of(free, wanted, placer.sites_for(demand, sites))
     never = _never(demand, free, survey)
@@ -117,19 +144,38 @@ def _of_part(
         message = f"waiting for {demand}{level}: each part of it has room, but not all together"
         hint = "it starts when jobs end"
         return Verdict(_NOBODY, Blocker.TOPOLOGY if is_near else Blocker.NO_CAPACITY, message, hint)
-    verdict = explain_no_room(part, placer, sites, holders, now_ns)
-    if verdict.change:
-        # It would help this part, and was not tried with the others.
-        verdict = replace(verdict, hint="it starts when jobs end", change=())
+    verdict = _without_change(_explain(part, placer, sites, holders, now_ns))
     return replace(verdict, message=f"{verdict.message}; that is a part of {demand}")
+
+
+def _without_change(verdict: Verdict) -> Verdict:
+    """It would help a part of a gang, and was not tried with the others."""
+    if not verdict.change:
+        return verdict
+    return replace(verdict, hint="it starts when jobs end", change=())
 
 
 def never_fits(demand: Demand, rooms: Sequence[Room]) -> Verdict | None:
     """A verdict if no site could fit the demand even when empty and up; None if one could."""
     free = Free(capacity_of(rooms), typical_of(()))
-    sites = [site for site in free.fleet.sites if demand.site in (None, site)]
-    never = (_never(part, free, survey_of(free, part.resources, sites)) for part in demand.parts)
-    return next((verdict for verdict in never if verdict is not None), None)
+    sites = list(Placer(free).sites_for(demand, None))
+    obstacles = list_obstacles(demand, free.fleet.gang_terms, None)
+    if obstacles and not sites:
+        return _unsatisfiable(*obstacles[0])
+    parts = (as_one_gang(demand),) if is_one_gang(free.fleet.gang_terms, sites) else demand.parts
+    found = (_never(part, free, survey_of(free, part.resources, sites)) for part in parts)
+    never = next((verdict for verdict in found if verdict is not None), None)
+    return None if never is None else _with_obstacles(never, obstacles)
+
+
+def _with_obstacles(verdict: Verdict, obstacles: Sequence[tuple[str, str]]) -> Verdict:
+    """Where no other site will ever do, why the rest does not is told, too."""
+    if verdict.blocked_by is not Blocker.UNSATISFIABLE:
+        return verdict
+    for message, hint in obstacles:
+        told, hints = f"{verdict.message}; {message}", f"{verdict.hint}; or {hint}"
+        verdict = replace(verdict, message=told, hint=hints)
+    return verdict
 
 
 def _dominant(
@@ -153,6 +199,12 @@ def _dominant(
             numbers["gpus_cut"] = parts
             gpus = "GPU is" if parts == 1 else "GPUs are"
             return Blocker.MIG_SHAPE, f"{told}; {parts} {gpus} cut into slices of another shape"
+    is_same = needs_same_gpus(demand, free.fleet.gang_terms[survey.site])
+    if is_same and len(survey.fitting) >= demand.nodes:
+        return Blocker.FRAGMENTED, (
+            f"{told}, but not the same GPUs of each, and site {survey.site} gives the nodes of a "
+            f"job no others"
+        )
     if wanted.gpus > 1 and numbers["gpus_free_now"] >= numbers["gpus_wanted"]:
         most = numbers["largest_free_gpus_on_a_node"]
         return Blocker.FRAGMENTED, f"{told}, but at most {most} of them on one node"

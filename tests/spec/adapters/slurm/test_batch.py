@@ -10,6 +10,7 @@ import pytest
 
 from quarterdeck.adapters.engines.slurm.batch import Places, make_batch, time_limit_s
 from quarterdeck.adapters.engines.slurm.nodes import make_nodes
+from quarterdeck.adapters.engines.slurm.records import Gres
 from quarterdeck.adapters.engines.slurm.requests import BatchRequest, list_options
 from quarterdeck.adapters.engines.slurm.settings import SlurmSettings
 from quarterdeck.basics.errors import Invalid
@@ -109,6 +110,31 @@ def test_unlike_single_gpus_on_two_nodes_are_refused() -> None:
     order = order_of(gpus("n1", 0), gpus("n2", 1))
     with pytest.raises(Invalid, match="gpu:i0:1 and gpu:i1:1"):
         make_batch(order, "k", nodes, look, SlurmSettings(), PLACES)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "granted", "gres"),
+    [
+        (("h100", "a100"), ((0, 1), (2, 3)), "gpu:2"),
+        ((None, "a100"), ((0, 1, 2, 3), (0, 1, 2, 3)), "gpu:4"),
+        ((None, None), ((0, 1), (0, 1)), "gpu:i0:1,gpu:i1:1"),
+        ((None, "a100"), ((0, 1), (0, 1)), None),
+        (("h100", "a100"), ((0,), (0, 1)), None),
+    ],
+)
+def test_gpus_of_other_types_are_asked_for_by_their_number(
+    kinds: tuple[str | None, ...], granted: tuple[tuple[int, ...], ...], gres: str | None
+) -> None:
+    """Unless a node has others beside these, and Slurm might give those. None: one by one."""
+    made = [indexed(0, 1, 2, 3) if kind is None else (Gres("gpu", kind, 4),) for kind in kinds]
+    look = look_at(*(make_node(name=f"n{n + 1}", gres=one) for n, one in enumerate(made)))
+    nodes = {node.name: node for node in make_nodes(look, SlurmSettings(), {}, 0)}
+    order = order_of(*(gpus(f"n{n + 1}", *places) for n, places in enumerate(granted)))
+    if gres is None:
+        with pytest.raises(Invalid, match="its nodes need"):
+            make_batch(order, "k", nodes, look, SlurmSettings(), PLACES)
+    else:
+        assert make_batch(order, "k", nodes, look, SlurmSettings(), PLACES).gres == gres
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,6 @@ def make_batch(
     places: Places,
 ) -> BatchRequest:
     """The batch job of an attempt. `Invalid` for what Slurm cannot run."""
-    first, gpus = order.grants[0], look.gpus
     parts = [device for grant in order.grants for device in grant.devices if "/" in device]
     if parts:
         raise Invalid(
@@ -54,14 +53,12 @@ def make_batch(
             field="resources.gpu",
             hint="ask for whole GPUs, or use a site that packs jobs by itself (pilot)",
         )
-    asked = {gpus[grant.node].ask_for(grant.devices) for grant in order.grants}
     cpus = {_cpus(grant, nodes[grant.node]) for grant in order.grants}
     memory = {_memory(grant, nodes[grant.node]) for grant in order.grants}
     names = tuple(grant.node for grant in order.grants)
     if len(set(names)) < len(names):
         raise _unlike("two of its replicas are on one node")
-    if len(asked) > 1:
-        raise _unlike(f"its nodes need {' and '.join(sorted(asked))}")
+    gres = _gres(order.grants, look)
     limit_s = time_limit_s(order, look.longest_s)
     grace_s = order.spec.stopping.grace_s
     return BatchRequest(
@@ -77,12 +74,24 @@ def make_batch(
         tasks_per_node=1,
         cpus_per_task=max(cpus),
         memory_bytes=max(memory) or None,
-        gres=gpus[first.node].ask_for(first.devices),
+        gres=gres,
         time_limit_s=None if limit_s is None else limit_s + grace_s + MARGIN_S,
         output=str(places.attempt / OUTPUT),
         folder="/",
         warning=None if limit_s is None else ("TERM", int(grace_s + MARGIN_S / 2)),
     )
+
+
+def _gres(grants: Sequence[Grant], look: Look) -> str:
+    """What each node is to give, in the words of `--gres`."""
+    asked = {look.gpus[grant.node].ask_for(grant.devices) for grant in grants}
+    if len(asked) > 1:
+        # GPUs of other types on each: without a word on that it gives what it has.
+        untyped = {look.gpus[grant.node].ask_for_any(grant.devices) for grant in grants}
+        if len(untyped) > 1 or "" in untyped:
+            raise _unlike(f"its nodes need {' and '.join(sorted(asked))}")
+        asked = untyped
+    return asked.pop()
 
 
 def time_limit_s(order: LaunchOrder, longest_s: float | None) -> float | None:

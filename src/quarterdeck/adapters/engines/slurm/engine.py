@@ -27,6 +27,7 @@ from quarterdeck.adapters.engines.slurm.fate import (
     has_settled,
     silent_fate,
 )
+from quarterdeck.adapters.engines.slurm.gpus import are_all_exact
 from quarterdeck.adapters.engines.slurm.grants import say_missing
 from quarterdeck.adapters.engines.slurm.keys import make_keys
 from quarterdeck.adapters.engines.slurm.nodes import Held, make_nodes
@@ -133,7 +134,7 @@ class SlurmEngine:
         """Single GPUs only where the site gave each a type of its own, as far as is known."""
         gpus = self._desk.look.gpus.values() if self._desk.has_looked else ()
         return Abilities(
-            exact_devices=self._desk.has_looked and all(one.are_exact for one in gpus if one.types),
+            exact_devices=self._desk.has_looked and are_all_exact(gpus),
             parts=False,
             unlike_replicas=False,
             shares_nodes_with_others=True,

@@ -55,6 +55,11 @@ class NodeGpus:
         """The reverse."""
         return int(device.removeprefix(f"{self.node}-gpu"))
 
+    def ask_for_any(self, devices: Sequence[str]) -> str:
+        """These without their types; empty unless any so many of the node's are such, too."""
+        is_one_type, is_all = len(set(self.types)) == 1, len(devices) == len(self.types)
+        return f"{NAME}:{len(devices)}" if devices and (is_one_type or is_all) else ""
+
     def ask_for(self, devices: Iterable[str]) -> str:
         """These in the words of `--gres`; empty for none."""
         counted = Counter(self.types[self.index_of(device)] for device in devices)
@@ -69,6 +74,11 @@ class NodeGpus:
             Device(self.id_of(index), *_describe(kind, hardware))
             for index, kind in enumerate(self.types)
         )
+
+
+def are_all_exact(nodes: Iterable[NodeGpus]) -> bool:
+    """Whether that is so of every node that has any."""
+    return all(one.are_exact for one in nodes if one.types)
 
 
 def read_gpus(node: str, gres: Sequence[Gres]) -> NodeGpus:

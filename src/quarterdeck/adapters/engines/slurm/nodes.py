@@ -11,8 +11,9 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from quarterdeck.adapters.engines.slurm.gpus import are_all_exact
 from quarterdeck.basics.times import NS_PER_S
-from quarterdeck.core.cluster.hardware import Foreign, Location, Node, NodeState
+from quarterdeck.core.cluster.hardware import Foreign, GangTerms, Location, Node, NodeState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -60,9 +61,12 @@ def make_nodes(
     now_s: int,
     *,
     whole_gpus_only: bool = True,
+    gang_terms: GangTerms | None = None,
 ) -> tuple[Node, ...]:
     """All nodes of the partition. `held`: what is ours of each; `whole_gpus_only`: whether it is
-    Slurm that gives a job its GPUs."""
+    Slurm that gives a job its GPUs; `gang_terms`: None for those of one batch job of Slurm's, which
+    gets the same of each of its nodes."""
+    terms = gang_terms or GangTerms(is_alike=True, has_same_gpus=are_all_exact(look.gpus.values()))
     ours = {one.job for some in held.values() for one in some}
     by_node: defaultdict[str, list[SlurmJob]] = defaultdict(list)
     for job in look.jobs.values():
@@ -91,6 +95,7 @@ def make_nodes(
                 location=look.rare.locations.get(seen.name, Location()),
                 reason=reason,
                 whole_gpus_only=whole_gpus_only,
+                gang_terms=terms,
                 others=(*_surplus(mine, look), *others, *kept.get(seen.name, ())),
             )
         )

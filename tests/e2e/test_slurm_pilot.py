@@ -66,6 +66,14 @@ def test_many_small_jobs_are_packed_and_the_nodes_are_given_back(
     until(lambda: jobs(site, again)[0]["state"] == "succeeded")
 
 
+def test_a_gang_of_more_nodes_than_pilots_may_hold_is_refused_with_that_limit(site: Deck) -> None:
+    asked = ("--workdir", "none", "--site", NAME, "--nodes", "3", "--gpus", "8", "true")
+    done = site.qd("run", "--detach", *asked)
+    assert done.returncode == 125
+    assert "3 nodes wanted, and site hpc holds at most 2 at a time (nodes_max)" in done.stderr
+    assert "ask for at most 2 nodes, or let nodes_max of site hpc be raised" in done.stderr
+
+
 def test_a_gang_runs_over_two_pilots(site: Deck, slurm: SlurmCluster) -> None:
     gang = site.run("--site", NAME, "--nodes", "2", "--gpus", "8", "echo $WORLD_SIZE $RANK")
     until(lambda: jobs(site, [gang])[0]["state"] == "succeeded")

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from quarterdeck.adapters.engines.slurm.nodes import Held, make_nodes
+from quarterdeck.adapters.engines.slurm.pilot_nodes import make_pilot_nodes
 from quarterdeck.adapters.engines.slurm.records import Gres, SlurmJob, SlurmReservation
-from quarterdeck.adapters.engines.slurm.settings import SlurmSettings
+from quarterdeck.adapters.engines.slurm.settings import PilotSettings, SlurmSettings
 from quarterdeck.core.cluster.demand import Grant
-from quarterdeck.core.cluster.hardware import Foreign, Node, NodeState
+from quarterdeck.core.cluster.hardware import Foreign, GangTerms, Node, NodeState
 from tests.spec.adapters.slurm.makers import GIB, KEPT, indexed, look_at, make_job, make_node
 
 NS = 10**9
@@ -195,3 +196,25 @@ def test_where_a_node_is_reached() -> None:
 
 def test_slurm_gives_whole_gpus_only() -> None:
     assert node_of().whole_gpus_only
+
+
+@pytest.mark.parametrize(
+    ("kinds", "has_same_gpus"),
+    [
+        ((indexed(0, 1), indexed(0, 1)), True),
+        ((indexed(0, 1), ()), True),
+        ((indexed(0, 1), (Gres("gpu", "h100", 2),)), False),
+    ],
+)
+def test_slurm_gives_the_nodes_of_a_gang_the_same(
+    kinds: tuple[tuple[Gres, ...], ...], has_same_gpus: bool
+) -> None:
+    look = look_at(*(make_node(name=f"n{n}", gres=gres) for n, gres in enumerate(kinds)))
+    for node in make_nodes(look, SlurmSettings(), {}, 1000):
+        assert node.gang_terms == GangTerms(is_alike=True, has_same_gpus=has_same_gpus)
+
+
+def test_pilots_say_how_many_nodes_they_hold_at_a_time_and_set_no_other_terms() -> None:
+    (node,) = make_pilot_nodes(look_at(make_node()), PilotSettings(SlurmSettings(), 3), {}, {}, 0.0)
+    assert node.gang_terms == GangTerms(nodes_max=3)
+    assert not node.whole_gpus_only

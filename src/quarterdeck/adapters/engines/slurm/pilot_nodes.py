@@ -14,7 +14,7 @@ from quarterdeck.adapters.engines.slurm.nodes import Held, make_nodes
 from quarterdeck.adapters.engines.slurm.pilots import HOLD_S_LEAST, hold_of
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.cluster.demand import Grant
-from quarterdeck.core.cluster.hardware import Foreign, Node, NodeState
+from quarterdeck.core.cluster.hardware import Foreign, GangTerms, Node, NodeState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -42,7 +42,10 @@ def make_pilot_nodes(
         for seen in look.nodes
         if (pilot := holding.get(seen.name)) is not None
     }
-    nodes = make_nodes(look, settings.slurm, held, int(now_s), whole_gpus_only=False)
+    terms = GangTerms(nodes_max=settings.nodes_max)
+    nodes = make_nodes(
+        look, settings.slurm, held, int(now_s), whole_gpus_only=False, gang_terms=terms
+    )
     offered = _offered(nodes, look, settings, holding, avoided, now_s)
     return tuple(
         _ours(node, holding[node.name], look, now_s)

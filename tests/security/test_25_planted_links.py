@@ -137,21 +137,23 @@ def test_an_end_and_credentials_too(paths: SitePaths, replica: Path, home: Path)
     assert not (replica / "credentials.json").exists()
 
 
-def test_a_folder_in_the_place_of_a_word_is_told(replica: Path) -> None:
-    (replica / "stop.json").mkdir()
-    with pytest.raises(Unavailable, match=r"Is a directory.*/j1/1/0/stop\.json"):
-        write_json(replica / "stop.json", {})
-    assert [path.name for path in replica.iterdir() if "new" in path.name] == []
+def test_a_word_takes_the_place_of_a_folder(replica: Path) -> None:
+    """Else nobody could ever end a job that has put one there."""
+    (replica / "stop.json" / "mine").mkdir(parents=True)
+    write_json(replica / "stop.json", {})
+    assert (replica / "stop.json").read_text() == "{}"
+    (aside,) = replica.glob(".stop.json.*")
+    assert (aside / "mine").is_dir()
 
 
-@pytest.mark.parametrize("levels", [1, 2, 3])
+@pytest.mark.parametrize("levels", [1, 2, 3, 4])
 def test_no_folder_of_a_job_may_be_a_link(
     replica: Path, tmp_path: Path, home: Path, levels: int
 ) -> None:
     folder = [replica, *replica.parents][levels - 1]
     elsewhere = tmp_path / "elsewhere"
-    (elsewhere / "1" / "0").mkdir(parents=True)
-    (elsewhere / "0").mkdir()
+    for path in ("j1/1/0", "1/0", "0"):
+        (elsewhere / path).mkdir(parents=True)
     swap(folder, elsewhere)
     with pytest.raises(Unavailable, match="a link or no folder"):
         write_json(replica / "stop.json", {})

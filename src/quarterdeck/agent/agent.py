@@ -67,7 +67,7 @@ class SiteAgent:
         forgotten, the next turn says it again. An engine that only cannot say its nodes is heard
         and told to stop all the same; it is told to launch when it can.
         """
-        seen = {one.ref: one.sightings for one in self._engine.observe()}
+        seen = {one.ref: self._complete(one) for one in self._engine.observe()}
         nodes = self._list_nodes()
         told = {ref: sight for ref, sight in seen.items() if self._accepted.get(ref) != sight}
         told.update(self._own_sightings)
@@ -88,6 +88,17 @@ class SiteAgent:
         self._nodes_as_of = desired.nodes_as_of
         self._take_wishes(desired, seen)
         return self._act(seen, knows_nodes=nodes is not None)
+
+    def _complete(self, seen: Observation) -> tuple[Sighting, ...]:
+        """With a word on each replica that the engine does not know although all that it knows of
+        the attempt are gone: nobody else would ever say that these are."""
+        run, stop = self._run.get(seen.ref), self._stop.get(seen.ref)
+        count = len(run.grants) if run is not None else stop.replicas if stop is not None else 0
+        if len(seen.sightings) >= count or not seen.is_gone:
+            return seen.sightings
+        known = {sight.node_rank for sight in seen.sightings}
+        missing = (rank for rank in range(count) if rank not in known)
+        return (*seen.sightings, *map(_unknown, missing))
 
     def _list_nodes(self) -> tuple[Node, ...] | None:
         """None when the engine does not know them now: those that were told before stay."""
@@ -203,6 +214,11 @@ def _not_prepared(run: LaunchOrder, why: str) -> tuple[Sighting, ...]:
         Sighting(rank, ReplicaState.EXITED, reason=Reason.SETUP_FAILED, message=message)
         for rank in range(len(run.grants))
     )
+
+
+def _unknown(rank: int) -> Sighting:
+    message = "the site does not know this replica any more"
+    return Sighting(rank, ReplicaState.LOST, reason=Reason.NODE_FAILURE, message=message)
 
 
 def _never_launched(stop: StopOrder) -> tuple[Sighting, ...]:

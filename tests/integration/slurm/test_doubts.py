@@ -138,18 +138,28 @@ def test_what_we_take_back_before_it_has_started_was_cancelled_by_us(ground: Slu
     assert jobs(ground) == [str(other)]
 
 
-def test_an_end_that_cannot_be_written_yet_stays_what_it_was(ground: SlurmGround) -> None:
+def test_an_end_that_cannot_be_written_yet_stays_what_it_was(
+    ground: SlurmGround, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     ground.restart(SECOND)
     keep_busy(ground)
     of = ref()
     ground.engine.launch(ground.order(of, LASTING))
-    blocked = ground.paths.replica(of, 0) / "end.json"
-    blocked.mkdir()
-    ground.until(lambda: bool(jobs(ground)) and (blocked.parent / "stop.json").exists())
+    replica = ground.paths.replica(of, 0)
+    replica.rename(replica.with_name("away"))
+    replica.symlink_to(tmp_path)  # which nobody follows
+    ground.until(
+        lambda: (
+            bool(jobs(ground))
+            and are(ground, of, ReplicaState.PENDING)()
+            and f"the end of {of.job_id}/1 cannot be written yet" in caplog.text
+        )
+    )
     ground.until(ground.has_asked())
     assert are(ground, of, ReplicaState.PENDING)()
     assert len(jobs(ground)) == 2  # Slurm is told only what is written.
-    blocked.rmdir()
+    replica.unlink()
+    replica.with_name("away").rename(replica)
     ground.until(are(ground, of, ReplicaState.EXITED))
     assert seen(ground, of)[0].reason is Reason.PREEMPTED
     ground.until(lambda: len(jobs(ground)) == 1)
@@ -194,6 +204,39 @@ def test_slurm_is_not_asked_again_for_each_job_while_it_is_known_to_be_away(
     for number in (1, 2, 3):
         ground.until(are(ground, ref(number), ReplicaState.EXITED))
         assert ground.count_starts(ref(number)) == 1
+
+
+def test_a_ticket_that_names_the_job_of_somebody_else_costs_nobody_that_job(
+    ground: SlurmGround,
+) -> None:
+    of, other = start(ground), ground.cluster.submit("sleep 60")
+    (own,) = (job for job in jobs(ground) if job != str(other))
+    ground.write_ticket(of, job=other)
+    ground.restart()
+    ground.until(ground.has_asked())
+    assert are(ground, of, ReplicaState.STARTED)()
+    assert ground.read_ticket(of)["job"] == int(own)
+    ground.write_ticket(of, job=other)
+    ground.restart()
+    ground.engine.stop(of, 0.0)
+    ground.until(are(ground, of, ReplicaState.EXITED))
+    ground.until(lambda: jobs(ground) == [str(other)])
+
+
+@pytest.mark.parametrize("name", ["slurm.json", "0/order.json"])
+def test_of_an_attempt_whose_files_are_garbage_nothing_goes_on(
+    ground: SlurmGround, name: str
+) -> None:
+    bad, good = start(ground, 1), start(ground, 2)
+    (ground.paths.attempt(bad) / name).write_text("[")
+    ground.restart()
+    (sight,) = seen(ground, bad)
+    assert sight.state is ReplicaState.LOST
+    assert f"its {Path(name).name} is no JSON" in sight.message
+    ground.until(lambda: ground.count_living(bad) == 0)
+    ground.until(lambda: len(jobs(ground)) == 1)
+    assert are(ground, good, ReplicaState.STARTED)()
+    assert ground.count_living(good) > 0
 
 
 def test_a_gpu_that_is_gone_loses_the_attempt_that_was_to_have_it(ground: SlurmGround) -> None:

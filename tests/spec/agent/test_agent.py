@@ -349,3 +349,28 @@ def test_a_restarted_agent_finds_what_runs_and_what_should() -> None:
     assert site.told() == {ref(1): STARTED, ref(2): EXITED, ref(3): STARTED}
     assert site.engine.take_calls() == [("launch", ref(4)), ("stop", ref(3), 9.0)]
     assert site.engine.starts == [ref(1), ref(2), ref(3), ref(4)]
+
+
+def test_replicas_that_the_engine_does_not_know_are_lost_once_the_others_are_gone() -> None:
+    """A job may have spoilt what its site knew of them, and nobody else would ever end it."""
+    site = Site()
+    site.turn(is_complete=True, run=(an_order(1, nodes=3),))
+    site.engine.attempts[ref(1)] = STARTED
+    site.quiet_turn()
+    assert site.told() == {ref(1): STARTED}
+    site.engine.attempts[ref(1)] = EXITED
+    site.quiet_turn()
+    told = site.told()[ref(1)]
+    assert [one.node_rank for one in told] == [0, 1, 2]
+    assert told[0] == EXITED[0]
+    assert {one.state for one in told[1:]} == {ReplicaState.LOST}
+    site.quiet_turn()
+    assert site.told() == {}
+
+
+def test_so_are_those_of_one_that_is_to_stop() -> None:
+    site = Site()
+    site.engine.attempts[ref(1)] = STARTED
+    site.turn(is_complete=True, stop=(StopOrder(ref(1), 0.0, 2),))
+    site.quiet_turn()
+    assert [one.state for one in site.told()[ref(1)]] == [ReplicaState.EXITED, ReplicaState.LOST]

@@ -2,27 +2,42 @@
 
 Its memory is the disk: whatever is held in fields was read from there, and a new engine on the same
 folder reads it again. An attempt's folder that lacks a replica's order was cut off by a crash
-before anything was launched, and is cleared away.
+before anything was launched, and is cleared away. One that holds what we never write there has been
+changed by somebody at the site, most likely by the job: it is given up, and costs nobody else
+anything.
 """
 
 from __future__ import annotations
 
-import json
 import logging
-import shutil
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from quarterdeck.adapters.spool.doors import shut_door
 from quarterdeck.adapters.spool.orders import ORDER, poke, site_disk, write_json, write_stop
-from quarterdeck.adapters.spool.plain import list_folders, open_folder, open_plain
+from quarterdeck.adapters.spool.plain import (
+    OF_ATTEMPT,
+    check_folder,
+    list_folders,
+    open_folder,
+    remove_tree,
+)
 from quarterdeck.adapters.spool.replica import Spool
+from quarterdeck.adapters.spool.untrusted import (
+    ORDER_BYTES_MAX,
+    Garbled,
+    as_whole,
+    is_number,
+    load_json,
+    parse_ref,
+)
 from quarterdeck.basics.errors import Unavailable
-from quarterdeck.basics.ids import JobId
 from quarterdeck.core.jobs.events import Sighting
 from quarterdeck.core.jobs.reasons import Reason
+from quarterdeck.core.jobs.spec import STOP_SIGNALS
 from quarterdeck.core.jobs.states import ReplicaState
-from quarterdeck.ports.engine import AttemptRef, Observation
+from quarterdeck.ports.engine import Observation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,8 +45,9 @@ if TYPE_CHECKING:
 
     from quarterdeck.adapters.spool.credentials import Credentials
     from quarterdeck.adapters.spool.paths import SitePaths
-    from quarterdeck.ports.engine import LaunchOrder
+    from quarterdeck.ports.engine import AttemptRef, LaunchOrder
 
+REPLICAS_MAX: Final = 10_000
 log = logging.getLogger(__name__)
 
 
@@ -83,16 +99,50 @@ class Attempts:
 
     def find(self) -> None:
         """Take up what lies on the disk, as an earlier engine left it."""
-        for job_folder in list_folders(self._paths.attempts):
-            for folder in list_folders(job_folder):
-                if not folder.name.isdigit():
-                    continue
-                ref = AttemptRef(JobId(job_folder.name), int(folder.name))
-                replicas = _count_orders(folder)
-                if replicas is None:
-                    shutil.rmtree(folder)
-                else:
-                    self._track(ref, replicas)
+        self.check()
+        for job_folder in list_folders(self._paths.attempts, 1):
+            for folder in list_folders(job_folder, 2):
+                ref = parse_ref(job_folder.name, folder.name)
+                if ref is not None:
+                    self._find(ref, folder)
+
+    def _find(self, ref: AttemptRef, folder: Path) -> None:
+        try:
+            replicas = _count_orders(folder)
+        except Garbled as error:
+            ranks = [int(one.name) for one in list_folders(folder, OF_ATTEMPT) if _is_rank(one)]
+            self.give_up(self._track(ref, 1 + max(ranks, default=0)), str(error))
+            return
+        if replicas is None:
+            with suppress(OSError), open_folder(folder.parent, 2) as above:
+                remove_tree(folder.name, above)
+            return
+        for spool in self._track(ref, replicas).spools:
+            if spool.was_given_up:
+                # It may be the job itself that says so, and goes on.
+                with suppress(Unavailable):
+                    shut_door(spool.folder)
+
+    def check(self) -> None:
+        """`Unavailable` where a link or something else is in the place of our own folders: who
+        followed it would be led to files of this machine."""
+        with site_disk():
+            for folder in (self._paths.attempts, self._paths.ended):
+                check_folder(folder)
+
+    def give_up(self, tracked: Tracked, told: str) -> None:
+        """What lies in its folder cannot be used: it is lost, and what may live of it is kept out
+        and told to end, as far as that can be written."""
+        message = f"{told}; somebody at the site has changed it"
+        log.warning("attempt %s/%d: %s", *tracked.ref, message)
+        for spool in tracked.spools:
+            if spool.sighting.state.is_gone and not spool.was_given_up:
+                continue
+            with suppress(Unavailable):
+                shut_door(spool.folder)
+            if not spool.was_given_up:
+                spool.lose(message)
+        self.refresh(tracked)
 
     def may_launch(self, order: LaunchOrder) -> bool:
         """Whether it was never launched. One that was and is forgotten is seen as lost."""
@@ -182,7 +232,7 @@ class Attempts:
                 continue
             for spool in tracked.spools:
                 with suppress(OSError), open_folder(spool.folder) as here:
-                    shutil.rmtree("work", ignore_errors=True, dir_fd=here)
+                    remove_tree("work", here)
             if self._credentials is not None:
                 self._credentials.drop(ref, (spool.folder for spool in tracked.spools))
             try:
@@ -227,32 +277,43 @@ class Attempts:
         tracked.is_released = True
 
 
-def load_json(path: Path) -> dict[str, Any] | None:
-    """A file that was written whole, or None where there is none."""
+def load_order(folder: Path) -> dict[str, Any] | None:
+    """That of a replica's folder, None where there is none. `Garbled` if it is not one."""
+    return load_json(folder / ORDER, bytes_max=ORDER_BYTES_MAX)
+
+
+def _read_signal(folder: Path) -> str:
+    """By which a replica wants to be told to stop."""
     try:
-        with open_plain(path) as stream:
-            content: dict[str, Any] = json.load(stream)
-    except FileNotFoundError:
-        return None
-    return content
+        wanted = (load_order(folder) or {}).get("stop_signal")
+    except Garbled:
+        return "TERM"
+    return wanted if isinstance(wanted, str) and wanted in STOP_SIGNALS else "TERM"
 
 
 def _write_stop(tracked: Tracked, grace_s: float) -> None:
     for spool in tracked.spools:
         if not spool.sighting.state.is_gone:
-            order = load_json(spool.folder / ORDER) or {}
-            write_stop(spool.folder, grace_s, order.get("stop_signal", "TERM"))
+            write_stop(spool.folder, grace_s, _read_signal(spool.folder))
             poke(spool.folder, "stop")
 
 
 def _count_orders(folder: Path) -> int | None:
-    """How many replicas the attempt has, or None when an order is missing."""
-    first = load_json(folder / "0" / ORDER)
-    if first is None:
-        return None
-    replicas = int(first["nnodes"])
-    complete = all((folder / str(rank) / ORDER).exists() for rank in range(replicas))
-    return replicas if complete else None
+    """How many replicas the attempt has, or None when an order is missing and nothing has begun.
+    `Garbled` when it cannot be told."""
+    first = load_order(folder / "0")
+    replicas = None if first is None else as_whole(first.get("nnodes"), REPLICAS_MAX)
+    if first is not None and not replicas:
+        raise Garbled(f"its {ORDER} does not say how many replicas there are")
+    if replicas and all((folder / str(rank) / ORDER).exists() for rank in range(replicas)):
+        return replicas
+    if any((one / "lock").exists() for one in list_folders(folder, OF_ATTEMPT)):
+        raise Garbled(f"an {ORDER} of it is gone")
+    return None
+
+
+def _is_rank(folder: Path) -> bool:
+    return is_number(folder.name) and int(folder.name) < REPLICAS_MAX
 
 
 def _move(source: Path, target: Path) -> None:

@@ -12,12 +12,15 @@ from quarterdeck.adapters.spool.logs import find_since, find_tail, search
 from quarterdeck.adapters.spool.plain import list_folders, open_plain
 from quarterdeck.adapters.spool.replica import Spool
 from quarterdeck.adapters.spool.stock import check_not_deleted
+from quarterdeck.adapters.spool.untrusted import is_number
 from quarterdeck.basics.errors import NotFound
 from quarterdeck.core.retention.rules import Kind
 from quarterdeck.ports.engine import AttemptRef
 from quarterdeck.ports.site import LogChunk, LogMatches, ResultFile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from quarterdeck.adapters.spool.paths import SitePaths
     from quarterdeck.basics.ids import JobId
 
@@ -117,16 +120,12 @@ class SpoolFiles:
         root = self._paths.results(ref)
         if not root.exists():
             check_not_deleted(self._paths, ref, Kind.RESULTS)
-        for replica in list_folders(root):
-            if not replica.name.isdigit():
+        for replica in list_folders(root, 3):
+            if not is_number(replica.name):
                 continue
-            for folder, _, names in os.walk(replica):
-                for name in names:
-                    path = Path(folder) / name
-                    status = path.lstat()
-                    if stat.S_ISREG(status.st_mode):
-                        inside = path.relative_to(replica).as_posix()
-                        found.append(ResultFile(inside, int(replica.name), status.st_size))
+            for path, size_bytes in _walk(replica):
+                inside = path.relative_to(replica).as_posix()
+                found.append(ResultFile(inside, int(replica.name), size_bytes))
         return sorted(found, key=lambda file: (file.path, file.node_rank))
 
     def open_result(self, job_id: JobId, attempt: int, node_rank: int, path: str) -> BinaryIO:
@@ -143,6 +142,19 @@ class SpoolFiles:
             field="path",
             hint=f"`qd results {job_id}` lists what there is",
         )
+
+
+def _walk(root: Path) -> Iterator[tuple[Path, int]]:
+    """Regular files and their sizes, as far down as paths can be named."""
+    pending = [root]
+    while pending:
+        with contextlib.suppress(OSError), os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                status = entry.stat(follow_symlinks=False)
+                if stat.S_ISDIR(status.st_mode):
+                    pending.append(Path(entry.path))
+                elif stat.S_ISREG(status.st_mode):
+                    yield Path(entry.path), status.st_size
 
 
 def _open_beneath(root: Path, path: str) -> BinaryIO:

@@ -37,5 +37,5 @@ def make_inside(paths: SitePaths) -> Path:
         ("__init__.py", _INIT.format(version=quarterdeck.__version__)),
         ("job.py", module),
     ):
-        write_plain(package / name, text.encode(), mode=0o644)
+        write_plain(package / name, text.encode(), mode=0o644, levels=3)
     return folder

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def is_held(path: Path) -> bool:
+def is_held(path: Path, levels: int = 0) -> bool:
     """Whether a process has the file locked for itself now. The question holds the lock for an
-    instant, so whoever takes it tries more than once."""
+    instant, so whoever takes it tries more than once. `levels`: as in `open_plain`."""
     try:
-        stream = open_plain(path, levels=0)
+        stream = open_plain(path, levels)
     except FileNotFoundError:
         return False
     with stream:

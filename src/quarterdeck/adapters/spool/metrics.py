@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from quarterdeck.adapters.spool.plain import open_plain
+from quarterdeck.adapters.spool.plain import LEVELS, open_plain
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.telemetry.curves import Point
 from quarterdeck.ports.engine import AttemptRef
@@ -77,7 +77,7 @@ class SpoolMetrics:
 def _open_samples(path: Path) -> BinaryIO:
     """The file, or nothing where it cannot be read or the job has put something else."""
     try:
-        return open_plain(path)
+        return open_plain(path, LEVELS + 1)
     except OSError:
         return io.BytesIO()
 

@@ -9,7 +9,7 @@ import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from quarterdeck.adapters.spool.plain import open_folder, write_plain
+from quarterdeck.adapters.spool.plain import LEVELS, open_folder, write_plain
 from quarterdeck.basics.errors import Unavailable
 from quarterdeck.core.cluster.parts import parse_part
 from quarterdeck.core.jobs.lineup import part_of, parts_of
@@ -124,11 +124,13 @@ def make_snapshot(digest: str | None, blobs: FilesystemBlobs) -> dict[str, Any] 
     return {"files": files}
 
 
-def write_json(path: Path, content: dict[str, Any], mode: int = 0o600) -> None:
+def write_json(
+    path: Path, content: dict[str, Any], mode: int = 0o600, levels: int = LEVELS
+) -> None:
     """Write the file whole or not at all. `Unavailable` when the disk does not take it. `mode`: who
     may read it; an order holds what its owner keeps secret, and the runner is of our account."""
     with site_disk():
-        write_plain(path, json.dumps(content, ensure_ascii=True).encode(), mode)
+        write_plain(path, json.dumps(content, ensure_ascii=True).encode(), mode, levels)
 
 
 def write_stop(folder: Path, grace_s: float, name: str) -> None:

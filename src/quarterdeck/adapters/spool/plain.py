@@ -19,8 +19,11 @@ from typing import TYPE_CHECKING, BinaryIO, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LEVELS: Final = 3
-"""How many folders up from a file are no links: those of a job, its attempt and its replica."""
+LEVELS: Final = 4
+"""How many folders up from a replica's file are no links: those of all attempts, of its job, its
+attempt and its replica."""
+OF_ATTEMPT: Final = 3
+"""The same of a file in an attempt's folder."""
 _FOLDER: Final = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """Without NONBLOCK the opening of a pipe would wait for whoever has its other end."""
@@ -38,14 +41,66 @@ def open_folder(folder: Path, levels: int = LEVELS) -> Iterator[int]:
         os.close(handle)
 
 
-def list_folders(root: Path) -> list[Path]:
-    """The folders in it, by name, without links to some; none where it is none itself."""
+def list_folders(root: Path, levels: int) -> list[Path]:
+    """The folders in it, by name, without links to some; none where it is none itself, or may not
+    be read."""
     try:
-        with os.scandir(root) as entries:
+        with open_folder(root, levels) as handle, os.scandir(handle) as entries:
             found = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
     return [root / name for name in sorted(found)]
+
+
+def check_folder(folder: Path) -> None:
+    """`NotADirectoryError` where it is a link, or no folder."""
+    with open_folder(folder, levels=1):
+        return
+
+
+def remove_tree(name: str, above: int) -> None:
+    """Delete what has that name in the folder `above`, a descriptor, as far as it can be. However
+    deep: folders are moved up before they are emptied, as deep ones have no path that could be
+    named."""
+    with suppress(OSError):
+        os.unlink(name, dir_fd=above)
+        return
+    pending = [name]
+    while pending:
+        folder = pending.pop()
+        with suppress(OSError):
+            handle = os.open(folder, os.O_RDONLY | _FOLDER, dir_fd=above)
+            try:
+                pending += _empty(handle, above)
+            finally:
+                os.close(handle)
+            os.rmdir(folder, dir_fd=above)
+
+
+def _open_up(handle: int) -> None:
+    """Whoever made a folder may have forbidden that it is written."""
+    with suppress(OSError):  # of another account, which is over all the same
+        os.fchmod(handle, 0o700)
+
+
+def _empty(handle: int, above: int) -> list[str]:
+    """Unlink the files, and move the folders `above`: their names there."""
+    _open_up(handle)
+    with os.scandir(handle) as entries:
+        names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    moved = []
+    for name, is_folder in names:
+        new = f".{secrets.token_hex(8)}.gone"
+        with suppress(OSError):
+            if is_folder:
+                below = os.open(name, os.O_RDONLY | _FOLDER, dir_fd=handle)
+                _open_up(below)
+                os.close(below)
+                os.rename(name, new, src_dir_fd=handle, dst_dir_fd=above)
+                moved.append(new)
+            else:
+                os.unlink(name, dir_fd=handle)
+    return moved
 
 
 def open_plain(path: Path, levels: int = LEVELS) -> BinaryIO:
@@ -69,8 +124,9 @@ def make_plain(path: Path, levels: int = LEVELS) -> BinaryIO:
 
 
 def write_plain(path: Path, content: bytes, mode: int = 0o600, levels: int = LEVELS) -> None:
-    """Write the file whole or not at all, in the place of whatever has its name, except a folder.
-    `mode`: who may read it, whatever is usual here. `OSError` when the disk does not take it."""
+    """Write the file whole or not at all, in the place of whatever has its name: a folder is moved
+    aside. `mode`: who may read it, whatever is usual here. `OSError` when the disk does not take
+    it."""
     new = f".{path.name}.{secrets.token_hex(8)}.new"
     with _named(path), open_folder(path.parent, levels) as folder:
         made = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE
@@ -79,11 +135,20 @@ def write_plain(path: Path, content: bytes, mode: int = 0o600, levels: int = LEV
             with os.fdopen(handle, "wb") as stream:
                 os.fchmod(handle, mode)
                 stream.write(content)
-            os.rename(new, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+            _put(new, path.name, folder)
         except BaseException:
             with suppress(OSError):
                 os.unlink(new, dir_fd=folder)
             raise
+
+
+def _put(new: str, name: str, folder: int) -> None:
+    try:
+        os.rename(new, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except IsADirectoryError:
+        aside = f".{name}.{secrets.token_hex(8)}.aside"
+        os.rename(name, aside, src_dir_fd=folder, dst_dir_fd=folder)
+        os.rename(new, name, src_dir_fd=folder, dst_dir_fd=folder)
 
 
 def _walk(folder: Path, levels: int) -> int:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from quarterdeck.adapters.spool.locks import is_held
 from quarterdeck.adapters.spool.orders import STOP, write_json
-from quarterdeck.adapters.spool.plain import open_plain
+from quarterdeck.adapters.spool.plain import LEVELS, open_plain
+from quarterdeck.adapters.spool.untrusted import Garbled, as_span, as_text, as_whole, load_json
 from quarterdeck.core.jobs.events import Sighting
 from quarterdeck.core.jobs.job import RankExit
 from quarterdeck.core.jobs.reasons import Reason
@@ -33,6 +34,12 @@ _REASONS: Final = {
 
 
 END: Final = "end.json"
+FACTS_BYTES_MAX: Final = 2**20
+"""Of facts that are taken in at a look: a runner writes a few hundred bytes in all."""
+RANKS_MAX: Final = 100_000
+_SIGNAL_MAX: Final = 64
+_EXIT_MAX: Final = 255
+_RANK_MAX: Final = 10**9
 
 
 class Spool:
@@ -40,7 +47,8 @@ class Spool:
 
     `is_doubted`: at the last look a runner had begun with it but held no lock and had said nothing,
     which is right for an instant only. `asks_why`: where a runner was told to end, only the engine
-    can find out why; until it has, the replica has not ended.
+    can find out why; until it has, the replica has not ended. `was_given_up`: an earlier engine has
+    told its end, whatever of it may live on.
     """
 
     def __init__(self, folder: Path, node_rank: int, *, asks_why: bool = False) -> None:
@@ -49,6 +57,7 @@ class Spool:
         self.standing: dict[str, Any] | None = None
         self.is_doubted = False
         self.unexplained: Sighting | None = None
+        self.was_given_up = False
         self._asks_why = asks_why
         self._pid: int | None = None
         self._offset = 0
@@ -59,11 +68,12 @@ class Spool:
         try:
             with open_plain(self.folder / "status.jsonl") as stream:
                 stream.seek(self._offset)
-                fresh = stream.read()
-        except FileNotFoundError:
+                fresh = stream.read(FACTS_BYTES_MAX)
+        except (FileNotFoundError, PermissionError):
             return False
         whole = fresh[: fresh.rfind(b"\n") + 1]
-        self._offset += len(whole)
+        # A line that is longer than all that a runner ever says is none of its own.
+        self._offset += len(whole) or (len(fresh) if len(fresh) == FACTS_BYTES_MAX else 0)
         before = self.sighting
         for line in whole.splitlines():
             self._take_line(line)
@@ -76,7 +86,10 @@ class Spool:
 
     def is_alive(self) -> bool:
         """Whether a runner holds the lock now."""
-        return is_held(self.folder / "lock")
+        try:
+            return is_held(self.folder / "lock", LEVELS)
+        except PermissionError:
+            return False
 
     def kill_runner(self) -> None:
         """End the runner without a word, as the loss of its node would; one that has not yet said
@@ -121,17 +134,18 @@ class Spool:
 
     def _recall_end(self) -> None:
         try:
-            with open_plain(self.folder / END) as stream:
-                told = json.load(stream)
-        except FileNotFoundError:
+            end = _load_end(self.folder)
+        except Garbled as error:
+            self.was_given_up = True
+            self.lose(f"{error}; somebody at the site has changed it")
             return
+        if end is None:
+            return
+        self.was_given_up = True
         self.read()
-        state, reason = ReplicaState(told["state"]), Reason(told["reason"])
+        state, reason, message = end
         self.sighting = replace(
-            self.unexplained or self.sighting,
-            state=state,
-            reason=reason,
-            message=told["message"],
+            self.unexplained or self.sighting, state=state, reason=reason, message=message
         )
 
     def lose(self, message: str) -> None:
@@ -148,17 +162,17 @@ class Spool:
         free then tells that the runner is gone."""
         with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
             fact = json.loads(line)
-            if isinstance(fact, dict) and isinstance(fact.get("at_ns"), int):
+            if isinstance(fact, dict) and as_whole(fact.get("at_ns")) is not None:
                 self._take(fact)
 
     def _take(self, fact: dict[str, Any]) -> None:
         if self.sighting.state.is_gone:
             return
-        self._pid = fact.get("pid", self._pid)
+        self._pid = as_whole(fact.get("pid"), _RANK_MAX) or self._pid
         if fact["kind"] in ("standing", "started"):
             self._take_image(fact)
         if fact["kind"] == "pulling":
-            message = f"pulling {fact['image']}"
+            message = as_text(f"pulling {fact['image']}")
             self.sighting = replace(self.sighting, state=ReplicaState.PULLING, message=message)
         elif fact["kind"] == "standing":
             self.standing = fact
@@ -177,12 +191,12 @@ class Spool:
         self.sighting = replace(
             self.sighting,
             message="",
-            image=str(image) if image else "",
-            pull_s=float(pull_s) if pull_s is not None else None,
+            image=as_text(image),
+            pull_s=as_span(pull_s),
         )
 
     def _take_exit(self, fact: dict[str, Any]) -> None:
-        message = str(fact.get("message", ""))
+        message = as_text(fact.get("message"))
         if fact["reason"] == "killed":
             self.lose(message or "the runner was killed; what it ran was killed after it")
             return
@@ -190,10 +204,7 @@ class Spool:
             self.sighting,
             state=ReplicaState.EXITED,
             ended_at_ns=fact["at_ns"],
-            exits=tuple(
-                RankExit(end["rank"], end.get("code"), end.get("signal"), bool(end.get("stopped")))
-                for end in fact["ranks"]
-            ),
+            exits=tuple(_exit_of(end) for end in fact["ranks"][:RANKS_MAX]),
             reason=_REASONS.get(fact["reason"]),
             message=message,
         )
@@ -201,6 +212,29 @@ class Spool:
             self.unexplained = ended
         else:
             self.sighting = ended
+
+
+def _load_end(folder: Path) -> tuple[ReplicaState, Reason, str] | None:
+    """As an engine has told it, None if none has. `Garbled` for anything else."""
+    told = load_json(folder / END)
+    if told is None:
+        return None
+    try:
+        state, reason = ReplicaState(told["state"]), Reason(told["reason"])
+    except (KeyError, TypeError, ValueError):
+        raise Garbled(f"its {END} says no end") from None
+    if not state.is_gone:
+        raise Garbled(f"its {END} says no end")
+    return state, reason, as_text(told.get("message"))
+
+
+def _exit_of(told: dict[str, Any]) -> RankExit:
+    """`TypeError` for what is none."""
+    rank = as_whole(told["rank"], _RANK_MAX)
+    if rank is None:
+        raise TypeError(told)
+    code, name = as_whole(told.get("code"), _EXIT_MAX), as_whole(told.get("signal"), _SIGNAL_MAX)
+    return RankExit(rank, code, name, bool(told.get("stopped")))
 
 
 def read_beat_ns(folder: Path) -> int:

@@ -9,16 +9,15 @@ knows an attempt that was run before.
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
-import shutil
 import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from quarterdeck.adapters.spool.orders import write_json
-from quarterdeck.adapters.spool.plain import list_folders, open_folder, open_plain
+from quarterdeck.adapters.spool.plain import OF_ATTEMPT, list_folders, open_folder, remove_tree
+from quarterdeck.adapters.spool.untrusted import Garbled, as_text, is_number, load_json
 from quarterdeck.basics.errors import NotFound, Unavailable
 from quarterdeck.basics.ids import JobId, is_job_id
 from quarterdeck.basics.times import to_iso
@@ -46,17 +45,17 @@ class SpoolStock:
         """By kind, in no order. Empties the trash first."""
         for entry in _scan(self._trash):
             _remove(self._trash / entry.name)
-        for job in list_folders(self._paths.ended):
+        for job in list_folders(self._paths.ended, 1):
             yield from self._list_ended(job)
         for kind, root in ((Kind.RESULTS, "results"), (Kind.CHECKPOINTS, "checkpoints")):
-            for job in list_folders(self._paths.root / root):
+            for job in list_folders(self._paths.root / root, 1):
                 if not is_job_id(job.name):
                     continue
                 if kind is Kind.CHECKPOINTS:
                     yield Stored(kind, job.name, *_measure(job), job_id=job.name)
                     continue
-                for attempt in list_folders(job):
-                    if attempt.name.isdigit():
+                for attempt in list_folders(job, 2):
+                    if is_number(attempt.name):
                         yield _of_attempt(kind, attempt, *_measure(attempt))
 
     def drop(self, stored: Stored, deletion: Deletion, is_unused: Callable[[], bool]) -> bool:
@@ -102,8 +101,8 @@ class SpoolStock:
         if not is_job_id(job.name):
             return
         has_more = False
-        for attempt in list_folders(job):
-            if attempt.name.isdigit() and _replicas(attempt):
+        for attempt in list_folders(job, 2):
+            if is_number(attempt.name) and _replicas(attempt):
                 has_more = True
                 yield _of_attempt(Kind.LOGS, attempt, *_measure(attempt))
         if not has_more:
@@ -128,7 +127,7 @@ class SpoolStock:
         word = {stored.kind.value: {"at_ns": deletion.at_ns, "rule": deletion.rule}}
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_json(folder / MARK, {**_read_words(folder), **word})
+            write_json(folder / MARK, {**_read_words(folder), **word}, levels=OF_ATTEMPT)
         except (OSError, Unavailable) as error:
             log.warning("that %s of %s go is not noted: %s", stored.kind, stored.name, error)
             return False
@@ -140,23 +139,34 @@ def check_not_deleted(paths: SitePaths, ref: AttemptRef, kind: Kind) -> None:
     word = _read_words(paths.ended_attempt(ref)).get(kind.value)
     if word is None:
         return
-    day = to_iso(int(word["at_ns"]))[:10]
+    day = _day_of(word)
     what = "log of attempt {} was" if kind is Kind.LOGS else "results of attempt {} were"
     raise NotFound(
         f"job {ref.job_id}: the {what.format(ref.attempt)} deleted on {day} by retention "
-        f"({word['rule']})",
+        f"({as_text(word['rule'])})",
         code="deleted_by_retention",
         hint=f"`qd up --keep {kind.value}=SPAN,SIZE` keeps them longer",
     )
 
 
 def _read_words(folder: Path) -> dict[str, Any]:
+    """What was left of each kind; what is no such word is none."""
     try:
-        with open_plain(folder / MARK) as stream:
-            content: dict[str, Any] = json.load(stream)
-    except (OSError, ValueError):
+        found = load_json(folder / MARK, levels=OF_ATTEMPT) or {}
+    except (OSError, Garbled):
         return {}
-    return content
+    return {kind: word for kind, word in found.items() if _is_word(word)}
+
+
+def _is_word(word: object) -> bool:
+    return isinstance(word, dict) and _day_of(word) is not None and "rule" in word
+
+
+def _day_of(word: dict[str, Any]) -> str | None:
+    try:
+        return to_iso(int(word["at_ns"]))[:10]
+    except (KeyError, TypeError, ValueError, OverflowError, OSError):
+        return None
 
 
 def _of_attempt(kind: Kind, folder: Path, size_bytes: int, touched_ns: int) -> Stored:
@@ -165,7 +175,7 @@ def _of_attempt(kind: Kind, folder: Path, size_bytes: int, touched_ns: int) -> S
 
 
 def _replicas(attempt: Path) -> list[Path]:
-    return [folder for folder in list_folders(attempt) if folder.name.isdigit()]
+    return [folder for folder in list_folders(attempt, OF_ATTEMPT) if is_number(folder.name)]
 
 
 def _measure(root: Path) -> tuple[int, int]:
@@ -177,7 +187,7 @@ def _measure(root: Path) -> tuple[int, int]:
         for entry in _scan(folder):
             try:
                 status = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:
+            except OSError:  # It is gone, or deeper than a path can be long.
                 continue
             size_bytes += status.st_blocks * 512
             if stat.S_ISDIR(status.st_mode):
@@ -196,7 +206,7 @@ def _scan(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             return list(entries)
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:  # It is gone, is no folder, or is deeper than a path can be long.
         return []
 
 
@@ -211,16 +221,9 @@ def _move(place: Path, target: Path) -> bool:
 
 
 def _remove(path: Path) -> None:
-    """Delete what lies in the trash, unless that is a link to elsewhere. Whoever made its files may
-    have forbidden their folders to be written."""
+    """Delete what lies in the trash, unless that is a link to elsewhere."""
     with contextlib.suppress(OSError), open_folder(path.parent, levels=1) as trash:
-        shutil.rmtree(path.name, ignore_errors=True, dir_fd=trash)
-        with contextlib.suppress(NotADirectoryError, IsADirectoryError):
-            os.unlink(path.name, dir_fd=trash)
-        for _, _, _, handle in os.fwalk(path.name, onerror=None, dir_fd=trash):
-            with contextlib.suppress(OSError):  # of another account, which is over all the same
-                os.fchmod(handle, 0o700)
-        shutil.rmtree(path.name, ignore_errors=True, dir_fd=trash)
+        remove_tree(path.name, trash)
 
 
 def _remove_if_empty(folder: Path) -> None:

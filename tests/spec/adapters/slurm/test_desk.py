@@ -82,6 +82,12 @@ def make_batch(folder: Path, name: str) -> Batch:
     return Batch(Ticket(folder / name, request))
 
 
+def read(batch: Batch) -> Ticket:
+    found = load_ticket(batch.ticket.folder, batch.ticket.request.comment)
+    assert found is not None
+    return found
+
+
 def no_refusal(told: str) -> None:
     raise AssertionError(told)
 
@@ -99,11 +105,11 @@ def test_one_under_way_has_no_news_until_a_look_after_its_answer(
 ) -> None:
     batch = make_batch(tmp_path, "a")
     desk.submit(batch, no_refusal)
-    assert load_ticket(batch.ticket.folder).is_asked, "written before Slurm may have it"
+    assert read(batch).is_asked, "written before Slurm may have it"
     assert not desk.has_news(batch)
     slurm.go_on.release()
     settle(desk, batch)
-    assert load_ticket(batch.ticket.folder).job == 71
+    assert read(batch).job == 71
     assert not desk.has_news(batch), "that look was asked for before"
 
 
@@ -130,7 +136,7 @@ def test_while_slurm_is_away_what_waits_for_an_sbatch_is_not_handed_in(
     # The one whose place became free may have begun before that was known.
     assert len(slurm.submitted) <= AT_ONCE + 1
     assert not any(batch.ticket.is_asked for batch in batches[AT_ONCE + 1 :])
-    assert not any(load_ticket(batch.ticket.folder).is_asked for batch in batches[AT_ONCE + 1 :])
+    assert not any(read(batch).is_asked for batch in batches[AT_ONCE + 1 :])
     before = list(slurm.submitted)
     desk.submit(batches[-1], no_refusal)
     assert (slurm.submitted, batches[-1].is_underway) == (before, False)

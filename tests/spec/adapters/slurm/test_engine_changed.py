@@ -9,7 +9,9 @@ import pytest
 
 from quarterdeck.adapters.engines.slurm.engine import SlurmEngine
 from quarterdeck.adapters.engines.slurm.pilot_engine import PilotEngine
+from quarterdeck.adapters.engines.slurm.requests import BatchRequest
 from quarterdeck.adapters.engines.slurm.settings import PilotSettings, SlurmSettings
+from quarterdeck.adapters.engines.slurm.tickets import Ticket
 from quarterdeck.adapters.spool.attempts import Attempts
 from quarterdeck.adapters.spool.paths import SitePaths
 from quarterdeck.basics.errors import Conflict
@@ -38,6 +40,9 @@ def test_it_is_told_with_what_to_do(
 ) -> None:
     paths, nothing = SitePaths(tmp_path), cast("Any", None)
     paths.make()
+    paths.attempt(REF).mkdir(parents=True)
+    if is_pilot:
+        Ticket(paths.attempt(REF), BatchRequest("#!/bin/sh\n")).save()
     Attempts(paths, None).write(REF, [order])
     pilot = PilotSettings(SlurmSettings(), 1)
     with pytest.raises(Conflict, match=f"j1/2 was launched with {engine}") as caught:

@@ -26,7 +26,7 @@ def test_it_is_read_as_it_was_written(
 ) -> None:
     ticket = Ticket(tmp_path, request_, job, is_asked)
     ticket.save()
-    assert load_ticket(tmp_path) == ticket
+    assert load_ticket(tmp_path, request_.comment) == ticket
 
 
 def test_a_folder_that_is_gone_is_told() -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.adapters.engines.local.accounts import make_account, open_site
 from quarterdeck.adapters.engines.local.confinement import describe_confinement, remove_groups
 from quarterdeck.adapters.engines.local.launcher import Launcher
-from quarterdeck.adapters.spool.attempts import Attempts, load_json
+from quarterdeck.adapters.spool.attempts import Attempts, load_order
 from quarterdeck.adapters.spool.inside import make_inside
-from quarterdeck.adapters.spool.orders import ORDER, make_order, make_snapshot
+from quarterdeck.adapters.spool.orders import make_order, make_snapshot
+from quarterdeck.adapters.spool.untrusted import Garbled, as_text
 from quarterdeck.core.cluster.hardware import NodeState
 from quarterdeck.core.jobs.states import ReplicaState
 from quarterdeck.ports.engine import Abilities
@@ -111,6 +113,7 @@ class LocalEngine:
 
     def observe(self) -> list[Observation]:
         """Every attempt that is known, with what its runners wrote last."""
+        self._attempts.check()
         if monotonic() - self._swept_at >= SWEEP_S:
             self._sweep()
             self._swept_at = monotonic()
@@ -165,8 +168,7 @@ class LocalEngine:
         }
         for tracked in self._attempts.live if lost else ():
             for spool in tracked.spools:
-                order = load_json(spool.folder / ORDER)
-                if order is not None and order["node"] in lost:
+                if _node_of(spool.folder) in lost:
                     spool.kill_runner()
 
     def _bury(self, dead: list[tuple[Tracked, Spool]]) -> None:
@@ -183,3 +185,10 @@ class LocalEngine:
             if not spool.sighting.state.is_gone:
                 spool.lose("its runner was lost (killed, or the machine went down)")
             self._attempts.refresh(tracked)
+
+
+def _node_of(folder: Path) -> str:
+    """Where a replica runs, as its order says."""
+    with suppress(Garbled):
+        return as_text((load_order(folder) or {}).get("node"))
+    return ""

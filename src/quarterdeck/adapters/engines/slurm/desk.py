@@ -96,7 +96,8 @@ class Desk:
         self._refused_at = self._refused_since = -1e9
         self._asked_at = -1e9
         self._heard_at = monotonic()
-        self._to_cancel: set[int] = set()
+        self._to_cancel: dict[int, str] = {}
+        """With the comment of each."""
         self._view.ask()
         try:
             self._look = self._view.take(wait=True)
@@ -243,6 +244,8 @@ class Desk:
         then the one that runs is the one that is meant."""
         ticket = batch.ticket
         job = self.look.jobs.get(ticket.job) if ticket.job is not None else None
+        if job is not None and job.comment != ticket.request.comment:
+            job = None  # What the ticket says of it is not of ours.
         other = self.look.by_comment.get(ticket.request.comment)
         known = -1 if ticket.job is None else 0 if job is None else rank_of(job)
         if other is None or rank_of(other) <= known:
@@ -292,20 +295,26 @@ class Desk:
     def cancel(self, batch: Batch) -> None:
         """End it with the next `send_cancels`, if Slurm is known to have it."""
         if batch.ticket.job is not None:
-            self._to_cancel.add(batch.ticket.job)
+            self._to_cancel[batch.ticket.job] = batch.ticket.request.comment
 
     def cancel_strays(self, jobs: Iterable[int]) -> None:
         """End those that nobody knows any more."""
         for job in jobs:
             log.warning("Slurm job %d is ours and nobody knows it: it is cancelled", job)
-            self._to_cancel.add(job)
+            self._to_cancel[job] = self.look.jobs[job].comment
 
     def send_cancels(self) -> None:
         """End all that are to be ended, as soon as Slurm answers."""
-        if not self._to_cancel or not self.is_open:
+        if not self._to_cancel or not self.is_open or self._look is None:
             return
+        known = self._look.jobs
+        wanted = (
+            job
+            for job, comment in self._to_cancel.items()
+            if job not in known or known[job].comment == comment
+        )
         try:
-            self._commands.cancel(sorted(self._to_cancel))
+            self._commands.cancel(sorted(wanted))
         except Unavailable as error:
             log.warning("batch jobs cannot be cancelled yet: %s", error)
             self._note(error)

@@ -28,23 +28,21 @@ from quarterdeck.adapters.engines.slurm.fate import (
     silent_fate,
 )
 from quarterdeck.adapters.engines.slurm.gpus import are_all_exact
-from quarterdeck.adapters.engines.slurm.grants import say_missing
+from quarterdeck.adapters.engines.slurm.grants import grant_of, say_missing
 from quarterdeck.adapters.engines.slurm.keys import make_keys
 from quarterdeck.adapters.engines.slurm.nodes import Held, make_nodes
 from quarterdeck.adapters.engines.slurm.strays import Strays
-from quarterdeck.adapters.engines.slurm.tickets import Ticket, load_ticket
+from quarterdeck.adapters.engines.slurm.tickets import TICKET, Ticket, load_ticket, of_other_engine
 from quarterdeck.adapters.engines.slurm.view import PerLook
-from quarterdeck.adapters.spool.attempts import Attempts, load_json
+from quarterdeck.adapters.spool.attempts import Attempts, load_order
 from quarterdeck.adapters.spool.news import News
-from quarterdeck.adapters.spool.orders import ORDER
-from quarterdeck.core.cluster.demand import Grant
+from quarterdeck.adapters.spool.untrusted import Garbled
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.states import ReplicaState
 from quarterdeck.ports.engine import Abilities
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from quarterdeck.adapters.blobs.filesystem import FilesystemBlobs
     from quarterdeck.adapters.engines.slurm.commands import SlurmCommands
@@ -54,6 +52,7 @@ if TYPE_CHECKING:
     from quarterdeck.adapters.spool.attempts import Tracked
     from quarterdeck.adapters.spool.credentials import Credentials
     from quarterdeck.adapters.spool.paths import SitePaths
+    from quarterdeck.core.cluster.demand import Grant
     from quarterdeck.core.cluster.hardware import Node
     from quarterdeck.ports.engine import AttemptRef, LaunchOrder, Observation
 
@@ -115,8 +114,7 @@ class SlurmEngine:
         self._swept_at = -1e9
         self._attempts.find()
         for tracked in self._attempts.live:
-            ticket = load_ticket(paths.attempt(tracked.ref))
-            self._watch(tracked, ticket, [_load_grant(spool.folder) for spool in tracked.spools])
+            self._find(tracked)
         self._desk = Desk(commands, settings)
         self._sweep(monotonic())
 
@@ -196,6 +194,7 @@ class SlurmEngine:
 
     def observe(self) -> list[Observation]:
         """Every attempt that is known. Slurm is asked for all of its jobs at once, now and then."""
+        self._attempts.check()
         news = list(self._news.take())
         for ref in news:
             self._attempts.note(ref)
@@ -218,6 +217,23 @@ class SlurmEngine:
         for ref in self._attempts.forget(refs):
             self._watches.pop(ref, None)
             self._listed.drop()
+
+    def _find(self, tracked: Tracked) -> None:
+        """One that an earlier engine has launched. What was changed of it is given up."""
+        folder, comment = self._paths.attempt(tracked.ref), self._keys.attempt(tracked.ref)
+        told = f"its {TICKET} is gone"
+        try:
+            orders = [load_order(spool.folder) or {} for spool in tracked.spools]
+            ticket = load_ticket(folder, comment)
+            if ticket is not None:
+                self._watch(tracked, ticket, [grant_of(order) for order in orders])
+                return
+            if "pilot" in orders[0]:
+                raise of_other_engine(folder, "slurm-pilot")
+        except Garbled as error:
+            told = str(error)
+        # Its batch job is a stray from now on.
+        self._attempts.give_up(tracked, told)
 
     def _watch(self, tracked: Tracked, ticket: Ticket, grants: Sequence[Grant]) -> _Watch:
         beats = Beats(tracked.spools, self._settings.silence_s)
@@ -327,11 +343,3 @@ class SlurmEngine:
                 watch.beats.pardon(now)
             elif watch.beats.find_silent(now):
                 self._give_up(watch, silent_fate("its runner", self._settings.silence_s))
-
-
-def _load_grant(folder: Path) -> Grant:
-    """What a replica was granted, as its order says."""
-    order = load_json(folder / ORDER)
-    assert order is not None, folder
-    limits = order["limits"]
-    return Grant(order["node"], tuple(order["devices"]), limits["cpus"], limits["memory_bytes"])

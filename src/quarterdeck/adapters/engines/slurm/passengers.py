@@ -7,17 +7,21 @@ after a crash knows which of them to ask.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from quarterdeck.adapters.engines.slurm.beats import Beat
-from quarterdeck.adapters.engines.slurm.tickets import of_other_engine
-from quarterdeck.adapters.spool.attempts import load_json
+from quarterdeck.adapters.engines.slurm.tickets import TICKET, of_other_engine
+from quarterdeck.adapters.spool.attempts import load_order
 from quarterdeck.adapters.spool.orders import ORDER, write_json
+from quarterdeck.adapters.spool.plain import OF_ATTEMPT
+from quarterdeck.adapters.spool.untrusted import Garbled, as_span, as_whole, load_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from quarterdeck.adapters.engines.slurm.pilots import Pilot, Pilots
     from quarterdeck.adapters.spool.attempts import Tracked
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 PILOTS: Final = "pilots.json"
 AGAIN_S: Final = 10.0
 """How long an order that was handed to a living pilot may be neither there nor begun with."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -57,8 +62,8 @@ class Passenger:
         """Hand it to the pilot; False when that takes none any more."""
         folder, rank = self.spool.folder.parent, str(self.spool.sighting.node_rank)
         if self.pilot is not pilot:
-            known = load_json(folder / PILOTS) or {}
-            write_json(folder / PILOTS, {**known, rank: pilot.number})
+            numbers = {**_load_numbers(folder), rank: pilot.number}
+            write_json(folder / PILOTS, numbers, levels=OF_ATTEMPT)
             self.pilot = pilot
         self.handed_at = monotonic()
         return pilot.hand(self.name, self.spool.folder, self.grace_s)
@@ -99,13 +104,19 @@ class Passengers:
         self._known: dict[AttemptRef, list[Passenger]] = {}
 
     def find(self, tracked: Tracked) -> None:
-        """Those of an attempt, as the disk has them. `Conflict` where no pilot was to run it."""
-        orders = [load_json(spool.folder / ORDER) or {} for spool in tracked.spools]
-        numbers = load_json(self._paths.attempt(tracked.ref) / PILOTS) or {}
+        """Those of an attempt, as the disk has them. `Conflict` where no pilot was to run it,
+        `Garbled` where it was changed."""
+        folder = self._paths.attempt(tracked.ref)
+        orders = [load_order(spool.folder) or {} for spool in tracked.spools]
+        numbers = _load_numbers(folder)
         for rank, order in enumerate(orders):
-            if "pilot" not in order:
-                raise of_other_engine(self._paths.attempt(tracked.ref), "slurm")
-            order["pilot"] = numbers.get(str(rank), order["pilot"])
+            if "pilot" not in order and (folder / TICKET).exists():
+                raise of_other_engine(folder, "slurm")
+            number = as_whole(numbers.get(str(rank), order.get("pilot")))
+            grace_s = as_span(order.get("grace_s"))
+            if number is None or grace_s is None or not isinstance(order.get("node"), str):
+                raise Garbled(f"its {ORDER} does not say which pilot runs it")
+            order["pilot"] = number
         self.add(tracked, orders)
 
     def add(self, tracked: Tracked, orders: Sequence[Mapping[str, Any]]) -> list[Passenger]:
@@ -138,3 +149,13 @@ class Passengers:
     def drop(self, ref: AttemptRef) -> None:
         """An attempt is forgotten."""
         self._known.pop(ref, None)
+
+
+def _load_numbers(folder: Path) -> dict[str, Any]:
+    """The pilots that replicas got later than with their orders. Those of what was changed are not
+    known: then nothing but the orders says which."""
+    try:
+        return load_json(folder / PILOTS, levels=OF_ATTEMPT) or {}
+    except Garbled as error:
+        log.warning("%s/%s: %s", folder.parent.name, folder.name, error)
+        return {}

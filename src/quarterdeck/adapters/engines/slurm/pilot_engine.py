@@ -33,6 +33,7 @@ from quarterdeck.adapters.engines.slurm.strays import Strays
 from quarterdeck.adapters.engines.slurm.view import PerLook
 from quarterdeck.adapters.spool.attempts import Attempts
 from quarterdeck.adapters.spool.news import News
+from quarterdeck.adapters.spool.untrusted import Garbled
 from quarterdeck.basics.errors import Unavailable
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.states import ReplicaState
@@ -82,7 +83,10 @@ class PilotEngine:
         self._pilots = Pilots(paths, keys, settings, self._contents.runner)
         self._passengers = Passengers(paths, self._pilots, settings.slurm.silence_s)
         for tracked in self._attempts.live:
-            self._passengers.find(tracked)
+            try:
+                self._passengers.find(tracked)
+            except Garbled as error:
+                self._attempts.give_up(tracked, str(error))
         self._avoided = Avoided()
         self._swept_at = -1e9
         self._named: PerLook[dict[str, Node]] = PerLook()
@@ -140,6 +144,7 @@ class PilotEngine:
 
     def observe(self) -> list[Observation]:
         """Every attempt that is known. Slurm is asked for all of its jobs at once, now and then."""
+        self._attempts.check()
         news = list(self._news.take())
         for ref in news:
             self._attempts.note(ref)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import time
@@ -19,10 +18,16 @@ from quarterdeck.adapters.engines.slurm.beats import Beat
 from quarterdeck.adapters.engines.slurm.desk import Batch, find_batch
 from quarterdeck.adapters.engines.slurm.requests import BatchRequest, check_word
 from quarterdeck.adapters.engines.slurm.tickets import TICKET, Ticket, load_ticket
-from quarterdeck.adapters.spool.attempts import load_json
 from quarterdeck.adapters.spool.orders import site_disk, write_json
-from quarterdeck.adapters.spool.plain import LEVELS, list_folders, make_plain, open_folder
+from quarterdeck.adapters.spool.plain import (
+    OF_ATTEMPT,
+    list_folders,
+    make_plain,
+    open_folder,
+    remove_tree,
+)
 from quarterdeck.adapters.spool.replica import read_beat_ns
+from quarterdeck.adapters.spool.untrusted import Garbled, as_span, as_text, is_number, load_json
 from quarterdeck.basics.times import NS_PER_S
 
 if TYPE_CHECKING:
@@ -92,8 +97,13 @@ class Pilot:
     @property
     def last_word(self) -> str:
         """Why it ended; empty when it has not said so."""
-        told = load_json(self.folder / LAST) if LAST in self._list() else None
-        return "" if told is None else str(told["why"])
+        if LAST not in self._list():
+            return ""
+        try:
+            told = load_json(self.folder / LAST, levels=OF_ATTEMPT) or {}
+        except Garbled:
+            return "garbled"
+        return as_text(told.get("why"))
 
     def _list(self) -> list[str]:
         """What is in its folder. Not by asking for a file by name: that it was not there is what
@@ -110,7 +120,8 @@ class Pilot:
     def hand(self, name: str, replica: Path, grace_s: float) -> bool:
         """Give it an order; False when it takes none any more."""
         new = self.folder / f".{name}.new"
-        write_json(new, {"folder": str(replica), "grace_s": grace_s})
+        order = {"folder": str(replica), "grace_s": grace_s}
+        write_json(new, order, levels=OF_ATTEMPT)
         try:
             new.rename(self.folder / ORDERS / name)
         except FileNotFoundError:
@@ -141,7 +152,7 @@ class Pilot:
         """It does as soon as it has nothing to do, unless it gets an order before."""
         if self.takes_orders:
             with site_disk():
-                make_plain(self.folder / ORDERS / END, LEVELS + 1).close()
+                make_plain(self.folder / ORDERS / END).close()
 
 
 class Pilots:
@@ -160,8 +171,9 @@ class Pilots:
         self._runner = runner
         self._known: dict[str, dict[int, Pilot]] = {}
         self._root.mkdir(parents=True, exist_ok=True)
-        for folder in sorted(self._root.glob("*/*")):
-            self._find(folder)
+        for above in list_folders(self._root, 1):
+            for folder in _numbered(above):
+                self._find(folder)
 
     def __iter__(self) -> Iterator[Pilot]:
         """All of them; those of a node by age."""
@@ -191,14 +203,14 @@ class Pilots:
         with site_disk():
             (folder / ORDERS).mkdir(parents=True, exist_ok=True)
         plan = {"node": node, "hold_s": hold_s, "margin_s": margin_of(hold_s)}
-        write_json(folder / PLAN, plan)
+        write_json(folder / PLAN, plan, levels=OF_ATTEMPT)
         ticket.save()
         pilot = Pilot(folder, node, number, hold_s, Batch(ticket))
         self._known.setdefault(node, {})[number] = pilot
         for older in _numbered(above):
             if int(older.name) < number and self.get(node, int(older.name)) is None:
                 with suppress(OSError), open_folder(above, levels=2) as folder_above:
-                    shutil.rmtree(older.name, ignore_errors=True, dir_fd=folder_above)
+                    remove_tree(older.name, folder_above)
         return pilot
 
     def drop(self, pilot: Pilot) -> None:
@@ -213,12 +225,19 @@ class Pilots:
             os.utime(stream.fileno())
 
     def _find(self, folder: Path) -> None:
-        plan = load_json(folder / PLAN)
-        if not folder.name.isdigit() or plan is None or not (folder / TICKET).exists():
-            return
+        """An earlier engine's. What was changed of one is its end: its batch job is a stray then,
+        and those that it runs are lost with it."""
         node, number = folder.parent.name, int(folder.name)
-        pilot = Pilot(folder, node, number, plan["hold_s"], find_batch(load_ticket(folder)))
-        self._known.setdefault(node, {})[number] = pilot
+        try:
+            plan = load_json(folder / PLAN, levels=OF_ATTEMPT)
+            ticket = load_ticket(folder, self._keys.pilot(node, number))
+            hold_s = None if plan is None else as_span(plan.get("hold_s"))
+        except Garbled as error:
+            log.warning("pilot %d on %s: %s", number, node, error)
+            return
+        if ticket is not None and hold_s is not None:
+            pilot = Pilot(folder, node, number, hold_s, find_batch(ticket))
+            self._known.setdefault(node, {})[number] = pilot
 
     def _request(
         self, folder: Path, node: str, number: int, hold_s: float, look: Look
@@ -268,4 +287,4 @@ def hold_of(node: Node, look: Look, settings: PilotSettings, now_s: float) -> fl
 
 
 def _numbered(folder: Path) -> list[Path]:
-    return [one for one in list_folders(folder) if one.name.isdigit()]
+    return [one for one in list_folders(folder, 2) if is_number(one.name)]

@@ -6,16 +6,16 @@ import fcntl
 import os
 from collections import defaultdict
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.adapters.engines.slurm.batch import OUTPUT
-from quarterdeck.adapters.engines.slurm.requests import BatchRequest
-from quarterdeck.adapters.spool.attempts import load_json
+from quarterdeck.adapters.engines.slurm.requests import BatchRequest, list_options
 from quarterdeck.adapters.spool.locks import is_held
 from quarterdeck.adapters.spool.orders import site_disk, write_json
-from quarterdeck.adapters.spool.plain import make_plain, open_plain
-from quarterdeck.basics.errors import Conflict
+from quarterdeck.adapters.spool.plain import OF_ATTEMPT, make_plain, open_plain
+from quarterdeck.adapters.spool.untrusted import Garbled, as_text, as_whole, load_json
+from quarterdeck.basics.errors import Conflict, Invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +26,8 @@ NODES: Final = "nodes.json"
 """Which replicas lie on which node, for the runner."""
 SUBMITTING: Final = "submitting"
 """Locked while an sbatch lives for it, also by one whose server has died."""
+JOB_MAX: Final = 2**32 - 1
+_FIELDS: Final = frozenset(field.name for field in fields(BatchRequest))
 
 
 @dataclass(slots=True)
@@ -41,20 +43,20 @@ class Ticket:
     def save(self) -> None:
         """Write it whole. `Unavailable` when the disk does not take it."""
         content = {"request": asdict(self.request), "job": self.job, "is_asked": self.is_asked}
-        write_json(self.folder / TICKET, content)
+        write_json(self.folder / TICKET, content, levels=OF_ATTEMPT)
 
     def save_nodes(self, nodes: Sequence[str]) -> None:
         """Write which replicas lie where; replica `i` on `nodes[i]`."""
         ranks: defaultdict[str, list[int]] = defaultdict(list)
         for rank, node in enumerate(nodes):
             ranks[node].append(rank)
-        write_json(self.folder / NODES, ranks)
+        write_json(self.folder / NODES, ranks, levels=OF_ATTEMPT)
 
     @contextmanager
     def submitting(self) -> Iterator[int]:
         """A locked file, which sbatch is to hold open as we do."""
         with site_disk():
-            stream = make_plain(self.folder / SUBMITTING)
+            stream = make_plain(self.folder / SUBMITTING, OF_ATTEMPT)
         with stream:
             with suppress(OSError):  # a file system without locks
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -62,29 +64,43 @@ class Ticket:
 
     def is_being_submitted(self) -> bool:
         """Whether an sbatch of a server that has died may still submit it."""
-        return self.job is None and self.is_asked and is_held(self.folder / SUBMITTING)
+        if self.job is not None or not self.is_asked:
+            return False
+        try:
+            return is_held(self.folder / SUBMITTING, OF_ATTEMPT)
+        except OSError:  # Somebody at the site has shut it.
+            return False
 
     def read_output(self) -> str:
         """The last line that the batch script itself has said; it says nothing if all is well."""
         try:
-            with open_plain(self.folder / OUTPUT) as stream:
+            with open_plain(self.folder / OUTPUT, OF_ATTEMPT) as stream:
                 stream.seek(max(0, stream.seek(0, os.SEEK_END) - 2000))
                 content = stream.read()
         except OSError:
             return ""
-        return content.decode(errors="replace").strip().rpartition("\n")[2]
+        return as_text(content.decode(errors="replace").strip().rpartition("\n")[2])
 
 
-def load_ticket(folder: Path) -> Ticket:
-    """The one of an attempt, as `save` wrote it. `Conflict` where there is none, as it is written
-    before the orders."""
-    content = load_json(folder / TICKET)
+def load_ticket(folder: Path, comment: str) -> Ticket | None:
+    """The one with this comment, as `save` wrote it; None where there is none. `Garbled` for what
+    has been changed: what we hand in and cancel is what we wrote."""
+    content = load_json(folder / TICKET, levels=OF_ATTEMPT)
     if content is None:
-        raise of_other_engine(folder, "slurm-pilot")
-    told = content["request"]
-    warning = tuple(told["warning"]) if told["warning"] else None
-    request = BatchRequest(**{**told, "nodes": tuple(told["nodes"]), "warning": warning})
-    return Ticket(folder, request, content["job"], content["is_asked"])
+        return None
+    garbled = Garbled(f"its {TICKET} is not what was written")
+    told, job, is_asked = content.get("request"), content.get("job"), content.get("is_asked")
+    if not isinstance(told, dict) or told.keys() != _FIELDS or told["comment"] != comment:
+        raise garbled
+    if not isinstance(is_asked, bool) or (job is not None and as_whole(job, JOB_MAX) is None):
+        raise garbled
+    try:
+        warning = tuple(told["warning"]) if told["warning"] else None
+        request = BatchRequest(**{**told, "nodes": tuple(told["nodes"]), "warning": warning})
+        list_options(request)
+    except (AttributeError, Invalid, TypeError, ValueError):
+        raise garbled from None
+    return Ticket(folder, request, job, is_asked)
 
 
 def of_other_engine(folder: Path, engine: str) -> Conflict:

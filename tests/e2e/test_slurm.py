@@ -268,6 +268,31 @@ def test_a_site_whose_controller_is_stopped_is_away_and_does_later_what_was_aske
     assert deck.show(going)["state"] == "running"
 
 
+def test_nodes_are_unknown_to_a_server_that_starts_while_the_controller_is_down(
+    deck: Deck, cluster: SlurmCluster
+) -> None:
+    """What the store has of them was true when somebody last heard of them."""
+    going = run_there(deck, "echo up; sleep 600")
+    until(lambda: deck.qd("logs", going).stdout == "up\n")
+    deck.kill_server()
+    cluster.stop_controller()
+    try:
+        deck.up_again()
+        asked = run_there(deck, "--gpus", "1", "echo ran")
+        nodes = [one for one in deck.qd_json("node", "ls")["nodes"] if one["site"] == NAME]
+        assert {one["state"] for one in nodes} == {"drained"}
+        assert "not heard of since the server started" in nodes[0]["reason"]
+        assert (deck.show(asked)["state"], deck.show(asked)["attempts"]) == ("queued", [])
+        until(lambda: "the site has drained 2 nodes" in deck.qd("explain", asked).stdout)
+        assert deck.show(going)["state"] == "running"
+    finally:
+        cluster.start_controller()
+    wait_connected(deck)
+    assert deck.qd("wait", asked, "--timeout", "60").returncode == 0
+    assert len(deck.show(asked)["attempts"]) == 1
+    assert deck.show(going)["state"] == "running"
+
+
 def test_a_site_that_nobody_knows_is_refused_with_those_that_are_known(
     deck: Deck, tmp_path: Path
 ) -> None:

@@ -89,6 +89,11 @@ class SiteAgent:
         self._take_wishes(desired, seen)
         return self._act(seen, knows_nodes=nodes is not None)
 
+    @property
+    def has_told_nodes(self) -> bool:
+        """Whether the control plane knows the site's nodes from this agent."""
+        return self._accepted_nodes is not None
+
     def _complete(self, seen: Observation) -> tuple[Sighting, ...]:
         """With a word on each replica that the engine does not know although all that it knows of
         the attempt are gone: nobody else would ever say that these are."""

@@ -11,7 +11,9 @@ import pytest
 from quarterdeck.basics.errors import Unavailable
 from quarterdeck.control.plane import ControlPlane
 from quarterdeck.control.signal import Signal
+from quarterdeck.core.cluster.hardware import NodeState, Site
 from quarterdeck.ports.site import ControlLink, Desired, Report
+from quarterdeck.testing.builders import a_node
 from quarterdeck.wiring.connected.keeper import SiteKeeper
 
 
@@ -37,7 +39,8 @@ class Ground:
 
     def __init__(self, folder: Path, *stored: str) -> None:
         rooms: list[tuple[Any, list[str]]] = [(SimpleNamespace(site=name), []) for name in stored]
-        board = SimpleNamespace(list_rooms=lambda: rooms)
+        self.known: dict[str, Site] = {}
+        board = SimpleNamespace(list_rooms=lambda: rooms, find_site=self.known.get)
         plane = cast("ControlPlane", SimpleNamespace(board=board, wished=Signal()))
         self.folder, self.link = folder, Link()
         self.keeper = SiteKeeper(
@@ -90,4 +93,34 @@ def test_what_the_store_knows_of_a_site_without_a_file_gets_no_jobs(tmp_path: Pa
     ground.keeper.start()
     ground.keeper.look()
     assert sorted(ground.withdrawn()) == ["broken", "gone"]
+    ground.keeper.close()
+
+
+def test_nodes_of_a_site_that_was_not_heard_yet_get_no_jobs(tmp_path: Path) -> None:
+    """They are as they were when a server last heard of them."""
+    ground = Ground(tmp_path, "hpc")
+    ready, down = a_node("a"), a_node("b", state=NodeState.DOWN, reason="fan")
+    ground.known["hpc"] = Site("hpc", (ready, down))
+    ground.write("hpc", GOOD.format(folder=tmp_path / "shared"))
+    ground.link.is_away = True
+    ground.keeper.start()
+    ground.link.is_away = False
+    ground.keeper.look()
+    (told,) = [one.nodes for one in ground.link.reports if one.site == "hpc"]
+    assert told is not None
+    assert told[0].state is NodeState.DRAINED
+    assert told[0].reason.startswith("not heard of since the server started: ")
+    assert "no mark of this site" in told[0].reason
+    assert told[1] == down
+    ground.known["hpc"] = Site("hpc", told)
+    ground.keeper.look()
+    assert len([one for one in ground.link.reports if one.site == "hpc"]) == 1
+    ground.keeper.close()
+
+
+def test_of_a_site_that_nobody_knew_nothing_is_withheld(tmp_path: Path) -> None:
+    ground = Ground(tmp_path)
+    ground.write("hpc", GOOD.format(folder=tmp_path / "shared"))
+    ground.keeper.start()
+    assert ground.link.reports == []
     ground.keeper.close()

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.basics.errors import QuarterdeckError, Stale, Unavailable
+from quarterdeck.core.cluster.hardware import NodeState
 from quarterdeck.ports.site import Report, SiteState
 from quarterdeck.wiring.connected.entry import BYTES_MAX, read_entry
 from quarterdeck.wiring.connected.site import ConnectedSite
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from quarterdeck.wiring.embedded import EmbeddedSite
 
 LOOK_EVERY_S: Final = 0.5
+FIRST_WORD_S: Final = 3.0
+"""How long a site may take to say its nodes until nothing new is placed on those that the store has
+of it: as they were when somebody last heard of them, perhaps long ago."""
 SUFFIX: Final = ".yaml"
 log = logging.getLogger(__name__)
 
@@ -58,6 +64,8 @@ class SiteKeeper:
         self._broken: dict[str, str] = {}
         self._seen: dict[str, bytes] = {}
         self._sites: dict[str, ConnectedSite] = {}
+        self._unheard: dict[str, float] = {}
+        """Those that have not said their nodes yet, and when they were taken up."""
         self._lock = threading.Lock()
         self._worker = Worker("sites", self.look, every_s=LOOK_EVERY_S)
 
@@ -78,9 +86,14 @@ class SiteKeeper:
         return states
 
     def start(self) -> None:
-        """Take up what is there, and look from now on."""
+        """Take up what is there, and look from now on. Afterwards no site has nodes on offer of
+        which nobody has heard."""
         self._plane.wished.subscribe(self._wake)
         self.look()
+        until = monotonic() + FIRST_WORD_S
+        for site in self.list_sites():
+            site.wait_turned(max(0.0, until - monotonic()))
+        self._withhold_unheard()
         # What is in the store of sites that are not there any more must get no jobs.
         known = {site.name for site in self._embedded} | set(self._sites)
         self._gone |= {room.site for room, _ in self._plane.board.list_rooms()} - known
@@ -117,6 +130,7 @@ class SiteKeeper:
                 self._take(name, content)
         for name in sorted(self._gone):
             self._withdraw(name)
+        self._withhold_unheard()
 
     def _take(self, name: str, content: bytes) -> None:
         """A new file, or a changed one: its site begins anew, and finds what it had launched."""
@@ -136,17 +150,44 @@ class SiteKeeper:
         self.stocks[name] = site.stock
         with self._lock:
             self._sites[name] = site
+        self._unheard[name] = monotonic()
         site.start()
 
     def _drop(self, name: str, *, is_gone: bool) -> None:
         self._seen.pop(name, None)
         self._broken.pop(name, None)
+        self._unheard.pop(name, None)
         with self._lock:
             site = self._sites.pop(name, None)
         if site is not None:
             site.close()
             if is_gone:
                 self._gone.add(name)
+
+    def _withhold_unheard(self) -> None:
+        """Keep new jobs off the nodes of sites that were asked and have not said what these are."""
+        for name, since in list(self._unheard.items()):
+            site = self._sites[name]
+            if site.is_heard:
+                del self._unheard[name]
+            elif site.wait_turned(0.0) or monotonic() - since >= FIRST_WORD_S:
+                self._withhold(name, site.problem)
+
+    def _withhold(self, name: str, problem: str) -> None:
+        """Said until it is heard. The site's own next word replaces it."""
+        known = self._plane.board.find_site(name)
+        told = f"not heard of since the server started: {problem}"
+        nodes = tuple(
+            replace(node, state=NodeState.DRAINED, reason=told)
+            if node.state is NodeState.READY
+            else node
+            for node in (known.nodes if known is not None else ())
+        )
+        try:
+            if known is not None and nodes != known.nodes:
+                self._link.exchange(Report(name, 0, nodes=nodes))
+        except (Stale, Unavailable) as error:
+            log.warning("site %s is not heard, which is not noted yet: %s", name, error)
 
     def _withdraw(self, name: str) -> None:
         """It is gone for good: the server has no nodes there any more. Said until it is heard."""

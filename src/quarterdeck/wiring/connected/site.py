@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from time import monotonic, thread_time
 from typing import TYPE_CHECKING, Final
 
@@ -33,7 +34,8 @@ log = logging.getLogger(__name__)
 
 class ConnectedSite:
     """See the module. `files`, `metrics` and `stock` serve what lies in its folder, also while its
-    engine is away. `problem` says why it is, and is empty when all is well."""
+    engine is away. `problem` says why it is, and is empty when all is well; `is_heard` whether it
+    has said its nodes since it is here."""
 
     def __init__(
         self,
@@ -53,6 +55,8 @@ class ConnectedSite:
         self._home_id = home_id
         self._link = link
         self._credentials = credentials
+        self.is_heard = False
+        self._has_turned = threading.Event()
         self._engine: SlurmEngine | PilotEngine | None = None
         self._agent: SiteAgent | None = None
         self._worker = Worker(
@@ -80,6 +84,10 @@ class ConnectedSite:
         """Take turns from now on."""
         self._worker.start()
 
+    def wait_turned(self, timeout_s: float) -> bool:
+        """Wait until it was asked once, and has answered or not."""
+        return self._has_turned.wait(timeout_s)
+
     def wake(self) -> None:
         """Something is wished of it."""
         self._worker.wake()
@@ -92,9 +100,16 @@ class ConnectedSite:
 
     def _turn(self) -> bool:
         try:
+            return self._ask()
+        finally:
+            self._has_turned.set()
+
+    def _ask(self) -> bool:
+        try:
             if self._agent is None:
                 self._agent = self._connect()
             has_more = self._agent.turn()
+            self.is_heard = self.is_heard or self._agent.has_told_nodes
         except QuarterdeckError as error:
             self._note(f"{error}; {error.hint}" if error.hint else str(error))
             raise

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from quarterdeck.basics.ids import JobId
-from quarterdeck.core.cluster.events import SiteEvent
+from quarterdeck.core.cluster.events import SiteEvent, SiteReported
 from quarterdeck.core.cluster.hardware import Site
 from quarterdeck.core.jobs.events import JobEvent
 from quarterdeck.core.jobs.job import Job
@@ -134,6 +134,12 @@ class Transaction(Protocol):
         the store still holds each of them as given. Places of the log are never given again."""
         ...
 
+    def fold_reports(self, old: Sequence[SiteRecord], folded: SiteReported) -> None:
+        """Put one report in the place of all of these, which `list_reports` named, at the place of
+        the last of them. It says of the site's nodes what they say together, so the site and all
+        that comes after stay as they are. Twice is once."""
+        ...
+
 
 class History(Protocol):
     """The reading half of a store, as far as the present is told again from it."""
@@ -185,6 +191,11 @@ class Store(Protocol):
         self, after: int, *, limit: int = 1000, job_id: JobId | None = None
     ) -> list[Record]:
         """Log entries with `seq` greater than `after`, in order, perhaps of one job only."""
+        ...
+
+    def list_reports(self, site: str, before_ns: int, *, limit: int) -> list[SiteRecord]:
+        """The oldest entries that say what a site's nodes are, in order, as far as they are older
+        than that."""
         ...
 
     def list_finished(self, before_ns: int, *, limit: int) -> list[Job]:

@@ -14,7 +14,15 @@ if TYPE_CHECKING:
     from quarterdeck.core.cluster.hardware import Site
     from quarterdeck.core.jobs.job import Job
     from quarterdeck.core.jobs.states import JobState
-    from quarterdeck.ports.store import Active, JobFilter, Record, Store, Transaction, Whose
+    from quarterdeck.ports.store import (
+        Active,
+        JobFilter,
+        Record,
+        SiteRecord,
+        Store,
+        Transaction,
+        Whose,
+    )
     from quarterdeck.sim.faults import Faults
 
 T = TypeVar("T")
@@ -82,6 +90,11 @@ class FaultyStore:
         """Log entries after a place."""
         self._read()
         return self._inner.list_records(after, limit=limit, job_id=job_id)
+
+    def list_reports(self, site: str, before_ns: int, *, limit: int) -> list[SiteRecord]:
+        """Old reports of a site."""
+        self._read()
+        return self._inner.list_reports(site, before_ns, limit=limit)
 
     def list_finished(self, before_ns: int, *, limit: int) -> list[Job]:
         """Finished jobs that are old enough to go."""

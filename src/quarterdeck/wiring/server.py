@@ -36,6 +36,7 @@ from quarterdeck.control.calendar import forget_old
 from quarterdeck.control.cancel import cancel_all
 from quarterdeck.control.cycles import CYCLES_MAX, Cycles
 from quarterdeck.control.cycles import KEPT_S as CYCLES_KEPT_S
+from quarterdeck.control.folding import fold_reports
 from quarterdeck.control.learned import load_learned
 from quarterdeck.control.link import PlaneLink
 from quarterdeck.control.plane import ControlPlane
@@ -255,7 +256,8 @@ class Server:
         self._verdicts.drop(now_ns - int(KEPT_S * NS_PER_S))
         self._promise_log.drop(now_ns - int(PROMISES_KEPT_S * NS_PER_S))
         self._cycle_log.drop(now_ns - int(CYCLES_KEPT_S * NS_PER_S), CYCLES_MAX)
-        return self._sweeper.turn()
+        has_more = fold_reports(self._plane)
+        return self._sweeper.turn() or has_more
 
     def _shut_down(self, stop_jobs: bool) -> None:
         """End the server; with `stop_jobs` once every job has ended. Does not wait."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from quarterdeck.adapters.stores.used import count_used, latest
 from quarterdeck.basics.errors import Conflict, Stale
-from quarterdeck.core.cluster.events import evolve_site
+from quarterdeck.core.cluster.events import NodesChanged, SiteReported, evolve_site
 from quarterdeck.core.jobs.events import Placed
 from quarterdeck.ports.store import Active, JobFilter, JobRecord, KeptReply, Record, SiteRecord
 
@@ -104,6 +104,19 @@ class MemoryStore:
             later = (record for record in self._log_of.get(job_id, ()) if record.seq > after)
             return list(islice(later, limit))
 
+    def list_reports(self, site: str, before_ns: int, *, limit: int) -> list[SiteRecord]:
+        """Old reports of a site."""
+        with self._lock:
+            matching = (
+                one
+                for one in self.log
+                if isinstance(one, SiteRecord)
+                and isinstance(one.event, SiteReported | NodesChanged)
+                and one.event.site == site
+                and one.event.at_ns < before_ns
+            )
+            return list(islice(matching, limit))
+
     def head(self) -> int:
         """The last `seq`."""
         with self._lock:
@@ -150,6 +163,9 @@ class MemoryStore:
             self.log = [one for one in self.log if getattr(one, "job_id", "") not in buffer.dropped]
             for job_id in buffer.dropped:
                 del self.jobs[job_id], self._log_of[job_id]
+        if buffer.folded:
+            folded = (buffer.folded.get(one.seq, one) for one in self.log)
+            self.log = [one for one in folded if one is not None]
         for record in buffer.records:
             self.log.append(record)
             if isinstance(record, JobRecord):
@@ -179,6 +195,7 @@ class _Buffer:
         self.used: Counter[Place] = Counter()
         self.capacity_seq = 0
         self.dropped: set[JobId] = set()
+        self.folded: dict[int, Record | None] = {}
 
     def find_job(self, job_id: JobId) -> Job | None:
         """The job as this work or earlier ones left it."""
@@ -218,6 +235,11 @@ class _Buffer:
         self.capacity_seq = self._next_seq()
         self.records.append(SiteRecord(self.capacity_seq, event))
         self.sites[event.site] = evolve_site(self.find_site(event.site), event)
+
+    def fold_reports(self, old: Sequence[SiteRecord], folded: SiteReported) -> None:
+        """Put one report in the place of these."""
+        self.folded |= {record.seq: None for record in old}
+        self.folded[old[-1].seq] = SiteRecord(old[-1].seq, folded)
 
     def has_capacity_news(self, after: int) -> bool:
         """Whether capacity changed hands after a place of the log."""

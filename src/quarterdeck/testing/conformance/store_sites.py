@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from quarterdeck.core.cluster.events import Cordoned, NodesChanged, Resumed, evolve_site
+from quarterdeck.control.restore import restore
+from quarterdeck.core.cluster.events import (
+    Cordoned,
+    NodesChanged,
+    Resumed,
+    SiteReported,
+    evolve_site,
+)
 from quarterdeck.core.cluster.hardware import Foreign, NodeState
 from quarterdeck.ports.store import SiteRecord
 from quarterdeck.testing.builders import START_NS, a_dgx, a_site_report
@@ -105,6 +112,30 @@ class StoreOfSites:
             assert not store.transact(lambda tx, head=head: tx.has_capacity_news(head))  # type: ignore[misc]
             tell(store, event)
             assert store.transact(lambda tx, head=head: tx.has_capacity_news(head))  # type: ignore[misc]
+
+    def test_old_reports_become_one_and_all_else_stays(self, store: Store) -> None:
+        """The site is the same, now and from the log alone; places are not given again."""
+        later = replace(CHANGED, at_ns=START_NS + 9, nodes=(NODE,))
+        tell(store, REPORTED, CORDONED, CHANGED, RESUMED, later)
+        tell(store, a_site_report(site="elsewhere"))
+        before, head, log = seen(store), store.head(), store.list_records(0)
+        old = store.list_reports("local", START_NS + 5, limit=9)
+        assert [record.event for record in old] == [REPORTED, CHANGED]
+        assert store.list_reports("local", START_NS + 10, limit=2) == old
+        folded = SiteReported(CHANGED.at_ns, "local", CHANGED.nodes)
+        for _ in range(2):
+            store.transact(lambda tx: tx.fold_reports(old, folded))
+            assert store.list_records(0) == [
+                log[1], SiteRecord(old[-1].seq, folded), *log[3:],
+            ]  # fmt: skip
+        assert store.list_reports("local", START_NS + 5, limit=9) == [
+            SiteRecord(old[-1].seq, folded)
+        ]
+        assert (seen(store), store.head()) == (before, head)
+        restore(store)
+        assert seen(store) == before
+        tell(store, CHANGED)
+        assert store.head() == head + 1
 
     def test_cordons_are_replaced_with_the_site(self, store: Store) -> None:
         """As `restore` does it."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from quarterdeck.basics.errors import Invalid, Refused
-from quarterdeck.core.cluster.events import SITE_EVENTS, SiteEvent
+from quarterdeck.core.cluster.events import SITE_EVENTS, NodesChanged, SiteEvent, SiteReported
 from quarterdeck.core.cluster.hardware import Site
 from quarterdeck.core.jobs.events import JOB_EVENTS, JobEvent, Placed
 from quarterdeck.core.jobs.job import Job
@@ -21,6 +21,7 @@ from quarterdeck.ports.store import JobRecord, Record, SiteRecord
 if TYPE_CHECKING:
     from quarterdeck.basics.ids import JobId
 
+REPORT_KINDS: Final = (SiteReported.__name__, NodesChanged.__name__)
 CAPACITY_KINDS: Final = (Placed.__name__, *(kind.__name__ for kind in SITE_EVENTS))
 
 _encoder = msgspec.json.Encoder()

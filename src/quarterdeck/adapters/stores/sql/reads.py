@@ -12,7 +12,7 @@ from quarterdeck.adapters.stores.sql.codec import decode_job, decode_record, dec
 from quarterdeck.adapters.stores.sql.database import as_unavailable
 from quarterdeck.core.jobs.states import JobState
 from quarterdeck.core.ledger.usage import DAYS_MAX, Used
-from quarterdeck.ports.store import Active, JobFilter, Record
+from quarterdeck.ports.store import Active, JobFilter, Record, SiteRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,6 +94,13 @@ class Reads:
                 lambda at: of_job.run(at, after=after, limit=limit, job_id=job_id).all()
             )
         return [decode_record(row[0], row[1], row[2], row[3], row[4]) for row in rows]
+
+    def list_reports(self, site: str, before_ns: int, limit: int) -> list[SiteRecord]:
+        """Old reports of a site."""
+        said = self._database.statements.list_reports
+        rows = self._ask(lambda at: said.run(at, site=site, before_ns=before_ns, limit=limit).all())
+        records = (decode_record(row[0], row[1], row[2], row[3], row[4]) for row in rows)
+        return [record for record in records if isinstance(record, SiteRecord)]
 
     def list_finished(self, before_ns: int, limit: int) -> list[Job]:
         """Finished jobs whose last event is older than that, without the one at the log's head."""

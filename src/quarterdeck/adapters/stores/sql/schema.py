@@ -1,7 +1,8 @@
 """The tables. Migrations make them; a test compares the two.
 
-The log is the truth and only grows. `jobs` and `sites` are what it leads to, written in the same
-transaction, so that nothing has to be replayed to answer a question. Whole values are JSON in one
+The log is the truth and only grows, but for jobs that retention lets go and reports of sites that
+are folded. `jobs` and `sites` are what it leads to, written in the same transaction, so that
+nothing has to be replayed to answer a question. Whole values are JSON in one
 column each; what is searched for has a column of its own beside it.
 """
 
@@ -11,13 +12,15 @@ from typing import Final
 
 import sqlalchemy as sa
 
-REVISION: Final = "0006"
+REVISION: Final = "0007"
 """The newest migration: what a database must be at before this code uses it."""
 
 metadata = sa.MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s"})
 
 # SQLite keeps rows by an INTEGER primary key directly, without an index beside it.
 _BigKey = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+
+_OF_SITE: Final = sa.text("site IS NOT NULL")
 
 events = sa.Table(
     "events",
@@ -30,6 +33,7 @@ events = sa.Table(
     sa.Column("at_ns", sa.BigInteger, nullable=False),
     sa.Column("data", sa.Text, nullable=False),
     sa.UniqueConstraint("job_id", "revision", name="uq_events_job_id_revision"),
+    sa.Index("ix_events_site_seq", "site", "seq", sqlite_where=_OF_SITE, postgresql_where=_OF_SITE),
 )
 
 _WAITS: Final = sa.text("waiting > 0")

@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from quarterdeck.adapters.stores.sql import schema
-from quarterdeck.adapters.stores.sql.codec import CAPACITY_KINDS
+from quarterdeck.adapters.stores.sql.codec import CAPACITY_KINDS, REPORT_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,6 +66,17 @@ class Statements:
         is_capacity = events.kind.in_([sa.literal_column(f"'{kind}'") for kind in CAPACITY_KINDS])
         self.has_capacity_news = said(sa.select(events.seq).where(after, is_capacity).limit(limit))
 
+        are_reports = events.kind.in_([sa.literal_column(f"'{kind}'") for kind in REPORT_KINDS])
+        self.list_reports = said(
+            record.where(
+                events.site == sa.bindparam("site", type_=sa.Text),
+                events.at_ns < sa.bindparam("before_ns", type_=sa.BigInteger),
+                are_reports,
+            )
+            .order_by(events.seq)
+            .limit(limit)
+        )
+
         self.find_job = said(sa.select(jobs.document).where(jobs.job_id == job_id))
         is_waiting = jobs.waiting > sa.literal_column("0")
         waiting = sa.select(sa.func.coalesce(sa.func.sum(jobs.waiting), 0)).where(is_waiting)
@@ -118,6 +129,9 @@ class Statements:
         )
         of_job = sa.bindparam("of_job", type_=sa.Text)
         self.drop_events = said(sa.delete(schema.events).where(events.job_id == of_job))
+        entry = events.seq == sa.bindparam("of_seq", type_=sa.BigInteger)
+        self.drop_entry = said(sa.delete(schema.events).where(entry))
+        self.change_entry = said(sa.update(schema.events).where(entry), "kind", "data")
         tags = schema.job_tags.c
         self.drop_tags = said(sa.delete(schema.job_tags).where(tags.job_id == of_job))
         self.drop_job = said(sa.delete(schema.jobs).where(jobs.job_id == of_job))

@@ -32,7 +32,14 @@ if TYPE_CHECKING:
     from quarterdeck.core.cluster.hardware import Site
     from quarterdeck.core.jobs.job import Job
     from quarterdeck.core.jobs.states import JobState
-    from quarterdeck.ports.store import Active, JobFilter, Record, Transaction, Whose
+    from quarterdeck.ports.store import (
+        Active,
+        JobFilter,
+        Record,
+        SiteRecord,
+        Transaction,
+        Whose,
+    )
 
 T = TypeVar("T")
 REWRITE_BATCH: Final = 500
@@ -113,6 +120,10 @@ class SqlStore:
     ) -> list[Record]:
         """Log entries after a place."""
         return self._reads.list_records(after, limit, job_id)
+
+    def list_reports(self, site: str, before_ns: int, *, limit: int) -> list[SiteRecord]:
+        """Old reports of a site."""
+        return self._reads.list_reports(site, before_ns, limit)
 
     def list_finished(self, before_ns: int, *, limit: int) -> list[Job]:
         """Finished jobs whose last event is older than that."""

@@ -45,10 +45,10 @@ if TYPE_CHECKING:
 
     from quarterdeck.adapters.stores.sql.recent import Recent
     from quarterdeck.adapters.stores.sql.statements import Statement, Statements
-    from quarterdeck.core.cluster.events import SiteEvent
+    from quarterdeck.core.cluster.events import SiteEvent, SiteReported
     from quarterdeck.core.cluster.hardware import Site
     from quarterdeck.core.jobs.events import JobEvent
-    from quarterdeck.ports.store import Whose
+    from quarterdeck.ports.store import SiteRecord, Whose
 
 IDS_AT_ONCE: Final = 500
 
@@ -151,6 +151,8 @@ class Batch:
             mine.dropped_before_ns = max(mine.dropped_before_ns or 0, new.dropped_before_ns)
         mine.replies.update(new.replies)
         mine.dropped_jobs += new.dropped_jobs
+        mine.dropped_entries += new.dropped_entries
+        mine.changed_entries += new.changed_entries
         mine.waiting.update(new.waiting)
         mine.used.update(new.used)
 
@@ -169,6 +171,8 @@ class Batch:
         if writes.dropped_before_ns is not None:
             said.drop_replies.run(to, before_ns=writes.dropped_before_ns)
         said.add_reply.run_many(to, [reply_row(reply) for reply in writes.replies.values()])
+        said.drop_entry.run_many(to, [{"of_seq": seq} for seq in writes.dropped_entries])
+        said.change_entry.run_many(to, writes.changed_entries)
         if writes.dropped_jobs:
             rows = [{"of_job": job_id} for job_id in writes.dropped_jobs]
             said.drop_events.run_many(to, rows)
@@ -297,6 +301,13 @@ class SqlTransaction:
         row = event_row(type(event).__name__, event.at_ns, encode(event), site=name)
         self.writes.sites[name] = evolve_site(self.find_site(name), event)
         self.writes.events.append(row)
+
+    def fold_reports(self, old: Sequence[SiteRecord], folded: SiteReported) -> None:
+        """Put one report in the place of these."""
+        *dropped, last = old
+        self.writes.dropped_entries += [record.seq for record in dropped]
+        row: Values = {"kind": type(folded).__name__, "data": encode(folded)}
+        self.writes.changed_entries.append({**row, "of_seq": last.seq})
 
     def has_capacity_news(self, after: int) -> bool:
         """Whether capacity changed hands after a place of the log."""

@@ -29,13 +29,17 @@ class Writes:
         self.replies: dict[str, KeptReply] = {}
         self.dropped_before_ns: int | None = None
         self.dropped_jobs: list[JobId] = []
+        self.dropped_entries: list[int] = []
+        self.changed_entries: list[Values] = []
         self.waiting: Counter[tuple[Whose, str]] = Counter()
         self.used: Counter[Place] = Counter()
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to commit."""
-        is_dropping = self.dropped_jobs or self.dropped_before_ns is not None
+        is_dropping = (
+            self.dropped_jobs or self.changed_entries or self.dropped_before_ns is not None
+        )
         return not (self.events or self.replies or is_dropping)
 
     @property

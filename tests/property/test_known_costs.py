@@ -121,7 +121,7 @@ def change(chance: Random, free: Free, held: list[tuple[str, Grant]]) -> tuple[F
 def check(chance: Random, free: Free) -> None:
     """Of one shape, against each node looked at by itself."""
     asked, fleet = wanted(chance), free.fleet
-    want, count = free._want_of(asked), len(fleet.nodes)
+    want, count = free.want_of(asked), len(fleet.nodes)
     if chance.random() < 0.5:
         free.costs(asked)
     fits, costs = free.fits(asked), free.costs(asked)
@@ -148,9 +148,7 @@ def check_gangs(chance: Random, free: Free) -> None:
     nodes = chance.choice((1, 1, 2, 3, 6))
     most = chance.choice((None, None, nodes + 2)) if nodes > 1 else None
     fleet = free.fleet
-    # Rails are looked for as if all GPUs of a node were of one kind.
-    wishes = [wish for wish in WISHES if not (fleet.has_mixed and _is_on_rails(wish))]
-    demand = Demand(nodes, asked, nodes_max=most, topology=chance.choice(wishes))
+    demand = Demand(nodes, asked, nodes_max=most, topology=chance.choice(WISHES))
     if not _is_on_rails(demand.topology):
         chosen = choose_nodes(fleet, SITE, free.costs(asked), demand)
         assert has_room(fleet, SITE, free.fits(asked), demand) == (chosen is not None)

@@ -78,7 +78,7 @@ class Free:
         """What is known of these needs, as of now."""
         known = self._known.get(resources)
         if known is None:
-            want = self._want_of(resources)
+            want = self.want_of(resources)
             known = _Known(want, find_fitting(self, want, None), len(self._taken_from))
             self._known[resources] = known
         elif known.seen < len(self._taken_from):
@@ -96,7 +96,7 @@ class Free:
     ) -> tuple[Grant, ...]:
         """Of each of these nodes, all different, a replica's part: they have room for it. Its GPUs
         are of the mask `only`."""
-        want = self._want_of(resources)
+        want = self.want_of(resources)
         at = np.asarray(rows)
         if self._before is not None:
             held = (self.cpus, self.memory_bytes, self.gpus_free, self.gpus_idle, self.state)
@@ -249,7 +249,7 @@ class Free:
         made.gpus_idle = np.where(is_there, IDLE[made.state], 0.0).sum(axis=1)
         return made
 
-    def _want_of(self, resources: Resources) -> Want:
+    def want_of(self, resources: Resources) -> Want:
         """The need; what a share of a GPU costs depends on which shares are typical."""
         known = self._known.get(resources)
         if known is not None:

@@ -13,7 +13,7 @@ import numpy as np
 from quarterdeck.core.cluster.demand import GpuUnit, Level, Wish
 from quarterdeck.core.scheduling.capacity import FREE
 from quarterdeck.core.scheduling.caps import note_placed, within_caps
-from quarterdeck.core.scheduling.devices import CHOICES_MAX
+from quarterdeck.core.scheduling.devices import CHOICES_MAX, columns_of
 from quarterdeck.core.scheduling.free import Free
 from quarterdeck.core.scheduling.gangs import LADDER, choose_nodes, has_room
 from quarterdeck.core.scheduling.grounds import grounds_of
@@ -255,7 +255,7 @@ class Placer:
                     costs[row] -= WEIGHT_DATA * share
         if is_on_rails:
             for mask in self._rails(costs, demand):
-                same = np.where(self._has_free(mask), costs, np.inf)
+                same = np.where(self._can_give(mask, demand), costs, np.inf)
                 chosen = choose_nodes(fleet, site, same, _on_one_rail(demand))
                 if chosen is not None:
                     return chosen, mask
@@ -276,7 +276,7 @@ class Placer:
         here[part] = costs[part]
         found = []
         for mask in self._rails(here, demand):
-            able = np.where(self._has_free(mask), here, np.inf)
+            able = np.where(self._can_give(mask, demand), here, np.inf)
             chosen = choose_nodes(self.free.fleet, site, able, demand)
             if chosen is not None:
                 found.append((chosen, mask))
@@ -305,8 +305,12 @@ class Placer:
         found: NDArray[np.int64] = ((self.free.state == FREE) & is_there) @ bits
         return found
 
-    def _has_free(self, mask: int) -> NDArray[np.bool_]:
-        found: NDArray[np.bool_] = (self._free_bits() & mask) == mask
+    def _can_give(self, mask: int, demand: Demand) -> NDArray[np.bool_]:
+        """Which nodes have all of these GPUs free, and of one kind that will do."""
+        kinds = self.free.fleet.kind[:, columns_of(mask)]
+        able = self.free.want_of(demand.resources).is_able[kinds[:, 0]]
+        is_one = able & (kinds == kinds[:, :1]).all(axis=1)
+        found: NDArray[np.bool_] = is_one & ((self._free_bits() & mask) == mask)
         return found
 
 

@@ -4,7 +4,8 @@ A cell is *bound* to a node while a job that it covers runs there. A team's jobs
 order in which they started, those first that were started within the guarantee; what its cells do
 not cover is *borrowed*. Cells that are not bound yet could be bound to any node on which nothing
 lies but what can be made to go, and for all of them together there must be such nodes: `shortfall`
-counts those for which there are none.
+counts those for which there are none. So it is with cells that are bound where somebody stays, or
+where the node is not open any more: once the jobs that they cover have gone they need other nodes.
 
 What a replica takes of a cell is counted in GPUs of the node: the GPUs that it touches, or the same
 share of the node as it takes of the CPUs or the memory, whichever is most. A node without GPUs
@@ -65,6 +66,7 @@ class CellBook:
         self._there = _there(capacity, self.total)
         self._bound = np.zeros(len(self.total))
         self._stuck = np.zeros(len(self.total))
+        self._staying = np.zeros(len(self.total))
         guarantees = {pool.team: pool.guarantee for pool in pools if pool.guarantee}
         shapes = shapes_of(pools, self.fleet, self.total)
         self.are_alike = are_alike(shapes.values())
@@ -92,6 +94,7 @@ class CellBook:
     def detach(self) -> None:
         """It changes nothing any more of what it was copied from."""
         self._bound, self._stuck = self._bound.copy(), self._stuck.copy()
+        self._staying = self._staying.copy()
         self._held, self._own = self._held.copy(), set()
 
     @property
@@ -149,6 +152,11 @@ class CellBook:
         """This is held by who has no cell for it and cannot be made to go, or is not any more."""
         for row, size in zip(spot.rows, spot.sizes, strict=True):
             self._stuck[row] += sign * size
+
+    def note_staying(self, spot: Footprint, sign: int = 1) -> None:
+        """This is held by who could not be made to go if it had no cell, or is not any more."""
+        for row, size in zip(spot.rows, spot.sizes, strict=True):
+            self._staying[row] += sign * size
 
     def room_on(self, row: int) -> float:
         """What of a node no cell is bound to."""
@@ -257,7 +265,7 @@ class CellBook:
         return found
 
     def shortfall(self) -> int:
-        """How many cells that are not bound have no node left."""
+        """How many cells have no node left, or will not once the jobs that they cover have gone."""
         return self.reserve().short
 
     def spare(self) -> Sizes:
@@ -266,7 +274,9 @@ class CellBook:
         return spare
 
     def reserve(self, but: str = "") -> Reserve:
-        """A node for each cell that is not bound, but those of one team."""
+        """A node for each cell, but those of one team, that is not bound, or will need another one
+        than where it is."""
+        crowded = self._crowded()
         anywhere: dict[int, Lot] = {}
         lots = []
         for team, held in self._held.items():
@@ -274,14 +284,22 @@ class CellBook:
                 continue
             for place, group in enumerate(held.groups):
                 shape, key = group.shape, lot_key(team, place, group)
-                if group.left and shape.within is not None:
-                    lots.append(Lot(key, shape, group.left, group.domain))
-                elif group.left:
+                left = group.left + held.count_crowded(group, crowded)
+                if left and shape.within is not None:
+                    lots.append(Lot(key, shape, left, group.domain))
+                elif left:
                     known = anywhere.get(id(shape))
                     before = 0 if known is None else known.left
-                    anywhere[id(shape)] = Lot(key, shape, before + group.left, ANY)
-        room = self._there - self._bound - self._stuck
+                    anywhere[id(shape)] = Lot(key, shape, before + left, ANY)
+        room = self._there - self._bound - np.maximum(self._stuck, self._staying)
         return reserve(room, [*lots, *anywhere.values()], self.fleet)
+
+    def _crowded(self) -> dict[int, float]:
+        """The nodes that will not have room again for all that is bound there, and how much of it
+        they will not."""
+        lacks = self._bound + self._staying - self._there
+        rows = np.flatnonzero((self._bound > EPS) & (lacks > EPS))
+        return dict(zip(rows.tolist(), lacks[rows].tolist(), strict=True))
 
 
 def lot_key(team: str, place: int, group: Group) -> Hashable:

@@ -120,9 +120,12 @@ class Cover:
 
     def next_turn_ns(self) -> int | None:
         """When the next of those that borrow has run so long that it may be made to go."""
-        if not self._changed:
-            return self._kept.lent.next_turn_ns()
-        later = (self._kept.lent.may_go_ns(one) for one in self.borrowed if one.is_preemptible)
+        turns = [self._kept.staying.next_turn_ns()]
+        if self._changed:
+            turns += [self._kept.lent.may_go_ns(one) for one in self.borrowed if one.is_preemptible]
+        else:
+            turns.append(self._kept.lent.next_turn_ns())
+        later = (at_ns for at_ns in turns if at_ns is not None)
         return min((at_ns for at_ns in later if at_ns > self._now_ns), default=None)
 
     def grant(self, team: str, site: str, grants: tuple[Grant, ...]) -> bool:
@@ -191,7 +194,9 @@ class Cover:
 
     def note_stayer(self, site: str, grants: tuple[Grant, ...]) -> None:
         """This was placed on what nobody's cells need."""
-        self.book.note_stuck(self.book.spot_of(site, grants))
+        spot = self.book.spot_of(site, grants)
+        self.book.note_stuck(spot)
+        self.book.note_staying(spot)
         self._short = None
 
     def _lends(self, one: Running) -> bool:

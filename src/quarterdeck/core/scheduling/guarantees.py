@@ -17,6 +17,7 @@ import numpy as np
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.borrowers import Borrowers, key_of, loss_gpu_s
 from quarterdeck.core.scheduling.cover import Cover
+from quarterdeck.core.scheduling.lent import must_stay
 from quarterdeck.core.scheduling.nearness import ON_NOTHING
 from quarterdeck.core.scheduling.reclaim import Seeker, find_cheapest
 from quarterdeck.core.scheduling.shapes import EPS
@@ -78,7 +79,7 @@ class Guarantees:
 
     def must_stay(self, waiting: Waiting) -> bool:
         """Whether it could not be made to go as soon as somebody is owed what it runs on."""
-        return not waiting.is_preemptible or waiting.min_runtime_s > self._policy.reclaim_after_s
+        return must_stay(waiting, self._policy.reclaim_after_s)
 
     def place(
         self, placer: Placer, waiting: Waiting, task: int | None, sites: Sites, insists: Insists

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from quarterdeck.core.scheduling.shapes import EPS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from quarterdeck.core.scheduling.shapes import Shape
 
@@ -88,6 +89,16 @@ class Holding:
     def left(self) -> int:
         """How many cells are bound to nothing."""
         return sum([group.left for group in self.groups])
+
+    def count_crowded(self, group: Group, crowded: Mapping[int, float]) -> int:
+        """How many of the cells of a group that are bound will not have room there again, as nodes
+        lack so much: at most, as that may be any of the cells of a node."""
+        found = sum(
+            math.ceil(min(lacks, self.bound[row]) / group.shape.listed[row] - EPS)
+            for row, lacks in crowded.items()
+            if row in self.bound
+        )
+        return min(found, group.count - group.left)
 
     def has_none_for(self, spot: Footprint) -> bool:
         """Whether somewhere no cell is bound that the job needs: where none is left either, it

@@ -1,4 +1,9 @@
-"""What runs that no cells cover, and which of it cannot be made to go yet."""
+"""What runs that no cells cover, and which of it cannot be made to go yet.
+
+Who stays by its nature lies on what nobody's cells needed. A cell of its own team may come to cover
+it there, and those of the team that come before it may take that cell from it again. So until it
+can be made to go it counts as `Staying`, covered or not: nobody else gets a node for that.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +16,7 @@ from quarterdeck.basics.times import NS_PER_S
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from quarterdeck.core.scheduling.snapshot import Running
+    from quarterdeck.core.scheduling.snapshot import Running, Waiting
 
 SPARE_TURNS: Final = 1000
 """So many turns of jobs that do not borrow any more are kept before they are looked for."""
@@ -85,3 +90,17 @@ class Lent:
         if id(one) in self._stuck:
             self._stuck.discard(id(one))
             self._note_stuck(one, -1)
+
+
+class Staying(Lent):
+    """The same only of those that stay by their nature."""
+
+    def add(self, one: Running) -> None:
+        """It was not started within the guarantee, or no cells cover it."""
+        if must_stay(one, self._reclaim_after_s):
+            super().add(one)
+
+
+def must_stay(one: Running | Waiting, reclaim_after_s: float) -> bool:
+    """Whether it cannot be made to go as soon as all that borrow may be."""
+    return not one.is_preemptible or one.min_runtime_s > reclaim_after_s

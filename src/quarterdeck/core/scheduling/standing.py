@@ -20,7 +20,7 @@ from quarterdeck.core.scheduling.cells import CellBook, lot_key
 from quarterdeck.core.scheduling.changes import changes_of
 from quarterdeck.core.scheduling.claims import by_right, claims_before, claims_of, turn_of
 from quarterdeck.core.scheduling.layers import Layers
-from quarterdeck.core.scheduling.lent import Lent
+from quarterdeck.core.scheduling.lent import Lent, Staying
 from quarterdeck.core.scheduling.shapes import EPS
 from quarterdeck.core.scheduling.team_cover import SOONEST, Lying, TeamCover
 
@@ -57,6 +57,7 @@ class Keeper:
         self.book.look(capacity)
         self.claims = claims_of(snapshot, self.book, policy.patience_s)
         self.lent.look(snapshot.now_ns)
+        self.staying.look(snapshot.now_ns)
         gone, come, self._seen = changes_of(self._seen, list(snapshot.running))
         for one in gone:
             self._remove(one)
@@ -91,6 +92,9 @@ class Keeper:
         self.lent = Lent(
             policy.reclaim_after_s, lambda one, sign: self.book.note_stuck(self.spot(one), sign)
         )
+        self.staying = Staying(
+            policy.reclaim_after_s, lambda one, sign: self.book.note_staying(self.spot(one), sign)
+        )
         self._seen = []
         self._lying = Lying()
         self._layers = Layers(self.book.totals)
@@ -119,6 +123,7 @@ class Keeper:
             del self.leaving[id(one)]
             return
         self.elastic.discard(id(one))
+        self.staying.remove(one)
         for row in self.spot(one).rows:
             self.here[row] = [pair for pair in self.here[row] if pair[0] is not one]
         team = self.teams.get(one.team)
@@ -149,6 +154,8 @@ class Keeper:
             if row is not None:
                 self.here[row].append((one, grant))
         team = self.teams.get(one.team)
+        if team is None or not one.is_owed:
+            self.staying.add(one)
         if team is None:
             self.outside[id(one)] = one
             self.lent.add(one)
@@ -169,7 +176,9 @@ class Keeper:
             if team.number not in self._dirty_owed:
                 continue
             before = team.within
-            self.lent.renew(*team.bind_owed(self._lying, self._layers))
+            lent = team.bind_owed(self._lying, self._layers)
+            self.lent.renew(*lent)
+            self.staying.renew(*lent)
             if team.within is before:
                 continue
             self._mark(team, self._first_touched(team))

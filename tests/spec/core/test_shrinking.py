@@ -191,6 +191,20 @@ def test_two_jobs_in_one_plan_take_more_and_more_of_it() -> None:
     assert len(given.keeps) == 2
 
 
+def test_what_it_keeps_without_a_cell_goes_to_who_is_owed_it_in_the_same_plan() -> None:
+    """b6 is to lie in the rack of d2 and d3, so what e keeps needs a third cell."""
+    own, stays = elastic(1, 1, 2, is_owed=True), runs("c0", "c", 0, is_preemptible=False)
+    b6, a1 = waits("b6", "b", 2, priority=1), waits("a1", "a")
+    for cells, keeps in ((2, set()), (3, {"d1"})):
+        given = policy(a=ONE, b=Cells(cells))
+        plan = plan_of(given, [own, stays], b6)
+        assert (kept(plan), plan.clearances[b6.job_id].nodes) == ({"e": {"d1"}}, ("d2", "d3"))
+        plan = plan_of(given, [own, stays], b6, a1)
+        assert kept(plan) == {"e": keeps}
+        assert (plan.verdicts[a1.job_id].blocked_by is Blocker.MAKING_ROOM) is (not keeps)
+        assert (a1.job_id in plan.clearances) is (not keeps)
+
+
 def test_it_goes_on_just_where_it_was_before_all_others() -> None:
     one = elastic(1, 0, 1, 2, 3)
     urgent = waits("c1", "c", priority=1)

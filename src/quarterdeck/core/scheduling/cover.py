@@ -31,18 +31,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Granted:
-    """What this plan gives to a job, and what covers it."""
+    """What this plan gives to a job, or leaves to one that goes, and what covers it."""
 
     site: str
     grants: tuple[Grant, ...]
     spot: Footprint
     binding: Binding | None
-    is_running: bool = False
+    left_to: Key | None = None
 
 
 @dataclass(slots=True)
 class _Changed:
-    """The jobs of a team whose cells this plan looked at again, and those that no cells cover."""
+    """The jobs of a team whose cells this plan looked at again, and those that no cells cover; of
+    those that go for a job of their team, what they keep may be `lent` as well."""
 
     covered: list[Running]
     borrowed: list[Running]
@@ -94,7 +95,7 @@ class Cover:
     def granted(self) -> list[tuple[str, Grant]]:
         """What this plan gives to jobs that are covered, and promises them of what comes free."""
         all_granted = (one for granted in self._granted.values() for one in granted)
-        given = (one for one in all_granted if not one.is_running)
+        given = (one for one in all_granted if one.left_to is None)
         return [(one.site, grant) for one in given for grant in one.grants]
 
     @property
@@ -177,7 +178,9 @@ class Cover:
                 (covered if self._covers(one, short) else borrowed).append(one)
         self._note_stuck(before, -1)
         self._note_stuck(borrowed, 1)
-        self._changed[team] = _Changed(covered, borrowed, set(map(id, borrowed)))
+        bare = {one.left_to for one in self._granted[team] if one.binding is None}
+        lent = [one for one in (*kept.owed, *kept.rest) if key_of(one) in bare]
+        self._changed[team] = _Changed(covered, borrowed, set(map(id, (*borrowed, *lent))))
         self._short = None
 
     def drop(self, team: str, gone: Sequence[Running]) -> None:
@@ -186,7 +189,7 @@ class Cover:
         rests = [one.rest for one in gone if one.keeps]
         for rest in rests:
             spot = self.book.spot_of(rest.site, rest.grants)
-            stays = _Granted(rest.site, rest.grants, spot, binding=None, is_running=True)
+            stays = _Granted(rest.site, rest.grants, spot, binding=None, left_to=key_of(rest))
             self._granted[team].append(stays)
         if rests:
             # As long as all of them seemed to go, what borrows may have been covered instead.

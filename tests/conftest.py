@@ -20,6 +20,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tests.enroot import Enroot
     from tests.slurm.cluster import SlurmCluster
 
 ROOT = Path(__file__).parent.parent
@@ -184,6 +185,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def root() -> Path:
     """The folder of the repository."""
     return ROOT
+
+
+@pytest.fixture
+def enroot() -> Iterator[Enroot]:
+    """An enroot with folders of one test."""
+    from tests.enroot import opened
+
+    with opened() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

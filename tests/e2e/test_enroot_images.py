@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.deck import Deck, kill_and_wait, until
-from tests.enroot import Enroot, opened
+from tests.enroot import Enroot
 from tests.podman import write_busybox
 
 pytestmark = pytest.mark.needs_enroot
-
-
-@pytest.fixture
-def enroot() -> Iterator[Enroot]:
-    """Folders of one test."""
-    with opened() as made:
-        yield made
 
 
 @pytest.fixture

@@ -20,9 +20,8 @@ from .spool import SHOWN, Spool
 
 PLAIN = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./:=@,+%-")
 """Signs of which no file of variables makes something else."""
-
-
 UP_S_MAX = 60.0
+"""How long what starts a rank may take to be seen in the image."""
 
 
 class Image:

@@ -12,19 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests.enroot import Enroot, opened
+from tests.enroot import Enroot
 from tests.integration.runner.ground import RUNNER, Ground
 from tests.podman import write_busybox
 from tests.registry import Registry, running_registry
 
 pytestmark = pytest.mark.needs_enroot
-
-
-@pytest.fixture
-def enroot() -> Iterator[Enroot]:
-    """Folders of one test."""
-    with opened() as made:
-        yield made
 
 
 @pytest.fixture

@@ -9,26 +9,18 @@ from __future__ import annotations
 import os
 import subprocess
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from quarterdeck.runner.enroot import name_container
-from tests.enroot import Enroot, opened, write_file
+from tests.enroot import Enroot, write_file
 from tests.integration.runner.ground import Ground
 from tests.podman import write_busybox
 
 pytestmark = pytest.mark.needs_enroot
 SIGN = "the trap was sprung"
 TRAP = f'echo "{SIGN}"; exec "$@"\n'.encode()
-
-
-@pytest.fixture
-def enroot() -> Iterator[Enroot]:
-    """Folders of one test."""
-    with opened() as made:
-        yield made
 
 
 @pytest.fixture

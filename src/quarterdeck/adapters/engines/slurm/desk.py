@@ -181,7 +181,6 @@ class Desk:
 
     def _hear_of(self, batch: Batch, refuse: Callable[[str], None], answer: Future[int]) -> None:
         batch.is_underway, batch.tried_at = False, monotonic()
-        comment = batch.ticket.request.comment
         if answer.cancelled():
             self._take_back(batch)
             return
@@ -194,7 +193,7 @@ class Desk:
             batch.looks_left = 1
             self._note(error)
             self._hand_ins.call_off()
-            log.warning("submit of %s: %s", comment, error)
+            log.warning("submit of %s: %s", batch.ticket.request.comment, error)
         else:
             batch.ticket.save()
             self._refusal, self._refused_at = "", -1e9

@@ -27,7 +27,11 @@ def image(enroot: Enroot, deck: Deck, tmp_path: Path) -> str:
 def test_a_gang_in_a_squashfs_image_meets_and_shows_it_by_digest(
     image: str, deck: Deck, enroot: Enroot, tmp_path: Path
 ) -> None:
-    line = "echo $RANK of $WORLD_SIZE at $MASTER_PORT in $OF_IMAGE; cat $QD_HOSTFILE; exit 3"
+    line = (
+        "echo $RANK of $WORLD_SIZE at $MASTER_PORT in $OF_IMAGE; cat $QD_HOSTFILE; "
+        # The first that fails ends the others: neither does before both have said theirs.
+        "cd $QD_CHECKPOINT; touch $RANK; until [ -e 0 ] && [ -e 1 ]; do sleep 0.05; done; exit 3"
+    )
     (tmp_path / "job.yaml").write_text(f"run: {line}\nimage: {image}\nnodes: 2\nworkdir: none\n")
     done = deck.qd("submit", str(tmp_path / "job.yaml"))
     assert done.returncode == 0, done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -18,31 +19,44 @@ from quarterdeck.wiring.connected.keeper import SiteKeeper
 
 
 class Link:
-    """Takes reports, unless it is away."""
+    """Takes reports, unless it is away; what they say of nodes is known from then on."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: dict[str, Site]) -> None:
         self.reports: list[Report] = []
         self.is_away = False
+        self._known = known
+        self._heard = threading.Condition()
 
     def exchange(self, report: Report) -> Desired:
         if self.is_away:
             raise Unavailable("the store is away")
-        self.reports.append(report)
+        with self._heard:
+            if report.nodes is not None:
+                self._known[report.site] = Site(report.site, report.nodes)
+            self.reports.append(report)
+            self._heard.notify_all()
         return Desired(0, is_complete=True)
+
+    def wait_for(self, count: int) -> list[Report]:
+        """As many reports, from whichever thread they come."""
+        with self._heard:
+            assert self._heard.wait_for(lambda: len(self.reports) >= count, timeout=30)
+            return list(self.reports)
 
     def open_blob(self, digest: str) -> Any:
         raise AssertionError(digest)
 
 
 class Ground:
-    """A keeper whose board knows these sites; nobody drives its threads."""
+    """A keeper whose board knows these sites. Once it is started its own thread looks, and nobody
+    else may until it is closed."""
 
     def __init__(self, folder: Path, *stored: str) -> None:
         rooms: list[tuple[Any, list[str]]] = [(SimpleNamespace(site=name), []) for name in stored]
         self.known: dict[str, Site] = {}
         board = SimpleNamespace(list_rooms=lambda: rooms, find_site=self.known.get)
         plane = cast("ControlPlane", SimpleNamespace(board=board, wished=Signal()))
-        self.folder, self.link = folder, Link()
+        self.folder, self.link = folder, Link(self.known)
         self.keeper = SiteKeeper(
             folder, "home", plane, cast("ControlLink", self.link), lambda _url: pytest.fail("none")
         )
@@ -91,9 +105,10 @@ def test_what_the_store_knows_of_a_site_without_a_file_gets_no_jobs(tmp_path: Pa
     ground = Ground(tmp_path, "gone", "broken")
     ground.write("broken", "engine: slurm\n")
     ground.keeper.start()
+    ground.link.wait_for(2)
+    ground.keeper.close()
     ground.keeper.look()
     assert sorted(ground.withdrawn()) == ["broken", "gone"]
-    ground.keeper.close()
 
 
 def test_nodes_of_a_site_that_was_not_heard_yet_get_no_jobs(tmp_path: Path) -> None:
@@ -105,17 +120,16 @@ def test_nodes_of_a_site_that_was_not_heard_yet_get_no_jobs(tmp_path: Path) -> N
     ground.link.is_away = True
     ground.keeper.start()
     ground.link.is_away = False
-    ground.keeper.look()
-    (told,) = [one.nodes for one in ground.link.reports if one.site == "hpc"]
+    (report,) = ground.link.wait_for(1)
+    ground.keeper.close()
+    told = report.nodes
     assert told is not None
     assert told[0].state is NodeState.DRAINED
     assert told[0].reason.startswith("not heard of since the server started: ")
     assert "no mark of this site" in told[0].reason
     assert told[1] == down
-    ground.known["hpc"] = Site("hpc", told)
     ground.keeper.look()
-    assert len([one for one in ground.link.reports if one.site == "hpc"]) == 1
-    ground.keeper.close()
+    assert len(ground.link.reports) == 1
 
 
 def test_of_a_site_that_nobody_knew_nothing_is_withheld(tmp_path: Path) -> None:

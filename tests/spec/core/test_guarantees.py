@@ -361,6 +361,30 @@ def test_who_goes_for_a_job_of_its_team_leaves_no_cell_where_room_was_made_for_o
     )
 
 
+@pytest.mark.parametrize("down", [0, 1])
+def test_who_others_count_on_starts_only_where_room_is_made_for_it(down: int) -> None:
+    """Both have room made on one cell. If the first took it elsewhere somebody else would have to
+    go for the second; only where there will be no such room it does."""
+    going = [runs("b0", "b", 0, 0, 4), runs("b1", "b", 0, 4, 4)]
+    running = [replace(one, is_leaving=True) for one in going]
+    running += [*FULL[1:3], runs("b3", "b", 3, 0, 4)]
+    a1 = waits("a1", "a", gpus=4, clearance=Clearance("local", ("d0",), 1))
+    a2 = waits("a2", "a", gpus=4, clearance=Clearance("local", ("d0",), 0))
+    plan = plan_of(policy(a=ONE), running, a1, a2, down=down)
+    assert [one.job_id for one in plan.placements] == (["a1"] if down else [])
+    assert victims(plan) == (["b3"] if down else [])
+    assert plan.verdicts[JobId("a2")].blocked_by is Blocker.MAKING_ROOM
+
+
+def test_who_nobody_counts_on_starts_as_soon_as_it_can() -> None:
+    running = [replace(FULL[0], is_leaving=True), *FULL[1:3], runs("b3", "b", 3, 0, 4)]
+    a1 = waits("a1", "a", gpus=4, clearance=Clearance("local", ("d0",), 1))
+    a2 = waits("a2", "a", gpus=4, clearance=Clearance("local", ("d0",), 1))
+    other = waits("c1", "c", gpus=4, clearance=Clearance("local", ("d0",), 0))
+    plan = plan_of(policy(a=Cells(2), c=ONE), running, a1, a2, other)
+    assert [one.job_id for one in plan.placements] == ["a1"]
+
+
 def test_what_borrows_is_not_covered_where_others_need_the_rack() -> None:
     """b has a cell left, and borrows d0: covering that would leave a no rack of two nodes."""
     given = policy(a=Cells(2, within=Level.RACK), b=Cells(2))

@@ -9,6 +9,7 @@ most.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ from quarterdeck.core.scheduling.borrowers import Borrowers, key_of, loss_gpu_s
 from quarterdeck.core.scheduling.cover import Cover
 from quarterdeck.core.scheduling.lent import must_stay
 from quarterdeck.core.scheduling.nearness import ON_NOTHING
+from quarterdeck.core.scheduling.placer import Placer
 from quarterdeck.core.scheduling.reclaim import Seeker, find_cheapest
 from quarterdeck.core.scheduling.shapes import EPS
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.scheduling.fleet import Fleet
     from quarterdeck.core.scheduling.free import Free
     from quarterdeck.core.scheduling.nearness import Insists
-    from quarterdeck.core.scheduling.placer import Placer, Sites
+    from quarterdeck.core.scheduling.placer import Sites
     from quarterdeck.core.scheduling.plan import Placement
     from quarterdeck.core.scheduling.reclaim import Reclaimed
     from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
@@ -63,6 +65,7 @@ class Guarantees:
         self._capacity = free.capacity
         self._going = self._cover.leaving
         self._cleared = _cleared_rows(free.capacity.fleet, snapshot.waiting)
+        self._counted_on = _counted_on(snapshot.waiting)
         self._borrowers: Borrowers | None = None
         self._left: Free | None = None
         self._in_vain: set[tuple[str, Demand, Sites, Insists, int, int]] = set()
@@ -86,7 +89,7 @@ class Guarantees:
     ) -> Placement | None:
         """A placement that its team's cells cover, on what is free; None if there is none."""
         data_at = dict(waiting.data_at)
-        for demand, mask in self._ways(waiting):
+        for demand, mask in self._ways(placer, waiting, sites, insists):
             placement = placer.place(
                 waiting.job_id, demand, sites, task, data_at, insists,
                 within=mask,
@@ -134,13 +137,22 @@ class Guarantees:
         """When the next of those that borrow has run so long that it may be made to go."""
         return self._cover.next_turn_ns()
 
-    def _ways(self, waiting: Waiting) -> Iterator[tuple[Demand, NDArray[np.bool_]]]:
+    def _ways(
+        self, placer: Placer, waiting: Waiting, sites: Sites, insists: Insists
+    ) -> Iterator[tuple[Demand, NDArray[np.bool_]]]:
         """What it asks for and where, in the order in which it is tried: of a gang that takes what
-        is free the most first, then the least."""
+        is free the most first, then the least. Only where room is made for it while others of its
+        team count on the cells that it takes there: these had somebody stopped for a place that is
+        theirs with these cells alone."""
+        least = _least(waiting.demand)
         for mask in self._masks(waiting, waiting.demand):
             yield waiting.demand, mask
             if waiting.demand.nodes_max is not None:
-                yield _least(waiting.demand), mask
+                yield least, mask
+            if waiting.job_id in self._counted_on:
+                going = Placer(self._free_when_gone(placer, ()), placer.insists)
+                if going.could_place(least, sites, insists, within=mask):
+                    return
 
     def _masks(self, waiting: Waiting, demand: Demand) -> Iterator[NDArray[np.bool_]]:
         """Where it may lie to be covered. For whom room was made that is there first, and nowhere
@@ -302,6 +314,21 @@ def _cleared_rows(fleet: Fleet, waiting: Iterable[Waiting]) -> dict[JobId, NDArr
                     rows[row] = True
             found[one.job_id] = rows
     return found
+
+
+def _counted_on(waiting: Iterable[Waiting]) -> set[JobId]:
+    """Those for whom room was made on cells that were free, where others of their team that need
+    fewer cells than nodes have room made as well: the cells may be the same."""
+    taking: dict[tuple[str, str, str], set[JobId]] = defaultdict(set)
+    counting: dict[tuple[str, str, str], set[JobId]] = defaultdict(set)
+    for one in waiting:
+        if (given := one.clearance) is not None:
+            for node in given.nodes:
+                if given.cells:
+                    taking[one.team, given.site, node].add(one.job_id)
+                if given.cells < len(given.nodes):
+                    counting[one.team, given.site, node].add(one.job_id)
+    return {job_id for place, ids in taking.items() for job_id in ids if counting[place] - {job_id}}
 
 
 def _least(demand: Demand) -> Demand:

@@ -87,7 +87,7 @@ def test_what_is_borrowed_comes_back_within_one_grace_and_goes_on_later(
     assert "it borrows, and makes room" in ann.may("explain", ours[12])
     shown = ann.sees("show", stopped[0])
     assert (shown["reason"], shown["attempts"][0]["reason"]) == ("preempted", "preempted")
-    assert shown["message"] == "it ran on what another team is guaranteed, which needs it now"
+    assert shown["message"] == "it ran on what others are guaranteed, who need it now"
 
     # Nobody hears of a team or a job that is not for their eyes.
     for person, hidden in ((ann, [gang, "vision", "bob"]), (bob, [*ours, "speech", "ann"]),
@@ -147,7 +147,7 @@ def test_an_elastic_job_gives_up_the_nodes_that_are_needed_and_goes_on_with_the_
     shown = cyd.sees("show", elastic)
     assert shown["reason"] == "preempted"
     assert shown["message"] == (
-        "it gives up 4 of its 8 nodes to another team that is guaranteed them and needs them now, "
+        "it gives up 4 of its 8 nodes to others who are guaranteed them and need them now, "
         "and goes on with 4"
     )
     assert "then it goes on with dgx-" in cyd.may("explain", elastic)

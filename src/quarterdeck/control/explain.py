@@ -71,7 +71,8 @@ def _told_of_cover(plane: ControlPlane, snapshot: Snapshot, job: Job) -> str:
         return ""
     cover = Cover(capacity_of(snapshot.rooms), snapshot, plane.policy)
     if not any(one.job_id == job.id for one in cover.borrowed):
-        return "; its team is guaranteed what it runs on"
+        is_own = cover.book.tree.has_own(job.spec.team, job.actor)
+        return f"; its {'owner' if is_own else 'team'} is guaranteed what it runs on"
     if not job.spec.is_preemptible:
         return "; it borrows what nobody is guaranteed"
     return "; it borrows, and makes room when somebody needs what they are guaranteed"

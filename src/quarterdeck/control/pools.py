@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from quarterdeck.control.plane import ControlPlane
     from quarterdeck.core.governance.people import Team
+    from quarterdeck.core.scheduling.cells import CellBook
     from quarterdeck.core.scheduling.snapshot import Running
 
 
@@ -90,6 +91,7 @@ def list_pools(plane: ControlPlane) -> Pools:
     for team, owner in members:
         if hours := month.hours_of_member(team, owner):
             add(team, owner, Share(hours=hours))
+    free = {pool.team: _count_left(cover.book, pool) for pool in plane.policy.pools}
     for pool in plane.policy.pools:
         for member in pool.people:
             add(pool.team, member.user, Share())
@@ -99,7 +101,7 @@ def list_pools(plane: ControlPlane) -> Pools:
     standings = tuple(
         PoolStanding(
             pools.get(team, Pool(team)),
-            cover.book.count_left(team) if cover.book.has(team) else 0,
+            free.get(team, 0),
             dict(sorted(users.get(team, {}).items())),
             _budget_of(teams.get(team)),
         )
@@ -108,6 +110,12 @@ def list_pools(plane: ControlPlane) -> Pools:
     is_open = capacity.is_open
     gpus = int(capacity.fleet.gpus[is_open].sum())
     return Pools(standings, gpus, int(capacity.gpus_free[is_open].sum()), cover.shortfall)
+
+
+def _count_left(book: CellBook, pool: Pool) -> int:
+    """How many of a team's cells no job runs on, its people's own included."""
+    names = {pool.team, *(book.tree.pool_of(pool.team, member.user) for member in pool.people)}
+    return sum(book.count_left(name) for name in names if book.has(name))
 
 
 def _budget_of(team: Team | None) -> int | None:

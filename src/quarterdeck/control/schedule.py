@@ -204,11 +204,11 @@ def _why(eviction: Eviction, live: Attempt) -> str:
 
 _WHY: Final = {
     Because.ORDER: "it made room for a job that comes before it",
-    Because.GUARANTEE: "it ran on what another team is guaranteed, which needs it now",
+    Because.GUARANTEE: "it ran on what others are guaranteed, who need it now",
     Because.PRIORITY: "it made room for a job of its team that has a higher priority",
 }
 _FOR: Final = {
     Because.ORDER: "for a job that comes before it",
-    Because.GUARANTEE: "to another team that is guaranteed them and needs them now",
+    Because.GUARANTEE: "to others who are guaranteed them and need them now",
     Because.PRIORITY: "for a job of its team that has a higher priority",
 }

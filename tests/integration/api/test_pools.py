@@ -23,6 +23,17 @@ def test_pools_are_put_in_force_and_say_what_is_held(client: TestClient) -> None
     assert found["policy_version"] == answer.json()["version"]
 
 
+def test_what_people_are_guaranteed_is_told_with_their_team(client: TestClient) -> None:
+    text = (
+        "pools: {default: {guarantee: {nodes: 3, gpu: 2}, "
+        "people: {zoe: {guarantee: {nodes: 2, gpu: 2}}}}}"
+    )
+    assert client.put("/v1/pools", json={"text": text}).status_code == 200
+    (pool,) = client.get("/v1/pools").json()["pools"]
+    assert (pool["guarantee"], pool["cells"], pool["cells_free"]) == (["3 × 2"], 3, 3)
+    assert [(one["user"], one["guarantee"]) for one in pool["users"]] == [("zoe", ["2 × 2"])]
+
+
 def test_a_dry_run_changes_nothing(client: TestClient) -> None:
     answer = client.put("/v1/pools", json=POOLS, params={"dry_run": True})
     assert answer.json()["teams"] == ["default"]

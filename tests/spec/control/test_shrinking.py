@@ -30,7 +30,7 @@ def a_shrinking_desk() -> tuple[Desk, Job, Job]:
 
 
 def told(gives: int, left: int) -> str:
-    whom = "another team that is guaranteed them and needs them now"
+    whom = "others who are guaranteed them and need them now"
     return f"it gives up {gives} of its 4 nodes to {whom}, and goes on with {left}"
 
 

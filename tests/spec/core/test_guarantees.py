@@ -19,7 +19,7 @@ from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.cover import Cover
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.plan import Because, Blocker, Plan
-from quarterdeck.core.scheduling.pools import Cells, Pool
+from quarterdeck.core.scheduling.pools import Cells, Member, Pool
 from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
 from quarterdeck.core.scheduling.standing import Keeper
 from quarterdeck.testing.builders import START_NS, a_dgx
@@ -383,6 +383,32 @@ def test_who_nobody_counts_on_starts_as_soon_as_it_can() -> None:
     other = waits("c1", "c", gpus=4, clearance=Clearance("local", ("d0",), 0))
     plan = plan_of(policy(a=Cells(2), c=ONE), running, a1, a2, other)
     assert [one.job_id for one in plan.placements] == ["a1"]
+
+
+ANNS = Policy(
+    patience_s=1e9, nearness_patience_s=0, pod_patience_s=0,
+    pools=(Pool("a", (Cells(3),), people=(Member("ann", guarantee=(ONE,)),)),),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("owner", "gone"), [("ann", ["b2"]), ("bob", [])])
+def test_cells_of_a_person_are_for_nobody_else_of_the_team(owner: str, gone: list[str]) -> None:
+    running = [runs(f"a{n}", "a", n, owner="bob", is_owed=True) for n in range(2)]
+    plan = plan_of(ANNS, [*running, *FULL[2:]], waits("a3", "a", owner=owner))
+    assert victims(plan) == gone
+
+
+def test_beyond_their_own_cells_a_person_borrows() -> None:
+    running = [runs("a0", "a", 0, owner="ann", is_owed=True), *FULL[1:]]
+    assert victims(plan_of(ANNS, running, waits("a1", "a", owner="ann"))) == []
+    plan = plan_of(ANNS, running, waits("a1", "a", owner="bob"))
+    assert [one.because for one in plan.evictions] == [Because.GUARANTEE]
+
+
+def test_who_makes_room_for_a_person_of_its_team_goes_for_their_guarantee() -> None:
+    running = [runs(f"b{n}", "a", n, owner="bob", for_s=1000 * (n + 1)) for n in range(NODES)]
+    plan = plan_of(ANNS, running, waits("a1", "a", owner="ann"))
+    assert [(one.job_id, one.because) for one in plan.evictions] == [("b0", Because.GUARANTEE)]
 
 
 def test_what_borrows_is_not_covered_where_others_need_the_rack() -> None:

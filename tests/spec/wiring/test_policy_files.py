@@ -59,6 +59,11 @@ def test_every_field_of_the_policy_has_a_key_and_every_key_is_in_the_docs() -> N
         assert f"| `{name}` |" in page
 
 
+TWO = "{guarantee: {nodes: 2}}"
+THREE = "{gpu: 3}"
+MORE = "{limit: {gpu: 2}, guarantee: {gpu: 3}}"
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -89,6 +94,19 @@ def test_every_field_of_the_policy_has_a_key_and_every_key_is_in_the_docs() -> N
             "pools: {a: {guarantee: {nodes: 3, gpu: 4}, limit: {gpu: 8}}}",
             "1:12: pools.a is guaranteed 12 GPUs, and may hold 8 at most",
         ),
+        (
+            "pools: {a: {people: {b: {guarantee: {nodes: 1}}}}}",
+            "1:12: pools.a.people.b.guarantee: of 1 node the team has 1 too few",
+        ),
+        (
+            f"pools: {{a: {{guarantee: {{nodes: 3}}, people: {{b: {TWO}, c: {TWO}}}}}}}",
+            "1:12: pools.a.people.c.guarantee: of 2 nodes the team has 1 too few",
+        ),
+        (
+            f"pools: {{a: {{guarantee: {THREE}, people: {{b: {MORE}}}}}}}",
+            "1:12: pools.a.people.b is guaranteed 3 GPUs, and may hold 2 at most",
+        ),
+        ("pools: {a: {people: {b: {guarantee: 1}}}}", "1:37: pools.a.people.b.guarantee is not a"),
         ("half_life: 12h", "1:12: half_life is '12h', and what was used is known by days"),
         ("half_life: 7d", "1:1: half_life says how past use fades"),
         ("pools: {a: {guarantee: {nodes: 0}}}", "1:32: pools.a.guarantee.nodes is 0"),

@@ -72,6 +72,7 @@ def _view(one: PoolStanding) -> PoolView:
         users=[
             PoolUserView(
                 user=user,
+                guarantee=[str(cells) for cells in people.get(user, Member(user)).guarantee],
                 limit=[str(cap) for cap in people.get(user, Member(user)).limit],
                 weight=people.get(user, Member(user)).weight,
                 gpus_covered=share.covered,

@@ -76,6 +76,7 @@ def show(team: str, output: str) -> None:
             rows = [
                 (
                     one.user,
+                    ", ".join(one.guarantee) or "-",
                     one.gpus_covered,
                     one.gpus_borrowed,
                     one.jobs_waiting,
@@ -84,9 +85,11 @@ def show(team: str, output: str) -> None:
                 )
                 for one in pool.users
             ]
-            print_table(
-                ("USER", "COVERED GPUS", "BORROWED GPUS", "WAITING", "GPU HOURS", "LIMIT"), rows
-            )
+            headers = (
+                "USER", "GUARANTEE", "COVERED GPUS", "BORROWED GPUS", "WAITING", "GPU HOURS",
+                "LIMIT",
+            )  # fmt: skip
+            print_table(headers, rows)
 
 
 @command.command(epilog=examples("qd pool tree"))
@@ -104,7 +107,8 @@ def tree(output: str) -> None:
         for number, one in enumerate(pool.users):
             branch = "└─" if number == len(pool.users) - 1 else "├─"
             held = _held(one.gpus_covered, one.gpus_borrowed, one.jobs_waiting)
-            say(f"{'  ' if is_last else '│ '} {branch} {one.user}: {held}")
+            own = f" ({', '.join(one.guarantee)})" if one.guarantee else ""
+            say(f"{'  ' if is_last else '│ '} {branch} {one.user}{own}: {held}")
     _tell_shortfall(found)
 
 

@@ -10,6 +10,8 @@ where the node is not open any more: once the jobs that they cover have gone the
 What a replica takes of a cell is counted in GPUs of the node: the GPUs that it touches, or the same
 share of the node as it takes of the CPUs or the memory, whichever is most. A node without GPUs
 counts as one.
+
+A *team* is here whoever holds cells: also a person with cells of their own (`PoolTree`).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from __future__ import annotations
 import math
 from copy import copy
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -24,6 +27,7 @@ import numpy as np
 from quarterdeck.core.cluster.parts import gpu_of
 from quarterdeck.core.scheduling.holdings import ANY, Footprint, Holding, Step
 from quarterdeck.core.scheduling.others import taken_of
+from quarterdeck.core.scheduling.pools import PoolTree
 from quarterdeck.core.scheduling.reserve import Lot, reserve
 from quarterdeck.core.scheduling.shapes import EPS, are_alike, replica_sizes, shapes_of, totals_of
 
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.scheduling.holdings import Group
     from quarterdeck.core.scheduling.pools import Pool
     from quarterdeck.core.scheduling.reserve import Reserve
+    from quarterdeck.core.scheduling.snapshot import Running, Waiting
 
     Rows = NDArray[np.bool_]
     Sizes = NDArray[np.float64]
@@ -67,8 +72,9 @@ class CellBook:
         self._bound = np.zeros(len(self.total))
         self._stuck = np.zeros(len(self.total))
         self._staying = np.zeros(len(self.total))
-        guarantees = {pool.team: pool.guarantee for pool in pools if pool.guarantee}
-        shapes = shapes_of(pools, self.fleet, self.total)
+        self.tree = PoolTree(pools)
+        guarantees = self.tree.guarantees
+        shapes = shapes_of(chain(*guarantees.values()), self.fleet, self.total)
         self.are_alike = are_alike(shapes.values())
         """What a team holds is one group then, and binding one never leaves too little for
         others."""
@@ -101,6 +107,10 @@ class CellBook:
     def teams(self) -> tuple[str, ...]:
         """Those that are guaranteed anything."""
         return tuple(self._held)
+
+    def team_of(self, one: Waiting | Running) -> str:
+        """Whose cells are for it."""
+        return self.tree.pool_of(one.team, one.owner)
 
     def has(self, team: str) -> bool:
         """Whether it is guaranteed anything."""

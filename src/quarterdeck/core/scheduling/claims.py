@@ -60,7 +60,8 @@ def claims_of(snapshot: Snapshot, book: CellBook, patience_s: float) -> dict[str
     claims: dict[str, list[Claim]] = defaultdict(list)
     has_cells: dict[tuple[str, Demand], bool] = {}
     for one in snapshot.waiting:
-        if not book.has(one.team) or not (ready := one.ready(snapshot.now_ns)):
+        team = book.team_of(one)
+        if not book.has(team) or not (ready := one.ready(snapshot.now_ns)):
             continue
         if one.clearance is not None:
             cleared = book.cleared_of(one.clearance, one.demand)
@@ -69,12 +70,12 @@ def claims_of(snapshot: Snapshot, book: CellBook, patience_s: float) -> dict[str
         else:
             holds_all = False
             if (snapshot.now_ns - one.submitted_at_ns) / NS_PER_S >= patience_s:
-                key = (one.team, one.demand)
+                key = (team, one.demand)
                 if key not in has_cells:
                     has_cells[key] = book.has_cells_for(*key)
                 holds_all = has_cells[key]
             claim = Claim(turn_of(one), one.demand.nodes, len(ready), holds_all)
-        claims[one.team].append(claim)
+        claims[team].append(claim)
     return {team: tuple(sorted(listed)) for team, listed in claims.items()}
 
 

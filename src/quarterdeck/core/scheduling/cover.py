@@ -203,7 +203,7 @@ class Cover:
         self._short = None
 
     def _lends(self, one: Running) -> bool:
-        changed = self._changed.get(one.team)
+        changed = self._changed.get(self.book.team_of(one))
         return one in self._kept.lent if changed is None else id(one) in changed.lent
 
     def _borrowed_of(self, team: str) -> list[Running]:
@@ -215,15 +215,16 @@ class Cover:
     def _covers(self, one: Running, short: int) -> bool:
         """Whether cells cover it that no job waits for which comes before it, and cells of others
         that must lie together, or are parts of nodes, still find a node."""
-        binding = self.book.bind(one.team, self._kept.spot(one))
+        team = self.book.team_of(one)
+        binding = self.book.bind(team, self._kept.spot(one))
         if binding is None:
             return False
         if not binding.steps:
             return True
-        left = self.book.count_left(one.team)
+        left = self.book.count_left(team)
         had = left + len(binding.steps)
-        claims = self._kept.claims.get(one.team, ())
-        bound = self.book.holding(one.team).bound
+        claims = self._kept.claims.get(team, ())
+        bound = self.book.holding(team).bound
         is_claimed = bool(claims) and count_claimed(claims, turn_of(one), had, bound) > left
         is_watched = not self.book.are_alike
         if (

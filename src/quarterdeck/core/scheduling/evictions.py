@@ -15,6 +15,7 @@ from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.order import class_of, is_late, may_oust, next_class_ns
 from quarterdeck.core.scheduling.placer import Placer
 from quarterdeck.core.scheduling.plan import Because, Eviction
+from quarterdeck.core.scheduling.pools import PoolTree
 from quarterdeck.core.scheduling.snapshot import Running
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ class Clearing:
             self._running = [one for one in snapshot.running if not one.is_leaving]
         self._started: list[Running] = []
         self._in_vain: set[tuple[Demand, Sites, Insists, int, int, int]] = set()
+
+    @cached_property
+    def _tree(self) -> PoolTree:
+        return PoolTree(self._policy.pools)
 
     @cached_property
     def _leaving(self) -> list[Running]:
@@ -167,7 +172,11 @@ class Clearing:
     def _because(self, victim: Running, case: _Case) -> Because:
         if self._policy.orders_evictions:
             return Because.ORDER
-        return Because.PRIORITY if victim.team == case.waiting.team else Because.GUARANTEE
+        is_own = self._team_of(victim) == self._team_of(case.waiting)
+        return Because.PRIORITY if is_own else Because.GUARANTEE
+
+    def _team_of(self, one: Waiting | Running) -> str:
+        return self._tree.pool_of(one.team, one.owner)
 
     def note_started(self, waiting: Waiting, count: int) -> None:
         """So many attempts of it start by this plan: later ones may have to make room."""

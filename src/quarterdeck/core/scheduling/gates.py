@@ -119,7 +119,7 @@ def kept_for_others(waiting: Waiting) -> Verdict:
     return Verdict(
         waiting.job_id,
         Blocker.GUARANTEED,
-        "there is room, but other teams are guaranteed it, and a job that cannot make way at once "
+        "there is room, but others are guaranteed it, and a job that cannot make way at once "
         "does not get it",
         hint=hint,
         change=change,

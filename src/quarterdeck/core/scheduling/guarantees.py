@@ -21,11 +21,11 @@ from quarterdeck.core.scheduling.cover import Cover
 from quarterdeck.core.scheduling.lent import must_stay
 from quarterdeck.core.scheduling.nearness import ON_NOTHING
 from quarterdeck.core.scheduling.placer import Placer
-from quarterdeck.core.scheduling.reclaim import Seeker, find_cheapest
+from quarterdeck.core.scheduling.reclaim import Seeker, find_cheapest, giving_up_for
 from quarterdeck.core.scheduling.shapes import EPS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -65,20 +65,24 @@ class Guarantees:
         self._capacity = free.capacity
         self._going = self._cover.leaving
         self._cleared = _cleared_rows(free.capacity.fleet, snapshot.waiting)
-        self._counted_on = _counted_on(snapshot.waiting)
+        self._counted_on = _counted_on(snapshot.waiting, self.team_of)
         self._borrowers: Borrowers | None = None
         self._left: Free | None = None
         self._in_vain: set[tuple[str, Demand, Sites, Insists, int, int]] = set()
         self.barred: NDArray[np.bool_] | None = None
         """Rows that the job which is looked at may not use: somebody has booked them."""
 
+    def team_of(self, one: Waiting | Running) -> str:
+        """Whose cells are for it: its team's, or its owner's own."""
+        return self._cover.book.team_of(one)
+
     def covers(self, waiting: Waiting) -> bool:
         """Whether its team is guaranteed anything."""
-        return self._cover.book.has(waiting.team)
+        return self._cover.book.has(self.team_of(waiting))
 
     def could_cover(self, waiting: Waiting) -> bool:
         """Whether its team's cells would do if nothing else of the team ran."""
-        return self._cover.book.has_cells_for(waiting.team, waiting.demand)
+        return self._cover.book.has_cells_for(self.team_of(waiting), waiting.demand)
 
     def must_stay(self, waiting: Waiting) -> bool:
         """Whether it could not be made to go as soon as somebody is owed what it runs on."""
@@ -88,12 +92,12 @@ class Guarantees:
         self, placer: Placer, waiting: Waiting, task: int | None, sites: Sites, insists: Insists
     ) -> Placement | None:
         """A placement that its team's cells cover, on what is free; None if there is none."""
-        data_at = dict(waiting.data_at)
+        data_at, team = dict(waiting.data_at), self.team_of(waiting)
         for demand, mask in self._ways(placer, waiting, sites, insists):
             placement = placer.place(
                 waiting.job_id, demand, sites, task, data_at, insists,
                 within=mask,
-                accepts=lambda site, grants: self._cover.grant(waiting.team, site, grants),
+                accepts=lambda site, grants: self._cover.grant(team, site, grants),
             )  # fmt: skip
             if placement is not None:
                 self._left = None
@@ -105,7 +109,8 @@ class Guarantees:
     ) -> Reclaimed | None:
         """Room for a job that its team's cells would cover; None if nobody is in its way, or
         stopping those who may be stopped would not help."""
-        key = (waiting.team, waiting.demand, sites, insists, waiting.priority, id(self.barred))
+        team = self.team_of(waiting)
+        key = (team, waiting.demand, sites, insists, waiting.priority, id(self.barred))
         if key in self._in_vain:
             return None
         found = self._reclaim(placer, waiting, sites, insists, ())
@@ -166,7 +171,7 @@ class Guarantees:
             for job_id, rows in self._cleared.items():
                 if job_id != waiting.job_id:
                     shut |= rows
-        for mask in self._cover.book.masks(waiting.team, demand):
+        for mask in self._cover.book.masks(self.team_of(waiting), demand):
             yield mask & ~shut
 
     def _reclaim(
@@ -178,7 +183,7 @@ class Guarantees:
         gone: Sequence[Running],
     ) -> Reclaimed | None:
         """Room made by those that borrow, after these of its own team have gone in any case."""
-        demand = _least(waiting.demand)
+        demand, team = _least(waiting.demand), self.team_of(waiting)
         borrowers = self._list_borrowers() if gone or self._borrowers is None else self._borrowers
         if not gone:
             self._borrowers = borrowers
@@ -192,7 +197,7 @@ class Guarantees:
                 (placer, going),
                 Seeker(replace(waiting, demand=demand), sites, insists, mask),
                 borrowers,
-                lambda site, grants: self._cover.grant(waiting.team, site, grants),
+                lambda site, grants: self._cover.grant(team, site, grants),
                 self._now_ns,
             )
             if found is None:
@@ -207,7 +212,7 @@ class Guarantees:
                 continue
             if not found.victims or (best is None and number == len(masks) - 1):
                 return found
-            self._cover.take_back(waiting.team)
+            self._cover.take_back(team)
             cost = (not found.is_gentle, found.lost_gpu_s, number)
             best = cost if best is None else min(best, cost)
         return None if best is None else find_in(masks[best[2]])
@@ -216,7 +221,11 @@ class Guarantees:
         """Those that borrow, and may go now."""
         has_elastic = self._cover.has_elastic
         return Borrowers(
-            self._cover.borrowed_on, self._now_ns, _may_oust, self._rest, has_elastic=has_elastic
+            self._cover.borrowed_on,
+            self._now_ns,
+            self._may_oust,
+            self._rest,
+            has_elastic=has_elastic,
         )
 
     def _free_when_gone(self, placer: Placer, gone: Sequence[Running]) -> Free:
@@ -237,7 +246,7 @@ class Guarantees:
     ) -> Reclaimed | None:
         """The same on cells of jobs of its own team that have a lower priority: these go first, as
         few as will do, then those that borrow."""
-        team = waiting.team
+        team = self.team_of(waiting)
         gone: list[Running] = []
         found = None
         for one in self._outranked(waiting):
@@ -264,8 +273,7 @@ class Guarantees:
                 self._cover.go_without(team, gone)
                 found = self._reclaim(placer, waiting, sites, insists, gone)
                 assert found is not None
-        needed = {grant.node for grant in found.proof.grants}
-        gone = [_giving_up(one, found.proof.site, needed) for one in gone]
+        gone = [giving_up_for(found.proof, one) for one in gone]
         self._cover.drop(team, gone)
         kept = [(one.site, grant) for one in gone if one.keeps for grant in one.rest.grants]
         lost = found.lost_gpu_s + sum(loss_gpu_s(one, self._now_ns) for one in gone)
@@ -276,30 +284,22 @@ class Guarantees:
             left=found.left.granted(kept) if kept else found.left,
         )
 
+    def _may_oust(self, waiting: Waiting, one: Running) -> bool:
+        """Whether one that borrows may be made to go for a job that is owed its room. Within a team
+        it is priority that counts."""
+        return self.team_of(one) != self.team_of(waiting) or one.priority < waiting.priority
+
     def _outranked(self, waiting: Waiting) -> list[Running]:
         """Those of its team that its cells cover and that it may oust, the cheapest first."""
         least_s = self._policy.min_runtime_s
         found = [
             one
-            for one in self._cover.covered_of(waiting.team)
+            for one in self._cover.covered_of(self.team_of(waiting))
             if one.priority < waiting.priority
             and one.is_preemptible
             and (self._now_ns - one.started_at_ns) / NS_PER_S >= max(one.min_runtime_s, least_s)
         ]
         return sorted(found, key=lambda one: (one.priority, loss_gpu_s(one, self._now_ns)))
-
-
-def _giving_up(one: Running, site: str, nodes: set[str]) -> Running:
-    """As it goes for a job that will lie on these nodes. Where it is in nobody's way its team's
-    cells are, and it goes from all of them."""
-    needed = {grant.node for grant in one.grants if one.site == site and grant.node in nodes}
-    return one.giving_up(needed) if needed else one
-
-
-def _may_oust(waiting: Waiting, one: Running) -> bool:
-    """Whether one that borrows may be made to go for a job that is owed its room. Within a team it
-    is priority that counts."""
-    return one.team != waiting.team or one.priority < waiting.priority
 
 
 def _cleared_rows(fleet: Fleet, waiting: Iterable[Waiting]) -> dict[JobId, NDArray[np.bool_]]:
@@ -316,7 +316,7 @@ def _cleared_rows(fleet: Fleet, waiting: Iterable[Waiting]) -> dict[JobId, NDArr
     return found
 
 
-def _counted_on(waiting: Iterable[Waiting]) -> set[JobId]:
+def _counted_on(waiting: Iterable[Waiting], team_of: Callable[[Waiting], str]) -> set[JobId]:
     """Those for whom room was made on cells that were free, where others of their team that need
     fewer cells than nodes have room made as well: the cells may be the same."""
     taking: dict[tuple[str, str, str], set[JobId]] = defaultdict(set)
@@ -324,10 +324,11 @@ def _counted_on(waiting: Iterable[Waiting]) -> set[JobId]:
     for one in waiting:
         if (given := one.clearance) is not None:
             for node in given.nodes:
+                place = (team_of(one), given.site, node)
                 if given.cells:
-                    taking[one.team, given.site, node].add(one.job_id)
+                    taking[place].add(one.job_id)
                 if given.cells < len(given.nodes):
-                    counting[one.team, given.site, node].add(one.job_id)
+                    counting[place].add(one.job_id)
     return {job_id for place, ids in taking.items() for job_id in ids if counting[place] - {job_id}}
 
 

@@ -1,4 +1,4 @@
-"""What each team is guaranteed of a cluster, as values.
+"""What each team is guaranteed of a cluster, and people of it, as values.
 
 A guarantee is held in *cells*, not in counts: eight single GPUs on eight nodes are no room for a
 job that needs a node (Zhao et al., "HiveD", OSDI 2020). A cell is room for one replica on one node,
@@ -9,12 +9,17 @@ one rack or unit, all of them together.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from quarterdeck.core.cluster.demand import Level, Resources
 from quarterdeck.core.cluster.gpus import format_gpus
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
 WHOLE_NODE: Final = Resources()
+Kind = tuple[Resources, Level | None]
+"""What a cell is, and in what all of one kind lie together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,11 @@ class Cells:
     count: int
     resources: Resources = WHOLE_NODE
     within: Level | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """What each of them is."""
+        return self.resources, self.within
 
     def __str__(self) -> str:
         """For people, for example `10 nodes` or `2 × A100:4 within one rack`."""
@@ -52,17 +62,19 @@ class Cap:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One person in a team's pool: the weight where its people take turns, and the limits."""
+    """One person in a team's pool: the weight where its people take turns, the limits, and which of
+    the team's cells are for nobody else."""
 
     user: str
     weight: float = 1.0
     limit: tuple[Cap, ...] = ()
+    guarantee: tuple[Cells, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """What one team is guaranteed, what it may hold at most, and its weight where teams take turns.
-    `people` are those of whom the pool says anything."""
+    """What one team is guaranteed, its people's included, what it may hold at most, and its weight
+    where teams take turns. `people` are those of whom the pool says anything."""
 
     team: str
     guarantee: tuple[Cells, ...] = ()
@@ -74,3 +86,50 @@ class Pool:
     def gpus(self) -> int:
         """The GPUs of its cells, as far as they name any; whole nodes count as none."""
         return sum(cells.count * cells.resources.gpus for cells in self.guarantee)
+
+    @property
+    def shared(self) -> tuple[Cells, ...]:
+        """Its cells without those of its people. Raises `ValueError` where one of these is
+        guaranteed more than is left of the team's."""
+        left = {cells.kind: 0 for cells in self.guarantee}
+        for cells in self.guarantee:
+            left[cells.kind] += cells.count
+        for member in self.people:
+            for cells in member.guarantee:
+                if left.get(cells.kind, 0) < cells.count:
+                    raise ValueError(
+                        f"{member.user} is guaranteed {cells}, the team less than that"
+                    )
+                left[cells.kind] -= cells.count
+        return tuple(Cells(count, *kind) for kind, count in left.items() if count)
+
+
+class PoolTree:
+    """The pools that hold cells, by name: what of a team's is nobody's own, and each person's who
+    is guaranteed something, taken out of it. Each job is in one of them. A person's come before
+    their team's.
+
+    What a person runs beyond their own cells borrows, as that of everybody: nothing then depends on
+    which of two pools covers a job that runs."""
+
+    def __init__(self, pools: Iterable[Pool]) -> None:
+        guarantees: dict[str, tuple[Cells, ...]] = {}
+        self._own: dict[tuple[str, str], str] = {}
+        for pool in pools:
+            for member in pool.people:
+                if member.guarantee:
+                    name = f"{pool.team}/{member.user}"
+                    self._own[pool.team, member.user] = name
+                    guarantees[name] = member.guarantee
+            if shared := pool.shared if pool.guarantee else ():
+                guarantees[pool.team] = shared
+        self.guarantees: Mapping[str, tuple[Cells, ...]] = guarantees
+
+    def pool_of(self, team: str, user: str) -> str:
+        """The pool in which the jobs of a person in a team are; the team's name where that is
+        guaranteed nothing."""
+        return self._own.get((team, user), team) if self._own else team
+
+    def has_own(self, team: str, user: str) -> bool:
+        """Whether a person is guaranteed something by themselves."""
+        return (team, user) in self._own

@@ -125,18 +125,40 @@ def _find(
         return None
     for rows in _wider_and_wider(search.costs, within, nodes):
         for option in search.options(rows):
-            victims = option.victims
-            proven = Placer(_without(going, victims), placer.insists)
+            proven = Placer(_without(going, option.victims), placer.insists)
             later = proven.free.returned(())
             proof = seeker.place(proven, option.where, accepts)
             if proof is None:
                 continue
+            victims = [giving_up_for(proof, one) for one in option.victims]
+            kept = _kept(victims, option.victims)
+            proven.free.hold(kept)
+            later.hold(kept)
             meanwhile = Placer(placer.free.shared_with(later, proven.free), placer.insists)
             lost = sum(loss_gpu_s(one, now_ns) for one in victims)
             clearance = Clearance(proof.site, tuple(grant.node for grant in proof.grants))
             lies = _mask(going.fleet, proof)
             return Reclaimed(meanwhile, tuple(victims), lies, lost, clearance, proven.free, proof)
     return None
+
+
+def giving_up_for(proof: Placement, one: Running) -> Running:
+    """As it goes for a job that will lie there. Where it is in nobody's way, what it has is needed
+    otherwise, and it goes from all of it."""
+    needed = {grant.node for grant in proof.grants} & {*_nodes_of(one)}
+    if one.keeps or one.site != proof.site or not needed:
+        return one
+    return one.giving_up(needed)
+
+
+def _kept(victims: Sequence[Running], before: Sequence[Running]) -> list[tuple[str, Grant]]:
+    """What these keep of what they would have given up before."""
+    return [
+        (one.site, grant)
+        for one, other in zip(victims, before, strict=True)
+        if one is not other
+        for grant in one.rest.grants
+    ]
 
 
 class _Option(NamedTuple):

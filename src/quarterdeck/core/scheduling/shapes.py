@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from quarterdeck.core.cluster.demand import Level, Resources
     from quarterdeck.core.scheduling.fleet import Fleet
-    from quarterdeck.core.scheduling.pools import Cells, Pool
+    from quarterdeck.core.scheduling.pools import Cells
 
     Sizes = NDArray[np.float64]
 
@@ -48,16 +48,14 @@ def totals_of(fleet: Fleet) -> Sizes:
     return np.maximum(1, fleet.gpus).astype(float)
 
 
-def shapes_of(pools: Iterable[Pool], fleet: Fleet, total: Sizes) -> dict[Cells, Shape]:
+def shapes_of(guaranteed: Iterable[Cells], fleet: Fleet, total: Sizes) -> dict[Cells, Shape]:
     """The shape of each kind of cells that is guaranteed; `total` are the GPUs of each node."""
     known: dict[tuple[Resources, Level | None], Shape] = {}
     found = {}
-    for pool in pools:
-        for cells in pool.guarantee:
-            key = (cells.resources, cells.within)
-            if key not in known:
-                known[key] = _shape_of(cells, fleet, total)
-            found[cells] = known[key]
+    for cells in guaranteed:
+        if cells.kind not in known:
+            known[cells.kind] = _shape_of(cells, fleet, total)
+        found[cells] = known[cells.kind]
     return found
 
 

@@ -151,7 +151,7 @@ class JobRequest(Request):
         default=True,
         description="Whether it may have to make room for others: it is warned, keeps its "
         "checkpoint and its place in the queue, and starts again. A job that may not gets no "
-        "GPUs that another team is guaranteed.",
+        "GPUs that others are guaranteed.",
     )
     min_runtime: str | None = Field(
         default=None,

@@ -11,6 +11,9 @@ class PoolUserView(Answer):
     """What one person's jobs of a team hold."""
 
     user: str
+    guarantee: list[str] = Field(
+        default=[], description="Which of the team's cells are for nobody else of it."
+    )
     limit: list[str] = Field(default=[], description="What they may hold at most in this team.")
     weight: float = Field(default=1.0, description="Theirs, where the team's people take turns.")
     gpus_covered: int = Field(description="GPUs that the team's guarantee covers.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -9,7 +10,7 @@ from quarterdeck.basics.errors import Invalid
 from quarterdeck.core.cluster.demand import GpuUnit, Level
 from quarterdeck.core.cluster.gpus import parse_gpus
 from quarterdeck.core.governance.people import check_team_name, check_user_name
-from quarterdeck.core.scheduling.pools import WHOLE_NODE, Cap, Cells, Member, Pool
+from quarterdeck.core.scheduling.pools import WHOLE_NODE, Cap, Cells, Kind, Member, Pool
 from quarterdeck.sdk.yamltree import Entries, Items, Tree, shown, shown_key
 from quarterdeck.wiring.policy.parts import Wrong, entries_of, scalar_of
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 CELLS_MAX: Final = 100_000
 POOLS_MAX: Final = 1000
 POOL_KEYS: Final = ("guarantee", "weight", "limit", "people")
-MEMBER_KEYS: Final = ("weight", "limit")
+MEMBER_KEYS: Final = ("guarantee", "weight", "limit")
 PEOPLE_MAX: Final = 10_000
 CAPS_MAX: Final = 16
 WEIGHT_MAX: Final = 1_000_000
@@ -50,8 +51,7 @@ def _pool(team: str, tree: Entries, above: str) -> Pool:
         if key.text == "weight":
             pool = replace(pool, weight=float(_count(inner, name, WEIGHT_MAX, "a weight")))
         elif key.text == "guarantee":
-            groups = inner.items if isinstance(inner, Items) else (inner,)
-            pool = replace(pool, guarantee=tuple(_cells(group, name) for group in groups))
+            pool = replace(pool, guarantee=_guarantee(inner, name))
         elif key.text == "limit":
             pool = replace(pool, limit=_caps(inner, name))
         elif key.text == "people":
@@ -62,7 +62,30 @@ def _pool(team: str, tree: Entries, above: str) -> Pool:
     if pool.gpus > least:
         told = f"{above} is guaranteed {pool.gpus} GPUs, and may hold {least} at most"
         raise Wrong(tree.place, told, "raise its limit, or guarantee less", above)
+    _check_people(pool, tree, above)
     return pool
+
+
+def _check_people(pool: Pool, tree: Entries, above: str) -> None:
+    """What its people are guaranteed is part of what it is, and within their own limits."""
+    left = Counter[Kind]()
+    for cells in pool.guarantee:
+        left[cells.kind] += cells.count
+    for member in pool.people:
+        name = f"{above}.people.{member.user}"
+        gpus = sum(cells.count * cells.resources.gpus for cells in member.guarantee)
+        least = min((cap.gpus for cap in member.limit if not cap.models), default=gpus)
+        if gpus > least:
+            told = f"{name} is guaranteed {gpus} GPUs, and may hold {least} at most"
+            raise Wrong(tree.place, told, "raise the limit, or guarantee less", name)
+        for cells in member.guarantee:
+            left[cells.kind] -= cells.count
+            if left[cells.kind] < 0:
+                told = f"{name}.guarantee: of {cells} the team has {-left[cells.kind]} too few"
+                hint = (
+                    f"a person's cells are taken out of {above}.guarantee: it needs as many alike"
+                )
+                raise Wrong(tree.place, told, hint, f"{name}.guarantee")
 
 
 def _people(tree: Tree, above: str) -> tuple[Member, ...]:
@@ -82,6 +105,8 @@ def _member(user: str, tree: Entries, above: str) -> Member:
         name = f"{above}.{key.text}"
         if key.text == "weight":
             member = replace(member, weight=float(_count(inner, name, WEIGHT_MAX, "a weight")))
+        elif key.text == "guarantee":
+            member = replace(member, guarantee=_guarantee(inner, name))
         elif key.text == "limit":
             member = replace(member, limit=_caps(inner, name))
         else:
@@ -135,6 +160,11 @@ def _cap(tree: Tree, above: str) -> Cap:
     if wanted is None:
         raise Wrong(tree.place, f"{above} has no gpu", example, above)
     return Cap(wanted.gpus, wanted.gpu_models)
+
+
+def _guarantee(tree: Tree, name: str) -> tuple[Cells, ...]:
+    groups = tree.items if isinstance(tree, Items) else (tree,)
+    return tuple(_cells(group, name) for group in groups)
 
 
 def _cells(tree: Tree, above: str) -> Cells:

@@ -124,6 +124,27 @@ def test_who_cannot_make_room_does_not_get_what_others_are_guaranteed(
     assert states(cyd)[stays] == "queued"
 
 
+def test_a_node_of_ones_own_comes_back_from_the_team(
+    deck: Deck, people: dict[str, Person], tmp_path: Path
+) -> None:
+    ann = people["ann"]
+    pools = tmp_path / "pools.yaml"
+    pools.write_text(
+        "pools: {speech: {guarantee: {nodes: 3}, people: {ann: {guarantee: {nodes: 1}}}}}"
+    )
+    assert deck.qd("pool", "apply", str(pools)).returncode == 0
+    assert deck.qd("team", "add", "speech", "bob").returncode == 0
+    theirs = [submit(people["bob"], f"speech-{n}", "speech") for n in range(20)]
+    until(lambda: list(states(people["bob"]).values()) == ["running"] * 20)
+    own = submit(ann, "own", "speech")
+    until(lambda: states(ann)[own] == "running", within_s=GRACE_S)
+    assert "its owner is guaranteed what it runs on" in ann.may("explain", own)
+    assert "its team is guaranteed what it runs on" in ann.may("explain", theirs[0])
+    assert "ann (1 node): 8 GPUs" in ann.may("pool", "tree")
+    row = next(line for line in ann.may("pool", "show", "speech").splitlines() if "ann" in line)
+    assert row.split()[:5] == ["ann", "1", "node", "0", "8"]
+
+
 def test_an_elastic_job_gives_up_the_nodes_that_are_needed_and_goes_on_with_the_rest(
     deck: Deck, people: dict[str, Person], tmp_path: Path
 ) -> None:

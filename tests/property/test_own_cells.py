@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 Job = TypeVar("Job", Waiting, Running)
 
-HISTORIES = 100
-PARTS = 4
+HISTORIES = 240
+PARTS = 8
 STEPS = 12
 
 
@@ -50,6 +50,8 @@ def run_history(seed: int) -> None:
     world, keeper = World.of(seed), Keeper()
     if not world.owned["a"]:
         return
+    if seed % 2:
+        world.policy = replace(world.policy, patience_s=2 * STEP_S)
     policy = with_ann(world.policy, world.owned)
     for _ in range(STEPS):
         for _ in range(world.chance.below(4)):

@@ -71,7 +71,7 @@ def _told_of_cover(plane: ControlPlane, snapshot: Snapshot, job: Job) -> str:
         return ""
     cover = Cover(capacity_of(snapshot.rooms), snapshot, plane.policy)
     if not any(one.job_id == job.id for one in cover.borrowed):
-        is_own = cover.book.tree.has_own(job.spec.team, job.actor)
+        is_own = cover.book.owners.has_own(job.spec.team, job.actor)
         return f"; its {'owner' if is_own else 'team'} is guaranteed what it runs on"
     if not job.spec.is_preemptible:
         return "; it borrows what nobody is guaranteed"

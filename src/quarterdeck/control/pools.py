@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from quarterdeck.control.plan import look_ahead
@@ -10,7 +10,7 @@ from quarterdeck.core.cluster.parts import gpu_of
 from quarterdeck.core.scheduling.budgets import MonthUse
 from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.cover import Cover
-from quarterdeck.core.scheduling.pools import Pool
+from quarterdeck.core.scheduling.pools import Pool, pool_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """What jobs of somebody hold, in GPUs, how many wait, and the GPU hours of this month."""
+    """What jobs of somebody hold, in GPUs, how many wait, the GPU hours of this month, and on how
+    many cells of their own none of them runs."""
 
     covered: int = 0
     borrowed: int = 0
     waiting: int = 0
     hours: float = 0.0
+    cells_free: int = 0
 
     def __add__(self, other: Share) -> Share:
         """Both together."""
@@ -37,13 +39,14 @@ class Share:
             self.borrowed + other.borrowed,
             self.waiting + other.waiting,
             self.hours + other.hours,
+            self.cells_free + other.cells_free,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class PoolStanding:
-    """A team: its pool, how many of its cells are free, what each of its people holds, and how many
-    device hours it may use this month; None for as many as it wants."""
+    """A team: its pool, how many of its cells that are nobody's own are free, what each of its
+    people holds, and how many device hours it may use this month; None for as many as it wants."""
 
     pool: Pool
     cells_free: int
@@ -91,7 +94,6 @@ def list_pools(plane: ControlPlane) -> Pools:
     for team, owner in members:
         if hours := month.hours_of_member(team, owner):
             add(team, owner, Share(hours=hours))
-    free = {pool.team: _count_left(cover.book, pool) for pool in plane.policy.pools}
     for pool in plane.policy.pools:
         for member in pool.people:
             add(pool.team, member.user, Share())
@@ -101,8 +103,11 @@ def list_pools(plane: ControlPlane) -> Pools:
     standings = tuple(
         PoolStanding(
             pools.get(team, Pool(team)),
-            free.get(team, 0),
-            dict(sorted(users.get(team, {}).items())),
+            _count_left(cover.book, team),
+            {
+                user: replace(share, cells_free=_count_left(cover.book, pool_name(team, user)))
+                for user, share in sorted(users.get(team, {}).items())
+            },
             _budget_of(teams.get(team)),
         )
         for team in sorted({*pools, *users})
@@ -112,10 +117,9 @@ def list_pools(plane: ControlPlane) -> Pools:
     return Pools(standings, gpus, int(capacity.gpus_free[is_open].sum()), cover.shortfall)
 
 
-def _count_left(book: CellBook, pool: Pool) -> int:
-    """How many of a team's cells no job runs on, its people's own included."""
-    names = {pool.team, *(book.tree.pool_of(pool.team, member.user) for member in pool.people)}
-    return sum(book.count_left(name) for name in names if book.has(name))
+def _count_left(book: CellBook, name: str) -> int:
+    """How many cells of a pool no job runs on."""
+    return book.count_left(name) if book.has(name) else 0
 
 
 def _budget_of(team: Team | None) -> int | None:

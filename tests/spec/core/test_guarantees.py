@@ -19,7 +19,7 @@ from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.cover import Cover
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.plan import Because, Blocker, Plan
-from quarterdeck.core.scheduling.pools import Cells, Member, Pool
+from quarterdeck.core.scheduling.pools import Cap, Cells, Member, Pool
 from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot, Waiting
 from quarterdeck.core.scheduling.standing import Keeper
 from quarterdeck.testing.builders import START_NS, a_dgx
@@ -361,13 +361,32 @@ def test_who_goes_for_a_job_of_its_team_leaves_no_cell_where_room_was_made_for_o
     )
 
 
+def half_full() -> list[Running]:
+    """Of d0 all goes, and half of d3 is free."""
+    going = [runs("b0", "b", 0, 0, 4), runs("b1", "b", 0, 4, 4)]
+    running = [replace(one, is_leaving=True) for one in going]
+    return [*running, *FULL[1:3], runs("b3", "b", 3, 0, 4)]
+
+
+def test_tasks_of_an_array_that_share_a_cell_start_where_room_is_made_for_them() -> None:
+    given = Clearance("local", ("d0",), 1)
+    array = waits("a1", "a", gpus=4, tasks=(0, 1), room=2, clearance=given)
+    plan = plan_of(policy(a=ONE), half_full(), array)
+    assert (plan.placements, plan.evictions) == ((), ())
+
+
+def test_on_whom_others_of_the_team_count_with_cells_of_their_own_starts_at_once() -> None:
+    a1 = waits("a1", "a", owner="ann", gpus=4, clearance=Clearance("local", ("d0",), 1))
+    a2 = waits("a2", "a", owner="bob", gpus=4, clearance=Clearance("local", ("d0",), 0))
+    plan = plan_of(ANNS, half_full(), a1, a2)
+    assert [one.job_id for one in plan.placements] == ["a1"]
+
+
 @pytest.mark.parametrize("down", [0, 1])
 def test_who_others_count_on_starts_only_where_room_is_made_for_it(down: int) -> None:
     """Both have room made on one cell. If the first took it elsewhere somebody else would have to
     go for the second; only where there will be no such room it does."""
-    going = [runs("b0", "b", 0, 0, 4), runs("b1", "b", 0, 4, 4)]
-    running = [replace(one, is_leaving=True) for one in going]
-    running += [*FULL[1:3], runs("b3", "b", 3, 0, 4)]
+    running = half_full()
     a1 = waits("a1", "a", gpus=4, clearance=Clearance("local", ("d0",), 1))
     a2 = waits("a2", "a", gpus=4, clearance=Clearance("local", ("d0",), 0))
     plan = plan_of(policy(a=ONE), running, a1, a2, down=down)
@@ -396,6 +415,30 @@ def test_cells_of_a_person_are_for_nobody_else_of_the_team(owner: str, gone: lis
     running = [runs(f"a{n}", "a", n, owner="bob", is_owed=True) for n in range(2)]
     plan = plan_of(ANNS, [*running, *FULL[2:]], waits("a3", "a", owner=owner))
     assert victims(plan) == gone
+
+
+def test_groups_that_lie_together_stay_groups_whoever_has_cells_of_their_own() -> None:
+    two = Cells(2, within=Level.RACK)
+    ann = Member("ann", guarantee=(two,))
+    assert Pool("a", (two, ONE, two), people=(ann,)).shared == (ONE, two)
+    given = replace(ANNS, pools=(Pool("a", (two, two)),))
+    assert len(victims(plan_of(given, FULL, waits("a1", "a", 2)))) == 2
+
+
+def test_what_is_a_persons_own_no_limit_of_the_team_takes_away() -> None:
+    """Bob may not fill what the team may hold while ann does not use her node."""
+    given = replace(ANNS, pools=(replace(ANNS.pools[0], limit=(Cap(24),)),))
+    running = [runs(f"a{n}", "a", n, owner="bob", is_owed=True) for n in range(2)]
+    third = waits("a3", "a", owner="bob")
+    plan = plan_of(given, running, third)
+    assert plan.verdicts[third.job_id].blocked_by is Blocker.POOL_LIMIT
+    assert "holds 16, and 8 are kept for people of it" in plan.verdicts[third.job_id].message
+    hers = [*running, runs("a2", "a", 2, owner="ann", is_owed=True)]
+    for held, owner, starts in (
+        (running, "ann", True), (hers, "ann", False), (hers[1:], "bob", True)
+    ):  # fmt: skip
+        plan = plan_of(given, held, replace(third, owner=owner))
+        assert bool(plan.placements) is starts, (owner, plan.verdicts)
 
 
 def test_beyond_their_own_cells_a_person_borrows() -> None:

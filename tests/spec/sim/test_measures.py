@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from quarterdeck.core.cluster.demand import Grant
+from quarterdeck.core.cluster.demand import Grant, Resources
 from quarterdeck.core.cluster.hardware import Device, Node
+from quarterdeck.core.scheduling.pools import Cells, Member, Pool
 from quarterdeck.sim.fast.figures import Setting, figures_of
 from quarterdeck.sim.fast.measures.energy import IDLE_SHARE, WATTS_PER_GPU, energy_figures
 from quarterdeck.sim.fast.measures.fairness import finish_time_fairness
 from quarterdeck.sim.fast.measures.fragmentation import fragmentation_of
-from quarterdeck.sim.fast.measures.guarantees import violations_of
+from quarterdeck.sim.fast.measures.guarantees import guaranteed_gpus, violations_of
 from quarterdeck.sim.fast.measures.interruptions import interruption_figures
 from quarterdeck.sim.fast.measures.steps import percentile, steps_of_spans
 from quarterdeck.sim.fast.measures.topology import topology_figures
@@ -137,6 +140,20 @@ def test_a_guarantee_is_violated_while_what_fits_it_has_waited_a_minute() -> Non
     figures = figures_of(told, Setting({"vision": 4}))
     assert figures["guarantee_violation_minutes"] == 4
     assert "guarantee_violation_minutes" not in figures_of(told)
+
+
+def test_a_guarantee_of_a_person_is_violated_by_what_they_have_themselves() -> None:
+    """Of vision's 4 GPUs 2 are ann's: the team holds 2 all the time, and ann none until 500."""
+    has = ran(job(0, 500, 2, team="vision"), span(0, 500, grant(0, 0, 1)))
+    hers = ran(replace(job(0, 50, 2, team="vision"), user="ann"), span(500, 550, grant(0, 2, 3)))
+    other = ran(job(0, 50, 2, team="vision"), span(500, 550, grant(1, 0, 1)))
+    cells = Cells(1, Resources(2))
+    pool = Pool("vision", (replace(cells, count=2),), people=(Member("ann", guarantee=(cells,)),))
+    told = story(has, hers, other)
+    gpus = guaranteed_gpus([pool], told.nodes)
+    assert gpus == {"vision/ann": 2, "vision": 2}
+    found = violations_of(told, gpus)
+    assert found == {"vision": 0.0, "vision/ann": pytest.approx(440 / 60)}
 
 
 def test_a_wait_of_less_than_a_minute_violates_no_guarantee() -> None:

@@ -60,6 +60,7 @@ def test_every_field_of_the_policy_has_a_key_and_every_key_is_in_the_docs() -> N
 
 
 TWO = "{guarantee: {nodes: 2}}"
+RACK = "{guarantee: {nodes: 2, within: rack}}"
 THREE = "{gpu: 3}"
 MORE = "{limit: {gpu: 2}, guarantee: {gpu: 3}}"
 
@@ -96,15 +97,23 @@ MORE = "{limit: {gpu: 2}, guarantee: {gpu: 3}}"
         ),
         (
             "pools: {a: {people: {b: {guarantee: {nodes: 1}}}}}",
-            "1:12: pools.a.people.b.guarantee: of 1 node the team has 1 too few",
+            "1:12: pools.a.people.b.guarantee: the team has 1 too few for 1 node",
         ),
         (
             f"pools: {{a: {{guarantee: {{nodes: 3}}, people: {{b: {TWO}, c: {TWO}}}}}}}",
-            "1:12: pools.a.people.c.guarantee: of 2 nodes the team has 1 too few",
+            "1:12: pools.a.people.c.guarantee: the team has 1 too few for 2 nodes",
         ),
         (
             f"pools: {{a: {{guarantee: {THREE}, people: {{b: {MORE}}}}}}}",
             "1:12: pools.a.people.b is guaranteed 3 GPUs, and may hold 2 at most",
+        ),
+        (
+            f"pools: {{a: {{guarantee: {{nodes: 3, within: rack}}, people: {{b: {RACK}}}}}}}",
+            "1:12: pools.a.people.b.guarantee: the team has 2 too few for 2 nodes within one rack",
+        ),
+        (
+            "pools: {a: {guarantee: {gpu: 'A100:4'}, limit: [{gpu: 'A100:2'}, {gpu: 64}]}}",
+            "1:12: pools.a is guaranteed 4 GPUs, and may hold 2 at most",
         ),
         ("pools: {a: {people: {b: {guarantee: 1}}}}", "1:37: pools.a.people.b.guarantee is not a"),
         ("half_life: 12h", "1:12: half_life is '12h', and what was used is known by days"),

@@ -186,6 +186,15 @@ def test_pools_are_written_followed_and_told_at_once(watched: Watched) -> None:
     assert (watched.changes, len(watched.told)) == (2, 2)
 
 
+def test_whose_own_cells_are_is_told(watched: Watched) -> None:
+    own = (
+        "pools: {vision: {guarantee: {nodes: 2}, people: {ann: {guarantee: {}}, zoe: {weight: 2}}}}"
+    )
+    watched.watch.put_pools(own, is_dry_run=False)
+    told = "guaranteed: vision 2 nodes, of these ann 1 node (weight 1)"
+    assert told in watched.told[-1].detail
+
+
 @pytest.mark.parametrize("before", [None, "patience: 1m\n"])
 def test_pools_that_the_audit_cannot_take_leave_the_file_as_it_was(
     watched: Watched, before: str | None

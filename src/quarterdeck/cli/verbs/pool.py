@@ -77,6 +77,7 @@ def show(team: str, output: str) -> None:
                 (
                     one.user,
                     ", ".join(one.guarantee) or "-",
+                    one.cells_free,
                     one.gpus_covered,
                     one.gpus_borrowed,
                     one.jobs_waiting,
@@ -86,8 +87,8 @@ def show(team: str, output: str) -> None:
                 for one in pool.users
             ]
             headers = (
-                "USER", "GUARANTEE", "COVERED GPUS", "BORROWED GPUS", "WAITING", "GPU HOURS",
-                "LIMIT",
+                "USER", "GUARANTEE", "UNUSED", "COVERED GPUS", "BORROWED GPUS", "WAITING",
+                "GPU HOURS", "LIMIT",
             )  # fmt: skip
             print_table(headers, rows)
 

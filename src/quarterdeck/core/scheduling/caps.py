@@ -3,7 +3,7 @@
 A cap is of some models or of all. Where a job would take its team or its owner beyond one, nodes
 with those GPUs are no place for it; where that leaves it no place at all, it waits without holding
 up anybody. A share of a GPU counts as its percentage, a slice as its sevenths. What runs when a cap
-is lowered goes on.
+is lowered goes on. Of a team's cap enough is kept for people with cells of their own.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.cluster.demand import Grant, Resources
     from quarterdeck.core.scheduling.fleet import Fleet
     from quarterdeck.core.scheduling.plan import Placement
-    from quarterdeck.core.scheduling.pools import Cap, Pool
+    from quarterdeck.core.scheduling.pools import Cap, Member, Pool
     from quarterdeck.core.scheduling.snapshot import Snapshot, Waiting
 
     Rows = NDArray[np.bool_]
@@ -38,17 +38,33 @@ EPS: Final = 1e-6
 
 @dataclass(slots=True)
 class _Counted:
-    """A cap of a team or of one of its people, the rows with such GPUs, and what is held there."""
+    """A cap of a team or of one of its people, the rows with such GPUs, and what is held there.
+    `own` are the GPUs of cells that are people's own, `used` how many these people hold."""
 
     cap: Cap
     who: str
     rows: Rows
     held: float = 0.0
+    own: dict[str, float] = field(default_factory=dict)
+    used: dict[str, float] = field(default_factory=dict)
 
-    @property
-    def left(self) -> float:
-        """How many GPUs more may be held."""
-        return self.cap.gpus - self.held + EPS
+    def left(self, owner: str) -> float:
+        """How many GPUs more somebody may hold."""
+        return self.cap.gpus - self.held - self.kept_from(owner) + EPS
+
+    def kept_from(self, owner: str) -> float:
+        """How many are kept for others, who have as many of their own that they do not use."""
+        return sum(
+            max(0.0, gpus - self.used.get(user, 0.0))
+            for user, gpus in self.own.items()
+            if user != owner
+        )
+
+    def hold(self, owner: str, gpus: float) -> None:
+        """Somebody holds so many more, or fewer."""
+        self.held += gpus
+        if owner in self.own:
+            self.used[owner] = self.used.get(owner, 0.0) + gpus
 
 
 class Caps:
@@ -61,7 +77,10 @@ class Caps:
         for pool in pools:
             if pool.limit:
                 who = f"team {pool.team}"
-                self._of_team[pool.team] = [self._counted(cap, who) for cap in pool.limit]
+                counted = [self._counted(cap, who) for cap in pool.limit]
+                for each in counted:
+                    each.own = self._own_under(each, pool.people)
+                self._of_team[pool.team] = counted
             for member in pool.people:
                 if member.limit:
                     who = f"user {member.user} in team {pool.team}"
@@ -70,7 +89,7 @@ class Caps:
         if self._of_team or self._of_member:
             for one in snapshot.running:
                 for each in self._list(one.team, one.owner):
-                    each.held += self._held(each, one.site, one.grants)
+                    each.hold(one.owner, self._held(each, one.site, one.grants))
 
     def find(self, waiting: Waiting) -> Capped | None:
         """What bounds a job; None for nothing."""
@@ -90,6 +109,21 @@ class Caps:
             if any(is_model(kind.model, model) for model in cap.models)
         ]
         return _Counted(cap, who, np.any(np.isin(fleet.kind, kinds), axis=1).astype(bool))
+
+    def _own_under(self, counted: _Counted, people: Iterable[Member]) -> dict[str, float]:
+        """The GPUs of the cells that are people's own, as far as their models are under the cap; of
+        a whole node as many as the largest has."""
+        largest = float(self._fleet.gpus[counted.rows].max(initial=0))
+        models = counted.cap.models
+        return {
+            one.user: sum(
+                cells.count * (cells.resources.gpus or largest)
+                for cells in one.guarantee
+                if not models or set(cells.resources.gpu_models) & set(models)
+            )
+            for one in people
+            if one.guarantee
+        }
 
     def _held(self, counted: _Counted, site: str, grants: Iterable[Grant]) -> float:
         """What of these is on rows of a cap."""
@@ -112,7 +146,9 @@ class Capped:
         demand = self.waiting.demand
         if demand.nodes_max is not None:
             each = self._gpus() / demand.nodes
-            most = min((int(one.left / each) for one in self.counted), default=demand.nodes_max)
+            most = min(
+                (int(self._left(one) / each) for one in self.counted), default=demand.nodes_max
+            )
             nodes = max(demand.nodes, min(demand.nodes_max, most))
             self.waiting = replace(self.waiting, demand=replace(demand, nodes_max=nodes))
 
@@ -142,22 +178,24 @@ class Capped:
         lies = [self.fleet.rows[site, node] for node in nodes]
         for one in self.counted:
             on_them = sum(bool(one.rows[row]) for row in lies)
-            one.held += held * on_them / max(1, len(lies))
+            one.hold(self.waiting.owner, held * on_them / max(1, len(lies)))
         self._rows = None
 
     def verdict(self) -> Verdict:
         """Why it waits."""
-        one = min(self._reached(), key=lambda one: one.left)
+        one = min(self._reached(), key=self._left)
         needs, held = self._gpus(), one.held
         kind = f"{' or '.join(one.cap.models)} GPUs" if one.cap.models else "GPUs"
+        kept = one.kept_from(self.waiting.owner)
+        aside = f", and {kept:.3g} are kept for people of it" if kept > EPS else ""
         when = "when enough of its jobs have ended"
         if needs > one.cap.gpus + EPS:
             when = "only once it is raised, as it takes more than that by itself"
         return Verdict(
             self.waiting.job_id,
             Blocker.POOL_LIMIT,
-            f"{one.who} may hold {one.cap.gpus} {kind} at once and holds {held:.3g}; this takes "
-            f"{needs:.3g}",
+            f"{one.who} may hold {one.cap.gpus} {kind} at once and holds {held:.3g}{aside}; this "
+            f"takes {needs:.3g}",
             hint=f"it starts {when}; `qd pool show {self.waiting.team}` tells the limits, which an "
             "admin may raise",
             numbers={"gpus_held": round(held), "gpus_max": one.cap.gpus},
@@ -165,7 +203,10 @@ class Capped:
 
     def _reached(self) -> list[_Counted]:
         needs = self._gpus()
-        return [one for one in self.counted if needs > one.left]
+        return [one for one in self.counted if needs > self._left(one)]
+
+    def _left(self, one: _Counted) -> float:
+        return one.left(self.waiting.owner)
 
     def _gpus(self) -> float:
         """What it takes at least."""

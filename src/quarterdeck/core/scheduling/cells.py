@@ -11,7 +11,7 @@ What a replica takes of a cell is counted in GPUs of the node: the GPUs that it 
 share of the node as it takes of the CPUs or the memory, whichever is most. A node without GPUs
 counts as one.
 
-A *team* is here whoever holds cells: also a person with cells of their own (`PoolTree`).
+A *team* is here whoever holds cells: also a person with cells of their own (`CellOwners`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import numpy as np
 from quarterdeck.core.cluster.parts import gpu_of
 from quarterdeck.core.scheduling.holdings import ANY, Footprint, Holding, Step
 from quarterdeck.core.scheduling.others import taken_of
-from quarterdeck.core.scheduling.pools import PoolTree
+from quarterdeck.core.scheduling.pools import CellOwners
 from quarterdeck.core.scheduling.reserve import Lot, reserve
 from quarterdeck.core.scheduling.shapes import EPS, are_alike, replica_sizes, shapes_of, totals_of
 
@@ -72,8 +72,9 @@ class CellBook:
         self._bound = np.zeros(len(self.total))
         self._stuck = np.zeros(len(self.total))
         self._staying = np.zeros(len(self.total))
-        self.tree = PoolTree(pools)
-        guarantees = self.tree.guarantees
+        self.owners = CellOwners(pools)
+        self._pool_of = self.owners.pool_of
+        guarantees = self.owners.guarantees
         shapes = shapes_of(chain(*guarantees.values()), self.fleet, self.total)
         self.are_alike = are_alike(shapes.values())
         """What a team holds is one group then, and binding one never leaves too little for
@@ -108,9 +109,9 @@ class CellBook:
         """Those that are guaranteed anything."""
         return tuple(self._held)
 
-    def team_of(self, one: Waiting | Running) -> str:
-        """Whose cells are for it."""
-        return self.tree.pool_of(one.team, one.owner)
+    def pool_of(self, one: Waiting | Running) -> str:
+        """The pool whose cells are for it. It is asked of all that waits in every plan."""
+        return self._pool_of(one.team, one.owner) if self.owners.has_people else one.team
 
     def has(self, team: str) -> bool:
         """Whether it is guaranteed anything."""

@@ -60,7 +60,7 @@ def claims_of(snapshot: Snapshot, book: CellBook, patience_s: float) -> dict[str
     claims: dict[str, list[Claim]] = defaultdict(list)
     has_cells: dict[tuple[str, Demand], bool] = {}
     for one in snapshot.waiting:
-        team = book.team_of(one)
+        team = book.pool_of(one)
         if not book.has(team) or not (ready := one.ready(snapshot.now_ns)):
             continue
         if one.clearance is not None:

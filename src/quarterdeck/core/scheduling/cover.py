@@ -203,7 +203,7 @@ class Cover:
         self._short = None
 
     def _lends(self, one: Running) -> bool:
-        changed = self._changed.get(self.book.team_of(one))
+        changed = self._changed.get(self.book.pool_of(one))
         return one in self._kept.lent if changed is None else id(one) in changed.lent
 
     def _borrowed_of(self, team: str) -> list[Running]:
@@ -215,7 +215,7 @@ class Cover:
     def _covers(self, one: Running, short: int) -> bool:
         """Whether cells cover it that no job waits for which comes before it, and cells of others
         that must lie together, or are parts of nodes, still find a node."""
-        team = self.book.team_of(one)
+        team = self.book.pool_of(one)
         binding = self.book.bind(team, self._kept.spot(one))
         if binding is None:
             return False

@@ -15,7 +15,7 @@ from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.order import class_of, is_late, may_oust, next_class_ns
 from quarterdeck.core.scheduling.placer import Placer
 from quarterdeck.core.scheduling.plan import Because, Eviction
-from quarterdeck.core.scheduling.pools import PoolTree
+from quarterdeck.core.scheduling.pools import CellOwners
 from quarterdeck.core.scheduling.snapshot import Running
 
 if TYPE_CHECKING:
@@ -67,8 +67,8 @@ class Clearing:
         self._in_vain: set[tuple[Demand, Sites, Insists, int, int, int]] = set()
 
     @cached_property
-    def _tree(self) -> PoolTree:
-        return PoolTree(self._policy.pools)
+    def _owners(self) -> CellOwners:
+        return CellOwners(self._policy.pools)
 
     @cached_property
     def _leaving(self) -> list[Running]:
@@ -172,11 +172,11 @@ class Clearing:
     def _because(self, victim: Running, case: _Case) -> Because:
         if self._policy.orders_evictions:
             return Because.ORDER
-        is_own = self._team_of(victim) == self._team_of(case.waiting)
+        is_own = self._pool_of(victim) == self._pool_of(case.waiting)
         return Because.PRIORITY if is_own else Because.GUARANTEE
 
-    def _team_of(self, one: Waiting | Running) -> str:
-        return self._tree.pool_of(one.team, one.owner)
+    def _pool_of(self, one: Waiting | Running) -> str:
+        return self._owners.pool_of(one.team, one.owner)
 
     def note_started(self, waiting: Waiting, count: int) -> None:
         """So many attempts of it start by this plan: later ones may have to make room."""

@@ -89,7 +89,7 @@ def making_room(
                 f"{_jobs(smaller)} {'give' if smaller > 1 else 'gives'} up some nodes of it"
             )
             numbers["jobs_made_smaller"] = smaller
-        who = f"its team is guaranteed the room, and {' and '.join(goes)}"
+        who = f"it is guaranteed the room, and {' and '.join(goes)}"
         numbers["gpu_seconds_lost"] = round(lost_gpu_s)
     return Verdict(
         waiting.job_id,

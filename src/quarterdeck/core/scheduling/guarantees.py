@@ -65,24 +65,24 @@ class Guarantees:
         self._capacity = free.capacity
         self._going = self._cover.leaving
         self._cleared = _cleared_rows(free.capacity.fleet, snapshot.waiting)
-        self._counted_on = _counted_on(snapshot.waiting, self.team_of)
+        self._counted_on = _counted_on(snapshot.waiting, self.pool_of)
         self._borrowers: Borrowers | None = None
         self._left: Free | None = None
         self._in_vain: set[tuple[str, Demand, Sites, Insists, int, int]] = set()
         self.barred: NDArray[np.bool_] | None = None
         """Rows that the job which is looked at may not use: somebody has booked them."""
 
-    def team_of(self, one: Waiting | Running) -> str:
-        """Whose cells are for it: its team's, or its owner's own."""
-        return self._cover.book.team_of(one)
+    def pool_of(self, one: Waiting | Running) -> str:
+        """The pool whose cells are for it: its team's, or its owner's own."""
+        return self._cover.book.pool_of(one)
 
     def covers(self, waiting: Waiting) -> bool:
         """Whether its team is guaranteed anything."""
-        return self._cover.book.has(self.team_of(waiting))
+        return self._cover.book.has(self.pool_of(waiting))
 
     def could_cover(self, waiting: Waiting) -> bool:
         """Whether its team's cells would do if nothing else of the team ran."""
-        return self._cover.book.has_cells_for(self.team_of(waiting), waiting.demand)
+        return self._cover.book.has_cells_for(self.pool_of(waiting), waiting.demand)
 
     def must_stay(self, waiting: Waiting) -> bool:
         """Whether it could not be made to go as soon as somebody is owed what it runs on."""
@@ -92,7 +92,7 @@ class Guarantees:
         self, placer: Placer, waiting: Waiting, task: int | None, sites: Sites, insists: Insists
     ) -> Placement | None:
         """A placement that its team's cells cover, on what is free; None if there is none."""
-        data_at, team = dict(waiting.data_at), self.team_of(waiting)
+        data_at, team = dict(waiting.data_at), self.pool_of(waiting)
         for demand, mask in self._ways(placer, waiting, sites, insists):
             placement = placer.place(
                 waiting.job_id, demand, sites, task, data_at, insists,
@@ -109,7 +109,7 @@ class Guarantees:
     ) -> Reclaimed | None:
         """Room for a job that its team's cells would cover; None if nobody is in its way, or
         stopping those who may be stopped would not help."""
-        team = self.team_of(waiting)
+        team = self.pool_of(waiting)
         key = (team, waiting.demand, sites, insists, waiting.priority, id(self.barred))
         if key in self._in_vain:
             return None
@@ -150,11 +150,11 @@ class Guarantees:
         team count on the cells that it takes there: these had somebody stopped for a place that is
         theirs with these cells alone."""
         least = _least(waiting.demand)
-        for mask in self._masks(waiting, waiting.demand):
+        for number, mask in enumerate(self._masks(waiting, waiting.demand)):
             yield waiting.demand, mask
             if waiting.demand.nodes_max is not None:
                 yield least, mask
-            if waiting.job_id in self._counted_on:
+            if number == 0 and waiting.job_id in self._counted_on:
                 going = Placer(self._free_when_gone(placer, ()), placer.insists)
                 if going.could_place(least, sites, insists, within=mask):
                     return
@@ -171,7 +171,7 @@ class Guarantees:
             for job_id, rows in self._cleared.items():
                 if job_id != waiting.job_id:
                     shut |= rows
-        for mask in self._cover.book.masks(self.team_of(waiting), demand):
+        for mask in self._cover.book.masks(self.pool_of(waiting), demand):
             yield mask & ~shut
 
     def _reclaim(
@@ -183,7 +183,7 @@ class Guarantees:
         gone: Sequence[Running],
     ) -> Reclaimed | None:
         """Room made by those that borrow, after these of its own team have gone in any case."""
-        demand, team = _least(waiting.demand), self.team_of(waiting)
+        demand, team = _least(waiting.demand), self.pool_of(waiting)
         borrowers = self._list_borrowers() if gone or self._borrowers is None else self._borrowers
         if not gone:
             self._borrowers = borrowers
@@ -246,7 +246,7 @@ class Guarantees:
     ) -> Reclaimed | None:
         """The same on cells of jobs of its own team that have a lower priority: these go first, as
         few as will do, then those that borrow."""
-        team = self.team_of(waiting)
+        team = self.pool_of(waiting)
         gone: list[Running] = []
         found = None
         for one in self._outranked(waiting):
@@ -287,14 +287,14 @@ class Guarantees:
     def _may_oust(self, waiting: Waiting, one: Running) -> bool:
         """Whether one that borrows may be made to go for a job that is owed its room. Within a team
         it is priority that counts."""
-        return self.team_of(one) != self.team_of(waiting) or one.priority < waiting.priority
+        return self.pool_of(one) != self.pool_of(waiting) or one.priority < waiting.priority
 
     def _outranked(self, waiting: Waiting) -> list[Running]:
         """Those of its team that its cells cover and that it may oust, the cheapest first."""
         least_s = self._policy.min_runtime_s
         found = [
             one
-            for one in self._cover.covered_of(self.team_of(waiting))
+            for one in self._cover.covered_of(self.pool_of(waiting))
             if one.priority < waiting.priority
             and one.is_preemptible
             and (self._now_ns - one.started_at_ns) / NS_PER_S >= max(one.min_runtime_s, least_s)
@@ -316,20 +316,27 @@ def _cleared_rows(fleet: Fleet, waiting: Iterable[Waiting]) -> dict[JobId, NDArr
     return found
 
 
-def _counted_on(waiting: Iterable[Waiting], team_of: Callable[[Waiting], str]) -> set[JobId]:
-    """Those for whom room was made on cells that were free, where others of their team that need
-    fewer cells than nodes have room made as well: the cells may be the same."""
+def _counted_on(waiting: Iterable[Waiting], pool_of: Callable[[Waiting], str]) -> set[JobId]:
+    """Those for whom room was made on cells that were free, where others of their pool that need
+    fewer cells than nodes have room made as well: the cells may be the same. So it is with tasks of
+    one array, of which it is not known how many share a cell."""
     taking: dict[tuple[str, str, str], set[JobId]] = defaultdict(set)
     counting: dict[tuple[str, str, str], set[JobId]] = defaultdict(set)
+    arrays: set[JobId] = set()
     for one in waiting:
         if (given := one.clearance) is not None:
+            if given.cells and len(one.tasks) > 1:
+                arrays.add(one.job_id)
             for node in given.nodes:
-                place = (team_of(one), given.site, node)
+                place = (pool_of(one), given.site, node)
                 if given.cells:
                     taking[place].add(one.job_id)
                 if given.cells < len(given.nodes):
                     counting[place].add(one.job_id)
-    return {job_id for place, ids in taking.items() for job_id in ids if counting[place] - {job_id}}
+    found = {
+        job_id for place, ids in taking.items() for job_id in ids if counting[place] - {job_id}
+    }
+    return found | arrays
 
 
 def _least(demand: Demand) -> Demand:

@@ -60,7 +60,7 @@ class Owed:
         """Whether its team's cells may cover it, as far as the order is concerned."""
         return (
             self._guarantees.covers(waiting)
-            and self._guarantees.team_of(waiting) not in self._has_one_ahead
+            and self._guarantees.pool_of(waiting) not in self._has_one_ahead
             and not is_late(self._snapshot, waiting)
         )
 
@@ -99,7 +99,7 @@ class Owed:
             return found
         waited_s = (self._snapshot.now_ns - waiting.submitted_at_ns) / NS_PER_S
         if waited_s >= self._policy.patience_s and self._guarantees.could_cover(waiting):
-            self._has_one_ahead.add(self._guarantees.team_of(waiting))
+            self._has_one_ahead.add(self._guarantees.pool_of(waiting))
         return None
 
     def rows_for(self, waiting: Waiting) -> NDArray[np.bool_] | None:

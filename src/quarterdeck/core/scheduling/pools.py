@@ -8,9 +8,10 @@ one rack or unit, all of them together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from quarterdeck.basics.errors import Invalid
 from quarterdeck.core.cluster.demand import Level, Resources
 from quarterdeck.core.cluster.gpus import format_gpus
 
@@ -83,34 +84,44 @@ class Pool:
     people: tuple[Member, ...] = ()
 
     @property
-    def gpus(self) -> int:
-        """The GPUs of its cells, as far as they name any; whole nodes count as none."""
-        return sum(cells.count * cells.resources.gpus for cells in self.guarantee)
-
-    @property
     def shared(self) -> tuple[Cells, ...]:
-        """Its cells without those of its people. Raises `ValueError` where one of these is
-        guaranteed more than is left of the team's."""
-        left = {cells.kind: 0 for cells in self.guarantee}
-        for cells in self.guarantee:
-            left[cells.kind] += cells.count
+        """Its cells without those of its people. Raises `Invalid` where one of these is guaranteed
+        what is not the team's."""
+        left = list(self.guarantee)
         for member in self.people:
             for cells in member.guarantee:
-                if left.get(cells.kind, 0) < cells.count:
-                    raise ValueError(
-                        f"{member.user} is guaranteed {cells}, the team less than that"
-                    )
-                left[cells.kind] -= cells.count
-        return tuple(Cells(count, *kind) for kind, count in left.items() if count)
+                left = _without(left, cells, f"people.{member.user}.guarantee")
+        return tuple(left)
 
 
-class PoolTree:
-    """The pools that hold cells, by name: what of a team's is nobody's own, and each person's who
-    is guaranteed something, taken out of it. Each job is in one of them. A person's come before
-    their team's.
+def _without(groups: list[Cells], cells: Cells, field: str) -> list[Cells]:
+    """These groups, of which cells of the same kind are somebody's own. What has to lie together
+    stays together: of such cells a group is taken as a whole or not at all."""
+    wanted, left = cells.count, []
+    for group in groups:
+        taken = min(wanted, group.count) if group.kind == cells.kind else 0
+        if cells.within is not None and taken != group.count:
+            taken = 0
+        wanted -= taken
+        left += [replace(group, count=group.count - taken)] if taken < group.count else []
+    if wanted:
+        raise Invalid(
+            f"{field}: the team has {wanted} too few for {cells}",
+            field=field,
+            hint="a person's cells are taken out of the team's guarantee, which needs as many of "
+            "the same kind; of cells that lie together a whole entry",
+        )
+    return left
 
-    What a person runs beyond their own cells borrows, as that of everybody: nothing then depends on
-    which of two pools covers a job that runs."""
+
+def pool_name(team: str, user: str) -> str:
+    """Of the pool of a person with cells of their own; neither name can have a slash."""
+    return f"{team}/{user}"
+
+
+class CellOwners:
+    """The pools that hold cells, by name: a person's who has some of a team's as their own, and
+    the team's with the rest. Each job is in one of them. A person's come before their team's."""
 
     def __init__(self, pools: Iterable[Pool]) -> None:
         guarantees: dict[str, tuple[Cells, ...]] = {}
@@ -118,18 +129,19 @@ class PoolTree:
         for pool in pools:
             for member in pool.people:
                 if member.guarantee:
-                    name = f"{pool.team}/{member.user}"
+                    name = pool_name(pool.team, member.user)
                     self._own[pool.team, member.user] = name
                     guarantees[name] = member.guarantee
-            if shared := pool.shared if pool.guarantee else ():
+            if shared := pool.shared:
                 guarantees[pool.team] = shared
         self.guarantees: Mapping[str, tuple[Cells, ...]] = guarantees
+        self.has_people = bool(self._own)
 
     def pool_of(self, team: str, user: str) -> str:
         """The pool in which the jobs of a person in a team are; the team's name where that is
         guaranteed nothing."""
-        return self._own.get((team, user), team) if self._own else team
+        return self._own.get((team, user), team)
 
     def has_own(self, team: str, user: str) -> bool:
-        """Whether a person is guaranteed something by themselves."""
+        """Whether a person has cells of their own."""
         return (team, user) in self._own

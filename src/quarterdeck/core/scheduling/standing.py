@@ -105,9 +105,9 @@ class Keeper:
         """Rows that others gave up where jobs of a team lie that nothing covers, and their
         rights."""
 
-    def team_of(self, one: Running) -> TeamCover | None:
+    def cover_of(self, one: Running) -> TeamCover | None:
         """Whose cells are for it; None for who is guaranteed nothing."""
-        return self.teams.get(self.book.team_of(one))
+        return self.teams.get(self.book.pool_of(one))
 
     def spot(self, one: Running) -> Footprint:
         """Where a job lies that is not being stopped, and what it takes."""
@@ -130,7 +130,7 @@ class Keeper:
         self.staying.remove(one)
         for row in self.spot(one).rows:
             self.here[row] = [pair for pair in self.here[row] if pair[0] is not one]
-        team = self.team_of(one)
+        team = self.cover_of(one)
         if team is None:
             del self.outside[id(one)]
             self.lent.remove(one)
@@ -157,7 +157,7 @@ class Keeper:
             row = self.book.fleet.rows.get((one.site, grant.node))
             if row is not None:
                 self.here[row].append((one, grant))
-        team = self.team_of(one)
+        team = self.cover_of(one)
         if team is None or not one.is_owed:
             self.staying.add(one)
         if team is None:
@@ -204,7 +204,7 @@ class Keeper:
             return SOONEST
 
         def on_row(row: int) -> list[Running]:
-            return [one for one, _ in self.here.get(row, ()) if self.team_of(one) is team]
+            return [one for one, _ in self.here.get(row, ()) if self.cover_of(one) is team]
 
         return team.first_touched(on_row, self._lying)
 
@@ -283,7 +283,7 @@ class Keeper:
         rest of later teams."""
         for row, more in changed:
             for one, _ in self.here.get(row, ()):
-                team = self.team_of(one)
+                team = self.cover_of(one)
                 if team is None or team.number == number:
                     continue
                 if one.is_owed:

@@ -14,9 +14,12 @@ class PoolUserView(Answer):
     guarantee: list[str] = Field(
         default=[], description="Which of the team's cells are for nobody else of it."
     )
+    cells_free: int = Field(
+        default=0, description="Those of their own on which none of theirs runs."
+    )
     limit: list[str] = Field(default=[], description="What they may hold at most in this team.")
     weight: float = Field(default=1.0, description="Theirs, where the team's people take turns.")
-    gpus_covered: int = Field(description="GPUs that the team's guarantee covers.")
+    gpus_covered: int = Field(description="GPUs that their own cells cover, or the team's.")
     gpus_borrowed: int = Field(description="GPUs beyond it, which others may be owed.")
     jobs_waiting: int
     gpu_hours: float = Field(description="GPU hours that they have used this month (UTC).")

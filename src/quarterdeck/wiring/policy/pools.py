@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -10,7 +9,7 @@ from quarterdeck.basics.errors import Invalid
 from quarterdeck.core.cluster.demand import GpuUnit, Level
 from quarterdeck.core.cluster.gpus import parse_gpus
 from quarterdeck.core.governance.people import check_team_name, check_user_name
-from quarterdeck.core.scheduling.pools import WHOLE_NODE, Cap, Cells, Kind, Member, Pool
+from quarterdeck.core.scheduling.pools import WHOLE_NODE, Cap, Cells, Member, Pool
 from quarterdeck.sdk.yamltree import Entries, Items, Tree, shown, shown_key
 from quarterdeck.wiring.policy.parts import Wrong, entries_of, scalar_of
 
@@ -58,34 +57,36 @@ def _pool(team: str, tree: Entries, above: str) -> Pool:
             pool = replace(pool, people=_people(inner, name))
         else:
             _refuse_key(key.text, key, above, POOL_KEYS)
-    least = min((cap.gpus for cap in pool.limit if not cap.models), default=pool.gpus)
-    if pool.gpus > least:
-        told = f"{above} is guaranteed {pool.gpus} GPUs, and may hold {least} at most"
-        raise Wrong(tree.place, told, "raise its limit, or guarantee less", above)
+    _check_limit(pool.guarantee, pool.limit, tree, above)
     _check_people(pool, tree, above)
     return pool
 
 
 def _check_people(pool: Pool, tree: Entries, above: str) -> None:
     """What its people are guaranteed is part of what it is, and within their own limits."""
-    left = Counter[Kind]()
-    for cells in pool.guarantee:
-        left[cells.kind] += cells.count
     for member in pool.people:
-        name = f"{above}.people.{member.user}"
-        gpus = sum(cells.count * cells.resources.gpus for cells in member.guarantee)
-        least = min((cap.gpus for cap in member.limit if not cap.models), default=gpus)
-        if gpus > least:
-            told = f"{name} is guaranteed {gpus} GPUs, and may hold {least} at most"
-            raise Wrong(tree.place, told, "raise the limit, or guarantee less", name)
-        for cells in member.guarantee:
-            left[cells.kind] -= cells.count
-            if left[cells.kind] < 0:
-                told = f"{name}.guarantee: of {cells} the team has {-left[cells.kind]} too few"
-                hint = (
-                    f"a person's cells are taken out of {above}.guarantee: it needs as many alike"
-                )
-                raise Wrong(tree.place, told, hint, f"{name}.guarantee")
+        _check_limit(member.guarantee, member.limit, tree, f"{above}.people.{member.user}")
+    try:
+        _ = pool.shared
+    except Invalid as error:
+        field = f"{above}.{error.field}"
+        raise Wrong(tree.place, f"{above}.{error.message}", error.hint, field) from None
+
+
+def _check_limit(
+    guarantee: tuple[Cells, ...], limit: tuple[Cap, ...], tree: Entries, name: str
+) -> None:
+    """Nobody is guaranteed more GPUs of the models of a limit than that, as far as cells name
+    any: how many a whole node has is not known here."""
+    for cap in limit:
+        gpus = sum(
+            cells.count * cells.resources.gpus
+            for cells in guarantee
+            if not cap.models or {*cells.resources.gpu_models} & {*cap.models}
+        )
+        if gpus > cap.gpus:
+            told = f"{name} is guaranteed {gpus} GPUs, and may hold {cap.gpus} at most"
+            raise Wrong(tree.place, told, "raise its limit, or guarantee less", name)
 
 
 def _people(tree: Tree, above: str) -> tuple[Member, ...]:

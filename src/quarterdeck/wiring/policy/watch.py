@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from quarterdeck.control.rules import FollowedPolicy, Rules
+    from quarterdeck.core.scheduling.pools import Cells, Pool
     from quarterdeck.core.scheduling.snapshot import Policy
     from quarterdeck.ports.audit import AuditLog
     from quarterdeck.ports.clock import Clock
@@ -150,11 +151,18 @@ def _entry(given: FollowedPolicy) -> Entry:
     return Entry("policy_in_force", target=given.version, detail=told)
 
 
+def _told_of_pool(pool: Pool) -> str:
+    own = [f"{one.user} {_cells(one.guarantee)}" for one in pool.people if one.guarantee]
+    of_these = f", of these {', '.join(own)}" if own else ""
+    return f"{pool.team} {_cells(pool.guarantee)}{of_these} (weight {pool.weight:g})"
+
+
+def _cells(guarantee: tuple[Cells, ...]) -> str:
+    return " and ".join(map(str, guarantee)) or "nothing"
+
+
 def _told(policy: Policy) -> str:
-    pools = [
-        f"{one.team} {' and '.join(map(str, one.guarantee)) or 'nothing'} (weight {one.weight:g})"
-        for one in policy.pools
-    ]
+    pools = [_told_of_pool(one) for one in policy.pools]
     guaranteed = [f"guaranteed: {'; '.join(pools)}"] if pools else []
     return ", ".join(
         (

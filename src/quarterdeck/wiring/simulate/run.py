@@ -245,12 +245,19 @@ def _input_of(
     told.sort(key=lambda one: one.line)
     if outages is not None:
         told += [Told(outages.name, one.line, one.what) for one in away.remarks]
-    teams = {job.team for job in read.jobs}
+    teams, people = {job.team for job in read.jobs}, {(job.team, job.user) for job in read.jobs}
+    guaranteed = [(one.name, pool) for one in named for pool in one.policy.pools if pool.guarantee]
     notes = [
-        f"{one.name}: team {pool.team} is guaranteed something, and no job is of that team"
-        for one in named
-        for pool in one.policy.pools
-        if pool.guarantee and pool.team not in teams
+        f"{name}: team {pool.team} is guaranteed something, and no job is of that team"
+        for name, pool in guaranteed
+        if pool.team not in teams
+    ]
+    notes += [
+        f"{name}: user {member.user} is guaranteed something in team {pool.team}, and no job is "
+        "of that person there"
+        for name, pool in guaranteed
+        for member in pool.people
+        if member.guarantee and pool.team in teams and (pool.team, member.user) not in people
     ]
     return Input(
         jobs=len(read.jobs),

@@ -10,6 +10,7 @@ from collections import Counter
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+from quarterdeck.core.scheduling.pools import CellOwners, pool_name
 from quarterdeck.sim.fast.measures.usage import Holding, waits_of
 
 if TYPE_CHECKING:
@@ -25,14 +26,12 @@ _ABOUT: Final = 1e-9
 
 
 def guaranteed_gpus(pools: Iterable[Pool], nodes: Sequence[Node]) -> dict[str, int]:
-    """How many GPUs each team is guaranteed in all; a whole node counts as the largest there is."""
+    """How many GPUs each pool is guaranteed in all, a team's or a person's own (`CellOwners`); a
+    whole node counts as the largest there is."""
     largest = max((len(node.devices) for node in nodes), default=0)
     return {
-        pool.team: sum(
-            cells.count * min(cells.resources.gpus or largest, largest) for cells in pool.guarantee
-        )
-        for pool in pools
-        if pool.guarantee
+        name: sum(cells.count * min(cells.resources.gpus or largest, largest) for cells in held)
+        for name, held in CellOwners(pools).guarantees.items()
     }
 
 
@@ -45,13 +44,13 @@ def guarantee_figures(story: Story, guarantees: Mapping[str, int]) -> dict[str, 
 
 
 def violations_of(story: Story, guarantees: Mapping[str, int]) -> dict[str, float]:
-    """Minutes of each team with a guarantee."""
+    """Minutes of each pool with a guarantee."""
     holding = Holding(story.nodes)
-    found: dict[str, float] = {}
-    for team, gpus in sorted(guarantees.items()):
-        ran = [one for one in story.ran if one.job.team == team]
-        found[team] = _violated_s(ran, gpus, holding) / 60
-    return found
+    ran: dict[str, list[Ran]] = {name: [] for name in sorted(guarantees)}
+    for one in story.ran:
+        own = pool_name(one.job.team, one.job.user)
+        ran.get(own, ran.get(one.job.team, [])).append(one)
+    return {name: _violated_s(those, guarantees[name], holding) / 60 for name, those in ran.items()}
 
 
 def _violated_s(ran: Sequence[Ran], guarantee: int, holding: Holding) -> float:

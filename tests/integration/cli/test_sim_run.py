@@ -237,9 +237,9 @@ def test_a_guarantee_for_nobody_is_told(tmp_path: Path) -> None:
     done = qd("--cluster", CLUSTER, "--workload", short(tmp_path, 3), "--policy", policy)
     assert "p: team visoin is guaranteed something, and no job is of that team" in done.stderr
     zoe = "{nodes: 2}, people: {zoe: {guarantee: {nodes: 1}}}"
-    policy.write_text(f"pools: {{default: {{guarantee: {zoe}}}}}\n")
+    policy.write_text(f"pools: {{drugs: {{guarantee: {zoe}}}}}\n")
     done = qd("--cluster", CLUSTER, "--workload", short(tmp_path, 3), "--policy", policy)
-    assert "p: user zoe is guaranteed something in team default, and no job" in done.stderr
+    assert "p: user zoe is guaranteed something in team drugs, and no job" in done.stderr
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")

@@ -395,6 +395,17 @@ def test_who_others_count_on_starts_only_where_room_is_made_for_it(down: int) ->
     assert plan.verdicts[JobId("a2")].blocked_by is Blocker.MAKING_ROOM
 
 
+def test_who_others_count_on_waits_for_no_other_room_than_its_own() -> None:
+    """The node that was cleared is lost. On d1 somebody leaves beside a job of the team, for whom
+    ever; on d3 there is room now."""
+    beside = [runs("a0", "a", 1, 0, 4, is_owed=True), runs("b1", "b", 1, 4, 4, is_leaving=True)]
+    running = [*beside, FULL[2], runs("b3", "b", 3, 0, 4)]
+    a1 = waits("a1", "a", gpus=4, clearance=Clearance("local", ("d0",), 1))
+    a2 = waits("a2", "a", gpus=4, clearance=Clearance("local", ("d0",), 0))
+    plan = plan_of(policy(a=Cells(2)), running, a1, a2, down=1)
+    assert [one.job_id for one in plan.placements] == ["a1"]
+
+
 def test_who_nobody_counts_on_starts_as_soon_as_it_can() -> None:
     running = [replace(FULL[0], is_leaving=True), *FULL[1:3], runs("b3", "b", 3, 0, 4)]
     a1 = waits("a1", "a", gpus=4, clearance=Clearance("local", ("d0",), 1))

@@ -10,12 +10,11 @@ contended everybody has what they asked for.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import time
-from functools import lru_cache
 
+from .light import suppress
 from .logfile import format_size
 
 TYPE_CHECKING = False
@@ -84,14 +83,14 @@ class Cgroups:
         if folder:
             self._memory = (home.version, folder)
             for file, number in extras.items():  # not everywhere
-                with contextlib.suppress(OSError):
+                with suppress(OSError):
                     _write(folder, file, number)
 
     def _make(self, home: Home, name: str, settings: dict[str, int]) -> str:
         """The group's folder, or an empty string."""
         folder = os.path.join(home.folder, name)
         try:
-            with contextlib.suppress(FileExistsError):
+            with suppress(FileExistsError):
                 os.mkdir(folder)
             for file, number in settings.items():
                 _write(folder, file, number)
@@ -103,11 +102,20 @@ class Cgroups:
         return folder
 
 
-@lru_cache
-def find_homes(mounts: str = "", memberships: str = "") -> dict[str, Home | str]:
-    """For each controller where groups can be made, or in plain words why they cannot."""
-    mounts = mounts or _read("/proc/self", "mountinfo")
-    memberships = memberships or _read("/proc/self", "cgroup")
+def find_homes() -> dict[str, Home | str]:
+    """For each controller where groups can be made, or in plain words why they cannot. Looked for
+    once: a process that forks runners does so before."""
+    if not _homes:
+        texts = _read("/proc/self", "mountinfo"), _read("/proc/self", "cgroup")
+        _homes.update(understand_homes(*texts))
+    return _homes
+
+
+_homes: dict[str, Home | str] = {}
+
+
+def understand_homes(mounts: str, memberships: str) -> dict[str, Home | str]:
+    """As `find_homes`, from what the system says of mounts, and of the groups that we are in."""
     first, second = _read_mounts(mounts)
     homes: dict[str, Home | str] = {}
     home: Home | str
@@ -189,7 +197,7 @@ def join(folder: str) -> None:
 
     Version 1 moves a thread without waiting for the whole machine, which takes 5 to 20 ms.
     """
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         one_thread = os.path.join(folder, "tasks")
         _write(folder, "tasks" if os.path.exists(one_thread) else "cgroup.procs", 0)
 

@@ -14,7 +14,7 @@ import time
 
 from .cgroups import find_homes
 from .forks import Forks
-from .processes import become_subreaper
+from .prctl import become_subreaper
 from .wakeups import Wakeups
 
 LOOK_S = 1.0

@@ -6,10 +6,11 @@ it holds fixed records (offset, time), at most ten a second, so that "since" is 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import struct
 import time
+
+from .light import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class LogFile:
         before = self._size, self._ends_line
         if self.append(line) == len(line):
             return True
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             os.ftruncate(self._log, before[0])
             self._size, self._ends_line = before
         return False

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 
-from .processes import die_with_parent
+from .jsons import parse_json
+from .prctl import die_with_parent
 from .replica import run_replica
 
 NODES = "nodes.json"
@@ -16,7 +16,7 @@ NODES = "nodes.json"
 def run_node(attempt: str, name: str) -> int:
     """Run them, each under a runner of its own, and wait for all."""
     with open(os.path.join(attempt, NODES)) as stream:
-        ranks: list[int] = json.load(stream).get(name, [])
+        ranks: list[int] = parse_json(stream.read()).get(name, [])
     if not ranks:
         sys.stderr.write("no replica of %s lies on the node %s\n" % (attempt, name))
         return 1

@@ -18,7 +18,7 @@ import time
 
 from .cgroups import find_homes
 from .forks import Forks
-from .processes import become_subreaper
+from .prctl import become_subreaper
 from .spool import Spool
 from .wakeups import Wakeups
 

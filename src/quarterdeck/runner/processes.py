@@ -8,32 +8,17 @@ found as long as its subreaper lives.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import select
-import signal
+
+from .light import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable, Iterable
 
 MARK = "QD_REPLICA"
-PR_SET_PDEATHSIG = 1
-PR_SET_CHILD_SUBREAPER = 36
 ROUND_MS = 20
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def become_subreaper() -> None:
-    """Orphans among our descendants become our children instead of init's."""
-    if _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
-
-
-def die_with_parent() -> None:
-    """SIGKILL this process when the thread that forked it ends."""
-    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def read_parents() -> dict[int, int]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
-import signal
 
 from .cgroups import join
-from .processes import die_with_parent
+from .light import signal, suppress
+from .prctl import die_with_parent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class Ranks:
         """Send a signal to every rank's process group."""
         self.stopping = True
         for pid in self._running:
-            with contextlib.suppress(ProcessLookupError):
+            with suppress(ProcessLookupError):
                 os.killpg(pid, number)
                 self._warned.append(pid)
 
@@ -140,6 +140,22 @@ class Ranks:
         code = os.WEXITSTATUS(status) if number is None else None
         stopped = self.stopping and code != 0
         return {"rank": rank, "code": code, "signal": number, "stopped": stopped}
+
+
+def _execute(command: list[str], environment: dict[str, str]) -> NoReturn:
+    """As `os.execvpe`, which loads the module of warnings first, in each child. What is told of a
+    program that is found and cannot be executed comes before that it is not found elsewhere."""
+    if os.path.dirname(command[0]):
+        os.execve(command[0], command, environment)
+    told: OSError = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), command[0])
+    for folder in environment.get("PATH", os.defpath).split(os.pathsep):
+        try:
+            os.execve(os.path.join(folder, command[0]), command, environment)
+        except (FileNotFoundError, NotADirectoryError):  # noqa: PERF203
+            continue
+        except OSError as error:
+            told = told if told.errno != errno.ENOENT else error
+    raise told
 
 
 def _has_members(group: int) -> bool:
@@ -177,7 +193,7 @@ def _become(
         for folder_of_cgroup in cgroups:
             join(folder_of_cgroup)
         os.chdir(folder)
-        os.execvpe(command[0], command, environment)
+        _execute(command, environment)
     except OSError as error:
         code = EXEC_FAILED.get(type(error), 126)
         os.write(2, ("qd: %s: %s\n" % (command[0], error.strerror)).encode())

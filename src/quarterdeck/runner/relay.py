@@ -12,12 +12,12 @@ because a flood often ends with the one message that matters.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import termios
 import time
 
+from .light import suppress
 from .logfile import Budget, LogFile, format_size
 
 TYPE_CHECKING = False
@@ -66,7 +66,7 @@ class Relay:
         """A pipe for one more rank; the end to write into, to be closed after the fork."""
         reader, writer = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(reader, False)
-        with contextlib.suppress(OSError):  # a user's share of pipe memory may be used up
+        with suppress(OSError):  # a user's share of pipe memory may be used up
             fcntl.fcntl(writer, F_SETPIPE_SZ, READ_BYTES)
         stream = Stream(reader)
         self._streams[reader] = stream

@@ -11,7 +11,6 @@ machine, the order says how often to look.
 from __future__ import annotations
 
 import os
-import signal
 import time
 
 from .cgroups import CGROUPS, Cgroups, clear_cgroups, name_cgroup
@@ -23,10 +22,12 @@ from .environment import (
     visible_devices,
     write_hostfile,
 )
+from .light import signal
 from .lodging import METRICS, check_alike, clear_enclosures, is_enclosed, make_ranks, show
 from .logfile import Budget, LogFile
-from .ports import reserved_port
-from .processes import become_subreaper, kill_descendants, kill_marked
+from .ports import ReservedPort
+from .prctl import become_subreaper
+from .processes import kill_descendants, kill_marked
 from .ranks import Ranks
 from .refusals import LauncherRefused, NotEnclosed
 from .relay import Relay
@@ -117,7 +118,7 @@ class Replica:
             return
         peers = None
         if is_here:
-            with reserved_port(self._order["address"]) as port:
+            with ReservedPort(self._order["address"]) as port:
                 peers = self._meet(port)
         if peers is None:
             self._say_end(not_run="stopped before the command was started")

@@ -6,12 +6,13 @@ reader's time, so one that cannot be delivered is dropped.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import fcntl
-import json
 import os
 import time
+
+from .jsons import format_json, parse_json
+from .light import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Spool:
         """Hold the lock for the rest of this process's life; False if somebody else does."""
         handle = os.open(self.path("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         for _ in range(LOCK_TRIES):
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 self._lock = handle
                 return True
@@ -62,7 +63,7 @@ class Spool:
     def read_order(self) -> dict[str, Any]:
         """The order, checked only for its version: who wrote it is the site's own engine."""
         with open(self.path("order.json")) as stream:
-            order: dict[str, Any] = json.load(stream)
+            order: dict[str, Any] = parse_json(stream.read())
         if order["version"] != ORDER_VERSION:
             raise ValueError(
                 "order.json has version %r, not %d" % (order["version"], ORDER_VERSION)
@@ -74,7 +75,7 @@ class Spool:
         """Add a fact, then poke whoever listens. False: the disk did not take it now. It is kept,
         in its place, for `say_kept`."""
         fact = dict(content, kind=kind, at_ns=time.time_ns())
-        self._unsaid.append(json.dumps(fact).encode() + b"\n")
+        self._unsaid.append(format_json(fact).encode() + b"\n")
         return self.say_kept()
 
     def say_kept(self) -> bool:
@@ -102,7 +103,7 @@ class Spool:
                 lines = [line for line in stream if line.endswith("\n")]
         except FileNotFoundError:
             return False
-        return any(json.loads(line)["kind"] == kind for line in lines)
+        return any(parse_json(line)["kind"] == kind for line in lines)
 
     def _append(self, line: bytes) -> bool:
         """One whole line, or nothing. We hold the lock, so nobody else writes: half a line, ours
@@ -140,7 +141,7 @@ class Spool:
         """A file that the engine writes whole, or None."""
         try:
             with open(self.path(name)) as stream:
-                content: dict[str, Any] = json.load(stream)
+                content: dict[str, Any] = parse_json(stream.read())
         except FileNotFoundError:
             return None
         else:
@@ -150,7 +151,7 @@ class Spool:
         """The FIFO through which the engine asks us to look. Open for writing too, so that it
         never comes to its end."""
         path = self.path("control.fifo")
-        with contextlib.suppress(FileExistsError):
+        with suppress(FileExistsError):
             os.mkfifo(path, 0o600)
         return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -173,7 +174,7 @@ class Spool:
     def touch(self, name: str) -> None:
         """Make a file, or set its time; without room for it, it is not there."""
         path = self.path(name)
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
             os.utime(path)
 
@@ -183,11 +184,11 @@ def poke_inbox(order: dict[str, Any]) -> None:
     machine by a file in the folder for them."""
     if order.get("news"):
         name = "%s.%d.%d" % (order["job_id"], order["attempt"], order["node_rank"])
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             path = os.path.join(order["news"], name)
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         return
-    line = json.dumps({key: order[key] for key in ("job_id", "attempt", "node_rank")})
+    line = format_json({key: order[key] for key in ("job_id", "attempt", "node_rank")})
     try:
         handle = os.open(order["inbox"], os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

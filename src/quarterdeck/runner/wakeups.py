@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import select
-import signal
+
+from .light import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

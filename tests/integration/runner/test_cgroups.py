@@ -82,7 +82,7 @@ def test_what_is_possible_is_said_in_words() -> None:
 
 def test_without_a_cgroup_file_system_nothing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     mounts = "25 30 0:23 / /proc rw - proc proc rw\n"
-    for home in cgroups.find_homes(mounts, "0::/\n").values():
+    for home in cgroups.understand_homes(mounts, "0::/\n").values():
         assert isinstance(home, str)
         assert home.startswith("no cgroup file system")
 
@@ -99,7 +99,7 @@ def tree(root: Path, *, switched_on: str) -> tuple[str, str]:
 
 
 def test_version_2_makes_the_group_beside_its_own(tmp_path: Path) -> None:
-    homes = cgroups.find_homes(*tree(tmp_path, switched_on="memory"))
+    homes = cgroups.understand_homes(*tree(tmp_path, switched_on="memory"))
     memory = homes["memory"]
     assert isinstance(memory, cgroups.Home)
     assert (memory.version, memory.folder) == (2, str(tmp_path / "user.slice"))
@@ -110,7 +110,7 @@ def test_version_2_makes_the_group_beside_its_own(tmp_path: Path) -> None:
 def test_version_2_is_set_up_in_its_own_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    homes = cgroups.find_homes(*tree(tmp_path, switched_on="cpu memory"))
+    homes = cgroups.understand_homes(*tree(tmp_path, switched_on="cpu memory"))
     monkeypatch.setattr(cgroups, "find_homes", lambda: homes)
     group = tmp_path / "user.slice" / "qd-x"
     group.mkdir()
@@ -131,7 +131,7 @@ def test_a_part_of_a_tree_that_a_container_shows_is_understood(tmp_path: Path) -
     mounts = f"30 23 0:26 /docker/abc {tmp_path} rw - cgroup cgroup rw,memory\n"
     memberships = "4:memory:/docker/abc/inner\n"
     (tmp_path / "inner").mkdir()
-    home = cgroups.find_homes(mounts, memberships)["memory"]
+    home = cgroups.understand_homes(mounts, memberships)["memory"]
     assert isinstance(home, cgroups.Home)
     assert home.folder == str(tmp_path / "inner")
     assert os.access(home.folder, os.W_OK)

@@ -6,6 +6,7 @@ import shlex
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from quarterdeck.adapters.engines.slurm.requests import BatchRequest
+from quarterdeck.adapters.spool.carried import start_words
 from quarterdeck.basics.errors import Invalid
 from quarterdeck.basics.quantities import format_span
 
@@ -132,7 +133,7 @@ def _script(settings: SlurmSettings, places: Places, nodes: int, cpus: int) -> s
 def make_script(settings: SlurmSettings, runner: Path, words: Sequence[str], step: str = "") -> str:
     """A batch script that becomes the runner with these words and the node's name. `step`: what
     starts that on each node, as a shell line."""
-    call = shlex.join((settings.python, "-I", "-S", str(runner), *words))
+    call = shlex.join(start_words(settings.python, runner, words))
     start = f'exec {call} --name "$SLURMD_NODENAME"'
     if step:
         start = f"exec {step}{shlex.quote(start)}"

@@ -24,7 +24,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Callable
 
-READ_BYTES = 2**18
+READ_BYTES, FIRST_BYTES = 2**18, 2**12
+"""What is read at once, and before anybody has written so much: each page of memory that a short job
+touches is paid for."""
 F_SETPIPE_SZ = 1031
 PAUSE_S = 0.001
 HELD_BYTES_MAX = 65536
@@ -55,8 +57,7 @@ class Relay:
         self._clock = clock
         self._streams: dict[int, Stream] = {}
         self._all: list[Stream] = []
-        self._buffer = bytearray(READ_BYTES)
-        self._view = memoryview(self._buffer)
+        self._view = memoryview(bytearray(FIRST_BYTES))
         self._speaker: Stream | None = None
         self._reasons: list[str] = []
         self._retry_at = 0.0
@@ -139,16 +140,19 @@ class Relay:
             count = os.readv(stream.reader, [self._view[:limit]])
         except BlockingIOError:
             return -1
+        view = self._view
+        if count == FIRST_BYTES == len(view):
+            self._view = memoryview(bytearray(READ_BYTES))
         if self._reasons and self._gap_ends_in_s() == 0.0:
             self._close_gap()
         allowed = 0 if self._reasons else self._budget.admit(count)
         if allowed:
-            self._lay(stream, self._view[:allowed])
+            self._lay(stream, view[:allowed])
         if allowed < count:
             if not self._reasons:
                 for other in self._all:
                     self._show_held(other)
-            self._leave_out(stream, self._view[allowed:count], self._why_not())
+            self._leave_out(stream, view[allowed:count], self._why_not())
         return count
 
     def _lay(self, stream: Stream, piece: memoryview) -> None:

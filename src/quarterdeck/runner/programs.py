@@ -68,8 +68,7 @@ def ask(
 
 
 def own_command(*words: str) -> list[str]:
-    """What runs a command of this runner. Python also starts a folder within a file, which is what
-    the runner is on a cluster."""
+    """What runs a command of this runner."""
     return [sys.executable, "-I", "-S", os.path.dirname(os.path.abspath(__file__)), *words]
 
 

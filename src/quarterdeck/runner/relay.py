@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from typing import Callable
 
 READ_BYTES, FIRST_BYTES = 2**18, 2**12
-"""What is read at once, and before anybody has written so much: each page of memory that a short job
-touches is paid for."""
+"""What is read at once, and until anybody has written so much: a short job pays for each page of
+memory that it touches."""
 F_SETPIPE_SZ = 1031
 PAUSE_S = 0.001
 HELD_BYTES_MAX = 65536

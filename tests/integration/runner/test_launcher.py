@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import zipfile
 from functools import partial
 from pathlib import Path
 
@@ -111,21 +110,3 @@ def test_a_stop_whose_poke_was_lost_is_seen_with_the_next_beat(ground: Ground) -
     assert until(
         lambda: next((f for f in ground.facts(folder) if f["kind"] == "exited"), None), 30.0
     )
-
-
-def test_the_runner_is_carried_as_one_file(tmp_path: Path) -> None:
-    archive = tmp_path / "carried.pyz"
-    with zipfile.ZipFile(archive, "w") as bundle:
-        for module in RUNNER.glob("*.py"):
-            bundle.write(module, f"runner/{module.name}")
-        bundle.writestr(
-            "__main__.py",
-            "import sys\nfrom runner.__main__ import main\nsys.exit(main(sys.argv[1:]))\n",
-        )
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", str(archive), "reap", "--marker", "none"],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert (done.returncode, done.stderr) == (0, "")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import stat
 import subprocess
 import sys
-import zipfile
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
 import pytest
 
-from quarterdeck.adapters.spool.carried import RUNNER, carry_runner
+from quarterdeck.adapters.spool.carried import RUNNER, carry_runner, start_words
 from quarterdeck.adapters.spool.doors import make_door, shut_door
 from quarterdeck.adapters.spool.news import News
 from quarterdeck.adapters.spool.paths import SitePaths
@@ -99,28 +101,39 @@ def test_a_folder_of_news_that_is_gone_or_blocked_is_no_error(paths: SitePaths) 
     assert news.take() == []
 
 
-def test_the_runner_is_one_file_that_a_bare_python_runs(paths: SitePaths, tmp_path: Path) -> None:
+def test_the_runner_is_a_folder_that_a_bare_python_runs(paths: SitePaths, tmp_path: Path) -> None:
     carried = carry_runner(paths)
     assert carried.parent == paths.run
-    command = [sys.executable, "-I", "-S", str(carried), "confinement"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert set(json.loads(done.stdout)) >= {"memory"}
+    plain = [sys.executable, "-I", "-S", str(carried), "confinement"]
+    for command in (plain, start_words(sys.executable, carried, ["confinement"])):
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+        assert set(json.loads(done.stdout)) >= {"memory"}
+    assert {stat.S_IMODE(one.stat().st_mode) for one in (carried, *carried.rglob("*"))} == {
+        *(0o755, 0o644),
+    }
 
 
-def test_it_starts_from_what_is_compiled_and_any_other_version_from_the_sources(
-    paths: SitePaths, tmp_path: Path
+def _start(carried: Path) -> int:
+    command = start_words(sys.executable, carried, ["confinement"])
+    return subprocess.run(command, check=False, capture_output=True).returncode
+
+
+def test_it_starts_from_what_is_compiled(paths: SitePaths) -> None:
+    carried = carry_runner(paths)
+    for source in (carried / "runner").glob("*.py"):
+        source.write_text("raise SystemExit(9)\n")
+    assert _start(carried) == 0
+
+
+def test_another_version_starts_from_the_sources_and_keeps_what_it_compiled(
+    paths: SitePaths,
 ) -> None:
     carried = carry_runner(paths)
-    with zipfile.ZipFile(carried) as archive:
-        content = {name: archive.read(name) for name in archive.namelist()}
-    for broken, suffix in ((b"raise SystemExit(9)\n", ".py"), (b"later\r\n\0" * 9, ".pyc")):
-        other = tmp_path / f"without{suffix}.pyz"
-        with zipfile.ZipFile(other, "w") as archive:
-            for name, one in content.items():
-                is_broken = name.startswith("runner/") and name.endswith(suffix)
-                archive.writestr(name, broken if is_broken else one)
-        command = [sys.executable, "-I", "-S", str(other), "confinement"]
-        assert subprocess.run(command, check=False, capture_output=True).returncode == 0
+    for compiled in (carried / "runner" / "__pycache__").iterdir():
+        compiled.write_bytes(b"later\r\n\0" * 9)
+    assert _start(carried) == 0
+    main = carried / "runner" / "__pycache__" / f"__main__.{sys.implementation.cache_tag}.pyc"
+    assert main.read_bytes().startswith(MAGIC_NUMBER)
 
 
 def test_it_is_written_once_and_its_name_says_what_is_in_it(
@@ -139,3 +152,33 @@ def test_it_is_written_once_and_its_name_says_what_is_in_it(
     monkeypatch.setattr("quarterdeck.adapters.spool.carried.RUNNER", other)
     assert carry_runner(paths) != first
     assert first.exists()
+
+
+def test_of_two_servers_that_put_it_there_one_does_and_nothing_is_left_of_the_other(
+    paths: SitePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = carry_runner(paths)
+    made = first.stat().st_ino
+    with monkeypatch.context() as patched:
+        # It looked before the first had put it there.
+        patched.setattr(Path, "exists", lambda _: False)
+        assert carry_runner(paths) == first
+    assert [path.name for path in paths.run.iterdir()] == [first.name]
+    assert first.stat().st_ino == made
+    assert _start(first) == 0
+
+
+def test_nothing_is_left_of_one_that_the_disk_does_not_take(
+    paths: SitePaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, *_: object, **__: object) -> None:
+        if path.name == "replica.py":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        path.touch()
+
+    with monkeypatch.context() as patched:
+        patched.setattr("quarterdeck.adapters.spool.carried.write_plain", fail)
+        with pytest.raises(OSError, match="No space left"):
+            carry_runner(paths)
+    assert list(paths.run.iterdir()) == []
+    assert _start(carry_runner(paths)) == 0

@@ -31,7 +31,7 @@ _NAME_CHARS: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUV
 
 
 class Places(NamedTuple):
-    """The folder of an attempt, and the runner as one file."""
+    """The folder of an attempt, and that of the runner."""
 
     attempt: Path
     runner: Path

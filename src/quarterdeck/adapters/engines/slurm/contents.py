@@ -28,7 +28,7 @@ LOOK_OF_GANG_S: Final = 0.1
 
 
 class Contents:
-    """Makes the orders of a site. `runner` is the runner as one file that its nodes see."""
+    """Makes the orders of a site. `runner` is the runner's folder that its nodes see."""
 
     def __init__(self, paths: SitePaths, home_id: str, blobs: FilesystemBlobs) -> None:
         self._paths = paths

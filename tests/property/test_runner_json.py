@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from quarterdeck.runner import jsons
@@ -51,6 +51,8 @@ def test_it_writes_as_json_does_and_reads_it_back(value: Any) -> None:
 
 
 @given(st.lists(PIECES, max_size=12).map("".join))
+@example(" {")
+@example(" [1,]\n")
 def test_what_it_reads_or_refuses_is_what_json_does(text: str) -> None:
     assert _outcome(jsons.parse_json, text) == _outcome(json.loads, text)
 

@@ -55,7 +55,7 @@ def parse_json(text: str) -> Any:  # noqa: ANN401 - what it says
         bare = text.strip(_SPACE)
         try:
             content, end = _scan(bare, 0)
-        except StopIteration:
+        except (StopIteration, ValueError):
             end = -1
         if end == len(bare):
             return content

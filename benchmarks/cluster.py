@@ -23,10 +23,12 @@ from quarterdeck.core.jobs.spec import JobSpec
 from quarterdeck.core.scheduling.allowances import allowances_of, parties_of, quotas_of
 from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.fragments import Recent
+from quarterdeck.core.scheduling.holders import HoldersBook
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.pools import Cells, Pool
 from quarterdeck.core.scheduling.queue import running_of
-from quarterdeck.core.scheduling.snapshot import Holder, Policy, Running, Snapshot, Waiting
+from quarterdeck.core.scheduling.runs import RunsBook
+from quarterdeck.core.scheduling.snapshot import Holder, Policy, Snapshot, Waiting
 from quarterdeck.core.scheduling.standing import Keeper
 from quarterdeck.testing.people import a_large_organization
 
@@ -119,7 +121,7 @@ class Cluster:
         self.people = people
         self.policy = policy or Policy()
         self._keeper = Keeper()
-        self._attempts: dict[JobId, Running] = {}
+        self._attempts: RunsBook[JobId] = RunsBook()
         self.capacity = capacity_of(rooms_of(nodes))
         self.gpus = GPUS_PER_NODE * len(nodes)
         self.gpus_held = 0
@@ -129,7 +131,7 @@ class Cluster:
         self._held: dict[str, dict[JobId, Grant]] = {node.name: {} for node in nodes}
         self._singles: list[tuple[Job, tuple[Grant, ...]]] = []
         self._gangs: list[tuple[Job, tuple[Grant, ...]]] = []
-        self._holders: dict[JobId, Holder] = {}
+        self._holders = HoldersBook()
         self._names = sorted(people.users) or ["ada"]
         self._count = 0
 
@@ -173,10 +175,10 @@ class Cluster:
             1,
             self.capacity,
             waiting,
-            tuple(self._holders.values()),
+            self._holders.now(),
             allowances_of(self._quotas, self._running, dict),
-            tuple(self.recent.counts().items()),
-            tuple(self._attempts.values()),
+            self.recent.asked(),
+            self._attempts.now(),
         )
 
     def decide(self, job: Job, waiting: Waiting) -> tuple[float, Plan]:
@@ -205,7 +207,8 @@ class Cluster:
             jobs[place], jobs[-1] = jobs[-1], jobs[place]
             job, grants = jobs.pop()
             self._running.subtract(parties_of(job.spec.team, job.actor))
-            del self._holders[job.id], self._attempts[job.id]
+            self._holders.pop(job.id)
+            self._attempts.pop(job.id)
             for grant in grants:
                 del self._held[grant.node][job.id]
                 self.gpus_held -= len(grant.devices)
@@ -217,8 +220,8 @@ class Cluster:
         self._running.update(parties_of(job.spec.team, job.actor))
         gpus = sum(len(grant.devices) for grant in grants)
         cpus = sum(grant.cpus for grant in grants)
-        self._holders[job.id] = Holder(job.id, SITE, len(grants), gpus, cpus)
-        self._attempts[job.id] = running_of(job, job.attempts[-1])
+        self._holders.put(job.id, Holder(job.id, SITE, len(grants), gpus, cpus))
+        self._attempts.put(job.id, running_of(job, job.attempts[-1]))
         self.gpus_held += gpus
         for grant in grants:
             self._held[grant.node][job.id] = grant

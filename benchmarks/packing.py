@@ -73,7 +73,7 @@ class OurPacker:
         self._recent.add(demand.resources)
         now_ns = self._count * NS
         waiting = Waiting(JobId(format_id("j", self._count)), demand, 0, now_ns)
-        asked = tuple(self._recent.counts().items())
+        asked = self._recent.asked()
         snapshot = Snapshot(now_ns, self._count, self._capacity, (waiting,), asked=asked)
         plan = make_plan(snapshot, Policy())
         for grant in (grant for placed in plan.placements for grant in placed.grants):

@@ -112,7 +112,7 @@ class OurServer:
         self._look_again()
         now_ns = int(request.at_s * NS_PER_S)
         waiting = Waiting(_id_of(number), Demand(1, wanted), 0, now_ns)
-        asked = tuple(self._recent.counts().items())
+        asked = self._recent.asked()
         snapshot = Snapshot(now_ns, number, self._capacity, (waiting,), asked=asked)
         began = perf_counter()
         placements = make_plan(snapshot, self._policy, explains=False).placements

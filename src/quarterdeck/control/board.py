@@ -35,10 +35,17 @@ from quarterdeck.core.scheduling.allowances import allowances_of, parties_of, qu
 from quarterdeck.core.scheduling.booked import Bookings
 from quarterdeck.core.scheduling.budgets import MonthUse
 from quarterdeck.core.scheduling.capacity import capacity_of
+from quarterdeck.core.scheduling.chunks import Chunked
 from quarterdeck.core.scheduling.forecast import Hold
 from quarterdeck.core.scheduling.fragments import Recent
-from quarterdeck.core.scheduling.queue import has_waiting, running_of, waiting_of
-from quarterdeck.core.scheduling.snapshot import Running, Snapshot, Waiting
+from quarterdeck.core.scheduling.queue import (
+    count_waiting,
+    has_waiting,
+    running_of,
+    waiting_of,
+)
+from quarterdeck.core.scheduling.runs import RunsBook
+from quarterdeck.core.scheduling.snapshot import Snapshot, Waiting
 from quarterdeck.ports.engine import AttemptRef
 from quarterdeck.ports.store import JobRecord
 
@@ -72,7 +79,7 @@ class Board:
         self._queued: dict[JobId, Waiting] = {}
         self._needy: dict[JobId, Job] = {}
         self._running: Counter[Party] = Counter()
-        self._attempts: dict[AttemptRef, Running] = {}
+        self._attempts: RunsBook[AttemptRef] = RunsBook()
         self._quotas: tuple[People, Quotas] | None = None
         self._sites: dict[str, SiteBoard] = {}
         self._capacity = capacity_of(())
@@ -123,21 +130,24 @@ class Board:
         these people."""
         with self._lock:
             allowances: Mapping[Party, Allowance] = {}
-            running = tuple(self._attempts.values())
+            running = self._attempts.now()
             if people is not None:
                 month = MonthUse(self._used.view(), lambda: running, now_ns)
                 quotas = self._quotas_of(people)
-                allowances = allowances_of(quotas, self._running, self._count_waiting, month)
+                queued = self._queued.values()
+                allowances = allowances_of(
+                    quotas, self._running, lambda: count_waiting(queued), month
+                )
             return Snapshot(
                 allowances=allowances,
                 now_ns=now_ns,
                 as_of=self._cursor,
                 rooms=self._reckon(),
                 waiting=tuple(self._list_waiting()),
-                holders=tuple(
-                    holder for site in self._sites.values() for holder in site.holders.values()
+                holders=Chunked(
+                    chunk for site in self._sites.values() for chunk in site.holders.now().chunks
                 ),
-                asked=tuple(self._asked.counts().items()),
+                asked=self._asked.asked(),
                 running=running,
                 used=self._used.view(),
                 promised=self.promised,
@@ -272,7 +282,7 @@ class Board:
                 board.hold(ref, [replica.grant for replica in live.replicas])
                 self._running.update(parties_of(job.spec.team, job.actor))
                 board.wish(ref, active.head, is_gone=False)
-                self._attempts[ref] = running_of(job, live)
+                self._attempts.put(ref, running_of(job, live))
 
     def _site(self, name: str) -> SiteBoard:
         if name not in self._sites:
@@ -305,7 +315,7 @@ class Board:
             self._apply_to_site(record.event, before, after, record.seq)
         if isinstance(record.event, RoomCleared):
             for live in after.live_attempts:
-                self._attempts[AttemptRef(after.id, live.number)] = running_of(after, live)
+                self._attempts.put(AttemptRef(after.id, live.number), running_of(after, live))
         if isinstance(record.event, Seen | Started | Noted) and not after.state.is_final:
             self._jobs[after.id] = after
         else:
@@ -315,9 +325,9 @@ class Board:
         ref = AttemptRef(job.id, event.attempt)
         live = job.find_live(event.attempt)
         if live is None:
-            self._attempts.pop(ref, None)
+            self._attempts.pop(ref)
         else:
-            self._attempts[ref] = running_of(job, live)
+            self._attempts.put(ref, running_of(job, live))
 
     def _reopened(self, record: JobRecord) -> Job | None:
         """A finished job that goes on: its past is read from the log, up to this event."""
@@ -376,14 +386,6 @@ class Board:
         if self._quotas is None or self._quotas[0] is not people:
             self._quotas = (people, quotas_of(people))
         return self._quotas[1]
-
-    def _count_waiting(self) -> Counter[Party]:
-        """How much of whom is in the queue."""
-        counts: Counter[Party] = Counter()
-        for waiting in self._queued.values():
-            for party in parties_of(waiting.team, waiting.owner):
-                counts[party] += len(waiting.tasks)
-        return counts
 
     def _reckon(self) -> Capacity:
         """What is free, of which only what has changed is reckoned anew."""

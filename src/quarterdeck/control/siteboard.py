@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from quarterdeck.core.cluster.room import Room, room_of
+from quarterdeck.core.scheduling.holders import HoldersBook
 from quarterdeck.core.scheduling.snapshot import Holder
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class SiteBoard:
     held: dict[str, dict[AttemptRef, Grant]] = field(default_factory=dict)
     wished_at: dict[AttemptRef, int] = field(default_factory=dict)
     gone_at: dict[AttemptRef, int] = field(default_factory=dict)
-    holders: dict[JobId, Holder] = field(default_factory=dict)
+    holders: HoldersBook = field(default_factory=HoldersBook)
 
     def set_nodes(self, site: Site, as_of: int) -> bool:
         """The site has reported its nodes; says whether they are others than before, and not just
@@ -116,7 +117,8 @@ class SiteBoard:
             self.floor = max(self.floor, seq)
 
     def _count(self, ref: AttemptRef, grants: Sequence[Grant], sign: int) -> None:
-        known = self.holders.get(ref.job_id, Holder(ref.job_id, self.site.name, 0, 0, 0))
+        before = self.holders.get(ref.job_id)
+        known = before or Holder(ref.job_id, self.site.name, 0, 0, 0)
         for grant in grants:
             known = replace(
                 known,
@@ -124,9 +126,10 @@ class SiteBoard:
                 gpus=known.gpus + sign * len(grant.devices),
                 cpus=known.cpus + sign * grant.cpus,
             )
-        self.holders[ref.job_id] = known
-        if known.nodes == 0:
-            del self.holders[ref.job_id]
+        if known.nodes:
+            self.holders.put(ref.job_id, known)
+        else:
+            self.holders.pop(ref.job_id)
 
 
 def _newer(changed_at: dict[AttemptRef, int], since: int) -> list[AttemptRef]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pytest
 
+from quarterdeck.basics.chance import Chance
 from quarterdeck.basics.ids import JobId
 from quarterdeck.core.cluster.demand import Demand, GpuUnit, Grant, Resources
 from quarterdeck.core.cluster.hardware import Device, Node
@@ -53,7 +56,38 @@ def test_only_the_last_jobs_are_remembered() -> None:
     recent = Recent(size=3)
     for gpus in (1, 2, 2, 4):
         recent.add(Resources(gpus))
-    assert recent.counts() == {Resources(2): 2, Resources(4): 1}
+    assert dict(recent.asked()) == {Resources(2): 2, Resources(4): 1}
+
+
+def of_some_needs(chance: Chance) -> Resources:
+    """Few enough that the same needs come again, and that several are of one shape."""
+    cpus, memory_bytes = chance.pick((0, 4, 8)), chance.pick((0, 2**30, 2**31))
+    if chance.happens(0.3):
+        unit, percent = chance.pick(
+            ((GpuUnit.SHARE, 30), (GpuUnit.SHARE, 70), (GpuUnit.SLICE, 100))
+        )
+        return Resources(1, None, cpus, memory_bytes, gpu_unit=unit, gpu_percent=percent)
+    model = chance.pick((None, "A100"))
+    return Resources(chance.pick((0, 1, 1, 2, 4, 8)), model, cpus, memory_bytes)
+
+
+@pytest.mark.parametrize("size", [1, 3, 40, 2000])
+def test_what_is_counted_as_jobs_come_is_the_same_as_counted_at_once(size: int) -> None:
+    """To the last bit, and in the same order where two shapes are asked for as often."""
+    chance, recent = Chance(size), Recent(size)
+    last: list[Resources] = []
+    for _ in range(800):
+        wanted = of_some_needs(chance)
+        recent.add(wanted)
+        last = [*last, wanted][-size:]
+        asked = recent.asked()
+        assert dict(asked) == Counter(last)
+        kept, new = asked.typical, typical_of(list(asked))
+        for name in ("gpus", "cpus", "memory_bytes", "share"):
+            assert getattr(kept, name).tolist() == getattr(new, name).tolist()
+        assert kept.shares == new.shares
+        assert kept.cpus_per_gpu == new.cpus_per_gpu
+        assert kept.memory_bytes_per_gpu == new.memory_bytes_per_gpu
 
 
 def stranded(typical: Typical, idle: float, cpus: int, memory_bytes: int = 0) -> float:

@@ -15,10 +15,11 @@ from quarterdeck.core.cluster.demand import Demand, Resources
 from quarterdeck.core.cluster.gpus import parse_gpus
 from quarterdeck.core.cluster.hardware import NodeState
 from quarterdeck.core.cluster.room import Room
+from quarterdeck.core.scheduling.holders import HOLDERS_SHOWN_MAX
 from quarterdeck.core.scheduling.make_plan import make_plan
 from quarterdeck.core.scheduling.plan import Blocker, Verdict
 from quarterdeck.core.scheduling.snapshot import Holder, Policy, Snapshot, Waiting
-from quarterdeck.core.scheduling.verdicts import HOLDERS_SHOWN_MAX, never_fits
+from quarterdeck.core.scheduling.verdicts import never_fits
 from quarterdeck.testing.builders import START_NS, a_demand, a_dgx, a_node
 from tests.oracles.changes import changed_as_promised
 from tests.oracles.rooms import less

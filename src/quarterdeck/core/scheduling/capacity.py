@@ -7,7 +7,7 @@ with it what stayed the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, overload
 
 import numpy as np
@@ -76,24 +76,28 @@ class Capacity(Sequence[Room]):
             by_name = {(room.site, room.node.name): room for room in self.rooms}
             by_name |= {(room.site, room.node.name): room for room in changed.values()}
             return capacity_of(by_name.values())
-        made = replace(
-            self,
-            is_open=self.is_open.copy(),
-            is_cordoned=self.is_cordoned.copy(),
-            cpus=self.cpus.copy(),
-            memory_bytes=self.memory_bytes.copy(),
-            gpus_free=self.gpus_free.copy(),
-            gpus_idle=self.gpus_idle.copy(),
-            state=self.state.copy(),
-        )
         listed = list(self.rooms)
         for row, room in changed.items():
             assert row is not None
             listed[row] = room
-            _set_room(made, row, room)
         shared = {row for row in self.shared if row not in changed}
         shared.update(row for row, one in changed.items() if row is not None and one.node.others)
-        return replace(made, rooms=tuple(listed), shared=tuple(sorted(shared)))
+        made = Capacity(
+            self.fleet,
+            tuple(listed),
+            self.is_open.copy(),
+            self.is_cordoned.copy(),
+            self.cpus.copy(),
+            self.memory_bytes.copy(),
+            self.gpus_free.copy(),
+            self.gpus_idle.copy(),
+            self.state.copy(),
+            tuple(sorted(shared)),
+        )
+        for row in changed:
+            assert row is not None
+            _set_room(made, row, made.rooms[row])
+        return made
 
     @overload
     def __getitem__(self, index: int) -> Room: ...

@@ -16,6 +16,7 @@ from quarterdeck.core.scheduling.order import class_of, is_late, may_oust, next_
 from quarterdeck.core.scheduling.placer import Placer
 from quarterdeck.core.scheduling.plan import Because, Eviction
 from quarterdeck.core.scheduling.pools import CellOwners
+from quarterdeck.core.scheduling.runs import stopping_of
 from quarterdeck.core.scheduling.snapshot import Running
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Clearing:
 
     @cached_property
     def _leaving(self) -> list[Running]:
-        return [one for one in self._snapshot.running if one.is_leaving]
+        return [one for one in stopping_of(self._snapshot.running) if one.is_leaving]
 
     @property
     def evictions(self) -> tuple[Eviction, ...]:

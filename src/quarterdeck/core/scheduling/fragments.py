@@ -11,7 +11,8 @@ those for which a node has less of these than all jobs together ask for each GPU
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from bisect import bisect_left, insort
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -36,8 +37,7 @@ RECENT_MAX: Final = 2000
 
 
 Shape = tuple[int, int, int]
-"""So many whole GPUs, CPUs, and bytes of memory on one node: a plain tuple, as each plan counts
-those of all recent jobs."""
+"""So many whole GPUs, CPUs, and bytes of memory on one node."""
 
 USUAL: Final[dict[Shape, float]] = {
     (1, 0, 0): 0.5,
@@ -102,56 +102,120 @@ class Typical:
         return idle - served
 
 
+class Asked(tuple[tuple["Resources", int], ...]):  # noqa: SLOT001 a tuple has no slots
+    """What was asked for how often, and the `typical` demand that it makes."""
+
+    typical: Typical
+
+
 class Recent:
     """What the last jobs asked of a node, and how often."""
 
     def __init__(self, size: int = RECENT_MAX) -> None:
         self._last: deque[Resources] = deque(maxlen=size)
-        self._counts: Counter[Resources] = Counter()
+        self._tally = _Tally()
+        self._asked: Asked | None = None
 
     def add(self, resources: Resources) -> None:
         """Another job came; the oldest is forgotten."""
         if len(self._last) == self._last.maxlen:
-            oldest = self._last[0]
-            self._counts[oldest] -= 1
-            if not self._counts[oldest]:
-                del self._counts[oldest]
+            self._tally.add(self._last[0], -1)
         self._last.append(resources)
-        self._counts[resources] += 1
+        self._tally.add(resources, 1)
+        self._asked = None
 
-    def counts(self) -> dict[Resources, int]:
+    def asked(self) -> Asked:
         """How often each was asked for."""
-        return dict(self._counts)
+        if self._asked is None:
+            self._asked = Asked(self._tally.counts.items())
+            self._asked.typical = self._tally.typical()
+        return self._asked
 
 
 def typical_of(asked: Iterable[tuple[Resources, int]]) -> Typical:
     """The typical demand, from what was asked how often, and at first from what is usual."""
-    counts = {shape: share * USUAL_JOBS for shape, share in USUAL.items()}
-    shares: dict[int, int] = {}
-    gpus, cpus, memory_bytes = 0.0, 0, 0
+    if isinstance(asked, Asked):
+        return asked.typical
+    tally = _Tally()
     for wanted, count in asked:
-        each, its_cpus, its_memory = wanted.gpus, wanted.cpus, wanted.memory_bytes
-        if not each:
-            continue
-        shape = (each, its_cpus, its_memory)
-        counts[shape] = counts.get(shape, 0) + count
-        unit = wanted.gpu_unit
+        tally.add(wanted, count)
+    return tally.typical()
+
+
+class _Tally:
+    """What was asked for how often, by needs and by shapes, the most frequent shapes first. Whole
+    numbers are added up, so it does not matter what was added and taken away before."""
+
+    def __init__(self) -> None:
+        self.counts: dict[Resources, int] = {}
+        self._by_shape = {shape: share * USUAL_JOBS for shape, share in USUAL.items()}
+        self._places: dict[Shape, dict[Resources | None, int]] = {
+            shape: {None: place} for place, shape in enumerate(USUAL)
+        }
+        """When the needs of each shape came, the first of them first: that settles ties."""
+        self._next_place = len(USUAL)
+        self._ranked = sorted(map(self._rank, USUAL))
+        self._gpu_percents = self._cpus = self._memory_bytes = 0
+        self._shares: dict[int, int] = {}
+        self._shapes: list[Shape] = []
+        self._columns = np.zeros((3, 0), np.int64)
+
+    def add(self, wanted: Resources, count: int) -> None:
+        """So many more, or fewer."""
+        after = self.counts.get(wanted, 0) + count
+        is_new = wanted not in self.counts
+        if after:
+            self.counts[wanted] = after
+        else:
+            self.counts.pop(wanted, None)
+        if not wanted.gpus or not count:
+            return
+        self._add_shape(wanted, count, is_new=is_new, is_gone=not after)
+        gpus, unit = count * wanted.gpus, wanted.gpu_unit
         if unit is not SLICE:  # how large one is depends on the GPU
-            gpus += count * each * wanted.gpu_percent / 100
-            cpus += count * its_cpus
-            memory_bytes += count * its_memory
+            self._gpu_percents += gpus * wanted.gpu_percent
+            self._cpus += count * wanted.cpus
+            self._memory_bytes += count * wanted.memory_bytes
         if unit is SHARE:
             percent = wanted.gpu_percent
-            shares[percent] = shares.get(percent, 0) + count * each
-    shapes = sorted(counts, key=lambda shape: (-counts[shape], shape[:2]))[:TYPICAL_MAX]
-    total = sum([counts[shape] for shape in shapes])
-    columns = np.array(shapes, np.int64).T.copy()
-    return Typical(
-        columns[0],
-        columns[1],
-        columns[2],
-        np.array([counts[shape] for shape in shapes], np.float64) / total,
-        cpus / gpus if gpus else 0.0,
-        memory_bytes / gpus if gpus else 0.0,
-        shares_of(shares),
-    )
+            self._shares[percent] = self._shares.get(percent, 0) + gpus
+            if not self._shares[percent]:
+                del self._shares[percent]
+
+    def typical(self) -> Typical:
+        """What that makes the typical demand."""
+        first = self._ranked[:TYPICAL_MAX]
+        shapes = [rank[-1] for rank in first]
+        if shapes != self._shapes:
+            self._shapes, self._columns = shapes, np.array(shapes, np.int64).T.copy()
+        counts = [-rank[0] for rank in first]
+        gpus, columns = self._gpu_percents / 100, self._columns
+        return Typical(
+            columns[0],
+            columns[1],
+            columns[2],
+            np.array(counts, np.float64) / sum(counts),
+            self._cpus / gpus if gpus else 0.0,
+            self._memory_bytes / gpus if gpus else 0.0,
+            shares_of(self._shares),
+        )
+
+    def _add_shape(self, wanted: Resources, count: int, *, is_new: bool, is_gone: bool) -> None:
+        shape = (wanted.gpus, wanted.cpus, wanted.memory_bytes)
+        places = self._places.setdefault(shape, {})
+        if places:
+            del self._ranked[bisect_left(self._ranked, self._rank(shape))]
+        if is_new:
+            places[wanted] = self._next_place
+            self._next_place += 1
+        if is_gone:
+            del places[wanted]
+        self._by_shape[shape] = self._by_shape.get(shape, 0) + count
+        if places:
+            insort(self._ranked, self._rank(shape))
+        else:
+            del self._places[shape], self._by_shape[shape]
+
+    def _rank(self, shape: Shape) -> tuple[float, int, int, int, Shape]:
+        gpus, cpus, _ = shape
+        return -self._by_shape[shape], gpus, cpus, next(iter(self._places[shape].values())), shape

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from quarterdeck.core.ledger.usage import gpus_of
 from quarterdeck.core.scheduling.placer import Placer
 from quarterdeck.core.scheduling.plan import Placement
+from quarterdeck.core.scheduling.runs import runs_of, stopping_of, with_parts
 from quarterdeck.core.scheduling.snapshot import Running
 
 if TYPE_CHECKING:
@@ -70,13 +71,11 @@ class Keeping:
     def joined(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot as if they ran already; of those that stop to go on with what they keep only
         what they leave is leaving."""
-        running = snapshot.running
-        if [one for one in running if one.keeps]:
-            running = tuple(part for one in running for part in _parts_of(one))
-        if not self._rest:
-            return snapshot if running is snapshot.running else replace(snapshot, running=running)
+        if not self._rest and not any(one.keeps for one in stopping_of(snapshot.running)):
+            return snapshot
+        running = with_parts(runs_of(snapshot.running), self._rest.values())
         waiting = tuple(one for one in snapshot.waiting if one.job_id not in self._rest)
-        return replace(snapshot, waiting=waiting, running=(*running, *self._rest.values()))
+        return replace(snapshot, waiting=waiting, running=running)
 
     def give(self, found: Reclaimed, placer: Placer) -> tuple[Reclaimed, Placement | None]:
         """Who really runs and must go, and what others may take meanwhile; or where the job that it
@@ -163,10 +162,6 @@ def has_all(free: Free, grants: Sequence[tuple[str, Grant]]) -> bool:
             return False
         free = free.granted([(site, grant)])
     return True
-
-
-def _parts_of(one: Running) -> tuple[Running, ...]:
-    return (replace(one, grants=one.leaves, keeps=()), one.rest) if one.keeps else (one,)
 
 
 def _held(one: Running) -> Grants:

@@ -28,6 +28,7 @@ from quarterdeck.core.scheduling.node_moves import find_node_moves
 from quarterdeck.core.scheduling.placer import Placer
 from quarterdeck.core.scheduling.plan import Because, Blocker, Eviction, Placement, Verdict
 from quarterdeck.core.scheduling.regrouping import Allowed, has_room
+from quarterdeck.core.scheduling.runs import stopping_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -88,7 +89,8 @@ class Moving:
         """What is free without what is told to these, and to those that move there."""
         if self._policy.guarantees:
             return placer  # what teams are guaranteed goes before it
-        moving = [one for one in self._snapshot.running if one.is_leaving and one.goes_to]
+        stopping = stopping_of(self._snapshot.running)
+        moving = [one for one in stopping if one.is_leaving and one.goes_to]
         told = [one for one in ordered if one.goes_to is not None]
         if not moving and not told:
             return placer
@@ -152,7 +154,7 @@ class Moving:
 
     @property
     def _leaving(self) -> Grants:
-        leaving = (one for one in self._snapshot.running if one.is_leaving)
+        leaving = (one for one in stopping_of(self._snapshot.running) if one.is_leaving)
         return [(one.site, grant) for one in leaving for grant in one.leaves]
 
     def _where(self, waiting: Waiting) -> Allowed:

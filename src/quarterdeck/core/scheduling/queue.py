@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.jobs.reasons import Reason
 from quarterdeck.core.jobs.states import JobState
+from quarterdeck.core.scheduling.allowances import parties_of
 from quarterdeck.core.scheduling.latency import START_S
 from quarterdeck.core.scheduling.snapshot import Kept, Running, Waiting
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from quarterdeck.core.cluster.demand import Grant
     from quarterdeck.core.jobs.job import Attempt, Job
+    from quarterdeck.core.scheduling.allowances import Party
 
 
 def has_waiting(job: Job) -> bool:
@@ -69,6 +74,15 @@ def waiting_of(job: Job) -> Waiting:
         grace_s=spec.stopping.grace_s,
         queue_place=job.queue_place,
     )
+
+
+def count_waiting(queue: Iterable[Waiting]) -> Counter[Party]:
+    """How much of whom is in the queue."""
+    counts: Counter[Party] = Counter()
+    for waiting in queue:
+        for party in parties_of(waiting.team, waiting.owner):
+            counts[party] += len(waiting.tasks)
+    return counts
 
 
 def running_of(job: Job, attempt: Attempt) -> Running:

@@ -235,8 +235,9 @@ class Snapshot:
     """Everything a plan depends on. `as_of` is the place in the event log that it was taken at.
 
     A plan made on it holds until capacity is taken or a site changes; capacity that only comes
-    free leaves it right. `rooms` is a `Capacity` where that is at hand; `asked` is what jobs have
-    asked of a node lately, and how often. `running` is looked at by policies that evict.
+    free leaves it right. Where they are at hand `rooms` is a `Capacity`, `running` is `Runs` and
+    `holders` are `Holders`. `asked` is what jobs have asked of a node lately, and how often.
+    `running` is looked at by policies that evict.
     `bookings` are the calendar's of the coming days. `used` is what attempts had that have ended.
     `promised` is what the plan before promised, where the policy keeps that.
     `started_lately` are the last starts that moves are counted over, `moved_lately` the moves.
@@ -246,10 +247,10 @@ class Snapshot:
     as_of: int
     rooms: Sequence[Room]
     waiting: tuple[Waiting, ...]
-    holders: tuple[Holder, ...] = ()
+    holders: Sequence[Holder] = ()
     allowances: Mapping[Party, Allowance] = field(default_factory=dict)
     asked: tuple[tuple[Resources, int], ...] = ()
-    running: tuple[Running, ...] = ()
+    running: Sequence[Running] = ()
     bookings: Bookings = field(default_factory=Bookings)
     used: Usage = field(default_factory=Usage)
     promised: tuple[Promised, ...] = ()

@@ -17,10 +17,11 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from quarterdeck.core.scheduling.cells import CellBook, lot_key
-from quarterdeck.core.scheduling.changes import changes_of
+from quarterdeck.core.scheduling.chunks import Chunked
 from quarterdeck.core.scheduling.claims import by_right, claims_before, claims_of, turn_of
 from quarterdeck.core.scheduling.layers import Layers
 from quarterdeck.core.scheduling.lent import Lent, Staying
+from quarterdeck.core.scheduling.runs import runs_of
 from quarterdeck.core.scheduling.shapes import EPS
 from quarterdeck.core.scheduling.team_cover import SOONEST, Lying, TeamCover
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from quarterdeck.core.scheduling.layers import Changed
     from quarterdeck.core.scheduling.pools import Pool
     from quarterdeck.core.scheduling.reserve import Reserve
+    from quarterdeck.core.scheduling.runs import Runs
     from quarterdeck.core.scheduling.snapshot import Policy, Running, Snapshot
 
 
@@ -44,7 +46,7 @@ class Keeper:
     def __init__(self) -> None:
         self._of: tuple[Fleet, tuple[Pool, ...], float] | None = None
         self._now_ns = 0
-        self._seen: list[Running] = []
+        self._seen: Runs = Chunked()
 
     def look(self, capacity: Capacity, snapshot: Snapshot, policy: Policy) -> None:
         """From now on it is about this moment."""
@@ -58,7 +60,8 @@ class Keeper:
         self.claims = claims_of(snapshot, self.book, policy.patience_s)
         self.lent.look(snapshot.now_ns)
         self.staying.look(snapshot.now_ns)
-        gone, come, self._seen = changes_of(self._seen, list(snapshot.running))
+        before, self._seen = self._seen, runs_of(snapshot.running)
+        gone, come = self._seen.changes_since(before)
         for one in gone:
             self._remove(one)
         for one in come:
@@ -95,7 +98,7 @@ class Keeper:
         self.staying = Staying(
             policy.reclaim_after_s, lambda one, sign: self.book.note_staying(self.spot(one), sign)
         )
-        self._seen = []
+        self._seen = Chunked()
         self._lying = Lying()
         self._layers = Layers(self.book.totals)
         self._dirty_owed: set[int] = set()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from heapq import nsmallest
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -16,6 +15,7 @@ from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.fragments import typical_of
 from quarterdeck.core.scheduling.free import Free
 from quarterdeck.core.scheduling.gangs import largest_gang
+from quarterdeck.core.scheduling.holders import largest_holders
 from quarterdeck.core.scheduling.nearness import ON_NOTHING
 from quarterdeck.core.scheduling.others import outsiders_of
 from quarterdeck.core.scheduling.placer import Placer
@@ -31,7 +31,7 @@ from quarterdeck.core.scheduling.terms import (
 from quarterdeck.core.scheduling.wants import want_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -42,12 +42,11 @@ if TYPE_CHECKING:
     from quarterdeck.core.scheduling.snapshot import Holder
     from quarterdeck.core.scheduling.survey import Survey
 
-HOLDERS_SHOWN_MAX: Final = 5
 _NOBODY: Final = JobId("")
 
 
 def explain_no_room(
-    demand: Demand, placer: Placer, sites: Sites, holders: Iterable[Holder], now_ns: int
+    demand: Demand, placer: Placer, sites: Sites, holders: Sequence[Holder], now_ns: int
 ) -> Verdict:
     """The verdict on a demand for which no site has enough room now. It names no job yet."""
     suited = frozenset(placer.sites_for(demand, sites))
@@ -60,7 +59,7 @@ def explain_no_room(
 
 
 def _explain_groups(
-    demand: Demand, placer: Placer, sites: Sites, holders: Iterable[Holder], now_ns: int
+    demand: Demand, placer: Placer, sites: Sites, holders: Sequence[Holder], now_ns: int
 ) -> Verdict:
     if is_one_gang(placer.free.fleet.gang_terms, placer.sites_for(demand, sites)):
         return _without_change(_explain(as_one_gang(demand), placer, sites, holders, now_ns))
@@ -71,7 +70,7 @@ def _explain_groups(
 
 
 def _explain(
-    demand: Demand, placer: Placer, sites: Sites, holders: Iterable[Holder], now_ns: int
+    demand: Demand, placer: Placer, sites: Sites, holders: Sequence[Holder], now_ns: int
 ) -> Verdict:
     """Of one group; of several by the first one."""
     free, wanted = placer.free, demand.resources
@@ -89,7 +88,7 @@ def _explain(
     numbers = numbers_of(free, survey, wanted, demand.nodes)
     outsiders = outsiders_of(free.capacity, survey.able.tolist())
     numbers |= outsiders.numbers(now_ns)
-    held_by = _largest_holders(survey.site, wanted, holders)
+    held_by = largest_holders(survey.site, holders, with_gpus=bool(wanted.gpus))
     resumable = find_resumable(placer, demand, sites, survey)
     if resumable:
         told = ", ".join(f"`qd node resume {node}`" for node in resumable)
@@ -134,7 +133,7 @@ def _of_part(
     demand: Demand,
     placer: Placer,
     sites: Sites,
-    holders: Iterable[Holder],
+    holders: Sequence[Holder],
     now_ns: int,
 ) -> Verdict:
     """The verdict on a gang of which a part that is not the first is what there is no room for."""
@@ -375,16 +374,3 @@ def _nodes_free(numbers: dict[str, int]) -> str:
     if wanted == 1:
         return "no node is free for it now"
     return f"{free} of the {wanted} nodes needed {'is' if free == 1 else 'are'} free now"
-
-
-def _largest_holders(site: str, wanted: Resources, holders: Iterable[Holder]) -> tuple[JobId, ...]:
-    here = [holder for holder in holders if holder.site == site]
-    if wanted.gpus:
-        # Thousands hold one GPU each, and only those are compared that hold most.
-        most = sorted([holder.gpus for holder in here])[-HOLDERS_SHOWN_MAX:]
-        least = max(1, min(most, default=1))
-        here = [holder for holder in here if holder.gpus >= least]
-    largest = nsmallest(
-        HOLDERS_SHOWN_MAX, here, key=lambda holder: (-holder.gpus, -holder.cpus, holder.job_id)
-    )
-    return tuple(holder.job_id for holder in largest)

@@ -241,7 +241,7 @@ class _Run:
             self._site.capacity(),
             tuple(self._waiting.values()),
             allowances=self._limits.allowances(now_s, self._waiting.values(), month),
-            asked=tuple(self._recent.counts().items()),
+            asked=self._recent.asked(),
             running=self._list_running(now_s) if is_running_of_use else (),
             bookings=self._booked.bind(now_s, SITE, (self._jobs[one] for one in self._running)),
             used=used,

@@ -11,5 +11,5 @@ NS_PER_S: Final = 1_000_000_000
 def to_iso(at_ns: int) -> str:
     """UTC text with microseconds and a `Z`, for example `2026-11-23T09:45:00.000000Z`."""
     seconds, rest_ns = divmod(at_ns, NS_PER_S)
-    whole = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    whole = datetime.fromtimestamp(seconds, UTC).isoformat()[: len("2026-11-23T09:45:00")]
     return f"{whole}.{rest_ns // 1000:06d}Z"

@@ -152,16 +152,19 @@ def _(event: ev.Placed, job: Job) -> Job:
         is_owed=event.is_owed,
         goes_on=_goes_on(job, event),
     )
-    after = _stepped(job, event.task, JobSignal.PLACE)
-    if after.clearance is not None:
-        left = after.clearance.without(grant.node for grant in event.grants)
-        after = replace(after, clearance=None if event.task is None else left)
-    if after.tasks is not None and event.task is not None:
-        position = job.position(event.task)
-        tasks = after.tasks.with_attempt(position, event.attempt, event.site)
-        return replace(after, tasks=tasks, attempts=(*_worth_keeping(job, event.task), attempt))
+    if job.tasks is not None and event.task is not None:
+        after, clearance = _stepped(job, event.task, JobSignal.PLACE), job.clearance
+        if clearance is not None:
+            clearance = clearance.without(grant.node for grant in event.grants)
+        assert after.tasks is not None
+        tasks = after.tasks.with_attempt(job.position(event.task), event.attempt, event.site)
+        attempts = (*_worth_keeping(job, event.task), attempt)
+        return replace(after, tasks=tasks, attempts=attempts, clearance=clearance)
+    state = take_step(JOB_STEPS, job.state, JobSignal.PLACE, job.story)
     return replace(
-        after,
+        job,
+        state=state,
+        clearance=None,
         wait=None,
         reason=None,
         message="",

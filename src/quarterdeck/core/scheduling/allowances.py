@@ -126,16 +126,14 @@ class Tally:
     def __init__(self, allowances: Mapping[Party, Allowance]) -> None:
         self._allowances = allowances
         self._started: Counter[Party] = Counter()
+        self._bounds: dict[tuple[str, str], list[tuple[Party, Allowance]]] = {}
 
     def narrowest(
         self, team: str, owner: str, demand: Demand
     ) -> tuple[int, Party, Allowance] | None:
         """How many more of those jobs may start, and whose limit says so; None without a limit."""
         found = None
-        for party in parties_of(team, owner):
-            allowance = self._allowances.get(party)
-            if allowance is None:
-                continue
+        for party, allowance in self._bounds_of(team, owner):
             left = self._left(party, allowance, demand)
             if left is not None and (found is None or left < found[0]):
                 found = (left, party, allowance)
@@ -143,14 +141,22 @@ class Tally:
 
     def would_let(self, team: str, owner: str, demand: Demand, but: Party) -> bool:
         """Whether one more may start if that party had no limit."""
-        for party in parties_of(team, owner):
-            allowance = self._allowances.get(party)
-            if party == but or allowance is None:
+        for party, allowance in self._bounds_of(team, owner):
+            if party == but:
                 continue
             left = self._left(party, allowance, demand)
             if left is not None and left <= 0:
                 return False
         return True
+
+    def _bounds_of(self, team: str, owner: str) -> list[tuple[Party, Allowance]]:
+        """Whose limits a job is under, of those who have any: asked about each job a few times."""
+        known = self._bounds.get((team, owner))
+        if known is None:
+            pairs = ((party, self._allowances.get(party)) for party in parties_of(team, owner))
+            known = [(party, its) for party, its in pairs if its is not None]
+            self._bounds[team, owner] = known
+        return known
 
     def _left(self, party: Party, allowance: Allowance, demand: Demand) -> int | None:
         """How many more of its jobs may start; None without a limit. What needs no GPUs takes
@@ -169,9 +175,8 @@ class Tally:
     def sites(self, team: str, owner: str) -> frozenset[str] | None:
         """Where its jobs may be placed; None is anywhere."""
         allowed = None
-        for party in parties_of(team, owner):
-            allowance = self._allowances.get(party)
-            if allowance is not None and allowance.sites is not None:
+        for _, allowance in self._bounds_of(team, owner):
+            if allowance.sites is not None:
                 mine = frozenset(allowance.sites)
                 allowed = mine if allowed is None else allowed & mine
         return allowed

@@ -73,6 +73,8 @@ class Borrowers:
         self._may_oust = may_oust
         self._rest = rest
         self._gone: set[Key] = set()
+        self._prices: dict[int, tuple[Running, float]] = {}
+        """By the identity of each job, which is kept so that it stays its own."""
         self._on_row: dict[int, list[tuple[Running, Grant]]] = {}
 
     def price(self, one: Running) -> float:
@@ -80,7 +82,11 @@ class Borrowers:
         less."""
         if one.is_going_on and one.keeps:
             return 0.0
-        return lost_by_stop_gpu_s(one, self._now_ns) * PRIORITY_WEIGHT**one.priority
+        known = self._prices.get(id(one))
+        if known is None:
+            lost = lost_by_stop_gpu_s(one, self._now_ns)
+            known = self._prices[id(one)] = (one, lost * PRIORITY_WEIGHT**one.priority)
+        return known[1]
 
     def price_of_node(self, one: Running, nodes: int) -> float:
         """What of that falls to each of its nodes, of which so many are wanted. A gang goes from

@@ -131,6 +131,17 @@ class Holding:
                 used[row] = after
         return tuple(steps)
 
+    def bind_first(self, row: int, size: float) -> tuple[Step, ...] | None:
+        """The same for a job on one node where no cell is bound and there is room for one, of one
+        that has a cell left; all its cells are alike."""
+        group, after = self.groups[0], self.used.get(row, 0.0) + size
+        its = group.shape.listed[row]
+        if its < after - EPS:
+            return None
+        group.left -= 1
+        self.bound[row], self.used[row] = its, after
+        return (Step(0, row, ANY),)
+
     def undo(self, spot: Footprint, steps: Iterable[Step]) -> None:
         """As it was before: of several the last one first."""
         bound, used = self.bound, self.used

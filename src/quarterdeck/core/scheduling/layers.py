@@ -77,28 +77,26 @@ class Layers:
 
         def room(row: int) -> float:
             left = totals[row]
-            for layer in (owed, cleared):
-                for other, size in layer.get(row, NOTHING).items():
+            if row in owed:
+                for other, size in owed[row].items():
                     if other != number:
                         left -= size
-            for other, size in rest.get(row, NOTHING).items():
-                if other < number:
-                    left -= size
+            if row in cleared:
+                for other, size in cleared[row].items():
+                    if other != number:
+                        left -= size
+            if row in rest:
+                for other, size in rest[row].items():
+                    if other < number:
+                        left -= size
             return left
 
         return room
 
     def is_taken(self, number: int, sizes: Sequence[float]) -> Callable[[int], bool]:
         """Whether of a node too little is left in the second round for a cell of these sizes."""
-        totals, owed, cleared, rest = self._totals, self._owed, self._cleared, self._rest
         room = self.room_for_rest(number)
-
-        def is_taken(row: int) -> bool:
-            # Most nodes are bound by nobody: of these it is known without asking for their room.
-            is_bound = row in owed or row in rest or row in cleared
-            return (room(row) if is_bound else totals[row]) < sizes[row] - EPS
-
-        return is_taken
+        return lambda row: room(row) < sizes[row] - EPS
 
 
 def beyond(bound: Bound, within: Bound) -> Bound:
@@ -111,6 +109,8 @@ def beyond(bound: Bound, within: Bound) -> Bound:
 
 
 def _note(layer: dict[int, dict[int, float]], number: int, before: Bound, after: Bound) -> Changed:
+    if before == after:
+        return []
     rows = [*before, *(row for row in after if row not in before)]
     changed = [(row, after.get(row, 0.0) - before.get(row, 0.0)) for row in rows]
     changed = [(row, more) for row, more in changed if more]

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from quarterdeck.core.cluster.demand import Grant
     from quarterdeck.core.scheduling.capacity import Capacity
-    from quarterdeck.core.scheduling.claims import Right
+    from quarterdeck.core.scheduling.claims import Claims, Right
     from quarterdeck.core.scheduling.fleet import Fleet
     from quarterdeck.core.scheduling.holdings import Footprint, Holding, Step
     from quarterdeck.core.scheduling.layers import Changed
@@ -47,6 +47,9 @@ class Keeper:
         self._of: tuple[Fleet, tuple[Pool, ...], float] | None = None
         self._now_ns = 0
         self._seen: Runs = Chunked()
+        self.claims: dict[str, Claims] = {}
+        self._claiming: list[TeamCover] = []
+        """Of these teams somebody waits, or has when it was last looked."""
 
     def look(self, capacity: Capacity, snapshot: Snapshot, policy: Policy) -> None:
         """From now on it is about this moment."""
@@ -57,7 +60,9 @@ class Keeper:
         self._of = None  # It begins anew should anything be raised meanwhile.
         self._now_ns = snapshot.now_ns
         self.book.look(capacity)
+        were = self.claims
         self.claims = claims_of(snapshot, self.book, policy.patience_s)
+        self._claiming = [self.teams[name] for name in were | self.claims]
         self.lent.look(snapshot.now_ns)
         self.staying.look(snapshot.now_ns)
         before, self._seen = self._seen, runs_of(snapshot.running)
@@ -80,9 +85,10 @@ class Keeper:
     def _begin(self, capacity: Capacity, policy: Policy) -> None:
         self.book = CellBook(capacity, policy.pools)
         self.teams = {
-            name: TeamCover(number, self.book.holding(name))
+            name: TeamCover(name, number, self.book.holding(name))
             for number, name in enumerate(self.book.teams)
         }
+        self._in_order = list(self.teams.values())
         self.outside: dict[int, Running] = {}
         """What runs of teams that are guaranteed nothing."""
         self.leaving: dict[int, Running] = {}
@@ -99,6 +105,8 @@ class Keeper:
             policy.reclaim_after_s, lambda one, sign: self.book.note_staying(self.spot(one), sign)
         )
         self._seen = Chunked()
+        self.claims = {}
+        self._claiming = []
         self._lying = Lying()
         self._layers = Layers(self.book.totals)
         self._dirty_owed: set[int] = set()
@@ -179,9 +187,10 @@ class Keeper:
 
     def _cover_owed(self) -> None:
         """The first round, of those teams of which anything may have changed."""
-        for team in self.teams.values():
-            if team.number not in self._dirty_owed:
-                continue
+        while self._dirty_owed:
+            number = min(self._dirty_owed)  # what is found of it concerns only later ones
+            self._dirty_owed.remove(number)
+            team = self._in_order[number]
             before = team.within
             lent = team.bind_owed(self._lying, self._layers)
             self.lent.renew(*lent)
@@ -191,12 +200,11 @@ class Keeper:
             self._mark(team, self._first_touched(team))
             changed = self._layers.note_owed(team.number, before.bound, team.within.bound)
             self._note_others(team.number, changed, is_owed=True, is_before_all=True)
-        self._dirty_owed.clear()
 
     def _note_cleared(self) -> None:
         """Between the rounds: what will be bound where room was made for jobs."""
-        for name, team in self.teams.items():
-            claims = self.claims.get(name, ())
+        for team in self._claiming:
+            claims = self.claims.get(team.name, ())
             if team.cleared or (claims and claims[0].is_cleared):
                 before = team.bind_cleared(claims, self._layers)
                 changed = self._layers.note_cleared(team.number, before, team.cleared)
@@ -219,18 +227,19 @@ class Keeper:
 
     def _note_claims(self) -> None:
         """Look at those again for whose jobs others of their team wait now, or do not any more."""
-        for name, team in self.teams.items():
-            claims = self.claims.get(name, ())
-            if claims or team.claims:
-                before = claims_before(claims, turn_of(team.rest[-1])) if team.rest else ()
-                if before != team.claims:
-                    team.claims = before
-                    self._mark(team, SOONEST)
+        for team in self._claiming:
+            claims = self.claims.get(team.name, ())
+            before = claims_before(claims, turn_of(team.rest[-1])) if team.rest else ()
+            if before != team.claims:
+                team.claims = before
+                self._mark(team, SOONEST)
 
     def _cover_rest(self) -> None:
         """The second round, of those of which anything may have changed."""
-        for name, team in self.teams.items():
-            number = team.number
+        while self._since or self._given_up:
+            # What is found of one concerns only later ones.
+            number = min([*self._since, *self._given_up])
+            team = self._in_order[number]
             if number in self._given_up:
                 is_taken = team.is_taken(self._layers)
                 for row, right in self._given_up.pop(number):
@@ -238,13 +247,13 @@ class Keeper:
                         self._mark(team, right)
             if number not in self._since:
                 continue
-            since = SOONEST if team.claims else self._since[number]
-            before, claims = team.beyond, self.claims.get(name, ())
+            since = self._since.pop(number)
+            before, claims = team.beyond, self.claims.get(team.name, ())
+            since = SOONEST if team.claims else since
             self.lent.renew(*team.bind_rest(since, claims, self._lying, self._layers))
-            self.book.put(name, team.holding)
+            self.book.put(team.name, team.holding)
             changed = self._layers.note_rest(number, before, team.beyond)
             self._note_others(number, changed)
-        self._since.clear()
 
     def _cover_all_rest(self) -> None:
         """The second round where a cell that is bound may leave too little for cells of others

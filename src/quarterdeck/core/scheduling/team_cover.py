@@ -57,7 +57,8 @@ class TeamCover:
     of those that wait before the last of the rest.
     """
 
-    def __init__(self, number: int, holding: Holding) -> None:
+    def __init__(self, name: str, number: int, holding: Holding) -> None:
+        self.name = name
         self.number = number
         self.within = self.holding = holding
         self.cleared: Bound = {}
@@ -149,19 +150,21 @@ class TeamCover:
         for one in self.rest[at:]:
             spot = spots[id(one)]
             rows, sizes, is_whole = spot
+            is_single, is_first = is_whole and len(rows) == 1, False
             if is_shorter is None and sizes and sizes[0] > EPS:
                 row = rows[0]
                 if row not in bound:
                     if not left or is_taken(row):
                         lent.append(one)  # Most of those that nothing covers are told by this.
                         continue
-                elif is_whole and len(rows) == 1:
+                    is_first = is_single
+                elif is_single:
                     after = used.get(row, 0.0) + sizes[0]
                     if after - bound[row] <= EPS:
                         used[row] = after
                         covered.append(one)  # And most of those that are covered by this.
                         continue
-            steps = held.bind(spot, room)
+            steps = held.bind_first(row, sizes[0]) if is_first else held.bind(spot, room)
             if steps is None:
                 lent.append(one)
                 continue

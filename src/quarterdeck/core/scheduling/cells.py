@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from quarterdeck.core.cluster.parts import gpu_of
-from quarterdeck.core.scheduling.holdings import ANY, Footprint, Holding, Step
+from quarterdeck.core.scheduling.holdings import ANY, Footprint, Holding, Step, rows_apart
 from quarterdeck.core.scheduling.others import taken_of
 from quarterdeck.core.scheduling.pools import CellOwners
 from quarterdeck.core.scheduling.reserve import Lot, reserve
@@ -129,9 +129,8 @@ class CellBook:
         """What a team holds from now on; the book keeps it."""
         before, self._held[team] = self._held[team].bound, holding
         self._own.discard(team)
-        for row in before.keys() | holding.bound.keys():
-            if more := holding.bound.get(row, 0.0) - before.get(row, 0.0):
-                self._bound[row] += more
+        for row in rows_apart(before, holding.bound):
+            self._bound[row] += holding.bound.get(row, 0.0) - before.get(row, 0.0)
 
     def size_of(self, row: int, grant: Grant) -> float:
         """What a grant takes of its node, in GPUs."""

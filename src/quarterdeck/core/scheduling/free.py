@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from copy import copy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -41,6 +41,10 @@ if TYPE_CHECKING:
     from quarterdeck.core.scheduling.wants import Want
 
 
+FEW: Final = 3
+"""What a third of the nodes on which something fits would cost is reckoned for itself."""
+
+
 class Free:
     """See the module."""
 
@@ -65,14 +69,22 @@ class Free:
         known = self._look(resources)
         return known.fits if self.barred is None else known.fits & ~self.barred
 
-    def costs(self, resources: Resources) -> NDArray[np.float64]:
-        """What a replica would cost on each node; `inf` where it does not fit."""
+    def costs(
+        self, resources: Resources, within: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.float64]:
+        """What a replica would cost on each node; `inf` where it does not fit, or not `within`."""
         known = self._look(resources)
+        if known.values is None and within is not None:
+            here = known.fits & within
+            if FEW * np.count_nonzero(here) < np.count_nonzero(known.fits):
+                here = here if self.barred is None else here & ~self.barred
+                return reckon(self, known.want, here)  # The others are not worth it.
         if known.values is None:
             known.values = reckon(self, known.want, known.fits)
+        values = known.values
         if self.barred is not None:
-            return np.where(self.barred, np.inf, known.values)
-        return known.values
+            values = np.where(self.barred, np.inf, values)
+        return values if within is None else np.where(within, values, np.inf)
 
     def _look(self, resources: Resources) -> _Known:
         """What is known of these needs, as of now."""

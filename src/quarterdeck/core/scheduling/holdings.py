@@ -45,6 +45,11 @@ class Group:
         self.shape, self.count, self.left, self.domain = shape, count, left, domain
 
 
+def rows_apart(one: Mapping[int, float], other: Mapping[int, float]) -> set[int]:
+    """The rows of which two say something else: few of many."""
+    return {row for row, _ in one.items() ^ other.items()}
+
+
 @dataclass(slots=True)
 class Holding:
     """The groups of one team, and of each node where any of its cells lies how much is bound to it
@@ -167,7 +172,7 @@ class Holding:
             (self.bound, before.bound, after.bound),
             (self.used, before.used, after.used),
         ):
-            for row in was.keys() | now.keys():
+            for row in rows_apart(was, now):
                 held = mine.get(row, 0.0) + now.get(row, 0.0) - was.get(row, 0.0)
                 if held:
                     mine[row] = held

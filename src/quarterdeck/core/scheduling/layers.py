@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
+from quarterdeck.core.scheduling.holdings import rows_apart
 from quarterdeck.core.scheduling.shapes import EPS
 
 if TYPE_CHECKING:
@@ -101,19 +102,13 @@ class Layers:
 
 def beyond(bound: Bound, within: Bound) -> Bound:
     """How much more is bound on each row."""
-    return {
-        row: size - within.get(row, 0.0)
-        for row, size in bound.items()
-        if size > within.get(row, 0.0)
-    }
+    more = {row: size - within.get(row, 0.0) for row, size in bound.items() - within.items()}
+    return {row: size for row, size in more.items() if size > 0}
 
 
 def _note(layer: dict[int, dict[int, float]], number: int, before: Bound, after: Bound) -> Changed:
-    if before == after:
-        return []
-    rows = [*before, *(row for row in after if row not in before)]
+    rows = rows_apart(before, after)
     changed = [(row, after.get(row, 0.0) - before.get(row, 0.0)) for row in rows]
-    changed = [(row, more) for row, more in changed if more]
     for row, _ in changed:
         if row in after:
             layer[row][number] = after[row]

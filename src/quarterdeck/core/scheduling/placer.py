@@ -244,9 +244,7 @@ class Placer:
         is_on_rails = Level.RAIL in (wish.require, wish.prefer) and demand.most_nodes > 1
         if not is_on_rails and not has_room(fleet, site, self._fits(demand, within), demand):
             return None
-        costs = self.free.costs(demand.resources)
-        if within is not None:
-            costs = np.where(within, costs, np.inf)
+        costs = self.free.costs(demand.resources, within)
         if data_at:
             costs = costs.copy()
             for node, share in data_at.items():

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from quarterdeck.core.scheduling.claims import count_claimed, turn_of
+from quarterdeck.core.scheduling.holdings import rows_apart
 from quarterdeck.core.scheduling.layers import beyond
 from quarterdeck.core.scheduling.shapes import EPS
 
@@ -119,8 +120,7 @@ class TeamCover:
         spots, right_of = lying.spots, lying.rights
         rights: list[Right] = [
             right_of[id(one)]
-            for row in was.used.keys() | now.used.keys()
-            if was.bound.get(row) != now.bound.get(row) or was.used.get(row) != now.used.get(row)
+            for row in rows_apart(was.bound, now.bound) | rows_apart(was.used, now.used)
             for one in on_row(row)
             if not one.is_owed
         ]
@@ -202,9 +202,9 @@ class TeamCover:
         stay = len(covered)
         while stay and (held.left < 0 or rights[id(covered[stay - 1])] >= since):
             stay -= 1
-            one = covered[stay]
-            held.undo(spots[id(one)], self._steps.pop(id(one), ()))
-            since = min(since, rights[id(one)])
+            one = id(covered[stay])
+            held.undo(spots[one], self._steps.pop(one, ()))
+            since = min(since, rights[one])
         self.covered_rest = covered[:stay]
         self.full = None
         if not held.left:

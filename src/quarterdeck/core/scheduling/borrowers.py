@@ -104,7 +104,10 @@ class Borrowers:
         by that."""
         here = self._on_row.get(row)
         if here is None:
-            here = self._on_row[row] = sorted(self._here(row), key=self._cheapest_first)
+            here = self._here(row)
+            here = self._on_row[row] = (
+                sorted(here, key=self._cheapest_first) if len(here) > 1 else here
+            )
         if gently:
             here = [pair for pair in here if may_give(pair[0])]
         if gone := self._gone:

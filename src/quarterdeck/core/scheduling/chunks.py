@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import chain, zip_longest
+from itertools import chain, compress, count
+from operator import is_not
 from typing import TYPE_CHECKING, Final, Generic, TypeVar, overload
 
 if TYPE_CHECKING:
@@ -81,10 +82,12 @@ class Chunked(Sequence[T], Generic[T, S]):
         """What was in another one and is not here, and the other way round: the very objects."""
         mine, others = self.chunks, before.chunks
         # Most stand where they stood.
-        pairs = [pair for pair in zip_longest(others, mine) if pair[0] is not pair[1]]
-        both = {id(pair[0]) for pair in pairs} & {id(pair[1]) for pair in pairs}
-        gone = [one for chunk, _ in pairs if chunk and id(chunk) not in both for one in chunk.items]
-        come = [one for _, chunk in pairs if chunk and id(chunk) not in both for one in chunk.items]
+        places = list(compress(count(), map(is_not, others, mine)))
+        left = [*(others[place] for place in places), *others[len(mine) :]]
+        made = [*(mine[place] for place in places), *mine[len(others) :]]
+        both = set(map(id, left)) & set(map(id, made))
+        gone = [one for chunk in left if id(chunk) not in both for one in chunk.items]
+        come = [one for chunk in made if id(chunk) not in both for one in chunk.items]
         was, now = set(map(id, gone)), set(map(id, come))
         return [one for one in gone if id(one) not in now], [
             one for one in come if id(one) not in was

@@ -113,6 +113,9 @@ class Cover:
     def borrowed_on(self, row: int) -> list[tuple[Running, Grant]]:
         """What lies on a node that no cells cover and that may be made to go now."""
         here = self._kept.here.get(row, ())
+        if not self._changed:
+            able = self._kept.lent.able
+            return [pair for pair in here if id(pair[0]) in able]
         return [pair for pair in here if self._lends(pair[0]) and self.may_go(pair[0])]
 
     def may_go(self, one: Running) -> bool:

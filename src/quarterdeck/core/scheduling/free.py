@@ -250,15 +250,20 @@ class Free:
     def shared_with(self, later: Free, left: Free) -> Free:
         """What is free now and stays so: `later` is what will be free, too, once others have gone,
         and `left` what who waits for it leaves of that. Of GPUs on which they are nothing is."""
-        made = Free(self.capacity, self.typical)
-        made.barred = self.barred
-        made.cpus = np.minimum(self.cpus, left.cpus)
-        made.memory_bytes = np.minimum(self.memory_bytes, left.memory_bytes)
-        made.state = np.where(self.state == later.state, left.state, CLOSED).astype(np.int16)
-        made.note_taken(range(len(made.cpus)))
-        is_there = self.fleet.kind >= 0
-        made.gpus_free = ((made.state == FREE) & is_there).sum(axis=1)
-        made.gpus_idle = np.where(is_there, IDLE[made.state], 0.0).sum(axis=1)
+        made, width = self._copied(), max(1, self.state.shape[1])
+        is_less = (left.cpus < self.cpus) | (left.memory_bytes < self.memory_bytes)
+        apart = [
+            (self.state != other.state).ravel().nonzero()[0] // width for other in (later, left)
+        ]
+        rows = np.unique(np.concatenate((*apart, is_less.nonzero()[0])))
+        made.cpus[rows] = np.minimum(self.cpus[rows], left.cpus[rows])
+        made.memory_bytes[rows] = np.minimum(self.memory_bytes[rows], left.memory_bytes[rows])
+        is_same = self.state[rows] == later.state[rows]
+        state = made.state[rows] = np.where(is_same, left.state[rows], CLOSED)
+        is_there = self.fleet.kind[rows] >= 0
+        made.gpus_free[rows] = ((state == FREE) & is_there).sum(axis=1)
+        made.gpus_idle[rows] = np.where(is_there, IDLE[state], 0.0).sum(axis=1)
+        made.note_taken(rows.tolist())
         return made
 
     def want_of(self, resources: Resources) -> Want:

@@ -32,6 +32,8 @@ class Lent:
         self._now_ns = 0
         self._all: set[int] = set()
         self._stuck: set[int] = set()
+        self.able: set[int] = set()
+        """Which of them can be made to go, by identity."""
         self._turns: list[tuple[int, int, Running]] = []
 
     def __contains__(self, one: Running) -> bool:
@@ -65,6 +67,7 @@ class Lent:
         if one.is_preemptible:
             at_ns = self.may_go_ns(one)
             if at_ns <= self._now_ns:
+                self.able.add(id(one))
                 return
             heappush(self._turns, (at_ns, id(one), one))
         if id(one) not in self._stuck:
@@ -75,6 +78,7 @@ class Lent:
         """Cells cover it, or it has gone."""
         self._all.discard(id(one))
         self._let_go(one)
+        self.able.discard(id(one))
 
     def renew(self, before: Sequence[Running], after: Sequence[Running]) -> None:
         """Of some jobs others than before are not covered."""
@@ -89,6 +93,7 @@ class Lent:
     def _let_go(self, one: Running) -> None:
         if id(one) in self._stuck:
             self._stuck.discard(id(one))
+            self.able.add(id(one))
             self._note_stuck(one, -1)
 
 

@@ -162,8 +162,8 @@ class Keeper:
             return
         if one.demand.nodes_max is not None:
             self.elastic.add(id(one))
-        spot = self._lying.spots[id(one)] = self.book.spot_of(one.site, one.grants)
-        self._lying.rights[id(one)] = by_right(one)
+        spot = self.book.spot_of(one.site, one.grants)
+        self._lying.note(one, spot, by_right(one))
         for grant in one.grants:
             row = self.book.fleet.rows.get((one.site, grant.node))
             if row is not None:

@@ -36,7 +36,15 @@ class Lying:
     """Where each job lies that is not being stopped, and its right; by the identity of the job."""
 
     spots: dict[int, Footprint] = field(default_factory=dict)
+    singles: dict[int, tuple[int, float]] = field(default_factory=dict)
+    """The row and the size of those that take something of one node."""
     rights: dict[int, Right] = field(default_factory=dict)
+
+    def note(self, one: Running, spot: Footprint, right: Right) -> None:
+        """It has come."""
+        self.spots[id(one)], self.rights[id(one)] = spot, right
+        if spot.whole and len(spot.rows) == 1 and spot.sizes[0] > EPS:
+            self.singles[id(one)] = (spot.rows[0], spot.sizes[0])
 
     def right(self, one: Running) -> Right:
         """Of a job that is known."""
@@ -45,6 +53,7 @@ class Lying:
     def forget(self, one: Running) -> None:
         """It has gone."""
         self.spots.pop(id(one), None)
+        self.singles.pop(id(one), None)
         self.rights.pop(id(one), None)
 
 
@@ -147,39 +156,41 @@ class TeamCover:
         before, covered, lent = self.lent_rest[lent_at:], self.covered_rest, []
         room, is_taken = layers.room_for_rest(self.number), self.is_taken(layers)
         left, bound, used, spots = held.left, held.bound, held.used, lying.spots
+        singles = lying.singles if is_shorter is None else {}
         for one in self.rest[at:]:
-            spot = spots[id(one)]
-            rows, sizes, is_whole = spot
-            is_single, is_first = is_whole and len(rows) == 1, False
-            if is_shorter is None and sizes and sizes[0] > EPS:
-                row = rows[0]
+            single = singles.get(id(one))
+            if single is None:
+                steps = held.bind(spots[id(one)], room)
+            else:
+                row, size = single
                 if row not in bound:
                     if not left or is_taken(row):
                         lent.append(one)  # Most of those that nothing covers are told by this.
                         continue
-                    is_first = is_single
-                elif is_single:
-                    after = used.get(row, 0.0) + sizes[0]
+                    steps = held.bind_first(row, size)
+                else:
+                    after = used.get(row, 0.0) + size
                     if after - bound[row] <= EPS:
                         used[row] = after
                         covered.append(one)  # And most of those that are covered by this.
                         continue
-            steps = held.bind_first(row, sizes[0]) if is_first else held.bind(spot, room)
+                    steps = held.bind(spots[id(one)], room)
             if steps is None:
                 lent.append(one)
                 continue
             if steps:
-                turn, had = turn_of(one), left
-                left -= len(steps)
-                is_claimed = bool(claims) and count_claimed(claims, turn, had, bound) > left
+                had, left = left, left - len(steps)
+                is_claimed = bool(claims) and (
+                    count_claimed(claims, turn_of(one), had, bound) > left
+                )
                 if is_claimed or (is_shorter is not None and is_shorter(held, steps)):
-                    held.undo(spot, steps)
+                    held.undo(spots[id(one)], steps)
                     left = had
                     lent.append(one)
                     continue
                 self._steps[id(one)] = steps
                 if not left:
-                    self.full = turn
+                    self.full = turn_of(one)
             covered.append(one)
         self.holding, self._based_on = held, self.within
         self.lent_rest = self.lent_rest[:lent_at] + lent

@@ -3,7 +3,6 @@ of them, and people with limits. No server, no processes: only what a decision r
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
@@ -22,6 +21,7 @@ from quarterdeck.core.jobs.evolve import evolve
 from quarterdeck.core.jobs.spec import JobSpec
 from quarterdeck.core.scheduling.allowances import allowances_of, parties_of, quotas_of
 from quarterdeck.core.scheduling.capacity import capacity_of
+from quarterdeck.core.scheduling.counts import Counts
 from quarterdeck.core.scheduling.fragments import Recent
 from quarterdeck.core.scheduling.holders import HoldersBook
 from quarterdeck.core.scheduling.make_plan import make_plan
@@ -127,7 +127,7 @@ class Cluster:
         self.gpus_held = 0
         self.recent = Recent()
         self._quotas = quotas_of(people)
-        self._running: Counter[Party] = Counter()
+        self._running: Counts[Party] = Counts()
         self._held: dict[str, dict[JobId, Grant]] = {node.name: {} for node in nodes}
         self._singles: list[tuple[Job, tuple[Grant, ...]]] = []
         self._gangs: list[tuple[Job, tuple[Grant, ...]]] = []
@@ -176,7 +176,7 @@ class Cluster:
             self.capacity,
             waiting,
             self._holders.now(),
-            allowances_of(self._quotas, self._running, dict),
+            allowances_of(self._quotas, self._running.now(), dict),
             self.recent.asked(),
             self._attempts.now(),
         )
@@ -206,7 +206,7 @@ class Cluster:
             place = self.rng.randrange(len(jobs))
             jobs[place], jobs[-1] = jobs[-1], jobs[place]
             job, grants = jobs.pop()
-            self._running.subtract(parties_of(job.spec.team, job.actor))
+            self._running.add(parties_of(job.spec.team, job.actor), -1)
             self._holders.pop(job.id)
             self._attempts.pop(job.id)
             for grant in grants:
@@ -217,7 +217,7 @@ class Cluster:
 
     def _hold(self, job: Job, grants: tuple[Grant, ...]) -> None:
         (self._gangs if len(grants) > 1 else self._singles).append((job, grants))
-        self._running.update(parties_of(job.spec.team, job.actor))
+        self._running.add(parties_of(job.spec.team, job.actor))
         gpus = sum(len(grant.devices) for grant in grants)
         cpus = sum(grant.cpus for grant in grants)
         self._holders.put(job.id, Holder(job.id, SITE, len(grants), gpus, cpus))

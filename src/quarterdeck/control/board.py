@@ -8,7 +8,6 @@ the same way, and a crash loses nothing that a start does not read back.
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -36,6 +35,7 @@ from quarterdeck.core.scheduling.booked import Bookings
 from quarterdeck.core.scheduling.budgets import MonthUse
 from quarterdeck.core.scheduling.capacity import capacity_of
 from quarterdeck.core.scheduling.chunks import Chunked
+from quarterdeck.core.scheduling.counts import Counts
 from quarterdeck.core.scheduling.forecast import Hold
 from quarterdeck.core.scheduling.fragments import Recent
 from quarterdeck.core.scheduling.queue import (
@@ -78,7 +78,7 @@ class Board:
         self._jobs: dict[JobId, Job] = {}
         self._queued: dict[JobId, Waiting] = {}
         self._needy: dict[JobId, Job] = {}
-        self._running: Counter[Party] = Counter()
+        self._running: Counts[Party] = Counts()
         self._attempts: RunsBook[AttemptRef] = RunsBook()
         self._quotas: tuple[People, Quotas] | None = None
         self._sites: dict[str, SiteBoard] = {}
@@ -136,7 +136,7 @@ class Board:
                 quotas = self._quotas_of(people)
                 queued = self._queued.values()
                 allowances = allowances_of(
-                    quotas, self._running, lambda: count_waiting(queued), month
+                    quotas, self._running.now(), lambda: count_waiting(queued), month
                 )
             return Snapshot(
                 allowances=allowances,
@@ -280,7 +280,7 @@ class Board:
                 board = self._site(live.site)
                 ref = AttemptRef(job.id, live.number)
                 board.hold(ref, [replica.grant for replica in live.replicas])
-                self._running.update(parties_of(job.spec.team, job.actor))
+                self._running.add(parties_of(job.spec.team, job.actor))
                 board.wish(ref, active.head, is_gone=False)
                 self._attempts.put(ref, running_of(job, live))
 
@@ -352,10 +352,10 @@ class Board:
                 nodes = [grant.node for grant in grants]
                 self._locality.note_placed(after.spec, attempt.site, nodes)
             board.hold(ref, grants)
-            self._running.update(parties)
+            self._running.add(parties)
         elif isinstance(event, Ended):
             board.release(ref, grants)
-            self._running.subtract(parties)
+            self._running.add(parties, -1)
             self.learned.note(after, attempt, event.at_ns, event.reason)
             self._used.add(used_by(after, attempt, event.at_ns))
         board.wish(ref, seq, is_gone=isinstance(event, Ended))

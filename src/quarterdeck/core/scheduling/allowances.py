@@ -65,11 +65,11 @@ def allowances_of(
     count_waiting: Callable[[], Mapping[Party, int]],
     month: MonthUse | None = None,
 ) -> Mapping[Party, Allowance]:
-    """The allowance of everybody who has a limit, as of now. `running` counts tasks; those that
-    wait are counted when somebody's limit depends on them. Without a `month` nobody is held to a
-    budget."""
+    """The allowance of everybody who has a limit, as of now. `running` counts tasks, and does not
+    change any more; those that wait are counted when somebody's limit depends on them. Without a
+    `month` nobody is held to a budget."""
     waiting = count_waiting() if quotas.counts_waiting else {}
-    return _Allowances(quotas.of, dict(running), waiting, month)
+    return _Allowances(quotas.of, running, waiting, month)
 
 
 class _Allowances(Mapping[Party, Allowance]):

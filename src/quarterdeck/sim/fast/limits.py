@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from quarterdeck.core.scheduling.allowances import Quotas, allowances_of, parties_of
+from quarterdeck.core.scheduling.counts import Counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -32,13 +33,12 @@ class Limits:
     one."""
 
     rulings: Sequence[Ruling] = ()
-    _running: Counter[Party] = field(default_factory=Counter)
+    _running: Counts[Party] = field(default_factory=Counts)
     _known: tuple[Ruling, Quotas] | None = None
 
     def count(self, job: SimJob, change: int) -> None:
         """So many more of a job's kind run."""
-        for party in parties_of(job.team, job.user):
-            self._running[party] += change
+        self._running.add(parties_of(job.team, job.user), change)
 
     def next_s(self, now_s: float) -> float:
         """When limits change next; infinity for never."""
@@ -62,7 +62,7 @@ class Limits:
         def count_waiting() -> Counter[Party]:
             return Counter(party for one in waiting for party in parties_of(one.team, one.owner))
 
-        return allowances_of(self._known[1], self._running, count_waiting, month)
+        return allowances_of(self._known[1], self._running.now(), count_waiting, month)
 
 
 def _quotas_of(ruling: Ruling) -> Quotas:

@@ -15,7 +15,7 @@ from quarterdeck.core.cluster.demand import Demand, Grant, Level, Resources, Wis
 from quarterdeck.core.cluster.gpus import parse_gpus
 from quarterdeck.core.cluster.hardware import Cordon, Device, Location, Node, NodeState
 from quarterdeck.core.cluster.room import Room, room_of
-from quarterdeck.core.scheduling.capacity import FREE, IDLE, capacity_of
+from quarterdeck.core.scheduling.capacity import CLOSED, FREE, IDLE, capacity_of
 from quarterdeck.core.scheduling.fragments import typical_of
 from quarterdeck.core.scheduling.free import Free
 from quarterdeck.core.scheduling.gangs import choose_nodes, has_room
@@ -91,7 +91,7 @@ def wanted(chance: Random) -> Resources:
 
 def change(chance: Random, free: Free, held: list[tuple[str, Grant]]) -> tuple[Free, Any]:
     """Something is taken or given back, or a plan goes on with a copy."""
-    what = chance.randrange(7)
+    what = chance.randrange(8)
     asked = wanted(chance)
     rows = free.fits(asked).nonzero()[0].tolist()
     if what <= 2 and rows:
@@ -112,16 +112,41 @@ def change(chance: Random, free: Free, held: list[tuple[str, Grant]]) -> tuple[F
         return free, before
     elif what == 5:
         return free.granted(()), free
+    elif what == 7:
+        return free, check_shared(chance, free, held)
     elif what == 6:
         rooms = range(len(free.capacity))
         free.barred = np.array([chance.random() < 0.2 for _ in rooms]) if held else None
     return free, None
 
 
+def check_shared(chance: Random, free: Free, held: list[tuple[str, Grant]]) -> Free:
+    """What others may take until some have gone and somebody lies there, against all GPUs."""
+    later, asked = free.returned(held[: chance.randint(0, 3)]), wanted(chance)
+    left = later.returned(())
+    if rows := left.fits(asked).nonzero()[0].tolist():
+        left.take(rows[: chance.randint(1, 2)], asked)
+    made = free.shared_with(later, left)
+    state = np.where(free.state == later.state, left.state, CLOSED)
+    is_there = free.fleet.kind >= 0
+    assert made.state.tolist() == state.tolist()
+    assert made.cpus.tolist() == np.minimum(free.cpus, left.cpus).tolist()
+    least = np.minimum(free.memory_bytes, left.memory_bytes)
+    assert made.memory_bytes.tolist() == least.tolist()
+    assert made.gpus_free.tolist() == ((state == FREE) & is_there).sum(axis=1).tolist()
+    idle = np.where(is_there, IDLE[state], 0.0).sum(axis=1)
+    assert made.gpus_idle.tolist() == idle.tolist(), "to the last bit"
+    return made
+
+
 def check(chance: Random, free: Free) -> None:
     """Of one shape, against each node looked at by itself."""
     asked, fleet = wanted(chance), free.fleet
     want, count = free.want_of(asked), len(fleet.nodes)
+    within = np.array([chance.random() < 0.3 for _ in range(count)])
+    few = free.costs(asked, within)
+    assert few.tolist() == np.where(within, free.costs(asked), np.inf).tolist()
+    assert free.costs(asked, within).tolist() == few.tolist()
     if chance.random() < 0.5:
         free.costs(asked)
     fits, costs = free.fits(asked), free.costs(asked)

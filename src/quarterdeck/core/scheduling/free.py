@@ -255,7 +255,9 @@ class Free:
         apart = [
             (self.state != other.state).ravel().nonzero()[0] // width for other in (later, left)
         ]
-        rows = np.unique(np.concatenate((*apart, is_less.nonzero()[0])))
+        # What was taken and given back may have left a trace in sums of parts of GPUs.
+        known = np.array(self._taken_from, np.int64)
+        rows = np.unique(np.concatenate((*apart, is_less.nonzero()[0], known)))
         made.cpus[rows] = np.minimum(self.cpus[rows], left.cpus[rows])
         made.memory_bytes[rows] = np.minimum(self.memory_bytes[rows], left.memory_bytes[rows])
         is_same = self.state[rows] == later.state[rows]

@@ -34,7 +34,7 @@ from benchmarks.promises_runtimes import LEARNED_ON, as_lines_of_learned, judge_
 from benchmarks.queueing_traces import known_names, read_trace
 from benchmarks.told import Told
 from benchmarks.traces import NoTraces, folder
-from quarterdeck.core.scheduling.promises import LEVELS
+from quarterdeck.core.scheduling.calibration import LEVELS
 from quarterdeck.core.scheduling.snapshot import Policy
 from quarterdeck.sim.fast.promising import Promising
 from quarterdeck.sim.fast.run import run as run_fast

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Final
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.control.guesses import Guesses
 from quarterdeck.core.jobs.states import JobState
+from quarterdeck.core.scheduling.calibration import KEPT, Calibration
 from quarterdeck.core.scheduling.order import order_of
 from quarterdeck.core.scheduling.plan import Blocker
-from quarterdeck.core.scheduling.promises import KEPT, Because, Calibration, Spread, promise_of
+from quarterdeck.core.scheduling.promises import Because, Spread, promise_of
 from quarterdeck.ports.promises import Settled
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ class Promises:
             if guess_s is None:
                 return None
             now_ns = snapshot.now_ns
-            spread = self._calibration.spread(guess_s)
+            spread = self._calibration.spread(guess_s, now_ns / NS_PER_S)
             return promise_of(waiting.job_id, now_ns, guess_s, spread, (Because.FIRST, ""))
 
     def _load(self) -> None:
@@ -142,7 +143,8 @@ class Promises:
                 self._calibration.settle(one.job_id, at_ns / NS_PER_S)
             else:
                 at_s = at_ns / NS_PER_S
-                self._calibration.promise(one.job_id, at_s, one.guess_s, _spread_of(one))
+                told = (one.guess_s, _spread_of(one), one.stretch)
+                self._calibration.promise(one.job_id, at_s, *told)
 
     def _settle(self, plane: Present, waiting: Iterable[JobId]) -> None:
         """Promises of those who wait no more, or of whose array a task has started."""
@@ -171,6 +173,8 @@ class Promises:
         nodes_up = int(plane.board.list_free().is_open.sum())
         overtakers = _count_overtakers(queue)
         now_ns, made = snapshot.now_ns, []
+        now_s = now_ns / NS_PER_S
+        self._calibration.catch_up(now_s)
         for waiting in queue:
             job_id = waiting.job_id
             guess_s = guesses.get(job_id)
@@ -181,18 +185,19 @@ class Promises:
             if told is not None and not _may_be_another(told.promise, guess_s, now_ns):
                 told.facts = told.facts or facts
                 continue
-            spread = self._calibration.spread(guess_s)
+            spread = self._calibration.spread(guess_s, now_s)
             why = (Because.FIRST, "")
             if told is not None:
                 if not _is_another(told.promise, spread, now_ns):
                     told.facts = told.facts or facts
                     continue
                 why = _why(told, facts, spread, now_ns)
-            promise = promise_of(job_id, now_ns, guess_s, spread, why)
+            stretch = self._calibration.stretch
+            promise = promise_of(job_id, now_ns, guess_s, spread, why, stretch)
             self._told[job_id] = _Told(promise, facts)
             made.append(promise)
             if promise.is_first:
-                self._calibration.promise(job_id, now_ns / NS_PER_S, guess_s, spread)
+                self._calibration.promise(job_id, now_s, guess_s, spread)
         if made:
             self.log.add(made)
 

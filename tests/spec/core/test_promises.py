@@ -9,13 +9,8 @@ import pytest
 
 from quarterdeck.basics.ids import JobId
 from quarterdeck.basics.times import NS_PER_S
-from quarterdeck.core.scheduling.promises import (
-    Because,
-    Bounds,
-    Calibration,
-    Spread,
-    promise_of,
-)
+from quarterdeck.core.scheduling.calibration import Calibration
+from quarterdeck.core.scheduling.promises import Because, Bounds, Spread, Stretch, promise_of
 from quarterdeck.testing.builders import a_job_id
 
 HOUR = 3600.0
@@ -59,7 +54,8 @@ def kept(wait_of: Wait, count: int, at_once: int) -> tuple[float, float, Calibra
                 half += spread.half_from_s <= wait_s <= spread.half_to_s
                 most += spread.most_from_s <= wait_s <= spread.most_to_s
         guess_s = HOUR * rng.lognormvariate(0, 0.7)
-        spread = calibration.spread(guess_s)
+        calibration.catch_up(now_s)
+        spread = calibration.spread(guess_s, now_s)
         job_id = a_job_id(n)
         calibration.promise(job_id, now_s, guess_s, spread)
         made[job_id] = (n, now_s, spread)
@@ -77,14 +73,14 @@ def test_as_many_starts_are_within_as_was_promised(wait_of: Wait) -> None:
 def test_good_guesses_have_narrow_bounds_and_bad_ones_wide_ones() -> None:
     _, _, good = kept(exact, 600, at_once=5)
     _, _, bad = kept(noisy, 600, at_once=5)
-    narrow, wide = good.spread(HOUR), bad.spread(HOUR)
+    narrow, wide = good.spread(HOUR, 1e12), bad.spread(HOUR, 1e12)
     assert narrow.most_to_s - narrow.most_from_s < 0.2 * HOUR
     assert wide.most_to_s - wide.most_from_s > HOUR
 
 
 def test_guesses_that_are_always_too_small_are_made_larger() -> None:
     _, _, calibration = kept(tenfold, 600, at_once=5)
-    assert calibration.spread(HOUR).middle_s == pytest.approx(10 * HOUR, rel=0.4)
+    assert calibration.spread(HOUR, 1e12).middle_s == pytest.approx(10 * HOUR, rel=0.4)
 
 
 def test_small_guesses_do_not_learn_from_large_ones() -> None:
@@ -93,10 +89,10 @@ def test_small_guesses_do_not_learn_from_large_ones() -> None:
         is_small = n % 2 == 0
         guess_s = 600.0 if is_small else 200 * HOUR
         job_id = a_job_id(n)
-        calibration.promise(job_id, n * 1e7, guess_s, calibration.spread(guess_s))
+        calibration.promise(job_id, n * 1e7, guess_s, calibration.spread(guess_s, n * 1e7))
         calibration.settle(job_id, n * 1e7 + guess_s * (1 if is_small else 8))
-    assert calibration.spread(600.0).middle_s == pytest.approx(600, rel=0.2)
-    assert calibration.spread(200 * HOUR).middle_s == pytest.approx(1600 * HOUR, rel=0.2)
+    assert calibration.spread(600.0, 1e12).middle_s == pytest.approx(600, rel=0.2)
+    assert calibration.spread(200 * HOUR, 1e12).middle_s == pytest.approx(1600 * HOUR, rel=0.2)
 
 
 def wait_together(calibration: Calibration, ids: range, at_s: float, wait_s: float) -> None:
@@ -116,15 +112,15 @@ def test_who_waits_together_leaves_more_doubt_than_who_waits_in_turn() -> None:
     together, in_turn = Calibration(), Calibration()
     wait_together(together, range(16), 0.0, HOUR)
     wait_in_turn(in_turn, range(16), 0.0, HOUR)
-    assert in_turn.spread(HOUR).most_from_s > 0.75 * HOUR
-    assert together.spread(HOUR).most_from_s < 0.6 * HOUR
+    assert in_turn.spread(HOUR, 1e12).most_from_s > 0.75 * HOUR
+    assert together.spread(HOUR, 1e12).most_from_s < 0.6 * HOUR
 
 
 def test_one_long_queue_does_not_drown_what_was_known_before_it() -> None:
     calibration = Calibration()
     wait_in_turn(calibration, range(50), 0.0, HOUR)
     wait_together(calibration, range(50, 450), 100 * HOUR, 8 * HOUR)
-    spread = calibration.spread(HOUR)
+    spread = calibration.spread(HOUR, 1e12)
     assert spread.half_from_s == pytest.approx(HOUR, rel=0.05)
     assert spread.half_to_s == pytest.approx(8 * HOUR, rel=0.05)
 
@@ -133,7 +129,7 @@ def test_what_came_of_late_promises_counts_more() -> None:
     calibration = Calibration()
     wait_in_turn(calibration, range(100), 0.0, HOUR)
     wait_in_turn(calibration, range(100, 250), 0.0, 8 * HOUR)
-    assert calibration.spread(HOUR).half_from_s == pytest.approx(8 * HOUR, rel=0.05)
+    assert calibration.spread(HOUR, 1e12).half_from_s == pytest.approx(8 * HOUR, rel=0.05)
 
 
 def test_what_was_learned_is_told_by_promises_and_starts_alone() -> None:
@@ -141,28 +137,28 @@ def test_what_was_learned_is_told_by_promises_and_starts_alone() -> None:
     rng, asked, told = Random(5), Calibration(), Calibration()
     guesses = [HOUR * rng.lognormvariate(0, 0.7) for _ in range(60)]
     for n, guess_s in enumerate(guesses):
-        spread, start_s = asked.spread(guess_s), (n + rng.random()) * HOUR
+        spread, start_s = asked.spread(guess_s, n * HOUR), (n + rng.random()) * HOUR
         for one in (asked, told):
             one.promise(a_job_id(n), n * HOUR, guess_s, spread)
             if n <= 40:
                 one.settle(a_job_id(n), start_s)
-    assert [told.spread(one) for one in guesses] == [asked.spread(one) for one in guesses]
+    assert [told.spread(one, 1e6) for one in guesses] == [asked.spread(one, 1e6) for one in guesses]
 
 
 def test_who_leaves_the_queue_teaches_nothing() -> None:
     calibration = Calibration()
-    before = calibration.spread(HOUR)
+    before = calibration.spread(HOUR, 1e12)
     calibration.promise(a_job_id(1), 0.0, HOUR, before)
     calibration.drop(a_job_id(1))
     calibration.settle(a_job_id(1), 9e9)
-    assert calibration.spread(HOUR) == before
+    assert calibration.spread(HOUR, 1e12) == before
 
 
 def test_bounds_lie_within_each_other_and_never_in_the_past() -> None:
     rng, calibration = Random(3), Calibration()
     for n in range(300):
         guess_s = rng.choice([0.0, 5.0, 1e3, 1e6, 1e12])
-        spread = calibration.spread(guess_s)
+        spread = calibration.spread(guess_s, float(n))
         assert spread.most_from_s >= 0
         assert list(spread) == sorted(spread)
         calibration.promise(a_job_id(n), float(n), guess_s, spread)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from quarterdeck.adapters.log_file import open_log_file
 from quarterdeck.basics.ids import JobId
-from quarterdeck.core.scheduling.promises import Because, Bounds, Promise
+from quarterdeck.core.scheduling.promises import Because, Bounds, Promise, Stretch
 from quarterdeck.ports.promises import Day, Kept
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ CREATE TABLE IF NOT EXISTS promise (
     because TEXT NOT NULL,
     why TEXT NOT NULL,
     started_at_ns INTEGER,
-    is_void INTEGER NOT NULL DEFAULT 0
+    is_void INTEGER NOT NULL DEFAULT 0,
+    half_stretch REAL NOT NULL DEFAULT 0,
+    most_stretch REAL NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS promise_of_job ON promise (job_id, id);
 CREATE INDEX IF NOT EXISTS promise_made ON promise (made_at_ns);
@@ -49,9 +51,9 @@ CREATE INDEX IF NOT EXISTS promise_started ON promise (started_at_ns)
 """
 _COLUMNS: Final = (
     "job_id, made_at_ns, guess_s, expected_at_ns, half_from_ns, half_to_ns, most_from_ns, "
-    "most_to_ns, because, why"
+    "most_to_ns, because, why, half_stretch, most_stretch"
 )
-_ADD: Final = f"INSERT INTO promise ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_ADD: Final = f"INSERT INTO promise ({_COLUMNS}) VALUES ({', '.join('?' * 12)})"  # noqa: S608
 _SETTLE: Final = """
 UPDATE promise SET started_at_ns = ?2, is_void = (?2 IS NULL)
 WHERE job_id = ?1 AND started_at_ns IS NULL AND is_void = 0
@@ -88,6 +90,7 @@ class SqlitePromiseLog:
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
         self._connection = open_log_file(path, _SCHEMA)
+        self._widen()
 
     def add(self, promises: Sequence[Promise]) -> None:
         """Keep these, in one transaction. What the disk refuses is lost, and only that."""
@@ -131,6 +134,18 @@ class SqlitePromiseLog:
         with self._lock:
             self._connection.close()
 
+    def _widen(self) -> None:
+        """A file of an earlier version lacks what bounds were stretched by: nothing then."""
+        known = {row[1] for row in self._read("PRAGMA table_info(promise)")}
+        if self._connection is None or not known:
+            return
+        for column in ("half_stretch", "most_stretch"):
+            if column not in known:
+                with self._lock, suppress(sqlite3.Error), self._connection:
+                    self._connection.execute(
+                        f"ALTER TABLE promise ADD COLUMN {column} REAL NOT NULL DEFAULT 0"
+                    )
+
     def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
         if self._connection is None or not rows:
             return
@@ -165,12 +180,13 @@ def _row_of(one: Promise) -> tuple[object, ...]:
         most.to_ns,
         one.because.value,
         one.why,
+        *one.stretch,
     )
 
 
 def _kept_of(row: tuple[Any, ...]) -> Kept:
-    job_id, made_at_ns, guess_s, expected_at_ns, *bounds, because, why, started_at_ns, void = row
-    half_from, half_to, most_from, most_to = bounds
+    job_id, made_at_ns, guess_s, expected_at_ns, *told, started_at_ns, void = row
+    half_from, half_to, most_from, most_to, because, why, *stretch = told
     promise = Promise(
         JobId(job_id),
         made_at_ns,
@@ -180,5 +196,6 @@ def _kept_of(row: tuple[Any, ...]) -> Kept:
         Bounds(most_from, most_to),
         Because(because),
         why,
+        Stretch(*stretch),
     )
     return Kept(promise, started_at_ns, bool(void))

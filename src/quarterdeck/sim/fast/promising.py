@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.lookahead import Draws, LookAhead, Queued, Runs, held_of
 from quarterdeck.core.scheduling.order import EXPECTED_S, order_of
-from quarterdeck.core.scheduling.promises import Calibration
+from quarterdeck.core.scheduling.calibration import Calibration
 from quarterdeck.sim.fast.learning import Learning
 from quarterdeck.sim.fast.site import SITE
 
@@ -71,12 +71,13 @@ class Promising:
         order = order_of(moment.snapshot, moment.policy)
         queue = self._queue_of(moment, sorted(moment.waiting.values(), key=order))
         guesses = self._ahead.foresee(moment.capacity, self._list_runs(moment), queue)
+        self._calibration.catch_up(moment.at_s)
         for one in queue:
             job_id = one.job_id
             if job_id in self.promised or job_id not in guesses:
                 continue
             guess_s, job = guesses[job_id], moment.jobs[job_id].job
-            spread = self._calibration.spread(guess_s)
+            spread = self._calibration.spread(guess_s, moment.at_s)
             self._calibration.promise(job_id, moment.at_s, guess_s, spread)
             self.promised[job_id] = Promised(job, moment.at_s, guess_s, spread)
 

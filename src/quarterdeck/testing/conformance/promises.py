@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quarterdeck.basics.times import NS_PER_S
-from quarterdeck.core.scheduling.promises import Because, Bounds, Promise
+from quarterdeck.core.scheduling.promises import Because, Bounds, Promise, Stretch
 from quarterdeck.ports.promises import Day, Settled
 from quarterdeck.testing.builders import START_NS, a_job_id
 
@@ -37,6 +37,7 @@ def a_promise(
         Bounds(at(made + 50), at(made + 400)),
         because,
         why,
+        Stretch(0.25, -0.5),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from benchmarks import itp, muri, philly
+from benchmarks import helios, itp, muri, philly
 from benchmarks.baselines.queueing import WIDTH
 from benchmarks.gangs import gang_of
 from benchmarks.traces import find, folder
@@ -39,17 +39,25 @@ class Trace:
 
 
 def known_names() -> list[str]:
-    """The traces that there are: such as `itp02`, `muri3`, `muri3-charged`, `philly-0e4a51`."""
+    """The traces that there are: such as `itp02`, `muri3`, `muri3-charged`, `philly-0e4a51`,
+    `helios-vc6YE`."""
     muris = [f"muri{name}" for name in _names("muri", "trace")]
     found = [f"itp{name}" for name in _names("itp", "cluster")]
     found += [name + end for name in muris for end in ("", CHARGED)]
     if find("philly/philly_vc_nodes.csv"):
         found += [f"philly-{name}" for name in philly.read_virtual_clusters()]
+    found += [f"helios-{name}" for name in _names("helios", "Earth_May_")]
     return sorted(set(found))
 
 
 def read_trace(name: str) -> Trace:
-    """One of them."""
+    """One of them; `itp03@24` is `itp03` on 24 nodes instead."""
+    name, _, nodes = name.partition("@")
+    if nodes:
+        return replace(read_trace(name), name=f"{name}@{nodes}", nodes=int(nodes))
+    if name.startswith("helios-"):
+        pieces = tuple(helios.read_jobs(name.removeprefix("helios-")))
+        return _plain(name, _nodes_for(pieces), pieces)
     if name.startswith("itp"):
         cluster = name.removeprefix("itp")
         jobs = tuple(itp.read_jobs(cluster))

@@ -145,6 +145,12 @@ def test_sizes_of_helios_are_apart(traces: Path) -> None:
 
 
 @pytest.mark.usefixtures("traces")
+def test_a_trace_may_run_on_another_number_of_nodes() -> None:
+    usual, other = read_trace("itp02"), read_trace("itp02@15")
+    assert (other.name, other.nodes, other.jobs) == ("itp02@15", 15, usual.jobs)
+
+
+@pytest.mark.usefixtures("traces")
 def test_each_trace_has_its_cluster() -> None:
     names = ["itp02", "itp09", "muri3", "muri3-charged", "philly-6214e9", "philly-7f04ca"]
     assert known_names() == names

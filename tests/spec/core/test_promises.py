@@ -10,7 +10,7 @@ import pytest
 from quarterdeck.basics.ids import JobId
 from quarterdeck.basics.times import NS_PER_S
 from quarterdeck.core.scheduling.calibration import Calibration
-from quarterdeck.core.scheduling.promises import Because, Bounds, Spread, Stretch, promise_of
+from quarterdeck.core.scheduling.promises import Because, Bounds, Spread, promise_of
 from quarterdeck.testing.builders import a_job_id
 
 HOUR = 3600.0
@@ -113,7 +113,7 @@ def test_who_waits_together_leaves_more_doubt_than_who_waits_in_turn() -> None:
     wait_together(together, range(16), 0.0, HOUR)
     wait_in_turn(in_turn, range(16), 0.0, HOUR)
     assert in_turn.spread(HOUR, 1e12).most_from_s > 0.75 * HOUR
-    assert together.spread(HOUR, 1e12).most_from_s < 0.6 * HOUR
+    assert together.spread(HOUR, 1e12).most_from_s < 0.65 * HOUR
 
 
 def test_one_long_queue_does_not_drown_what_was_known_before_it() -> None:
@@ -122,7 +122,7 @@ def test_one_long_queue_does_not_drown_what_was_known_before_it() -> None:
     wait_together(calibration, range(50, 450), 100 * HOUR, 8 * HOUR)
     spread = calibration.spread(HOUR, 1e12)
     assert spread.half_from_s == pytest.approx(HOUR, rel=0.05)
-    assert spread.half_to_s == pytest.approx(8 * HOUR, rel=0.05)
+    assert spread.half_to_s == pytest.approx(8 * HOUR, rel=0.15)
 
 
 def test_what_came_of_late_promises_counts_more() -> None:

@@ -55,9 +55,9 @@ outer ones."""
 SHARES: Final = (0.5, 0.1)
 """How many of the inner and of the outer bounds may be missed."""
 STEPS: Final = (0.0003, 0.0003)
-"""By how much a miss stretches them, as a natural logarithm. Four hundred are often missed in a row,
-and it is known of none before as many more are promised: with ten times larger steps the bounds
-swing between useless and missed (docs/benchmarks.md)."""
+"""By how much a miss stretches them, as a natural logarithm. Hundreds are often missed in a row,
+and of none it is known before as many more are promised: with ten times larger steps bounds swing
+between useless and missed (docs/benchmarks.md)."""
 LEAST_APART: Final = 0.02
 """Bounds are this far from the middle at least, as a natural logarithm, before they are stretched:
 what is nothing cannot be stretched."""

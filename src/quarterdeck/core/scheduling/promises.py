@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from quarterdeck.basics.ids import JobId
 from quarterdeck.basics.times import NS_PER_S
@@ -46,8 +46,11 @@ class Stretch(NamedTuple):
     """The logarithms of the factors by which both bounds were wider than the past told, as so many
     had been missed."""
 
-    half: float = 0.0
-    most: float = 0.0
+    half: float
+    most: float
+
+
+NONE: Final = Stretch(0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Promise:
     most: Bounds
     because: Because = Because.FIRST
     why: str = ""
-    stretch: Stretch = Stretch()
+    stretch: Stretch = NONE
 
     @property
     def is_first(self) -> bool:
@@ -83,13 +86,13 @@ class Spread(NamedTuple):
     most_to_s: float
 
 
-def promise_of(  # noqa: PLR0913 - all that a promise is made of
+def promise_of(
     job_id: JobId,
     now_ns: int,
     guess_s: float,
     spread: Spread,
     why: tuple[Because, str],
-    stretch: Stretch = Stretch(),
+    stretch: Stretch = NONE,
 ) -> Promise:
     """A spread as the promise that is told."""
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from quarterdeck.basics.times import NS_PER_S
+from quarterdeck.core.scheduling.calibration import Calibration
 from quarterdeck.core.scheduling.lookahead import Draws, LookAhead, Queued, Runs, held_of
 from quarterdeck.core.scheduling.order import EXPECTED_S, order_of
-from quarterdeck.core.scheduling.calibration import Calibration
 from quarterdeck.sim.fast.learning import Learning
 from quarterdeck.sim.fast.site import SITE
 

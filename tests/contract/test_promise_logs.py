@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,8 +12,15 @@ import pytest
 from quarterdeck.adapters import log_file
 from quarterdeck.adapters.promises.memory import MemoryPromiseLog
 from quarterdeck.adapters.promises.sqlite import SqlitePromiseLog
+from quarterdeck.core.scheduling.promises import NONE
 from quarterdeck.ports.promises import Settled
-from quarterdeck.testing.conformance.promises import JOB, PromiseLogConformance, a_promise, at
+from quarterdeck.testing.conformance.promises import (
+    JOB,
+    OTHER,
+    PromiseLogConformance,
+    a_promise,
+    at,
+)
 from tests.contract.locking import a_lock_on
 
 if TYPE_CHECKING:
@@ -50,6 +60,21 @@ class TestSqlitePromiseLog(PromiseLogConformance):
             return opened[-1]
 
         return again
+
+    def test_a_file_of_an_earlier_version_goes_on(
+        self, promises: SqlitePromiseLog, reopened: Callable[[], SqlitePromiseLog], tmp_path: Path
+    ) -> None:
+        """It knows nothing of what bounds were stretched by: nothing, then."""
+        promises.add([a_promise()])
+        promises.close()
+        with closing(sqlite3.connect(tmp_path / "promises.db")) as file:
+            file.execute("ALTER TABLE promise DROP COLUMN half_stretch")
+            file.execute("ALTER TABLE promise DROP COLUMN most_stretch")
+        again = reopened()
+        again.add([a_promise(OTHER)])
+        old, new = again.list_open()
+        assert old == replace(a_promise(), stretch=NONE)
+        assert new == a_promise(OTHER)
 
     def test_a_file_that_somebody_locks_is_left_alone_and_the_server_does_without(
         self, tmp_path: Path, promises: SqlitePromiseLog, monkeypatch: pytest.MonkeyPatch

@@ -77,7 +77,7 @@ def played(moves: list[tuple[str, float, int]]) -> Count:
 def test_no_more_are_missed_than_the_bound_says(moves: list[tuple[str, float, int]]) -> None:
     count = played(moves)
     allowed = [
-        share * count.judged + (COVERS - LEAST) / step + count.open_most + 1
+        share * count.judged + COVERS / step + count.open_most + 1
         for share, step in zip(SHARES, STEPS, strict=True)
     ]
     assert count.most_missed <= allowed[1]
@@ -87,25 +87,26 @@ def test_no_more_are_missed_than_the_bound_says(moves: list[tuple[str, float, in
 
 @settings(max_examples=200, deadline=None)
 @given(
-    st.lists(st.booleans(), max_size=400),
+    st.lists(st.booleans(), min_size=1, max_size=12),
     st.floats(0.02, 0.5),
-    st.floats(0.01, 1.0),
+    st.floats(0.05, 1.0),
     st.integers(0, 20),
 )
 def test_of_judgements_that_come_late_no_more_are_misses(
     wishes: list[bool], share: float, step: float, late: int
 ) -> None:
-    """A promise whose stretch covers everything cannot be missed; all others as the enemy likes."""
+    """A promise whose stretch covers everything cannot be missed; all others as the enemy likes, in
+    any pattern, again and again."""
     leeway = Leeway(share, step)
     open_: list[bool] = []
     missed = judged = 0
-    for wish in wishes:
+    for wish in (wishes * 600)[:600]:
         open_.append(wish and leeway.stretch < COVERS)
         if len(open_) > late:
             is_missed = open_.pop(0)
             leeway.judge(is_missed=is_missed)
             judged, missed = judged + 1, missed + is_missed
-    assert missed <= share * judged + (COVERS - LEAST) / step + late + 1
+    assert missed <= share * judged + COVERS / step + late + 2
 
 
 def test_who_misses_every_one_soon_cannot_any_more() -> None:

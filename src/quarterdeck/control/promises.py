@@ -124,7 +124,8 @@ class Promises:
                 return None
             now_ns = snapshot.now_ns
             spread = self._calibration.spread(guess_s, now_ns / NS_PER_S)
-            return promise_of(waiting.job_id, now_ns, guess_s, spread, (Because.FIRST, ""))
+            why, stretch = (Because.FIRST, ""), self._calibration.stretch
+            return promise_of(waiting.job_id, now_ns, guess_s, spread, why, stretch)
 
     def _load(self) -> None:
         """What a server that starts knows of the past."""

@@ -20,7 +20,7 @@ from quarterdeck.core.jobs.events import Sighting
 from quarterdeck.core.jobs.job import Job
 from quarterdeck.core.jobs.spec import JobSpec, Priority
 from quarterdeck.core.jobs.states import ReplicaState
-from quarterdeck.core.scheduling.promises import Because, Promise
+from quarterdeck.core.scheduling.promises import Because, Promise, Stretch
 from quarterdeck.testing.builders import a_demand, a_dgx, a_job_spec
 from tests.spec.control.desk import Desk, exited
 
@@ -313,6 +313,32 @@ def test_a_server_that_starts_again_knows_what_came_of_its_promises(office: Offi
     office.log = MemoryPromiseLog()
     office.restart()
     assert told() != pytest.approx(learned, rel=0.2)
+
+
+def stretch_of(office: Office) -> Stretch:
+    """What the next promise would be stretched by."""
+    promise = plan(office.plane, big(), "ada").promise
+    assert promise is not None
+    return promise.stretch
+
+
+def test_a_server_that_starts_again_stretches_bounds_as_before(office: Office) -> None:
+    """Also by what was missed before all of which it is told what came of it."""
+    parked(office)
+    early, late = office.submit(big()), office.submit(big())
+    office.turn()
+    office.clock.pass_s(90 * 24 * HOUR)
+    office.turn()
+    assert stretch_of(office).most > 0, "they should have started, and have not"
+    cancel(office.plane, early.id, "ada")
+    cancel(office.plane, late.id, "ada")
+    office.turn()
+    office.submit(big())
+    office.turn()
+    before = stretch_of(office)
+    assert before.most > 0, "what was missed stays missed"
+    office.restart()
+    assert stretch_of(office) == before
 
 
 def test_run_times_are_recorded_at_submit_and_capped_by_the_limit(office: Office) -> None:

@@ -9,10 +9,11 @@ missed. It is no matter what the misses come from.
 If bounds that are stretched by `COVERS` hold whatever happens, then of `n` judged promises, in any
 order and however late each is judged, no more are missed than
 
-    share * n + (COVERS - LEAST) / step + open + 1
+    share * n + COVERS / step + open + 1
 
 where `open` is how many were still to be judged at the same time, at most: no stretch is ever
-above `COVERS + step * (open + 1)`, and each miss that is more than the share adds a step to it.
+above `COVERS + step * (open + 1)`, and all that is missed beyond the share adds up to it. From any
+later moment on it is the same with `COVERS - LEAST`.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ to files of the server alone, which must not be read, written, moved, opened to 
 from __future__ import annotations
 
 import os
+import shutil
 import stat
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -270,15 +270,26 @@ def test_the_trash_of_a_site_is_not_that_of_others(paths: SitePaths, home: Path)
     assert list((paths.root / "trash").iterdir()) == []
 
 
-@pytest.mark.parametrize("make", [carry_runner, make_inside])
-def test_what_is_brought_along_is_not_written_through_a_link(
-    paths: SitePaths, home: Path, make: Callable[[SitePaths], Path]
+@pytest.mark.parametrize("is_there", [True, False])
+def test_the_runner_is_not_what_somebody_has_linked_in_its_place(
+    paths: SitePaths, home: Path, *, is_there: bool
 ) -> None:
-    made = make(paths)
-    names = [made] if made.is_file() else list((made / "quarterdeck").iterdir())
+    made = carry_runner(paths)
+    shutil.rmtree(made)
+    made.symlink_to(home if is_there else home / "nothing")
+    before = sorted(home.iterdir())
+    assert carry_runner(paths) == made
+    assert (made / "runner" / "__main__.py").is_file()
+    assert not made.is_symlink()
+    assert sorted(home.iterdir()) == before
+
+
+def test_what_is_brought_along_is_not_written_through_a_link(paths: SitePaths, home: Path) -> None:
+    made = make_inside(paths)
+    names = list((made / "quarterdeck").iterdir())
     for path in names:
         path.unlink()
         for planted in (path.with_suffix(".new"), path.with_name(f".{path.name}.new")):
             planted.symlink_to(home / "quarterdeck.db")
-    assert make(paths) == made
+    assert make_inside(paths) == made
     assert all(path.is_file() for path in names)

@@ -193,13 +193,12 @@ def test_slurm_is_not_asked_again_for_each_job_while_it_is_known_to_be_away(
     ground.restart(SlurmSettings(poll_s=0.2))
     ground.break_down("down")
     ground.engine.launch(ground.order(ref(1), Behaviour()))
-    # From the first look on that fails all do; one that was asked for before may still arrive.
     ground.until(lambda: tells_of(ground, "squeue")() or tells_of(ground, "scontrol")())
-    before = ground.count_submitted()
     for number in (2, 3):
         ground.engine.launch(ground.order(ref(number), Behaviour()))
     ground.until(ground.has_asked())
-    assert ground.count_submitted() == before
+    # The first one may have been asked for before the first look that failed.
+    assert ground.count_submitted() <= 1
     ground.mend()
     for number in (1, 2, 3):
         ground.until(are(ground, ref(number), ReplicaState.EXITED))

@@ -14,6 +14,7 @@ import marshal
 import os
 import secrets
 import struct
+from contextlib import suppress
 from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -43,7 +44,7 @@ def carry_runner(paths: SitePaths) -> Path:
     for name, source in sources.items():
         digest.update(b"%s %d\n%s" % (name.encode(), len(source), source))
     target = paths.run / f"runner-{digest.hexdigest()[:16]}"
-    if not target.exists():
+    if target.is_symlink() or not target.is_dir():
         _put(target, _lay_out(sources))
     return target
 
@@ -79,6 +80,8 @@ def _put(target: Path, files: Mapping[str, bytes]) -> None:
                 _make_folder(new / folder, levels=1 + len(folder.parts))
             for name, content in files.items():
                 write_plain(new / name, content, mode=0o644, levels=1 + len(Path(name).parts))
+            with suppress(OSError):  # A link that somebody has planted; a folder stays.
+                os.unlink(target.name, dir_fd=above)
             os.rename(new.name, target.name, src_dir_fd=above, dst_dir_fd=above)
         except OSError as error:
             remove_tree(new.name, above)

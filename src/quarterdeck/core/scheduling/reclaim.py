@@ -145,8 +145,10 @@ def _find(
 def giving_up_for(proof: Placement, one: Running) -> Running:
     """As it goes for a job that will lie there. Where it is in nobody's way, what it has is needed
     otherwise, and it goes from all of it."""
+    if one.keeps or one.site != proof.site or not one.gives_most:
+        return one
     needed = {grant.node for grant in proof.grants} & {*_nodes_of(one)}
-    if one.keeps or one.site != proof.site or not needed:
+    if not needed:
         return one
     return one.giving_up(needed)
 

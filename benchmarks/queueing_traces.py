@@ -52,9 +52,9 @@ def known_names() -> list[str]:
 
 def read_trace(name: str) -> Trace:
     """One of them; `itp03@24` is `itp03` on 24 nodes instead."""
-    name, _, nodes = name.partition("@")
-    if nodes:
-        return replace(read_trace(name), name=f"{name}@{nodes}", nodes=int(nodes))
+    name, _, other = name.partition("@")
+    if other:
+        return replace(read_trace(name), name=f"{name}@{other}", nodes=int(other))
     if name.startswith("helios-"):
         pieces = tuple(helios.read_jobs(name.removeprefix("helios-")))
         return _plain(name, _nodes_for(pieces), pieces)

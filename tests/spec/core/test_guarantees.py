@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from quarterdeck.basics.errors import Invalid
 from quarterdeck.basics.ids import JobId
 from quarterdeck.basics.quantities import GIB
 from quarterdeck.basics.times import NS_PER_S
@@ -432,6 +433,9 @@ def test_groups_that_lie_together_stay_groups_whoever_has_cells_of_their_own() -
     two = Cells(2, within=Level.RACK)
     ann = Member("ann", guarantee=(two,))
     assert Pool("a", (two, ONE, two), people=(ann,)).shared == (ONE, two)
+    four = replace(ann, guarantee=(replace(two, count=4),))
+    with pytest.raises(Invalid, match="4 too few for 4 nodes within one rack"):
+        _ = Pool("a", (two, two), people=(four,)).shared  # Two racks are not one.
     given = replace(ANNS, pools=(Pool("a", (two, two)),))
     assert len(victims(plan_of(given, FULL, waits("a1", "a", 2)))) == 2
 

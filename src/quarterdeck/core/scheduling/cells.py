@@ -73,7 +73,6 @@ class CellBook:
         self._stuck = np.zeros(len(self.total))
         self._staying = np.zeros(len(self.total))
         self.owners = CellOwners(pools)
-        self._pool_of = self.owners.pool_of
         guarantees = self.owners.guarantees
         shapes = shapes_of(chain(*guarantees.values()), self.fleet, self.total)
         self.are_alike = are_alike(shapes.values())
@@ -110,8 +109,8 @@ class CellBook:
         return tuple(self._held)
 
     def pool_of(self, one: Waiting | Running) -> str:
-        """The pool whose cells are for it. It is asked of all that waits in every plan."""
-        return self._pool_of(one.team, one.owner) if self.owners.has_people else one.team
+        """The pool whose cells are for it."""
+        return self.owners.pool_of(one.team, one.owner)
 
     def has(self, team: str) -> bool:
         """Whether it is guaranteed anything."""

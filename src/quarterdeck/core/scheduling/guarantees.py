@@ -21,7 +21,7 @@ from quarterdeck.core.scheduling.cover import Cover
 from quarterdeck.core.scheduling.lent import must_stay
 from quarterdeck.core.scheduling.nearness import ON_NOTHING
 from quarterdeck.core.scheduling.placer import Placer
-from quarterdeck.core.scheduling.reclaim import Seeker, find_cheapest, giving_up_for
+from quarterdeck.core.scheduling.reclaim import Seeker, find_cheapest, giving_up_for, kept_after_all
 from quarterdeck.core.scheduling.shapes import EPS
 
 if TYPE_CHECKING:
@@ -273,9 +273,9 @@ class Guarantees:
                 self._cover.go_without(team, gone)
                 found = self._reclaim(placer, waiting, sites, insists, gone)
                 assert found is not None
-        gone = [giving_up_for(found.proof, one) for one in gone]
+        whole, gone = gone, [giving_up_for(found.proof, one) for one in gone]
         self._cover.drop(team, gone)
-        kept = [(one.site, grant) for one in gone if one.keeps for grant in one.rest.grants]
+        kept = kept_after_all(gone, whole)
         lost = found.lost_gpu_s + sum(loss_gpu_s(one, self._now_ns) for one in gone)
         return replace(
             found,

@@ -96,11 +96,11 @@ class Pool:
 
 def _without(groups: list[Cells], cells: Cells, field: str) -> list[Cells]:
     """These groups, of which cells of the same kind are somebody's own. What has to lie together
-    stays together: of such cells a group is taken as a whole or not at all."""
+    stays together: of such cells one group of just that count is taken."""
     wanted, left = cells.count, []
     for group in groups:
         taken = min(wanted, group.count) if group.kind == cells.kind else 0
-        if cells.within is not None and taken != group.count:
+        if cells.within is not None and group.count != cells.count:
             taken = 0
         wanted -= taken
         left += [replace(group, count=group.count - taken)] if taken < group.count else []
@@ -135,7 +135,6 @@ class CellOwners:
             if shared := pool.shared:
                 guarantees[pool.team] = shared
         self.guarantees: Mapping[str, tuple[Cells, ...]] = guarantees
-        self.has_people = bool(self._own)
 
     def pool_of(self, team: str, user: str) -> str:
         """The pool in which the jobs of a person in a team are; the team's name where that is

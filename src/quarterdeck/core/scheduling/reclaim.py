@@ -131,7 +131,7 @@ def _find(
             if proof is None:
                 continue
             victims = [giving_up_for(proof, one) for one in option.victims]
-            kept = _kept(victims, option.victims)
+            kept = kept_after_all(victims, option.victims)
             proven.free.hold(kept)
             later.hold(kept)
             meanwhile = Placer(placer.free.shared_with(later, proven.free), placer.insists)
@@ -143,8 +143,8 @@ def _find(
 
 
 def giving_up_for(proof: Placement, one: Running) -> Running:
-    """As it goes for a job that will lie there. Where it is in nobody's way, what it has is needed
-    otherwise, and it goes from all of it."""
+    """As it goes for a job that will lie there: only from there if it can. Where it has nothing
+    there it is its cells that the job needs, or its going makes up the shape; it goes from all."""
     if one.keeps or one.site != proof.site or not one.gives_most:
         return one
     needed = {grant.node for grant in proof.grants} & {*_nodes_of(one)}
@@ -153,7 +153,9 @@ def giving_up_for(proof: Placement, one: Running) -> Running:
     return one.giving_up(needed)
 
 
-def _kept(victims: Sequence[Running], before: Sequence[Running]) -> list[tuple[str, Grant]]:
+def kept_after_all(
+    victims: Sequence[Running], before: Sequence[Running]
+) -> list[tuple[str, Grant]]:
     """What these keep of what they would have given up before."""
     return [
         (one.site, grant)

@@ -49,7 +49,9 @@ def violations_of(story: Story, guarantees: Mapping[str, int]) -> dict[str, floa
     ran: dict[str, list[Ran]] = {name: [] for name in sorted(guarantees)}
     for one in story.ran:
         own = pool_name(one.job.team, one.job.user)
-        ran.get(own, ran.get(one.job.team, [])).append(one)
+        name = own if own in ran else one.job.team
+        if name in ran:
+            ran[name].append(one)
     return {name: _violated_s(those, guarantees[name], holding) / 60 for name, those in ran.items()}
 
 

@@ -47,9 +47,12 @@ def measure_pilots(jobs: int) -> tuple[float, float]:
         home = Path(folder) / "home"
         home.mkdir()
         _add_site(home, Path(folder) / "shared")
-        with running_server("--pretend", "dgx-a100:1", home=home) as client:
-            _wait_connected(client)
-            return _measure(client, jobs), _measure(client, jobs)
+        try:
+            with running_server("--pretend", "dgx-a100:1", home=home) as client:
+                _wait_connected(client)
+                return _measure(client, jobs), _measure(client, jobs)
+        finally:
+            slurm.end_jobs()  # Pilots outlive their server, and write into this folder.
 
 
 def _measure(client: Client, jobs: int) -> float:

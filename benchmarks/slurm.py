@@ -107,9 +107,23 @@ def measure_throughput(folder: Path, jobs: int, clients: int) -> float:
     began = monotonic()
     with ThreadPoolExecutor(clients) as pool:
         list(pool.map(lambda _: _sbatch("-o", "/dev/null", "-n1", str(script)), range(jobs)))
-    while _capture("squeue", "-h", "-o", "%i"):
+    while _list_jobs():
         sleep(0.1)
     return jobs / (monotonic() - began)
+
+
+def end_jobs() -> None:
+    """End all that runs there, and wait until nothing does."""
+    deadline = monotonic() + UP_S_MAX
+    while jobs := _list_jobs():
+        if monotonic() > deadline:
+            raise TimeoutError(f"jobs did not end within {UP_S_MAX:g}s: {', '.join(jobs)}")
+        subprocess.run(["scancel", *jobs], check=False)  # Some may have ended meanwhile.
+        sleep(0.1)
+
+
+def _list_jobs() -> list[str]:
+    return _capture("squeue", "-h", "-o", "%i").split()
 
 
 def _sbatch(*arguments: str) -> None:

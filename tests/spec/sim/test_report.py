@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -168,6 +169,20 @@ def test_sentences_of_one_run_say_how_it_was() -> None:
     assert "Half of all jobs waited 0 s at most, one in a hundred 1.5 min or longer" in text
     assert "Team vision had less than it is guaranteed for 30 s" in text
     assert sentences([one])[:2] == ["a:", f"  {section.told[0]}"]
+
+
+def test_who_has_cells_of_their_own_is_a_user_of_a_team() -> None:
+    one = column("a", 0, 90)
+    for minutes, told in (
+        (
+            0.5,
+            "User eli of team drugs had less than they are guaranteed for 30 s while they",
+        ),
+        (0.0, "Nobody waited for what they are guaranteed."),
+    ):
+        seen = replace(one, violations={"drugs/eli": minutes, "drugs": 0.0})
+        (section,) = sections([seen])
+        assert told in "\n".join(section.told)
 
 
 def test_the_same_story_is_said_to_be_the_same() -> None:

@@ -119,6 +119,12 @@ def pool_name(team: str, user: str) -> str:
     return f"{team}/{user}"
 
 
+def parts_of_pool(name: str) -> tuple[str, str]:
+    """The team and the user of a pool; no user for a team's own."""
+    team, _, user = name.partition("/")
+    return team, user
+
+
 class CellOwners:
     """The pools that hold cells, by name: a person's who has some of a team's as their own, and
     the team's with the rest. Each job is in one of them. A person's come before their team's."""

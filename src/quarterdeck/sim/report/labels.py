@@ -35,7 +35,7 @@ LABELS: Final[dict[str, tuple[str, Callable[[float], str]]]] = {
     "jain_teams": ("Jain's index of teams", number),
     "finish_time_worst": ("finish-time fairness, worst job", number),
     "finish_time_unfair": ("jobs with finish-time fairness above 1.05", percent),
-    "guarantee_violation_minutes": ("minutes of teams below their guarantee", number),
+    "guarantee_violation_minutes": ("minutes below what somebody is guaranteed", number),
     "preemptions": ("preemptions", number),
     "runs_lost_with_nodes": ("runs lost with their nodes", number),
     "runs_drained": ("runs stopped by drains", number),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from quarterdeck.core.scheduling.pools import parts_of_pool
 from quarterdeck.sim.fast.measures.steps import mean, percentile
 from quarterdeck.sim.fast.measures.usage import gpus_of
 from quarterdeck.sim.report.words import few, number, percent, span
@@ -87,13 +88,17 @@ def _of_cuts(one: Column) -> Iterator[str]:
 def _of_guarantees(one: Column) -> Iterator[str]:
     if not one.violations:
         return
-    below = {team: minutes for team, minutes in one.violations.items() if minutes > 0}
+    below = {pool: minutes for pool, minutes in one.violations.items() if minutes > 0}
     if not below:
-        yield "No team waited for what it is guaranteed."
-    for team, minutes in sorted(below.items(), key=lambda item: (-item[1], item[0])):
+        yield "Nobody waited for what they are guaranteed."
+    for pool, minutes in sorted(below.items(), key=lambda item: (-item[1], item[0])):
+        team, user = parts_of_pool(pool)
+        who, they, are = (f"Team {team}", "it", "is")
+        if user:
+            who, they, are = (f"User {user} of team {team}", "they", "are")
         yield (
-            f"Team {team} had less than it is guaranteed for {span(minutes * 60)} while it waited "
-            "for it."
+            f"{who} had less than {they} {are} guaranteed for {span(minutes * 60)} while {they} "
+            "waited for it."
         )
 
 
